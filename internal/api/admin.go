@@ -1,0 +1,395 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+	"onramp/internal/web"
+)
+
+// Reader reads what is stored, for operators.
+type Reader interface {
+	RegistrationReader
+	DeliveryReader
+	// Count returns how much there is, by state.
+	Count() onramp.Counts
+	// Oldest returns when the oldest registration was accepted that is still
+	// to be sent to a destination; zero when there is none.
+	Oldest(ctx context.Context, destination string) (time.Time, error)
+}
+
+// RegistrationReader reads registrations.
+type RegistrationReader interface {
+	ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error)
+	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
+	Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error)
+}
+
+// DeliveryReader reads deliveries.
+type DeliveryReader interface {
+	ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error)
+	FindDelivery(ctx context.Context, id string) (onramp.Delivery, error)
+}
+
+// DeliveryKeeper changes deliveries by an operator's hand.
+type DeliveryKeeper interface {
+	RetryDelivery(ctx context.Context, id string) error
+	DiscardDelivery(ctx context.Context, id, reason string) error
+}
+
+// Pump is what sends at the moment.
+type Pump interface {
+	Health() []onramp.Health
+	Sending(destination int, seq int64) bool
+	Forget(destination int, seq int64)
+}
+
+// Admin is the API for operators.
+type Admin struct {
+	Read   Reader
+	Keep   DeliveryKeeper
+	Pump   Pump
+	Server *web.Server
+	Token  onramp.Secret // that requests must bring
+	Open   bool          // nothing is asked for, but only loopback is answered: for the demo
+}
+
+// Routes adds the admin routes to a mux.
+func (a *Admin) Routes(mux *http.ServeMux) {
+	for pattern, h := range map[string]web.HandlerFunc{
+		"GET /api/status":                      a.status,
+		"GET /api/registrations":               a.listRegistrations,
+		"GET /api/registrations/{id}":          a.findRegistration,
+		"GET /api/registrations/{id}/timeline": a.timeline,
+		"GET /api/deliveries":                  a.listDeliveries,
+		"GET /api/deliveries/{id}":             a.findDelivery,
+		"POST /api/deliveries/{id}/retry":      a.retryDelivery,
+		"POST /api/deliveries/{id}/discard":    a.discardDelivery,
+	} {
+		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
+	}
+}
+
+// authenticated lets only operators through.
+func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
+	want := sha256.Sum256([]byte(a.Token.Reveal()))
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if a.Open {
+			// a page elsewhere that has its name point here is kept out by the Host header
+			if !isLoopback(r.Host) {
+				return &onramp.Error{Kind: onramp.Denied, Message: "the demo's admin API answers on loopback only"}
+			}
+			return h(w, r)
+		}
+		if a.Token == "" {
+			return &onramp.Error{Kind: onramp.Denied, Message: "the admin API is closed: set admin.token in the configuration"}
+		}
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return &onramp.Error{Kind: onramp.Denied, Message: "bring the admin token: Authorization: Bearer …"}
+		}
+		return h(w, r)
+	}
+}
+
+func isLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Status is the answer of /api/status.
+type Status struct {
+	Accepted      int64               `json:"accepted"`
+	Registrations map[string]int64    `json:"registrations"` // adds up to Accepted
+	Deliveries    map[string]int64    `json:"deliveries"`
+	Destinations  []DestinationStatus `json:"destinations"`
+}
+
+// DestinationStatus is how one destination is doing.
+type DestinationStatus struct {
+	Name    string     `json:"name"`
+	State   string     `json:"state"` // running, throttled, blocked, or unconfigured
+	Reason  string     `json:"reason,omitempty"`
+	Since   *time.Time `json:"since,omitempty"`
+	Waiting int64      `json:"waiting"` // deliveries that are still to be made
+	Oldest  *time.Time `json:"oldest"`  // when the longest waiting registration was accepted
+}
+
+func (a *Admin) status(w http.ResponseWriter, r *http.Request) error {
+	counts := a.Read.Count()
+	s := Status{Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{}}
+	for _, state := range onramp.RegistrationStates() {
+		n := counts.Registrations[state]
+		s.Registrations[state.String()] = n
+		s.Accepted += n
+	}
+	for _, state := range onramp.DeliveryStates() {
+		s.Deliveries[state.String()] = 0
+	}
+	health := map[string]onramp.Health{}
+	for _, h := range a.Pump.Health() {
+		health[h.Destination.Name()] = h
+	}
+	for name := range health {
+		if counts.Deliveries[name] == nil {
+			counts.Deliveries[name] = map[onramp.DeliveryState]int64{}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts.Deliveries)) {
+		d, err := a.destination(r.Context(), name, counts.Deliveries[name], health)
+		if err != nil {
+			return err
+		}
+		s.Destinations = append(s.Destinations, d)
+		for state, n := range counts.Deliveries[name] {
+			s.Deliveries[state.String()] += n
+		}
+		sending := min(int64(health[name].Sending), s.Deliveries["pending"])
+		s.Deliveries["sending"] += sending
+		s.Deliveries["pending"] -= sending
+	}
+	return web.WriteJSON(w, http.StatusOK, s)
+}
+
+func (a *Admin) destination(ctx context.Context, name string, n map[onramp.DeliveryState]int64, health map[string]onramp.Health) (DestinationStatus, error) {
+	d := DestinationStatus{Name: name, State: "unconfigured", Reason: "no form's route names it any more"}
+	if h, ok := health[name]; ok {
+		d.State, d.Reason, d.Since = h.State, h.Reason, timePointer(h.Since)
+	}
+	d.Waiting = n[onramp.DeliveryPending] + n[onramp.DeliveryWaiting] + n[onramp.DeliverySubmitted]
+	if d.Waiting == 0 {
+		return d, nil
+	}
+	oldest, err := a.Read.Oldest(ctx, name)
+	d.Oldest = timePointer(oldest)
+	return d, err
+}
+
+// Page is the answer of a list.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"` // cursor of the next page; empty at the end
+}
+
+// Registration is a registration as operators see it.
+type Registration struct {
+	ID            string          `json:"id"`
+	Form          string          `json:"form"`
+	Status        string          `json:"status"`
+	SubscriberKey string          `json:"subscriber_key"`
+	ReceivedAt    time.Time       `json:"received_at"`
+	Values        json.RawMessage `json:"values"`
+	Deliveries    []Delivery      `json:"deliveries,omitempty"` // not in lists
+}
+
+// Delivery is a delivery as operators see it.
+type Delivery struct {
+	ID            string          `json:"id"`
+	Registration  string          `json:"registration"`
+	Form          string          `json:"form"`
+	Destination   string          `json:"destination"`
+	Step          int             `json:"step"`
+	State         string          `json:"state"`
+	Tries         int             `json:"tries"`
+	SubscriberKey string          `json:"subscriber_key"`
+	ReceivedAt    time.Time       `json:"received_at"`
+	DueAt         *time.Time      `json:"due_at,omitempty"` // of its next try
+	SettledAt     *time.Time      `json:"settled_at,omitempty"`
+	Reason        string          `json:"reason,omitempty"`
+	Values        json.RawMessage `json:"values,omitempty"`   // not in lists
+	Attempts      []Attempt       `json:"attempts,omitempty"` // not in lists
+}
+
+// Attempt is one try of a delivery as operators see it.
+type Attempt struct {
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+	TookMS    float64   `json:"took_ms"`
+	Outcome   string    `json:"outcome"`
+	Status    int       `json:"status"` // of HTTP; 0: no answer came
+	Code      int       `json:"code"`   // Marketing Cloud's errorcode
+	Detail    string    `json:"detail"`
+	Mend      string    `json:"mend,omitempty"`
+	Request   string    `json:"request,omitempty"`
+	Answer    string    `json:"answer,omitempty"`
+}
+
+func (a *Admin) delivery(d *onramp.Delivery) Delivery {
+	v := Delivery{
+		ID: d.ID(), Registration: d.RegistrationID, Form: d.Form, Destination: d.Destination, Step: d.Step,
+		State: d.State.String(), Tries: d.Tries, SubscriberKey: d.SubscriberKey, ReceivedAt: d.ReceivedAt,
+		SettledAt: timePointer(d.SettledAt), Reason: d.Reason,
+	}
+	if !d.DueAt.Equal(onramp.Never) {
+		v.DueAt = timePointer(d.DueAt)
+	}
+	if d.State == onramp.DeliveryPending && a.Pump.Sending(d.DestinationID, d.Seq) {
+		v.State = onramp.DeliverySending.String()
+	}
+	return v
+}
+
+func (a *Admin) listRegistrations(w http.ResponseWriter, r *http.Request) error {
+	filter, err := readFilter(r)
+	if err != nil {
+		return err
+	}
+	found, next, err := a.Read.ListRegistrations(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	page := Page[Registration]{Items: []Registration{}, Next: next}
+	for i := range found {
+		page.Items = append(page.Items, a.registration(&found[i]))
+	}
+	return web.WriteJSON(w, http.StatusOK, page)
+}
+
+func (a *Admin) registration(r *onramp.Registration) Registration {
+	v := Registration{
+		ID: r.ID, Form: r.Form, Status: r.State.String(), SubscriberKey: r.SubscriberKey, ReceivedAt: r.ReceivedAt, Values: r.Values,
+	}
+	for i := range r.Deliveries {
+		v.Deliveries = append(v.Deliveries, a.delivery(&r.Deliveries[i]))
+	}
+	return v
+}
+
+func (a *Admin) findRegistration(w http.ResponseWriter, r *http.Request) error {
+	found, err := a.Read.FindRegistration(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, a.registration(&found))
+}
+
+func (a *Admin) timeline(w http.ResponseWriter, r *http.Request) error {
+	items, err := a.Read.Timeline(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, map[string]any{"items": items})
+}
+
+func (a *Admin) listDeliveries(w http.ResponseWriter, r *http.Request) error {
+	filter, err := readFilter(r)
+	if err != nil {
+		return err
+	}
+	found, next, err := a.Read.ListDeliveries(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	page := Page[Delivery]{Items: []Delivery{}, Next: next}
+	for i := range found {
+		v := a.delivery(&found[i])
+		if filter.State == "" || v.State == filter.State { // pending or sending is known only here
+			page.Items = append(page.Items, v)
+		}
+	}
+	return web.WriteJSON(w, http.StatusOK, page)
+}
+
+// findDelivery is also the answer after a delivery was changed.
+func (a *Admin) findDelivery(w http.ResponseWriter, r *http.Request) error {
+	d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	v := a.delivery(&d)
+	v.Values = d.Values
+	for _, t := range d.Attempts {
+		v.Attempts = append(v.Attempts, Attempt{
+			Number: t.Number, StartedAt: t.StartedAt, TookMS: float64(t.Took.Microseconds()) / 1000, Outcome: t.Verdict.String(),
+			Status: t.Status, Code: t.Code, Detail: t.Detail, Mend: t.Mend, Request: t.Request, Answer: t.Answer,
+		})
+	}
+	return web.WriteJSON(w, http.StatusOK, v)
+}
+
+var errSending = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery is being sent at this moment; look again in a moment"}
+
+func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
+	if err := a.idle(r); err != nil {
+		return err
+	}
+	if err := a.Keep.RetryDelivery(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	return a.findDelivery(w, r)
+}
+
+func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	decoder := json.NewDecoder(io.LimitReader(r.Body, 64<<10))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&body); err != nil && err != io.EOF {
+		return malformed(`the body must be JSON such as {"reason":"a test"}`)
+	}
+	if strings.TrimSpace(body.Reason) == "" {
+		return &onramp.Error{
+			Kind: onramp.Invalid, Message: "a discarded delivery needs a reason",
+			Fields: []onramp.FieldError{{Field: "reason", Message: "is required"}},
+		}
+	}
+	if err := a.idle(r); err != nil {
+		return err
+	}
+	if err := a.Keep.DiscardDelivery(r.Context(), r.PathValue("id"), body.Reason); err != nil {
+		return err
+	}
+	if d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id")); err == nil {
+		a.Pump.Forget(d.DestinationID, d.Seq)
+	}
+	return a.findDelivery(w, r)
+}
+
+// idle refuses a delivery that is in flight.
+func (a *Admin) idle(r *http.Request) error {
+	d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if a.Pump.Sending(d.DestinationID, d.Seq) {
+		return errSending
+	}
+	return nil
+}
+
+// readFilter reads ?state=&form=&q=&cursor=&limit=.
+func readFilter(r *http.Request) (onramp.Filter, error) {
+	q := r.URL.Query()
+	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Query: q.Get("q"), Cursor: q.Get("cursor")}
+	if limit := q.Get("limit"); limit != "" {
+		n, err := strconv.Atoi(limit)
+		if err != nil || n < 1 || n > 500 {
+			return f, malformed("limit must be a number from 1 to 500")
+		}
+		f.Limit = n
+	}
+	return f, nil
+}
+
+func timePointer(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,256 @@
+// Package api is the JSON API: registrations for sites on the public listener,
+// everything else for operators on the admin listener.
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/cors"
+
+	"onramp/internal/onramp"
+	"onramp/internal/web"
+)
+
+// Registrar stores registrations.
+type Registrar interface {
+	// SaveRegistration returns once the registration is on disk.
+	SaveRegistration(ctx context.Context, r *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error)
+	// Forget ends the watch of a registration.
+	Forget(id string, outcome <-chan onramp.RegistrationState)
+	// FindRegistration returns a registration with its state.
+	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
+}
+
+// Public is the API for sites.
+type Public struct {
+	Forms  map[string]*onramp.Form
+	Store  Registrar
+	Server *web.Server
+	Now    func() time.Time
+	// BaseURL is how sites reach the public listener, for the OpenAPI document;
+	// empty: not told.
+	BaseURL string
+	// Version stands in the OpenAPI document.
+	Version string
+	// Ending is closed when the process is about to stop: nobody waits for an
+	// outcome any longer.
+	Ending <-chan struct{}
+}
+
+// Routes adds the public routes to a mux.
+func (p *Public) Routes(mux *http.ServeMux) error {
+	document, err := p.openAPI()
+	if err != nil {
+		return err
+	}
+	allow := p.crossOrigin()
+	mux.Handle("POST /v1/forms/{form}/registrations", allow(p.Server.Handle(p.register)))
+	mux.Handle("GET /v1/forms/{form}", allow(p.Server.Handle(p.form)))
+	mux.Handle("OPTIONS /v1/forms/", allow(p.Server.Handle(web.NotFound)))
+	mux.Handle("GET /openapi.json", p.Server.Handle(func(w http.ResponseWriter, _ *http.Request) error {
+		return web.WriteJSON(w, http.StatusOK, document)
+	}))
+	return nil
+}
+
+// crossOrigin lets the pages of a form's origins use its routes from a script.
+func (p *Public) crossOrigin() func(http.Handler) http.Handler {
+	return cors.New(cors.Options{
+		AllowOriginRequestFunc: func(r *http.Request, origin string) bool {
+			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/forms/"), "/")
+			form := p.Forms[name]
+			if form == nil {
+				return false
+			}
+			for _, allowed := range form.Origins {
+				if allowed == "*" || strings.EqualFold(allowed, origin) {
+					return true
+				}
+			}
+			return false
+		},
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Content-Type", "Idempotency-Key", "Prefer"},
+		ExposedHeaders: []string{"Retry-After"},
+		MaxAge:         600,
+	}).Handler
+}
+
+// answer is what an accepted registration is answered with.
+type answer struct {
+	ID         string    `json:"id"`
+	Status     string    `json:"status"`
+	Form       string    `json:"form"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+var errNoForm = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such form"}
+
+// register is POST /v1/forms/{form}/registrations.
+func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
+	form := p.Forms[r.PathValue("form")]
+	if form == nil {
+		return errNoForm
+	}
+	body := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		body.Reset()
+		buffers.Put(body)
+	}()
+	if err := readBody(r, body); err != nil {
+		return err
+	}
+	contentType := r.Header.Get("Content-Type")
+	inputs, err := ParseInputs(contentType, body.Bytes())
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r, form.Name, body.Bytes())
+	if err != nil {
+		return err
+	}
+	registration, err := form.Accept(onramp.Submission{
+		Inputs: inputs, ReceivedAt: p.Now().UTC().Truncate(time.Microsecond),
+		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: pageURL(r),
+	})
+	if err != nil {
+		return err
+	}
+	wait := preferredWait(r)
+	accepted, err := p.Store.SaveRegistration(r.Context(), &registration, key, wait > 0)
+	if err != nil {
+		return err
+	}
+	if isForm(contentType) && wantsPage(r) {
+		http.Redirect(w, r, successURL(form), http.StatusSeeOther)
+		return nil
+	}
+	return p.answer(w, r, accepted, wait)
+}
+
+// answer tells that a registration is stored; after a wait, also how it went.
+func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepted, wait time.Duration) error {
+	stored := a.Registration
+	state := onramp.RegistrationQueued
+	if wait > 0 {
+		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+		state = p.await(r.Context(), a, wait)
+	}
+	status := http.StatusAccepted
+	if state == onramp.RegistrationDelivered {
+		status = http.StatusCreated
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return web.WriteJSON(w, status, answer{stored.ID, state.String(), stored.Form, stored.ReceivedAt})
+}
+
+// await waits until a registration settles, or as long as the client wants.
+func (p *Public) await(ctx context.Context, a onramp.Accepted, wait time.Duration) onramp.RegistrationState {
+	defer p.Store.Forget(a.Registration.ID, a.Outcome)
+	if a.Repeated { // it may have settled before the watch began
+		if r, err := p.Store.FindRegistration(ctx, a.Registration.ID); err == nil && r.State.Settled() {
+			return r.State
+		}
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case state := <-a.Outcome:
+		return state
+	case <-timer.C:
+	case <-p.Ending:
+	case <-ctx.Done():
+	}
+	if r, err := p.Store.FindRegistration(context.WithoutCancel(ctx), a.Registration.ID); err == nil {
+		return r.State
+	}
+	return onramp.RegistrationQueued // it is stored: that much is certain
+}
+
+// form is GET /v1/forms/{form}.
+func (p *Public) form(w http.ResponseWriter, r *http.Request) error {
+	form := p.Forms[r.PathValue("form")]
+	if form == nil {
+		return errNoForm
+	}
+	schema, err := json.Marshal(formSchema(form))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/schema+json")
+	_, _ = w.Write(append(schema, '\n')) // a client that has gone away is nobody's error
+	return nil
+}
+
+// maxKey is the longest Idempotency-Key.
+const maxKey = 255
+
+// idempotencyKey reads the header of that name (IETF draft "The Idempotency-Key
+// HTTP Header Field").
+func idempotencyKey(r *http.Request, form string, body []byte) (onramp.IdempotencyKey, error) {
+	values := r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return onramp.IdempotencyKey{}, nil
+	}
+	key := strings.TrimSpace(values[0])
+	if len(values) > 1 || key == "" || len(key) > maxKey {
+		return onramp.IdempotencyKey{}, malformed("give one Idempotency-Key of 1 to 255 characters")
+	}
+	return onramp.NewIdempotencyKey(form, key, body), nil
+}
+
+// maxWait is the longest time a client may wait for the outcome.
+const maxWait = 30 * time.Second
+
+// preferredWait reads "wait" of the Prefer header (RFC 7240, 4.3), in seconds;
+// 0 when it is absent or makes no sense.
+func preferredWait(r *http.Request) time.Duration {
+	for _, header := range r.Header.Values("Prefer") {
+		for preference := range strings.SplitSeq(header, ",") {
+			preference, _, _ = strings.Cut(preference, ";")
+			name, value, _ := strings.Cut(preference, "=")
+			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+				continue
+			}
+			seconds, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`))
+			if err != nil || seconds <= 0 {
+				return 0
+			}
+			return min(time.Duration(min(seconds, 3600))*time.Second, maxWait)
+		}
+	}
+	return 0
+}
+
+// pageURL is the page that the form stood on, as far as the browser tells.
+func pageURL(r *http.Request) string {
+	u, err := url.Parse(r.Referer())
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
+// wantsPage tells a browser's plain form post from a call by a program.
+func wantsPage(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// successURL is where a browser goes after a plain form post.
+func successURL(f *onramp.Form) string {
+	if f.SuccessURL != "" {
+		return f.SuccessURL
+	}
+	return "/f/" + f.Name + "?thanks"
+}

@@ -1,0 +1,216 @@
+// Package app builds the parts of Onramp and runs them. It is the one place
+// that knows them all.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"onramp/internal/api"
+	"onramp/internal/config"
+	"onramp/internal/hosted"
+	"onramp/internal/onramp"
+	"onramp/internal/outbound"
+	"onramp/internal/pump"
+	"onramp/internal/store"
+	"onramp/internal/web"
+)
+
+// Options are what a configuration file can't say.
+type Options struct {
+	Log       *slog.Logger
+	Version   string
+	OpenAdmin bool // the admin API asks for no token: for the demo, on loopback
+	NoPump    bool // accept only; for measurements
+}
+
+// App is a gateway that is ready to run.
+type App struct {
+	cfg     *config.Config
+	options Options
+	store   *store.Store
+	pump    *pump.Pump
+	public  *web.Listener
+	admin   *web.Listener
+	ending  chan struct{}
+}
+
+// Start opens the database and binds the listeners, so that whatever is wrong
+// is told before anything runs. The caller must Run what it returns.
+func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
+	a := &App{cfg: cfg, options: o, ending: make(chan struct{})}
+	if err := a.start(ctx); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context) (err error) {
+	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database}); err != nil {
+		return err
+	}
+	forms, err := a.store.RegisterForms(ctx, a.cfg.Forms)
+	if err != nil {
+		return err
+	}
+	mc := a.cfg.MarketingCloud
+	sender, err := outbound.New(outbound.Config{
+		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
+		AccountID: mc.AccountID, Timeout: a.cfg.Delivery.Timeout,
+	}, a.store, func(err error) { a.options.Log.Warn("token could not be kept", "err", err) })
+	if err != nil {
+		return err
+	}
+	a.pump = pump.New(pump.Config{
+		Senders: a.cfg.Delivery.Senders, GiveUpAfter: a.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
+	}, a.store, sender, destinations(forms))
+	return a.listen(ctx, forms)
+}
+
+func destinations(forms []*onramp.Form) []onramp.Destination {
+	var all []onramp.Destination
+	for _, f := range forms {
+		all = append(all, f.Route...)
+	}
+	return all
+}
+
+func (a *App) listen(ctx context.Context, forms []*onramp.Form) error {
+	byName := make(map[string]*onramp.Form, len(forms))
+	for _, f := range forms {
+		byName[f.Name] = f
+	}
+	public, err := a.publicHandler(byName)
+	if err != nil {
+		return err
+	}
+	if a.public, err = web.Listen(ctx, a.cfg.Public.Listen, public); err != nil {
+		return fmt.Errorf("public listener: %w", err)
+	}
+	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, a.adminHandler()); err != nil {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	return nil
+}
+
+func (a *App) publicHandler(forms map[string]*onramp.Form) (http.Handler, error) {
+	server := &web.Server{Log: a.options.Log, Part: "public"}
+	pages, err := hosted.New(forms, server)
+	if err != nil {
+		return nil, err
+	}
+	server.Failed = pages.Failed
+	mux := http.NewServeMux()
+	sites := &api.Public{
+		Forms: forms, Store: a.store, Server: server, Now: time.Now, BaseURL: a.cfg.Public.URL,
+		Version: a.options.Version, Ending: a.ending,
+	}
+	if err := sites.Routes(mux); err != nil {
+		return nil, err
+	}
+	pages.Routes(mux)
+	mux.Handle("GET /healthz", server.Handle(a.health))
+	server.Unmatched(mux)
+	return web.Harden(web.ClientIP(a.cfg.Public.TrustedProxies)(mux)), nil
+}
+
+func (a *App) adminHandler() http.Handler {
+	server := &web.Server{Log: a.options.Log, Part: "admin"}
+	mux := http.NewServeMux()
+	operators := &api.Admin{
+		Read: a.store, Keep: a.store, Pump: a.pump, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin,
+	}
+	operators.Routes(mux)
+	mux.Handle("GET /healthz", server.Handle(a.health))
+	mux.Handle("GET /readyz", server.Handle(a.health))
+	server.Unmatched(mux)
+	return web.Harden(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// health answers 200 while registrations can be taken, else 503.
+func (a *App) health(w http.ResponseWriter, r *http.Request) error {
+	status := http.StatusOK
+	if err := a.store.Ping(r.Context()); err != nil || a.isEnding() {
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	return nil
+}
+
+func (a *App) isEnding() bool {
+	select {
+	case <-a.ending:
+		return true
+	default:
+		return false
+	}
+}
+
+// PublicURL is the address of the public listener.
+func (a *App) PublicURL() string { return a.public.URL() }
+
+// AdminURL is the address of the admin listener.
+func (a *App) AdminURL() string { return a.admin.URL() }
+
+// Commits counts the transactions since the start.
+func (a *App) Commits() int64 { return a.store.Commits() }
+
+// Run serves and delivers until ctx ends, then drains: it takes and leases
+// nothing new, finishes what is in flight, settles it, and closes the database.
+// It returns nil after a clean stop.
+func (a *App) Run(ctx context.Context) error {
+	claim, stopClaiming := context.WithCancel(context.WithoutCancel(ctx))
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	delivering := make(chan struct{})
+	go func() {
+		defer close(delivering)
+		if !a.options.NoPump {
+			a.pump.Run(claim, work)
+		}
+	}()
+	failed := make(chan error, 2)
+	for _, l := range []*web.Listener{a.public, a.admin} {
+		go func() { failed <- l.Serve() }()
+	}
+	var cause error
+	select {
+	case <-ctx.Done():
+		a.options.Log.Info("draining", "limit", a.cfg.Drain)
+	case cause = <-failed:
+	case <-a.store.Lost():
+		cause = errors.New("another onramp has taken over this database")
+	}
+	close(a.ending)
+	stopClaiming()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Drain)
+	defer cancel()
+	err := errors.Join(cause, a.public.Shutdown(limit), a.admin.Shutdown(limit))
+	select {
+	case <-delivering:
+	case <-limit.Done():
+		a.options.Log.Warn("drain limit reached; what is in flight is sent again after the next start")
+		abandon()
+		<-delivering
+	}
+	return errors.Join(err, a.store.Close())
+}
+
+// close undoes a start that did not succeed.
+func (a *App) close() error {
+	var errs []error
+	for _, l := range []*web.Listener{a.public, a.admin} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"onramp/internal/sandbox"
+	"onramp/internal/web"
+)
+
+// Sandbox is a Marketing Cloud emulator that is ready to run.
+type Sandbox struct {
+	listener *web.Listener
+}
+
+// StartSandbox binds the sandbox to an address. The caller must Run it.
+func StartSandbox(ctx context.Context, address, dialect string, log *slog.Logger) (*Sandbox, error) {
+	d, err := sandbox.ParseDialect(dialect)
+	if err != nil {
+		return nil, err
+	}
+	l, err := web.Listen(ctx, address, sandbox.New(sandbox.Config{Dialect: d, Log: log}))
+	if err != nil {
+		return nil, err
+	}
+	return &Sandbox{l}, nil
+}
+
+// URL is the one origin of all of its hosts.
+func (s *Sandbox) URL() string { return s.listener.URL() }
+
+// Run serves until ctx ends.
+func (s *Sandbox) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() }) // it keeps nothing that could be lost
+	defer stop()
+	return s.listener.Serve()
+}
+
+// Close drops a sandbox that was never run.
+func (s *Sandbox) Close() error { return s.listener.Close() }
+
+// DemoConfig is the configuration of a gateway that talks to a sandbox with its
+// initial package.
+const DemoConfig = `
+public: { listen: "127.0.0.1:8080" }
+admin: { listen: "127.0.0.1:8081" }
+marketing_cloud:
+  auth_url: http://127.0.0.1:8090
+  client_id: ` + sandbox.ClientID + `
+  client_secret: ` + sandbox.ClientSecret + `
+  account_id: "` + sandbox.AccountID + `"
+forms:
+  registration:
+    title: Register
+    subscriber_key: email
+    fields:
+      - { name: email, label: E-mail address, column: EmailAddress, type: email, required: true }
+      - { name: first_name, column: FirstName, type: text, max: 100 }
+      - { name: last_name, column: LastName, type: text, max: 100 }
+      - { name: opt_in, label: "Yes, send me news", column: OptInStatus, type: boolean, default: false }
+      - { column: RegistrationTimestamp, from: received_at }
+      - { column: Source, from: constant, value: Website Registration }
+      - { column: IPAddress, from: ip }
+      - { column: UserAgent, from: user_agent, max: 255 }
+      - { column: PageURL, from: page_url, max: 500 }
+    route:
+      - data_extension: { key: ` + sandbox.RegistrationsKey + `, key_column: SubscriberKey, mode: auto }
+      - journey: { event_definition_key: ` + sandbox.WelcomeEventKey + `, establish_contact_key: true }
+`

@@ -1,0 +1,273 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The bars. A key on every request costs an index, so less is asked for then.
+const (
+	minRatio         = 0.25
+	minRatioWithKeys = 0.22
+	maxP99Ratio      = 4
+	maxResident      = 64 * megabyte
+	maxStart         = 200 * time.Millisecond
+
+	megabyte = 1e6
+)
+
+// Bar is a figure with the value it has to reach.
+type Bar struct {
+	Value float64 `json:"value"`
+	Limit float64 `json:"limit"`
+	// AtLeast says that Limit is the least; otherwise it is the most.
+	AtLeast bool `json:"at_least"`
+	// Measured is false when there is no value. That is not ok, but no miss
+	// either where the machine cannot tell (see Report.Misses).
+	Measured bool `json:"measured"`
+	OK       bool `json:"ok"`
+}
+
+func atLeast(limit, value float64, measured bool) Bar {
+	return Bar{Value: value, Limit: limit, AtLeast: true, Measured: measured, OK: measured && value >= limit}
+}
+
+func atMost(limit, value float64, measured bool) Bar {
+	return Bar{Value: value, Limit: limit, Measured: measured, OK: measured && value <= limit}
+}
+
+// Report is the judgement over all rounds. NewReport fills it.
+type Report struct {
+	Rounds          []Round `json:"rounds"`
+	Connections     int     `json:"connections"`
+	IdempotencyKeys bool    `json:"idempotency_keys"`
+
+	// Medians of the rounds.
+	BareRate   float64       `json:"bare_rate"`
+	OnrampRate float64       `json:"onramp_rate"`
+	BareP50    time.Duration `json:"bare_p50_ns"`
+	BareP99    time.Duration `json:"bare_p99_ns"`
+	OnrampP50  time.Duration `json:"onramp_p50_ns"`
+	OnrampP99  time.Duration `json:"onramp_p99_ns"`
+	BareCPU    time.Duration `json:"bare_cpu_per_request_ns,omitempty"`
+	OnrampCPU  time.Duration `json:"onramp_cpu_per_request_ns,omitempty"`
+
+	// Over all rounds; zero when the fsyncs were not counted.
+	FsyncsPerSecond  float64 `json:"fsyncs_per_second,omitempty"`
+	FsyncsPerRequest float64 `json:"fsyncs_per_request,omitempty"`
+
+	// MedianRatio and P99Ratio are medians of the ratios within a round, not
+	// ratios of the medians above: only runs right after each other compare.
+	MedianRatio Bar `json:"median_ratio"`
+	P99Ratio    Bar `json:"p99_ratio"`
+	// Resident is the largest of all rounds, in bytes.
+	Resident Bar `json:"resident_bytes"`
+	// StartToReady is in milliseconds.
+	StartToReady Bar `json:"start_to_ready_ms"`
+	// Errors counts both servers' in all rounds. There must be none: a rate
+	// is worth little when some requests are lost for it.
+	Errors Bar `json:"errors"`
+}
+
+// NewReport judges rounds, which it does not change. startToReady is how long
+// Onramp took from its start until it was ready, zero when not measured. keys
+// says that every request carried an idempotency key.
+func NewReport(rounds []Round, startToReady time.Duration, keys bool) *Report {
+	r := &Report{IdempotencyKeys: keys, Rounds: slices.Clone(rounds)}
+	var fsyncs, requests, failed, resident int64
+	var elapsed time.Duration
+	var p99Ratios []float64
+	for i := range r.Rounds {
+		round := &r.Rounds[i]
+		round.Bare.Latency, round.Onramp.Latency = nil, nil // thousands of numbers that nobody reads
+		r.Connections = max(r.Connections, round.Onramp.Connections)
+		requests += round.Onramp.Requests
+		fsyncs += round.Onramp.Fsyncs
+		elapsed += round.Onramp.Elapsed
+		resident = max(resident, round.Onramp.ResidentBytes)
+		failed += round.Bare.Errors + round.Onramp.Errors
+		if ratio, ok := round.P99Ratio(); ok {
+			p99Ratios = append(p99Ratios, ratio)
+		}
+	}
+	if fsyncs > 0 && elapsed > 0 && requests > 0 {
+		r.FsyncsPerSecond = float64(fsyncs) / elapsed.Seconds()
+		r.FsyncsPerRequest = float64(fsyncs) / float64(requests)
+	}
+
+	r.BareRate = medianOf(r.Rounds, func(r Round) float64 { return r.Bare.Rate() })
+	r.OnrampRate = medianOf(r.Rounds, func(r Round) float64 { return r.Onramp.Rate() })
+	r.BareP50 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Bare.P50 })
+	r.BareP99 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Bare.P99 })
+	r.OnrampP50 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Onramp.P50 })
+	r.OnrampP99 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Onramp.P99 })
+	r.BareCPU = medianOf(r.Rounds, func(r Round) time.Duration { return r.Bare.cpuPerRequest() })
+	r.OnrampCPU = medianOf(r.Rounds, func(r Round) time.Duration { return r.Onramp.cpuPerRequest() })
+
+	ratio := minRatio
+	if keys {
+		ratio = minRatioWithKeys
+	}
+	measured := len(rounds) > 0
+	r.MedianRatio = atLeast(ratio, medianOf(r.Rounds, Round.Ratio), measured)
+	// A round without it makes the whole unmeasured; it would else be judged by
+	// the rounds that went well.
+	r.P99Ratio = atMost(maxP99Ratio, median(p99Ratios), measured && len(p99Ratios) == len(rounds))
+	r.Resident = atMost(maxResident, float64(resident), resident > 0)
+	r.StartToReady = atMost(milliseconds(maxStart), milliseconds(startToReady), startToReady > 0)
+	r.Errors = atMost(0, float64(failed), measured)
+	return r
+}
+
+// judged is a bar as it is printed.
+type judged struct {
+	name string
+	Bar
+	unit     string
+	scale    float64 // how much one unit is
+	optional bool    // some machines cannot measure it
+}
+
+func (r *Report) bars() []judged {
+	return []judged{
+		{"ratio", r.MedianRatio, "", 1, false},
+		{"p99 ratio", r.P99Ratio, "", 1, false},
+		{"resident memory", r.Resident, " MB", megabyte, true},
+		{"start to ready", r.StartToReady, " ms", 1, true},
+		{"errors", r.Errors, "", 1, false},
+	}
+}
+
+func (j judged) missed() bool { return !j.OK && (j.Measured || !j.optional) }
+
+// String says the figure and what was asked: ratio 0.31 (at least 0.25).
+func (j judged) String() string {
+	side := "at most"
+	if j.AtLeast {
+		side = "at least"
+	}
+	value := "not measured"
+	if j.Measured {
+		value = fmt.Sprintf("%v%s", j.rounded(), j.unit)
+	}
+	return fmt.Sprintf("%s %s (%s %v%s)", j.name, value, side, j.Limit/j.scale, j.unit)
+}
+
+// rounded has three decimals and errs towards the miss: 0.2497 must not be
+// printed as the 0.25 that it is not.
+func (j judged) rounded() float64 {
+	const decimals, noise = 1e3, 1e-6
+	v := j.Value / j.scale * decimals
+	if j.AtLeast {
+		return math.Floor(v+noise) / decimals
+	}
+	return math.Ceil(v-noise) / decimals
+}
+
+func (j judged) verdict() string {
+	switch {
+	case j.OK:
+		return "ok"
+	case j.missed():
+		return "MISSED"
+	}
+	return "-"
+}
+
+// Misses says in words each bar that was not reached; none means accepted.
+// Memory and start that were not measured are no misses: outside Linux there is
+// no telling. A ratio that was not measured is one.
+func (r *Report) Misses() []string {
+	var misses []string
+	for _, j := range r.bars() {
+		if j.missed() {
+			misses = append(misses, j.String())
+		}
+	}
+	return misses
+}
+
+// WriteText prints the report for people: a line a round, the medians, the bars.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintln(&b, roundHead)
+	for _, round := range r.Rounds {
+		fmt.Fprintln(&b, round)
+	}
+	keys := "no idempotency keys"
+	if r.IdempotencyKeys {
+		keys = "a fresh idempotency key on every request"
+	}
+	rounds := "1 round"
+	if len(r.Rounds) != 1 {
+		rounds = fmt.Sprintf("median of %d rounds", len(r.Rounds))
+	}
+	fmt.Fprintf(&b, "\n%s, %d connections, %s\n", rounds, r.Connections, keys)
+	writeSide(&b, "bare", r.BareRate, r.BareP50, r.BareP99, r.BareCPU)
+	writeSide(&b, "onramp", r.OnrampRate, r.OnrampP50, r.OnrampP99, r.OnrampCPU)
+	if r.FsyncsPerSecond > 0 {
+		fmt.Fprintf(&b, "fsyncs  %.0f/s, %.2g a request\n", r.FsyncsPerSecond, r.FsyncsPerRequest)
+	} else {
+		fmt.Fprintln(&b, "fsyncs  not counted")
+	}
+	fmt.Fprintln(&b)
+	for _, j := range r.bars() {
+		fmt.Fprintf(&b, "%s %s\n", j, j.verdict())
+	}
+	for _, text := range r.failures() {
+		fmt.Fprintf(&b, "  %s\n", text)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeSide(w io.Writer, name string, rate float64, p50, p99, cpu time.Duration) {
+	spent := ""
+	if cpu > 0 {
+		spent = fmt.Sprintf(", %.1f µs of CPU a request", float64(cpu)/float64(time.Microsecond))
+	}
+	fmt.Fprintf(w, "%-6s  %.0f requests/s, p50 %.2f ms, p99 %.2f ms%s\n", name, rate, milliseconds(p50), milliseconds(p99), spent)
+}
+
+// failures are the first different errors of all rounds, with whose they are.
+func (r *Report) failures() []string {
+	var all []string
+	add := func(name string, texts []string) {
+		for _, text := range texts {
+			text = name + ": " + text
+			if len(all) < maxFailures && !slices.Contains(all, text) {
+				all = append(all, text)
+			}
+		}
+	}
+	for _, round := range r.Rounds {
+		add("bare", round.Bare.Failures)
+		add("onramp", round.Onramp.Failures)
+	}
+	return all
+}
+
+func medianOf[T ~int64 | ~float64](rounds []Round, value func(Round) T) T {
+	values := make([]T, len(rounds))
+	for i, r := range rounds {
+		values[i] = value(r)
+	}
+	return median(values)
+}
+
+// median of none is zero; of an even number it is half-way between the middle two.
+func median[T ~int64 | ~float64](values []T) T {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return sorted[middle-1] + (sorted[middle]-sorted[middle-1])/2
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"onramp/internal/config"
+	"onramp/internal/onramp"
+	"onramp/internal/web"
+)
+
+// adminClient calls the admin API of a gateway that is running.
+type adminClient struct {
+	base  string
+	token onramp.Secret
+	http  *http.Client
+}
+
+// admin finds the running gateway by the configuration; without a file, by the
+// default address, which is the demo's.
+func (c *command) admin() (*adminClient, error) {
+	cfg, err := config.LoadAdmin(c.configPath(), c.Environ)
+	if errors.Is(err, fs.ErrNotExist) && c.configFile == "" && c.getenv(configEnv) == "" {
+		cfg, err = config.Default().Admin, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin.listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return &adminClient{"http://" + net.JoinHostPort(host, port), cfg.Token, &http.Client{Timeout: time.Minute}}, nil
+}
+
+func (a *adminClient) get(ctx context.Context, path string, query url.Values, into any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return a.call(ctx, http.MethodGet, path, into)
+}
+
+func (a *adminClient) call(ctx context.Context, method, path string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, method, a.base+path, nil)
+	if err != nil {
+		return err
+	}
+	if a.token != "" {
+		r.Header.Set("Authorization", "Bearer "+a.token.Reveal())
+	}
+	response, err := a.http.Do(r)
+	if err != nil {
+		return fmt.Errorf("no gateway answers at %s (is onramp serve or demo running?): %w", a.base, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
+	if err != nil {
+		return fmt.Errorf("read answer of %s: %w", a.base, err)
+	}
+	if response.StatusCode >= 300 {
+		var p web.Problem
+		if json.Unmarshal(body, &p) == nil && p.Detail != "" {
+			return errors.New(p.Detail)
+		}
+		return fmt.Errorf("%s answered %s", a.base, response.Status)
+	}
+	return json.Unmarshal(body, into)
+}

@@ -1,0 +1,180 @@
+// Package cli is the command line of onramp: one file for each command.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/config"
+)
+
+// System is what a program gets from the operating system. In a test all of it
+// can be something else.
+type System struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Environ        []string
+}
+
+// OS is the real system.
+func OS() System { return System{os.Stdin, os.Stdout, os.Stderr, os.Environ()} }
+
+// The exit statuses.
+const (
+	done      = 0
+	failed    = 1
+	wrongUse  = 2
+	configEnv = "ONRAMP_CONFIG"
+)
+
+// Main runs one command and returns the exit status: 0 done, 1 failed, 2 wrong
+// use.
+func Main(ctx context.Context, args []string, system System) int {
+	c := &command{System: system}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(system.Stdin)
+	root.SetOut(system.Stdout)
+	root.SetErr(system.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return done
+	}
+	fmt.Fprintln(system.Stderr, "onramp:", err)
+	if _, ran := errors.AsType[*runError](err); ran {
+		return failed
+	}
+	fmt.Fprintln(system.Stderr, "See onramp --help, or onramp COMMAND --help.")
+	return wrongUse
+}
+
+// runError is an error of a command that was used rightly.
+type runError struct{ err error }
+
+func (e *runError) Error() string { return e.err.Error() }
+func (e *runError) Unwrap() error { return e.err }
+
+// command holds what the commands share.
+type command struct {
+	System
+	configFile string
+	output     string
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "onramp",
+		Short: "Puts a website's registrations into Salesforce Marketing Cloud, and loses none",
+		Long: `Onramp takes the registrations of a website's forms, has them on disk before it
+answers, and puts them into Salesforce Marketing Cloud.
+
+Begin with "onramp demo": it needs no account and no configuration.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().StringVar(&c.configFile, "config", "", `configuration file (default "onramp.yaml", or $`+configEnv+`)`)
+	root.AddCommand(
+		c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.status(),
+		c.registrations(), c.deliveries(), c.bench(), c.version(),
+	)
+	return root
+}
+
+// run makes a command's function of one that may fail.
+func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := f(cmd.Context(), args); err != nil {
+			return &runError{err}
+		}
+		return nil
+	}
+}
+
+// group makes a command that only has others under it.
+func group(use, short string, under ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return fmt.Errorf("%s needs one of: %s", cmd.CommandPath(), strings.Join(names(under), ", "))
+	}}
+	g.AddCommand(under...)
+	return g
+}
+
+func names(commands []*cobra.Command) []string {
+	var all []string
+	for _, c := range commands {
+		if !c.Hidden {
+			all = append(all, c.Name())
+		}
+	}
+	return all
+}
+
+// configPath is the configuration file: by flag, by environment, or the default.
+func (c *command) configPath() string {
+	if c.configFile != "" {
+		return c.configFile
+	}
+	if path := c.getenv(configEnv); path != "" {
+		return path
+	}
+	return "onramp.yaml"
+}
+
+func (c *command) getenv(name string) string {
+	for _, pair := range c.Environ {
+		if key, value, _ := strings.Cut(pair, "="); key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// logger writes to standard error as the configuration says.
+func (c *command) logger(cfg *config.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		level = slog.LevelInfo // config has checked it
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "text" {
+		return slog.New(slog.NewTextHandler(c.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(c.Stderr, options))
+}
+
+// buildVersion is the version that the binary was built as.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+func (c *command) version() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version", Example: "  onramp version", Args: cobra.NoArgs,
+		RunE: run(func(context.Context, []string) error {
+			info, _ := debug.ReadBuildInfo()
+			goVersion := ""
+			if info != nil {
+				goVersion = info.GoVersion
+			}
+			if c.output == "json" {
+				return c.printJSON(map[string]string{"version": buildVersion(), "go": goVersion})
+			}
+			fmt.Fprintf(c.Stdout, "onramp %s %s\n", buildVersion(), goVersion)
+			return nil
+		}),
+	}
+	c.outputFlag(cmd)
+	return cmd
+}

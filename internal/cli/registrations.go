@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/api"
+	"onramp/internal/onramp"
+)
+
+// listFlags are the flags of the commands that list.
+type listFlags struct {
+	state, form, query, cursor string
+	limit                      int
+}
+
+func (f *listFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.state, "state", "", "only those in this state")
+	cmd.Flags().StringVar(&f.form, "form", "", "only those of this form")
+	cmd.Flags().StringVarP(&f.query, "query", "q", "", "only those with this text in their key or values")
+	cmd.Flags().StringVar(&f.cursor, "cursor", "", "go on where the page before has ended")
+	cmd.Flags().IntVar(&f.limit, "limit", 50, "how many at the most (500)")
+}
+
+func (f *listFlags) values() url.Values {
+	q := url.Values{"limit": {strconv.Itoa(f.limit)}}
+	for name, value := range map[string]string{"state": f.state, "form": f.form, "q": f.query, "cursor": f.cursor} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q
+}
+
+func (c *command) registrations() *cobra.Command {
+	var flags listFlags
+	list := &cobra.Command{
+		Use: "list", Short: "List registrations, newest first",
+		Example: "  onramp registrations list --state failed\n  onramp registrations list -q user@example.com --output json",
+		Args:    cobra.NoArgs,
+		RunE:    run(func(ctx context.Context, _ []string) error { return c.listRegistrations(ctx, flags) }),
+	}
+	flags.add(list)
+	c.outputFlag(list)
+	show := &cobra.Command{
+		Use: "show ID", Short: "Show a registration with all that happened to it",
+		Example: "  onramp registrations show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f",
+		Args:    cobra.ExactArgs(1),
+		RunE:    run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
+	}
+	c.outputFlag(show)
+	return group("registrations", "Look at registrations", list, show)
+}
+
+func (c *command) listRegistrations(ctx context.Context, f listFlags) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	var page api.Page[api.Registration]
+	if err := admin.get(ctx, "/api/registrations", f.values(), &page); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(page)
+	}
+	rows := [][]string{{"ID", "RECEIVED", "FORM", "STATUS", "SUBSCRIBER KEY"}}
+	for _, r := range page.Items {
+		rows = append(rows, []string{r.ID, moment(r.ReceivedAt), r.Form, r.Status, r.SubscriberKey})
+	}
+	return c.page(rows, page.Next)
+}
+
+// page prints one page of a list and how to get the next.
+func (c *command) page(rows [][]string, next string) error {
+	if err := c.table(rows); err != nil {
+		return err
+	}
+	if next != "" {
+		fmt.Fprintf(c.Stdout, "\nMore with --cursor %s\n", next)
+	}
+	return nil
+}
+
+// registrationWithTimeline is what show prints as JSON.
+type registrationWithTimeline struct {
+	api.Registration
+	Timeline []onramp.TimelineItem `json:"timeline"`
+}
+
+func (c *command) showRegistration(ctx context.Context, id string) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	shown, err := admin.registration(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(shown)
+	}
+	fmt.Fprintf(c.Stdout, "registration    %s\nform            %s\nstatus          %s\nsubscriber key  %s\nreceived        %s\nvalues          %s\n\n",
+		shown.ID, shown.Form, shown.Status, shown.SubscriberKey, moment(shown.ReceivedAt), shown.Values)
+	rows := [][]string{{"DELIVERY", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "REASON"}}
+	for _, d := range shown.Deliveries {
+		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), d.Reason})
+	}
+	if err := c.table(rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.Stdout)
+	return c.printTimeline(shown.Timeline)
+}
+
+func (a *adminClient) registration(ctx context.Context, id string) (*registrationWithTimeline, error) {
+	shown := &registrationWithTimeline{}
+	path := "/api/registrations/" + url.PathEscape(id)
+	if err := a.get(ctx, path, nil, &shown.Registration); err != nil {
+		return nil, err
+	}
+	var timeline struct{ Items []onramp.TimelineItem }
+	if err := a.get(ctx, path+"/timeline", nil, &timeline); err != nil {
+		return nil, err
+	}
+	shown.Timeline = timeline.Items
+	return shown, nil
+}
+
+func (c *command) printTimeline(items []onramp.TimelineItem) error {
+	rows := [][]string{{"AT", "WHAT", "DESTINATION", "DETAIL"}}
+	for _, i := range items {
+		rows = append(rows, []string{moment(i.At), i.What, i.Destination, oneLine(i.Detail)})
+	}
+	return c.table(rows)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/app"
+	"onramp/internal/config"
+)
+
+func (c *command) serve() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gateway",
+		Long: `Runs the gateway as the configuration says, until it is told to stop (Ctrl-C or
+SIGTERM). Then it takes nothing new, finishes what is in flight, and ends; what
+is still to be sent is sent after the next start.`,
+		Example: "  onramp init\n  onramp serve --config onramp.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    run(func(ctx context.Context, _ []string) error { return c.runServe(ctx) }),
+	}
+}
+
+func (c *command) runServe(ctx context.Context) error {
+	cfg, err := config.Load(c.configPath(), c.Environ)
+	if err != nil {
+		return err
+	}
+	log := c.logger(cfg)
+	a, err := app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion()})
+	if err != nil {
+		return err
+	}
+	if cfg.Admin.Token == "" {
+		log.Warn("the admin API is closed: set admin.token to open it")
+	}
+	log.Info("ready", "public", a.PublicURL(), "admin", a.AdminURL(), "version", buildVersion())
+	return a.Run(ctx)
+}
+
+func (c *command) sandbox() *cobra.Command {
+	var listen, dialect string
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run the Marketing Cloud emulator alone",
+		Long: `Runs the sandbox, which stands in for Marketing Cloud: token endpoint, data
+extensions and journeys, on one address. It keeps everything in memory.
+
+It does not send mail, does not know journeys' rules, and is never too busy by
+itself; PUT /_sandbox/faults makes it misbehave. Its page is /_sandbox/.`,
+		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/_sandbox/state",
+		Args:    cobra.NoArgs,
+		RunE: run(func(ctx context.Context, _ []string) error {
+			s, err := app.StartSandbox(ctx, listen, dialect, c.logger(config.Default()))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.Stdout, "Marketing Cloud sandbox on %s, page %s/_sandbox/\n", s.URL(), s.URL())
+			return s.Run(ctx)
+		}),
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
+	cmd.Flags().StringVar(&dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: as the order's specification says")
+	return cmd
+}
+
+func (c *command) initialize() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Write a commented configuration file for a registration form",
+		Long: `Writes onramp.yaml (or the file that --config names) with a registration form,
+every setting explained. A file that exists is left alone.`,
+		Example: "  onramp init\n  onramp init --config /etc/onramp/onramp.yaml",
+		Args:    cobra.NoArgs,
+		RunE: run(func(context.Context, []string) error {
+			path := c.configPath()
+			// one call that fails if the file exists: no moment in between
+			file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("%s exists and is left as it is; name another file with --config", path)
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := file.Write(config.Template()); err != nil {
+				return errors.Join(err, file.Close())
+			}
+			if err := file.Close(); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.Stdout, "Wrote %s. Fill in the part marketing_cloud, then: onramp serve --config %s\n", path, path)
+			return nil
+		}),
+	}
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/onramp"
+)
+
+// tryBody is the registration that try submits.
+const tryBody = `{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`
+
+func (c *command) try() *cobra.Command {
+	return &cobra.Command{
+		Use:   "try",
+		Short: "Do the main job once, from end to end, and show it",
+		Long: `Starts the gateway and the sandbox on free ports, submits one registration over
+HTTP, waits until it stands in the sandbox's data extension and its contact is in
+the journey, and prints the timeline.`,
+		Example: "  onramp try",
+		Args:    cobra.NoArgs,
+		RunE:    run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),
+	}
+}
+
+func (c *command) runTry(ctx context.Context) error {
+	const free = "127.0.0.1:0"
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	d, err := c.startDemo(ctx, demoSettings{public: free, admin: free, sandbox: free, quiet: true})
+	if err != nil {
+		return err
+	}
+	running, end := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(running) }()
+	err = c.tryOnce(ctx, d)
+	end()
+	return errors.Join(err, <-ended)
+}
+
+// step is one line of what try prints.
+type step struct {
+	at     time.Time
+	what   string
+	detail string
+}
+
+func (c *command) tryOnce(ctx context.Context, d *demo) error {
+	id, err := submit(ctx, d.gateway.PublicURL())
+	if err != nil {
+		return err
+	}
+	admin := &adminClient{base: d.gateway.AdminURL(), http: http.DefaultClient}
+	shown, err := admin.registration(ctx, id)
+	if err != nil {
+		return err
+	}
+	var state sandboxState
+	sandbox := &adminClient{base: d.sandbox.URL(), http: http.DefaultClient}
+	if err := sandbox.get(ctx, "/_sandbox/state", nil, &state); err != nil {
+		return err
+	}
+	steps, err := state.prove(shown)
+	if err != nil {
+		return errors.Join(err, c.printTimeline(shown.Timeline))
+	}
+	fmt.Fprintf(c.Stdout, "Registration %s went through.\n\n", id)
+	rows := [][]string{}
+	for _, s := range steps {
+		after := s.at.Sub(shown.ReceivedAt)
+		rows = append(rows, []string{moment(s.at), fmt.Sprintf("%+7.1f ms", float64(after.Microseconds())/1000), s.what, s.detail})
+	}
+	return c.table(rows)
+}
+
+// submit posts the registration as a website's back end would and waits for the
+// outcome.
+func submit(ctx context.Context, base string) (id string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/forms/registration/registrations", bytes.NewBufferString(tryBody))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", "wait=30")
+	r.Header.Set("Referer", "https://example.com/register")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", fmt.Errorf("submit registration: %w", err)
+	}
+	defer response.Body.Close()
+	var answer struct{ ID, Status, Detail string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return "", fmt.Errorf("read answer: %w", err)
+	}
+	if answer.ID == "" {
+		return "", fmt.Errorf("the registration was refused with %s: %s", response.Status, answer.Detail)
+	}
+	return answer.ID, nil
+}
+
+// sandboxState is the part of /_sandbox/state that try looks at.
+type sandboxState struct {
+	Tokens []struct {
+		IssuedAt time.Time `json:"issued_at"`
+	} `json:"tokens"`
+	DataExtensions map[string]struct {
+		Rows []map[string]any `json:"rows"`
+	} `json:"data_extensions"`
+	Journeys map[string]struct {
+		Contacts []struct {
+			ContactKey string    `json:"contact_key"`
+			At         time.Time `json:"at"`
+		} `json:"contacts"`
+	} `json:"journeys"`
+}
+
+// prove looks for every trace that the registration must have left, on both
+// sides, and tells when.
+func (s *sandboxState) prove(r *registrationWithTimeline) ([]step, error) {
+	steps := []step{{r.ReceivedAt, "accepted", "on disk, form " + r.Form}}
+	if len(s.Tokens) == 0 {
+		return nil, errors.New("the sandbox has issued no token")
+	}
+	steps = append(steps, step{s.Tokens[0].IssuedAt, "token", fmt.Sprintf("%d requested", len(s.Tokens))})
+	for _, d := range r.Deliveries {
+		if d.State != onramp.DeliveryDelivered.String() {
+			return nil, fmt.Errorf("the delivery to %s is %s, not delivered: %s", d.Destination, d.State, d.Reason)
+		}
+	}
+	stored, err := s.findRow(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range r.Timeline {
+		if item.What != "delivered" {
+			continue
+		}
+		what := "row"
+		detail := fmt.Sprintf("in %s, %d columns", item.Destination, stored)
+		if item.Destination == "journey:"+onlyKey(s.Journeys) {
+			what, detail = "contact", "in "+item.Destination
+			if !s.hasContact(r.SubscriberKey) {
+				return nil, errors.New("the sandbox's journey does not have the contact")
+			}
+		}
+		steps = append(steps, step{item.At, what, detail + ", " + item.Detail})
+	}
+	return steps, nil
+}
+
+// findRow checks that the row holds exactly what was accepted, and counts its
+// columns.
+func (s *sandboxState) findRow(r *registrationWithTimeline) (columns int, err error) {
+	var want map[string]any
+	if err := json.Unmarshal(r.Values, &want); err != nil {
+		return 0, fmt.Errorf("read values: %w", err)
+	}
+	want["SubscriberKey"] = r.SubscriberKey
+	for _, table := range s.DataExtensions {
+		for _, row := range table.Rows {
+			if row["SubscriberKey"] != r.SubscriberKey {
+				continue
+			}
+			for column, value := range want {
+				if row[column] != value {
+					return 0, fmt.Errorf("the row's column %s does not hold what was submitted", column)
+				}
+			}
+			return len(row), nil
+		}
+	}
+	return 0, errors.New("the sandbox's data extension does not have the row")
+}
+
+func (s *sandboxState) hasContact(key string) bool {
+	for _, journey := range s.Journeys {
+		for _, contact := range journey.Contacts {
+			if contact.ContactKey == key {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func onlyKey[V any](m map[string]V) string {
+	for key := range m {
+		return key
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+func isListenAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || strings.ContainsAny(host, " /") {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+func isAbsoluteURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+// isSuccessURL takes a path too, but not //host, which is another site.
+func isSuccessURL(s string) bool {
+	if !strings.HasPrefix(s, "/") {
+		return isAbsoluteURL(s)
+	}
+	_, err := url.Parse(s)
+	return err == nil && !strings.HasPrefix(s, "//") && !strings.HasPrefix(s, `/\`)
+}
+
+// parseOrigin gives an origin as browsers write it, in lower case.
+func parseOrigin(s string) (string, bool) {
+	s = strings.ToLower(s)
+	if s == "*" {
+		return s, true
+	}
+	u, err := url.Parse(s)
+	if err != nil || !isAbsoluteURL(s) {
+		return "", false
+	}
+	return s, s == u.Scheme+"://"+u.Host
+}
+
+// proxies reads the addresses whose word about the visitor's address counts.
+func (r *reader) proxies(v value) []string {
+	var list []string
+	for _, s := range r.texts(v) {
+		_, prefixErr := netip.ParsePrefix(s.text)
+		_, addrErr := netip.ParseAddr(s.text)
+		if prefixErr != nil && addrErr != nil {
+			r.report(s.place, "%s must be an IP address or a CIDR prefix, such as 10.0.0.0/8", s.quoted())
+			continue
+		}
+		list = append(list, s.text)
+	}
+	return list
+}
+
+func (r *reader) origins(v value) []string {
+	var list []string
+	for _, s := range r.texts(v) {
+		origin, ok := parseOrigin(s.text)
+		if !ok {
+			r.report(s.place, "%s must be an origin without a path, such as https://www.example.com, or *", s.quoted())
+			continue
+		}
+		list = append(list, origin)
+	}
+	return list
+}

@@ -1,0 +1,188 @@
+// Package config reads onramp.yaml: what the gateway listens on, which
+// Marketing Cloud account it talks to, and the forms with their routes.
+//
+// Use Load first; it returns either a configuration in which every value has
+// been checked, or an *Error that lists every mistake with its line. The
+// package doesn't ask whether the names in it exist in Marketing Cloud, and it
+// doesn't make the forms ready to accept (onramp.NewForm does).
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Config is the whole configuration. Each field's comment gives its key in the
+// file and what holds when the key is left out.
+type Config struct {
+	Database       string         // database: a file name or a postgres:// URL; "onramp.db"
+	Public         Public         // public
+	Admin          Admin          // admin
+	MarketingCloud MarketingCloud // marketing_cloud
+	Delivery       Delivery       // delivery
+	Drain          time.Duration  // drain_timeout: how long a stop waits for work in hand; 25s
+	Log            Log            // log
+	Forms          []onramp.Form  // forms, sorted by name; at least one, except from Default
+}
+
+// Public is the listener for visitors and sites.
+type Public struct {
+	Listen         string   // listen: host:port; ":8080"
+	URL            string   // url: the absolute http(s) URL under which the world sees it; ""
+	TrustedProxies []string // trusted_proxies: IP addresses and CIDR prefixes whose X-Forwarded-For counts; none
+}
+
+// Admin is the listener for operators.
+type Admin struct {
+	Listen string        // listen: host:port; "127.0.0.1:8081"
+	Token  onramp.Secret // token: what a caller must bring; "", only possible on a loopback address
+}
+
+// MarketingCloud is the account and the installed package. Exactly one of
+// Subdomain and AuthURL is set.
+type MarketingCloud struct {
+	Subdomain    string        // subdomain: the first label of the account's host names
+	AuthURL      string        // auth_url: a whole http(s) URL instead, for the sandbox
+	ClientID     string        // client_id; required
+	ClientSecret onramp.Secret // client_secret; required
+	AccountID    string        // account_id: the business unit's MID, digits; "" for the package's own
+}
+
+// Delivery is how registrations are sent on.
+type Delivery struct {
+	GiveUpAfter time.Duration // give_up_after: how long a failing delivery is tried; 72h
+	Senders     int           // senders: how many requests run at once, 1 to 256; 16
+	Timeout     time.Duration // timeout: the longest time for one request; 30s
+}
+
+// Log is what the gateway writes about itself.
+type Log struct {
+	Level  string // level: debug, info, warn or error; "info"
+	Format string // format: json or text; "json"
+}
+
+// Default returns what holds without a file. It has no forms and no
+// credentials: enough for a command that only needs the admin address.
+func Default() *Config {
+	return &Config{
+		Database: "onramp.db",
+		Public:   Public{Listen: ":8080"},
+		Admin:    Admin{Listen: "127.0.0.1:8081"},
+		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
+		Drain:    25 * time.Second,
+		Log:      Log{Level: "info", Format: "json"},
+	}
+}
+
+// Load reads the file at path and overlays it with the ONRAMP_ variables of
+// environ, which has the form of os.Environ. The error is an *Error when the
+// file is wrong, and wraps fs.ErrNotExist when there is none.
+func Load(path string, environ []string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration at %s (onramp init writes one): %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data, environ)
+}
+
+// LoadAdmin reads as much of the configuration as a command needs that talks to
+// a running gateway: mistakes elsewhere, such as a secret that only the gateway
+// can read, are none of its business.
+func LoadAdmin(path string, environ []string) (Admin, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Admin{}, fmt.Errorf("read configuration: %w", err)
+	}
+	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]place{}}
+	c := Default()
+	root, ok := r.document(data)
+	if ok {
+		r.config(c, root)
+	}
+	problems := slices.DeleteFunc(r.problems, func(p Problem) bool {
+		return ok && p.Path != "admin" && !strings.HasPrefix(p.Path, "admin.")
+	})
+	if len(problems) > 0 {
+		return Admin{}, newError(path, problems)
+	}
+	return c.Admin, nil
+}
+
+// Parse is Load for a file that was already read; name stands for it in
+// errors. It still reads the files that ${file:…} references name.
+func Parse(name string, data []byte, environ []string) (*Config, error) {
+	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]place{}}
+	c := Default()
+	if root, ok := r.document(data); ok {
+		r.config(c, root)
+	}
+	if len(r.problems) > 0 {
+		return nil, newError(name, r.problems)
+	}
+	return c, nil
+}
+
+func environment(environ []string) map[string]string {
+	vars := make(map[string]string, len(environ))
+	for _, v := range environ {
+		name, text, _ := strings.Cut(v, "=")
+		vars[name] = text
+	}
+	return vars
+}
+
+// config fills c from the file's root and the environment.
+func (r *reader) config(c *Config, root value) {
+	all := settings()
+	known := knownKeys(all)
+	top, ok := r.mapping(root, known[""]...)
+	if !ok {
+		return
+	}
+	sections := map[string]map[string]value{"": top}
+	for _, name := range known[""] {
+		if keys, ok := known[name]; ok {
+			sections[name], _ = r.mapping(top[name], keys...)
+		}
+	}
+	for _, s := range all {
+		section, key := s.split()
+		r.apply(c, s, sections[section][key])
+	}
+	c.Public.TrustedProxies = r.proxies(sections["public"]["trusted_proxies"])
+	r.checkMarketingCloud(c, top["marketing_cloud"])
+	r.checkAdmin(c)
+	for _, name := range laterSections() {
+		r.later(top[name])
+	}
+	c.Forms = r.forms(top["forms"])
+}
+
+// laterSections are keys of the published shape that this version can't
+// follow yet; it takes them only while they are empty.
+func laterSections() []string { return []string{"ens", "sinks", "alerts"} }
+
+// knownKeys gives the keys of every section, and of the root under "".
+func knownKeys(all []setting) map[string][]string {
+	known := map[string][]string{}
+	for _, s := range all {
+		section, key := s.split()
+		known[section] = append(known[section], key)
+		if section != "" && !slices.Contains(known[""], section) {
+			known[""] = append(known[""], section)
+		}
+	}
+	known["public"] = append(known["public"], "trusted_proxies")
+	known[""] = append(append(known[""], "forms"), laterSections()...)
+	return known
+}

@@ -1,0 +1,366 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"onramp/internal/config"
+	"onramp/internal/onramp"
+)
+
+// compared makes cmp look at what a configuration says.
+func compared() cmp.Options {
+	return cmp.Options{
+		cmpopts.IgnoreUnexported(onramp.Form{}),
+		cmp.Comparer(func(a, b *regexp.Regexp) bool {
+			return a == nil && b == nil || a != nil && b != nil && a.String() == b.String()
+		}),
+	}
+}
+
+// problems gives what is wrong with a configuration; nil when nothing is.
+func problems(t *testing.T, err error) []config.Problem {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*config.Error](err)
+	if !ok {
+		t.Fatalf("got the error %T %v, want a *config.Error", err, err)
+	}
+	return e.Problems
+}
+
+const example = `
+database: onramp.db                     # or postgres://…
+public:  { listen: ":8080", url: https://signup.example.com }
+admin:   { listen: "127.0.0.1:8081", token: "${file:TOKEN}" }
+marketing_cloud:
+  subdomain: mc0123456789abcdefghijklmnop   # one DNS label; or auth_url for the sandbox
+  client_id: "${env:SFMC_CLIENT_ID}"
+  client_secret: "${env:SFMC_CLIENT_SECRET}"
+  account_id: "510000001"                   # MID
+forms:
+  registration:
+    subscriber_key: email
+    fields:
+      - { name: email,      column: EmailAddress, type: email,   required: true }
+      - { name: first_name, column: FirstName,    type: text, max: 100 }
+      - { name: last_name,  column: LastName,     type: text, max: 100 }
+      - { name: opt_in,     column: OptInStatus,  type: boolean, default: false }
+      - { column: RegistrationTimestamp, from: received_at }
+      - { column: Source,                from: constant, value: Website Registration }
+      - { column: IPAddress,             from: ip }
+      - { column: UserAgent,             from: user_agent, max: 255 }
+      - { column: PageURL,               from: page_url,   max: 500 }
+    route:
+      - data_extension: { key: Web_Registrations, key_column: SubscriberKey, mode: auto }   # all columns, keyed by the subscriber key
+      - journey: { event_definition_key: APIEvent-…, establish_contact_key: true }   # Path B; leave out for Path A only
+sinks: []
+alerts: []
+`
+
+// exampleForm is what example and the template describe.
+func exampleForm() onramp.Form {
+	return onramp.Form{
+		Name:          "registration",
+		SubscriberKey: onramp.KeyStrategy{From: onramp.KeyEmail, Field: 0},
+		Fields: []onramp.Field{
+			{Name: "email", Label: "Email", Column: "EmailAddress", Type: onramp.Email, Required: true, Max: 254},
+			{Name: "first_name", Label: "First name", Column: "FirstName", Max: 100},
+			{Name: "last_name", Label: "Last name", Column: "LastName", Max: 100},
+			{Name: "opt_in", Label: "Opt in", Column: "OptInStatus", Type: onramp.Boolean, Default: &onramp.Scalar{Kind: onramp.False}},
+			{Column: "RegistrationTimestamp", From: onramp.FromReceivedAt},
+			{Column: "Source", From: onramp.FromConstant, Constant: &onramp.Scalar{Kind: onramp.String, Text: "Website Registration"}},
+			{Column: "IPAddress", From: onramp.FromIP},
+			{Column: "UserAgent", From: onramp.FromUserAgent, Max: 255},
+			{Column: "PageURL", From: onramp.FromPageURL, Max: 500},
+		},
+		Route: []onramp.Destination{
+			{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"},
+			{Kind: onramp.Journey, Key: "APIEvent-…", KeyColumn: "SubscriberKey", EstablishContactKey: true},
+		},
+	}
+}
+
+func exampleEnviron() []string {
+	return []string{"SFMC_CLIENT_ID=client", "SFMC_CLIENT_SECRET=s3cret"}
+}
+
+// The published example is a whole configuration.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("t0ken\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := &config.Config{
+		Database: "onramp.db",
+		Public:   config.Public{Listen: ":8080", URL: "https://signup.example.com"},
+		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken"},
+		MarketingCloud: config.MarketingCloud{
+			Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
+		},
+		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
+		Drain:    25 * time.Second,
+		Log:      config.Log{Level: "info", Format: "json"},
+		Forms:    []onramp.Form{exampleForm()},
+	}
+	got, err := config.Parse("onramp.yaml", []byte(strings.Replace(example, "TOKEN", token, 1)), exampleEnviron())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, compared()); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+const everyKey = `
+database: postgres://onramp@db/onramp
+public:
+  listen: 0.0.0.0:80
+  url: https://signup.example.com
+  trusted_proxies: [10.0.0.0/8, 192.0.2.1, "2001:db8::/32"]
+admin: { listen: "[::1]:9000" }
+marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_secret: 1e3 }
+delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s }
+drain_timeout: 5s
+log: { level: debug, format: text }
+forms:
+  second:
+    subscriber_key: uuid
+    fields: [{ name: n, column: N, type: integer, default: -007 }]
+    route: [{ journey: { event_definition_key: e, establish_contact_key: false, key_column: "" } }]
+  first:
+    title: Join us
+    success_url: /thanks?from=us
+    origins: [https://WWW.example.com, "http://localhost:3000", "*"]
+    subscriber_key: field:member_no
+    fields:
+      - &member { name: member_no, column: Member, required: true, pattern: "[A-Z]{2}|x", max: 4000 }
+      - { name: plan, column: Plan, type: choice, choices: [1, yes, true, " big "], default: big, label: Your plan }
+      - { name: rate, column: Rate, type: decimal, default: 12.50 }
+      - { name: day, column: Day, type: date, default: 2026-06-23 }
+      - { name: news, column: News, type: boolean, default: "${env:NEWS}" }
+      - { column: One, from: constant, value: 1 }
+      - { column: Two, from: constant, value: true }
+      - { column: Three, from: constant, value: "true" }
+      - { column: Id, from: uuid, value: ~ }
+      - { column: Form, from: form, max: 10 }
+    route: [{ data_extension: { key: k, key_column: Key, mode: sync } }]
+  third:
+    subscriber_key: field:member_no
+    fields: [*member]
+    route: [{ data_extension: { key: k, key_column: Key, mode: sync } }]
+ens:
+sinks: ~
+alerts: {}
+`
+
+// What isn't in the example, and the order of the forms.
+func TestEveryKey(t *testing.T) {
+	t.Parallel()
+	text := func(s string) *onramp.Scalar { return &onramp.Scalar{Kind: onramp.String, Text: s} }
+	number := func(s string) *onramp.Scalar { return &onramp.Scalar{Kind: onramp.Number, Text: s} }
+	isTrue := &onramp.Scalar{Kind: onramp.True}
+	member := onramp.Field{
+		Name: "member_no", Label: "Member no", Column: "Member", Required: true, Max: 4000,
+		Pattern: regexp.MustCompile("^(?:[A-Z]{2}|x)$"),
+	}
+	byMember := onramp.KeyStrategy{From: onramp.KeyField, Field: 0}
+	extension := []onramp.Destination{{Kind: onramp.DataExtension, Key: "k", KeyColumn: "Key"}}
+	want := &config.Config{
+		Database: "postgres://onramp@db/onramp",
+		Public: config.Public{
+			Listen: "0.0.0.0:80", URL: "https://signup.example.com",
+			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"},
+		},
+		Admin:          config.Admin{Listen: "[::1]:9000"},
+		MarketingCloud: config.MarketingCloud{AuthURL: "http://127.0.0.1:8090", ClientID: "0012", ClientSecret: "1e3"},
+		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second},
+		Drain:          5 * time.Second,
+		Log:            config.Log{Level: "debug", Format: "text"},
+		Forms: []onramp.Form{
+			{
+				Name: "first", Title: "Join us", SuccessURL: "/thanks?from=us",
+				Origins:       []string{"https://www.example.com", "http://localhost:3000", "*"},
+				SubscriberKey: byMember,
+				Fields: []onramp.Field{
+					member,
+					{Name: "plan", Label: "Your plan", Column: "Plan", Type: onramp.Choice, Choices: []string{"1", "yes", "true", "big"}, Default: text("big")},
+					{Name: "rate", Label: "Rate", Column: "Rate", Type: onramp.Decimal, Default: number("12.50")},
+					{Name: "day", Label: "Day", Column: "Day", Type: onramp.Date, Default: text("2026-06-23")},
+					{Name: "news", Label: "News", Column: "News", Type: onramp.Boolean, Default: isTrue},
+					{Column: "One", From: onramp.FromConstant, Constant: number("1")},
+					{Column: "Two", From: onramp.FromConstant, Constant: isTrue},
+					{Column: "Three", From: onramp.FromConstant, Constant: text("true")},
+					{Column: "Id", From: onramp.FromUUID},
+					{Column: "Form", From: onramp.FromForm, Max: 10},
+				},
+				Route: extension,
+			},
+			{
+				Name: "second", SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+				Fields: []onramp.Field{{Name: "n", Label: "N", Column: "N", Type: onramp.Integer, Default: number("-7")}},
+				Route:  []onramp.Destination{{Kind: onramp.Journey, Key: "e"}},
+			},
+			{Name: "third", SubscriberKey: byMember, Fields: []onramp.Field{member}, Route: extension},
+		},
+	}
+	data := strings.Replace(everyKey, "-007", "-7", 1)
+	got, err := config.Parse("onramp.yaml", []byte(data), []string{"NEWS=Yes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, compared()); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+// shortForms is a form in one line, for tests of the rest.
+const shortForms = `forms: { f: { fields: [ { name: email, column: Email, type: email, required: true } ], route: [ { data_extension: { key: K } } ] } }` + "\n"
+
+// shortAccount is a Marketing Cloud account in one line.
+const shortAccount = `marketing_cloud: { subdomain: mc0, client_id: a, client_secret: b }` + "\n"
+
+// Every single value outside lists and forms has its variable, which wins.
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("fr0m file\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.Database = "/data/o.db"
+	want.Public = config.Public{Listen: ":1", URL: "http://p"}
+	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "t"}
+	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
+	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
+	want.Drain = 8 * time.Second
+	want.Log = config.Log{Level: "warn", Format: "text"}
+	file := shortForms + `
+marketing_cloud: { subdomain: mc0, client_id: "${env:NOT_SET}", client_secret: b, account_id: 9 }
+database: other.db
+log: { level: error }
+`
+	got, err := config.Parse("onramp.yaml", []byte(file), []string{
+		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p",
+		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=t",
+		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
+		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
+		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
+		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s",
+		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
+		"ONRAMP_CONFIG=elsewhere.yaml", "ONRAMP_FORMS=x", "ONRAMP_UNKNOWN=x", "=C:=odd", "odd",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Forms = nil
+	if diff := cmp.Diff(want, got, compared()); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+// The account alone can come from the environment.
+func TestEnvironmentOnly(t *testing.T) {
+	t.Parallel()
+	want := config.MarketingCloud{Subdomain: "mc1", ClientID: "a", ClientSecret: "b"}
+	for _, file := range []string{shortForms, shortForms + "marketing_cloud: { auth_url: http://127.0.0.1:8090 }"} {
+		got, err := config.Parse("onramp.yaml", []byte(file), []string{
+			"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=mc1", "ONRAMP_MARKETING_CLOUD_CLIENT_ID=a", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=b",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.MarketingCloud); diff != "" {
+			t.Errorf("marketing cloud (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "o.yaml")
+	_, err := config.Load(path, nil)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "onramp init") {
+		t.Errorf("missing file: got %v, want its path, onramp init and fs.ErrNotExist", err)
+	}
+	if err := os.WriteFile(path, []byte(shortAccount+shortForms), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, []string{"ONRAMP_LOG_LEVEL=warn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Log.Level != "warn" || c.MarketingCloud.Subdomain != "mc0" || len(c.Forms) != 1 {
+		t.Errorf("got %+v, want the file's account and form, and the variable's level", c)
+	}
+	if _, err := config.Load(filepath.Dir(path), nil); err == nil || problems(t, &config.Error{}) != nil {
+		t.Errorf("a folder: got %v, want an error", err)
+	}
+}
+
+// The template is a valid configuration, and explains every key.
+func TestTemplate(t *testing.T) {
+	t.Parallel()
+	got, err := config.Parse("onramp.yaml", config.Template(), exampleEnviron())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.MarketingCloud = config.MarketingCloud{Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret"}
+	form := exampleForm()
+	form.Fields[3].Label = "Send me news"
+	form.Route = form.Route[:1]
+	want.Forms = []onramp.Form{form}
+	if diff := cmp.Diff(want, got, compared()); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	for _, key := range strings.Fields(`database public listen url trusted_proxies admin token marketing_cloud
+		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout drain_timeout
+		log level format forms title success_url origins subscriber_key fields name label column type required max
+		pattern choices default from value route data_extension key key_column mode journey event_definition_key
+		establish_contact_key`) {
+		if !regexp.MustCompile(`\b` + key + `\b`).Match(config.Template()) {
+			t.Errorf("the template doesn't explain %s", key)
+		}
+	}
+}
+
+// With what the template has commented out, it is valid too: the examples hold.
+func TestTemplateUncommented(t *testing.T) {
+	t.Parallel()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("t0ken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*[a-z_]+:( .*)?|- \{.*)$`).ReplaceAllString(string(config.Template()), "$1$2")
+	text = regexp.MustCompile(`(?m)^ *auth_url:.*\n`).ReplaceAllString(text, "")
+	text = strings.Replace(text, "/run/secrets/onramp-admin", token, 1)
+	got, err := config.Parse("onramp.yaml", []byte(text), exampleEnviron())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if len(got.Forms[0].Route) != 2 || len(got.Forms[0].Fields) != 11 || got.Forms[0].SuccessURL == "" || got.Admin.Token == "" {
+		t.Errorf("got %+v, want every example of the template", got)
+	}
+}
+
+// What changes the template changes it for nobody else.
+func TestTemplateIsACopy(t *testing.T) {
+	t.Parallel()
+	clear(config.Template())
+	if config.Template()[0] != '#' {
+		t.Error("a caller's change is in the template")
+	}
+}

@@ -1,0 +1,306 @@
+package config
+
+import (
+	"errors"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	maxText  = 4000 // the longest Text column of a data extension
+	maxEmail = 254  // the longest address that mail servers take
+)
+
+// fieldSet is the fields of one form while they are read.
+type fieldSet struct {
+	list    bool // it is a list, with nothing unreadable in it
+	fields  []onramp.Field
+	places  []place
+	clear   []bool           // name, type and required could be read
+	names   map[string]place // of the fields that have one
+	columns map[string]place // by lower-case name, as Marketing Cloud compares them
+}
+
+// complete says that the fields' names and types are all known.
+func (s fieldSet) complete() bool { return s.list && !slices.Contains(s.clear, false) }
+
+func (r *reader) fields(v value) fieldSet {
+	set := fieldSet{names: map[string]place{}, columns: map[string]place{}}
+	before := len(r.problems)
+	items, _ := r.list(v)
+	set.list = len(r.problems) == before
+	if set.list && len(items) == 0 {
+		r.report(v.place, "a form needs at least one field")
+		set.list = false
+	}
+	for _, item := range items {
+		f, clear := r.field(item, &set)
+		set.fields = append(set.fields, f)
+		set.places = append(set.places, item.place)
+		set.clear = append(set.clear, clear)
+	}
+	return set
+}
+
+func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
+	before := len(r.problems)
+	keys, ok := r.mapping(v, "name", "label", "column", "type", "required", "max", "pattern", "choices", "default", "from", "value")
+	if !ok {
+		return f, false
+	}
+	name, named := r.scalar(keys["name"])
+	f.Name = name.text
+	clear = len(r.problems) == before
+	f.Column = r.needed(keys["column"], "name the data extension column that this field fills")
+	from := keys["from"]
+	switch {
+	case keys["name"].isSet() && from.isSet():
+		r.report(from.place, "a field has a name when the visitor fills it in, or from when onramp does: leave one out")
+		clear = false
+	case from.isSet():
+		r.filledIn(&f, keys)
+	case f.Name != "":
+		clear = r.submitted(&f, keys) && clear
+	default:
+		if named || !keys["name"].isSet() {
+			r.report(v.place, "needs a name when the visitor fills it in, or from when onramp does")
+		}
+		clear = false
+	}
+	r.claim(set.names, keys["name"], f.Name, "name")
+	r.claim(set.columns, keys["column"], strings.ToLower(f.Column), "column")
+	return f, clear
+}
+
+// claim notes a name or a column, and reports the second field that has it.
+func (r *reader) claim(taken map[string]place, v value, name, what string) {
+	if name == "" {
+		return
+	}
+	if first, twice := taken[name]; twice {
+		r.report(v.place, "the field in line %d has this %s already", first.line, what)
+		return
+	}
+	taken[name] = v.place
+}
+
+// hasText says that values of the type are texts with a length and a form.
+func hasText(t onramp.FieldType) bool {
+	return !slices.Contains([]onramp.FieldType{onramp.Boolean, onramp.Integer, onramp.Decimal, onramp.Date}, t)
+}
+
+// submitted reads what only a visitor's field has. It is false when type or
+// required could not be read.
+func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) {
+	f.Label = r.text(keys["label"])
+	if f.Label == "" {
+		f.Label = labelOf(f.Name)
+	}
+	known := r.fieldType(f, keys["type"])
+	before := len(r.problems)
+	f.Required = r.boolean(keys["required"], false)
+	clear = known && len(r.problems) == before
+	f.Max = r.max(keys["max"])
+	f.Pattern = r.pattern(keys["pattern"])
+	for _, key := range []string{"max", "pattern"} {
+		if known && !hasText(f.Type) && keys[key].isSet() {
+			r.report(keys[key].place, "is only for texts, and this is a %s field: leave it out", f.Type)
+		}
+	}
+	if known && f.Type == onramp.Email && f.Max == 0 {
+		f.Max = maxEmail
+	}
+	if known {
+		r.choices(f, keys["choices"])
+	}
+	if keys["value"].isSet() {
+		r.report(keys["value"].place, "is only for from: constant; for a value that the visitor may change use default")
+	}
+	if v := keys["default"]; v.isSet() && f.Required {
+		r.report(v.place, "a required field never uses its default: leave one of the two out")
+	}
+	if known {
+		f.Default = r.defaultValue(f, keys["default"])
+	}
+	return clear
+}
+
+// fieldType reads the type, which is text when none is written.
+func (r *reader) fieldType(f *onramp.Field, v value) (known bool) {
+	s, ok := r.scalar(v)
+	if !ok {
+		return !v.isSet()
+	}
+	if f.Type, known = onramp.ParseFieldType(s.text); !known {
+		r.report(s.place, "%s", unknownWord(s, onramp.FieldTypes()))
+	}
+	return known
+}
+
+func labelOf(name string) string {
+	label := strings.ReplaceAll(name, "_", " ")
+	first, size := utf8.DecodeRuneInString(label)
+	return string(unicode.ToUpper(first)) + label[size:]
+}
+
+func (r *reader) max(v value) int {
+	s, ok := r.scalar(v)
+	if !ok {
+		return 0
+	}
+	n, ok := s.integer()
+	if !ok || n < 1 || n > maxText {
+		r.report(s.place, "must be a whole number from 1 to %d, without quotes", maxText)
+		return 0
+	}
+	return n
+}
+
+// pattern compiles a pattern that the whole text must match.
+func (r *reader) pattern(v value) *regexp.Regexp {
+	s, ok := r.scalar(v)
+	if !ok {
+		return nil
+	}
+	// alone first: a)(b would be valid between the brackets
+	_, err := regexp.Compile(s.text)
+	var anchored *regexp.Regexp
+	if err == nil {
+		anchored, err = regexp.Compile("^(?:" + s.text + ")$")
+	}
+	if err == nil {
+		return anchored
+	}
+	reason := "too long or too deep"
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		reason = e.Code.String() // without the text, which a reference may have given
+	}
+	r.report(s.place, "is not a regular expression (%s); see https://pkg.go.dev/regexp/syntax", reason)
+	return nil
+}
+
+func (r *reader) choices(f *onramp.Field, v value) {
+	if f.Type != onramp.Choice {
+		if v.isSet() {
+			r.report(v.place, "is only for fields with type: choice")
+		}
+		return
+	}
+	before := len(r.problems)
+	// what the visitor picks is normalised before it is compared; so is the list
+	as := onramp.Field{Type: onramp.Text, Max: f.Max, Pattern: f.Pattern}
+	for _, s := range r.texts(v) {
+		choice, err := as.Parse(onramp.Scalar{Kind: onramp.String, Text: s.text})
+		switch {
+		case err != nil:
+			r.report(s.place, "%v", err)
+		case slices.Contains(f.Choices, choice.Text):
+			r.report(s.place, "%s is listed twice", s.quoted())
+		default:
+			f.Choices = append(f.Choices, choice.Text)
+		}
+	}
+	if len(f.Choices) == 0 && len(r.problems) == before {
+		r.report(v.place, "is missing: list what the visitor can choose from")
+	}
+}
+
+// defaultValue reads the default, which the field itself must accept.
+func (r *reader) defaultValue(f *onramp.Field, v value) *onramp.Scalar {
+	s, ok := r.scalar(v)
+	if !ok || f.Type == onramp.Choice && f.Choices == nil {
+		return nil
+	}
+	given, ok := r.literal(s)
+	if !ok {
+		return nil
+	}
+	if s.ref != "" {
+		given.Kind = onramp.Posted // a reference gives text, whatever the type
+	}
+	parsed, err := f.Parse(given)
+	if err != nil {
+		r.report(s.place, "the field itself refuses this value: it %v", err)
+		return nil
+	}
+	return &parsed
+}
+
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
+// literal turns a YAML value into the value of a field.
+func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
+	switch s.tag {
+	case "!!bool":
+		b, ok := s.boolean()
+		if !ok {
+			r.report(s.place, "must be true or false")
+			return onramp.Scalar{}, false
+		}
+		if b {
+			return onramp.Scalar{Kind: onramp.True}, true
+		}
+		return onramp.Scalar{Kind: onramp.False}, true
+	case "!!int", "!!float":
+		if !jsonNumber.MatchString(s.text) {
+			r.report(s.place, "write the number plainly, such as 12 or 12.5, or in quotes if it is a text")
+			return onramp.Scalar{}, false
+		}
+		return onramp.Scalar{Kind: onramp.Number, Text: s.text}, true
+	}
+	return onramp.Scalar{Kind: onramp.String, Text: s.text}, true
+}
+
+// filledIn reads a field that Onramp fills in.
+func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
+	for _, key := range []string{"label", "type", "required", "pattern", "choices", "default"} {
+		if keys[key].isSet() {
+			r.report(keys[key].place, "is only for a field with a name; onramp fills this one in")
+		}
+	}
+	f.Max = r.max(keys["max"])
+	s, ok := r.scalar(keys["from"])
+	if !ok {
+		return
+	}
+	if f.From, ok = onramp.ParseSource(s.text); !ok {
+		r.report(s.place, "%s", unknownWord(s, onramp.Sources()))
+		return
+	}
+	cut := []onramp.Source{onramp.FromIP, onramp.FromUserAgent, onramp.FromPageURL, onramp.FromForm}
+	if keys["max"].isSet() && !slices.Contains(cut, f.From) {
+		r.report(keys["max"].place, "has no effect with from: %s; leave it out", f.From)
+	}
+	if f.From == onramp.FromConstant {
+		f.Constant = r.constant(keys["value"])
+	} else if keys["value"].isSet() {
+		r.report(keys["value"].place, "is only for from: constant")
+	}
+}
+
+func (r *reader) constant(v value) *onramp.Scalar {
+	if !v.isSet() {
+		r.report(v.place, "is missing: write the constant here")
+		return nil
+	}
+	s, ok := r.scalar(v)
+	if !ok {
+		return nil
+	}
+	given, ok := r.literal(s)
+	if !ok || given.Kind != onramp.String {
+		return &given
+	}
+	as := onramp.Field{Type: onramp.Text}
+	text, err := as.Parse(given)
+	if err != nil {
+		r.report(s.place, "%v", err)
+	}
+	return &text
+}

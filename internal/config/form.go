@@ -1,0 +1,116 @@
+package config
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"onramp/internal/onramp"
+)
+
+var formName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// forms reads the forms, in the order of the file, and sorts them by name.
+func (r *reader) forms(v value) []onramp.Form {
+	entries, ok := r.entries(v)
+	if ok && len(entries) == 0 {
+		r.report(v.place, "there is no form: describe at least one (onramp init writes an example)")
+	}
+	var forms []onramp.Form
+	for _, e := range entries {
+		forms = append(forms, r.form(e))
+	}
+	slices.SortFunc(forms, func(a, b onramp.Form) int { return cmp.Compare(a.Name, b.Name) })
+	return forms
+}
+
+func (r *reader) form(v value) onramp.Form {
+	if !formName.MatchString(v.name) {
+		r.report(v.place, "a form's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63")
+	}
+	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "route")
+	if !ok {
+		return onramp.Form{}
+	}
+	f := onramp.Form{Name: v.name, Title: r.text(keys["title"]), Origins: r.origins(keys["origins"])}
+	if s, ok := r.scalar(keys["success_url"]); ok {
+		if f.SuccessURL = s.text; !isSuccessURL(s.text) {
+			r.report(s.place, "must be an absolute http or https URL or a path that begins with /")
+		}
+	}
+	set := r.fields(keys["fields"])
+	f.Fields = set.fields
+	f.SubscriberKey = r.subscriberKey(keys["subscriber_key"], set)
+	f.Route = r.route(keys["route"])
+	r.checkKeyColumns(set, f.Route)
+	return f
+}
+
+// subscriberKey reads the strategy. When a field could not be read it doesn't
+// complain about a field that isn't there: that may be the one.
+func (r *reader) subscriberKey(v value, set fieldSet) onramp.KeyStrategy {
+	s, ok := r.scalar(v)
+	if !ok {
+		if v.isSet() {
+			return onramp.KeyStrategy{}
+		}
+		s = scalar{place: v.place, text: "email"}
+	}
+	field, isField := strings.CutPrefix(s.text, "field:")
+	switch {
+	case s.text == "email":
+		return r.emailKey(s, set)
+	case s.text == "uuid":
+		return onramp.KeyStrategy{From: onramp.KeyUUID}
+	case isField:
+		return r.fieldKey(s, field, set)
+	}
+	r.report(s.place, "%s is not known; use email, uuid or field:NAME", s.quoted())
+	return onramp.KeyStrategy{}
+}
+
+func (r *reader) emailKey(s scalar, set fieldSet) onramp.KeyStrategy {
+	// the first one: it is the one that the form takes the key from
+	at := slices.IndexFunc(set.fields, func(f onramp.Field) bool {
+		return f.From == onramp.Submitted && f.Type == onramp.Email
+	})
+	switch {
+	case at >= 0 && !set.fields[at].Required && set.clear[at]:
+		r.report(set.places[at].key("required"), "the subscriber key is this e-mail address: add required: true")
+	case at < 0 && set.complete():
+		r.report(s.place, "email needs a field with type: email; add one, or use uuid or field:NAME")
+	}
+	return onramp.KeyStrategy{From: onramp.KeyEmail, Field: max(at, 0)}
+}
+
+func (r *reader) fieldKey(s scalar, name string, set fieldSet) onramp.KeyStrategy {
+	at := slices.IndexFunc(set.fields, func(f onramp.Field) bool { return name != "" && f.Name == name })
+	switch {
+	case at < 0:
+		if set.complete() || name == "" {
+			r.report(s.place, "there is no field with this name; write field:NAME with the name of one of the form's fields")
+		}
+		return onramp.KeyStrategy{From: onramp.KeyField}
+	case !hasText(set.fields[at].Type):
+		r.report(s.place, "a %s field can't be the subscriber key: use one that holds a text", set.fields[at].Type)
+	case !set.fields[at].Required && set.clear[at]:
+		r.report(set.places[at].key("required"), "this field is the subscriber key: add required: true")
+	}
+	return onramp.KeyStrategy{From: onramp.KeyField, Field: at}
+}
+
+// checkKeyColumns reports a field for the column that already gets the
+// subscriber key: the request would have it twice.
+func (r *reader) checkKeyColumns(set fieldSet, route []onramp.Destination) {
+	reported := map[string]bool{}
+	for _, d := range route {
+		column := strings.ToLower(d.KeyColumn)
+		at, ok := set.columns[column]
+		if !ok || reported[column] {
+			continue
+		}
+		reported[column] = true
+		r.report(at, "is the key_column of %s, which gets the subscriber key: leave the field out, or name another column", d.Name())
+	}
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// resolve replaces a value that is a reference, ${env:NAME} or ${file:/path},
+// by what it refers to. A reference is the whole value or none.
+func (r *reader) resolve(s scalar) (scalar, bool) {
+	if !strings.HasPrefix(s.text, "${") || !strings.HasSuffix(s.text, "}") {
+		if strings.Contains(s.text, "${env:") || strings.Contains(s.text, "${file:") {
+			r.report(s.place, "a reference must be the whole value: put the rest of the text into it too")
+			return scalar{}, false
+		}
+		return s, true
+	}
+	kind, name, _ := strings.Cut(s.text[len("${"):len(s.text)-len("}")], ":")
+	resolved := scalar{place: s.place, ref: s.text}
+	switch {
+	case kind == "env" && name != "":
+		text, ok := r.environ[name]
+		if !ok {
+			r.report(s.place, "the environment variable %s is not set", name)
+			return scalar{}, false
+		}
+		resolved.text = text
+	case kind == "file" && name != "":
+		text, err := readReference(name)
+		if err != nil {
+			r.report(s.place, "%v", err)
+			return scalar{}, false
+		}
+		resolved.text = text
+	default:
+		r.report(s.place, "is not a reference: write ${env:NAME} or ${file:/path}")
+		return scalar{}, false
+	}
+	return resolved, true
+}
+
+// maxReferenced is more than any value needs; a larger file is the wrong one.
+const maxReferenced = 64 << 10
+
+// readReference reads the file of a reference, without the newline that
+// editors and echo put at its end.
+func readReference(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		// relative to what? The working folder of a service is an accident
+		return "", fmt.Errorf("the path of a ${file:…} reference must be absolute, not %q", path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("the file %q can't be read: %w", path, cause(err))
+	}
+	// a pipe or a device could block, or never end
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("the file %q can't be read: it is not a regular file", path)
+	}
+	if info.Size() > maxReferenced {
+		return "", fmt.Errorf("the file %q is larger than %d bytes", path, maxReferenced)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the file %q can't be read: %w", path, cause(err))
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+}
+
+// cause takes the path out of an error of package os: the message has it.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}

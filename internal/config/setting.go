@@ -1,0 +1,198 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// setting is a single value outside lists and forms. It can be given in the
+// file and in the environment, which wins.
+type setting struct {
+	path string
+	set  func(c *Config, s scalar) error // the error says what the value must be
+}
+
+func (s setting) split() (section, key string) {
+	if section, key, nested := strings.Cut(s.path, "."); nested {
+		return section, key
+	}
+	return "", s.path
+}
+
+// variable is the name of the setting in the environment.
+func (s setting) variable() string {
+	return "ONRAMP_" + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_"))
+}
+
+func settings() []setting {
+	return []setting{
+		{"database", setDatabase},
+		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
+		{"public.url", func(c *Config, s scalar) error { return setURL(&c.Public.URL, s) }},
+		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
+		{"admin.token", func(c *Config, s scalar) error { return setText(&c.Admin.Token, s) }},
+		{"marketing_cloud.subdomain", setSubdomain},
+		{"marketing_cloud.auth_url", func(c *Config, s scalar) error { return setURL(&c.MarketingCloud.AuthURL, s) }},
+		{"marketing_cloud.client_id", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientID, s) }},
+		{"marketing_cloud.client_secret", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientSecret, s) }},
+		{"marketing_cloud.account_id", setAccountID},
+		{"delivery.give_up_after", func(c *Config, s scalar) error { return setDuration(&c.Delivery.GiveUpAfter, s) }},
+		{"delivery.senders", setSenders},
+		{"delivery.timeout", func(c *Config, s scalar) error { return setDuration(&c.Delivery.Timeout, s) }},
+		{"drain_timeout", func(c *Config, s scalar) error { return setDuration(&c.Drain, s) }},
+		{"log.level", func(c *Config, s scalar) error { return setWord(&c.Log.Level, s, "debug", "info", "warn", "error") }},
+		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},
+	}
+}
+
+// apply gives a setting its value, if there is one. An empty variable counts
+// as none, since compose files can't leave one out; an empty value in the file
+// is a mistake, most often a reference to an empty variable.
+func (r *reader) apply(c *Config, s setting, v value) {
+	var in scalar
+	var ok bool
+	if text := r.environ[s.variable()]; text != "" {
+		r.given[s.path] = place{path: s.variable()}
+		in, ok = r.resolve(scalar{place: place{path: s.variable()}, text: text})
+	} else if v.isSet() {
+		r.given[s.path] = v.place
+		in, ok = r.scalar(v)
+	}
+	if !ok {
+		return
+	}
+	if in.text == "" {
+		r.report(in.place, "is empty: give a value, or leave the key out")
+		return
+	}
+	if err := s.set(c, in); err != nil {
+		r.report(in.place, "%v", err)
+	}
+}
+
+func setText[T ~string](to *T, s scalar) error {
+	*to = T(s.text)
+	return nil
+}
+
+func setWord(to *string, s scalar, known ...string) error {
+	for _, k := range known {
+		if s.text == k {
+			*to = k
+			return nil
+		}
+	}
+	return errors.New(unknownWord(s, known))
+}
+
+func setDuration(to *time.Duration, s scalar) error {
+	d, err := time.ParseDuration(s.text)
+	if err != nil {
+		return errors.New("must be a duration with its unit, such as 30s, 5m or 72h")
+	}
+	if d <= 0 {
+		return errors.New("must be longer than zero")
+	}
+	*to = d
+	return nil
+}
+
+func setListen(to *string, s scalar) error {
+	if !isListenAddress(s.text) {
+		return errors.New("must be host:port, such as 127.0.0.1:8080, or :8080 for every address")
+	}
+	*to = s.text
+	return nil
+}
+
+func setURL(to *string, s scalar) error {
+	if !isAbsoluteURL(s.text) {
+		return errors.New("must be an absolute http or https URL, such as https://signup.example.com")
+	}
+	*to = s.text
+	return nil
+}
+
+func setDatabase(c *Config, s scalar) error {
+	scheme, _, isURL := strings.Cut(s.text, "://")
+	if isURL && scheme != "postgres" && scheme != "postgresql" {
+		return errors.New("must be a file name or a postgres:// URL")
+	}
+	c.Database = s.text
+	return nil
+}
+
+var dnsLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+func setSubdomain(c *Config, s scalar) error {
+	switch {
+	case strings.ContainsAny(s.text, "./:"):
+		return errors.New("give only the first label, mc0123…, of mc0123….rest.marketingcloudapis.com")
+	case !dnsLabel.MatchString(s.text):
+		return errors.New("must be one DNS label: letters, digits and hyphens, at most 63")
+	}
+	c.MarketingCloud.Subdomain = s.text
+	return nil
+}
+
+var digits = regexp.MustCompile(`^[0-9]+$`)
+
+func setAccountID(c *Config, s scalar) error {
+	if !digits.MatchString(s.text) {
+		return errors.New("must be the business unit's MID, which has only digits")
+	}
+	c.MarketingCloud.AccountID = s.text
+	return nil
+}
+
+const maxSenders = 256
+
+func setSenders(c *Config, s scalar) error {
+	n, ok := s.integer()
+	if !ok || n < 1 || n > maxSenders {
+		return fmt.Errorf("must be a whole number from 1 to %s, without quotes", strconv.Itoa(maxSenders))
+	}
+	c.Delivery.Senders = n
+	return nil
+}
+
+// checkMarketingCloud checks what no single setting shows. Of subdomain and
+// auth_url the one from the environment wins over the other from the file, so
+// that one variable points a configuration at the sandbox.
+func (r *reader) checkMarketingCloud(c *Config, section value) {
+	if section.isSet() && section.target().Kind != yaml.MappingNode {
+		return // it is reported, and nothing in it can be read
+	}
+	subdomain, hasSubdomain := r.given["marketing_cloud.subdomain"]
+	authURL, hasURL := r.given["marketing_cloud.auth_url"]
+	switch {
+	case !hasSubdomain && !hasURL:
+		r.report(section.key("subdomain"), "is missing: give the first label of the account's host names (or auth_url for the sandbox)")
+	case !hasSubdomain || !hasURL:
+	case subdomain.line > 0 && authURL.line == 0:
+		c.MarketingCloud.Subdomain = ""
+	case subdomain.line == 0 && authURL.line > 0:
+		c.MarketingCloud.AuthURL = ""
+	default:
+		r.report(authURL, "only one of subdomain and auth_url can hold: leave auth_url out, unless this is the sandbox")
+	}
+	for _, key := range []string{"client_id", "client_secret"} {
+		if _, ok := r.given["marketing_cloud."+key]; !ok {
+			r.report(section.key(key), "is missing: copy it from the installed package, or set ONRAMP_MARKETING_CLOUD_%s", strings.ToUpper(key))
+		}
+	}
+}
+
+// checkAdmin refuses an admin API that strangers could reach without a token.
+func (r *reader) checkAdmin(c *Config) {
+	if _, hasToken := r.given["admin.token"]; !hasToken && !isLoopback(c.Admin.Listen) {
+		// only a given address can be other than loopback
+		r.report(r.given["admin.listen"], "is open to other machines: set admin.token too, or listen on 127.0.0.1")
+	}
+}

@@ -1,0 +1,149 @@
+package onramp
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Delivery is one registration on its way to one destination.
+type Delivery struct {
+	Seq             int64 // place in the order of acceptance; given by the store
+	RegistrationSeq int64
+	RegistrationID  string
+	Form            string
+	Step            int // from 1
+	Steps           int // of the whole route
+	DestinationID   int
+	Destination     string // name
+	State           DeliveryState
+	Tries           int // attempts that count against the limit
+	OrderingKey     int64
+	SubscriberKey   string
+	ReceivedAt      time.Time
+	DueAt           time.Time // when it is tried again; zero: not in the retry set; Never: behind another one
+	Behind          bool      // fresh, with an elder of its key in the retry set
+	SettledAt       time.Time // zero until it is settled
+	Reason          string    // why it is dead, held or discarded
+	Values          json.RawMessage
+	Attempts        []Attempt // only set when a whole delivery is read
+}
+
+// Never is the due time of a delivery that waits for another one and is woken
+// by it.
+var Never = time.UnixMicro(1<<62 - 1).UTC()
+
+// ID is the delivery's public name: the registration's id, a dot, and the step.
+func (d *Delivery) ID() string { return DeliveryID(d.RegistrationID, d.Step) }
+
+// DeliveryID joins what ParseDeliveryID splits.
+func DeliveryID(registration string, step int) string {
+	return registration + "." + strconv.Itoa(step)
+}
+
+// ParseDeliveryID splits a delivery's public name.
+func ParseDeliveryID(id string) (registration string, step int, ok bool) {
+	registration, number, found := strings.Cut(id, ".")
+	step, err := strconv.Atoi(number)
+	return registration, step, found && err == nil && step > 0
+}
+
+// Parked says that the delivery is in the retry set: found by its due time and
+// no longer by the cursor over fresh deliveries.
+func (d *Delivery) Parked() bool { return !d.DueAt.IsZero() }
+
+// DeliveryState is where a delivery stands.
+type DeliveryState uint8
+
+// The states of a delivery. The numbers are stored: never change them.
+const (
+	DeliveryWaiting    DeliveryState = 1 // for the step before it
+	DeliveryPending    DeliveryState = 2 // to be sent
+	DeliverySending    DeliveryState = 3 // in flight; known to the pump, never stored
+	DeliverySubmitted  DeliveryState = 4 // given to an asynchronous route, not yet confirmed
+	DeliveryDelivered  DeliveryState = 5
+	DeliveryDead       DeliveryState = 6 // not tried again by itself
+	DeliveryDiscarded  DeliveryState = 7 // given up by an operator
+	DeliveryErased     DeliveryState = 8
+	DeliveryHeld       DeliveryState = 9  // not to be sent before someone says so
+	DeliveryOutOfReach DeliveryState = 10 // waiting, while the step before it is dead, held or discarded
+)
+
+var deliveryStates = []string{
+	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "held", "waiting",
+}
+
+// String gives the state's public name. OutOfReach is "waiting" in public: the
+// step before it may yet be retried.
+func (s DeliveryState) String() string { return deliveryStates[s] }
+
+// ParseDeliveryState finds a state by its public name.
+func ParseDeliveryState(name string) (DeliveryState, bool) {
+	i := index(deliveryStates, name)
+	return DeliveryState(max(i, 0)), i > 0
+}
+
+// DeliveryStates lists the public states, in the order of a delivery's life.
+func DeliveryStates() []DeliveryState {
+	return []DeliveryState{
+		DeliveryHeld, DeliveryWaiting, DeliveryPending, DeliverySending, DeliverySubmitted,
+		DeliveryDelivered, DeliveryDead, DeliveryDiscarded, DeliveryErased,
+	}
+}
+
+// Verdict is what an answer means for a delivery (architecture, section 7).
+type Verdict uint8
+
+// The verdicts. The numbers are stored: never change them.
+const (
+	Delivered Verdict = 1 // next step of the route
+	Rejected  Verdict = 2 // dead letter at once
+	Retry     Verdict = 3 // again later, as often as allowed
+	Throttled Verdict = 4 // the destination waits; no try is used up
+	Blocked   Verdict = 5 // the destination pauses until a probe works; no try is used up
+	Unknown   Verdict = 6 // may have been carried out, and twice would harm: held
+)
+
+var verdicts = []string{"", "delivered", "rejected", "retry", "throttled", "blocked", "held"}
+
+// String gives the word that a timeline uses.
+func (v Verdict) String() string { return verdicts[v] }
+
+// Outcome is what came of one attempt.
+type Outcome struct {
+	Verdict    Verdict
+	Status     int           // HTTP status; 0: no answer came
+	Code       int           // the vendor's errorcode, or 0
+	Detail     string        // for the timeline; no personal data
+	Mend       string        // what an operator can do, when it is not delivered
+	RetryAfter time.Duration // as the answer said; 0: it said nothing
+	Request    string        // what was sent, when it was not delivered
+	Answer     string        // what came back, when it was not delivered
+}
+
+// Attempt is one try of a delivery, as it is stored.
+type Attempt struct {
+	Number    int
+	StartedAt time.Time
+	Took      time.Duration
+	Outcome
+}
+
+// Settlement is what the pump has decided about a delivery after an attempt.
+type Settlement struct {
+	Delivery *Delivery
+	State    DeliveryState // the new one; DeliveryPending: it is tried again
+	Tries    int
+	DueAt    time.Time // with DeliveryPending: when
+	At       time.Time // now
+	Attempt  *Attempt  // nil: nothing to record
+}
+
+// TimelineItem is one thing that happened to a registration.
+type TimelineItem struct {
+	At          time.Time `json:"at"`
+	What        string    `json:"what"`
+	Destination string    `json:"destination,omitempty"`
+	Detail      string    `json:"detail,omitempty"`
+}

@@ -1,0 +1,98 @@
+package onramp
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+var errEmail = errors.New("must be an e-mail address")
+
+// parseEmail checks an address as Marketing Cloud does when it writes an
+// EmailAddress column: local part of at most 100 characters and no multibyte
+// ones, 254 characters in all, one @, a real top-level domain. The domain comes
+// back lower-cased and in its ASCII form (RFC 5891); the local part as it is,
+// since only its owner knows whether case matters.
+func parseEmail(text string) (string, error) {
+	local, domain, found := strings.Cut(text, "@")
+	if !found || !isLocalPart(local) {
+		return "", errEmail
+	}
+	domain, err := asciiDomain(domain)
+	if err != nil || !isDomain(domain) {
+		return "", errEmail
+	}
+	if len(local)+1+len(domain) > 254 {
+		return "", errEmail
+	}
+	return local + "@" + domain, nil
+}
+
+// isLocalPart takes a dot-atom (RFC 5322, 3.2.3), which is all that Marketing
+// Cloud sends to.
+func isLocalPart(s string) bool {
+	if s == "" || len(s) > 100 || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !isAlnum(c) && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+func asciiDomain(domain string) (string, error) {
+	for i := range len(domain) {
+		// plain lower-case domains, the usual case, have nothing to convert
+		if c := domain[i]; c >= 0x80 || c >= 'A' && c <= 'Z' || c == 'x' && strings.HasPrefix(domain[i:], "xn--") {
+			return idna.Lookup.ToASCII(domain)
+		}
+	}
+	return domain, nil
+}
+
+func isDomain(domain string) bool {
+	labels := strings.Split(domain, ".")
+	if len(labels) < 2 {
+		return false
+	}
+	for _, label := range labels {
+		if !isLabel(label) {
+			return false
+		}
+	}
+	top := labels[len(labels)-1]
+	return len(top) >= 2 && (strings.HasPrefix(top, "xn--") || isLetters(top))
+}
+
+// isLabel checks one DNS label (RFC 1123, 2.1).
+func isLabel(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if !isAlnum(s[i]) && s[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetters(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// foldEmail is the form under which a returning address is recognised.
+func foldEmail(email string) string { return strings.ToLower(email) }

@@ -1,0 +1,46 @@
+package onramp
+
+import "time"
+
+// Kind says what the receiver of an error can do about it.
+type Kind uint8
+
+// The kinds. Each one has exactly one HTTP status, given by package web.
+const (
+	Internal    Kind = iota // nothing; the operator finds the cause in the log
+	Malformed               // send something that can be parsed
+	NotFound                // ask for something that exists
+	Conflict                // the same key was used for something else, or the state forbids it
+	TooLarge                // send less
+	Unsupported             // send another content type
+	Invalid                 // mend the fields that are named
+	Unavailable             // try again after RetryAfter
+	Denied                  // bring the right credentials
+)
+
+// Error is an error with a kind and a message that is safe to show to anyone.
+// An error of any other type is shown to strangers as "internal error".
+type Error struct {
+	Kind       Kind
+	Message    string        // for the caller; no secrets, no personal data, no SQL
+	Fields     []FieldError  // with Invalid: every field that is wrong
+	RetryAfter time.Duration // with Unavailable: when it may work again
+	Err        error         // for the log; may be nil
+}
+
+// FieldError says what is wrong with one field. It never repeats the value.
+type FieldError struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// Error gives the message and the cause, for the log.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,57 @@
+package onramp
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+	"time"
+)
+
+// NewID returns a UUIDv7 (RFC 9562, 5.7) whose time is at, so that ids sort
+// roughly by age.
+func NewID(at time.Time) string {
+	var u [16]byte
+	rand.Read(u[6:])
+	binary.BigEndian.PutUint64(u[:8], uint64(at.UnixMilli())<<16|uint64(binary.BigEndian.Uint16(u[6:8])))
+	return formatUUID(u, 7)
+}
+
+// newRandomUUID returns a UUIDv4 (RFC 9562, 5.4).
+func newRandomUUID() string {
+	var u [16]byte
+	rand.Read(u[:])
+	return formatUUID(u, 4)
+}
+
+// keyedUUID returns the UUIDv8 (RFC 9562, 5.8) that belongs to text under the
+// secret: always the same one, and not to be guessed without the secret.
+func keyedUUID(secret Secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
+	mac.Write([]byte(text))
+	return formatUUID([16]byte(mac.Sum(nil)[:16]), 8)
+}
+
+func formatUUID(u [16]byte, version byte) string {
+	u[6] = u[6]&0x0f | version<<4
+	u[8] = u[8]&0x3f | 0x80
+	var b [36]byte
+	hex.Encode(b[:8], u[:4])
+	hex.Encode(b[9:13], u[4:6])
+	hex.Encode(b[14:18], u[6:8])
+	hex.Encode(b[19:23], u[8:10])
+	hex.Encode(b[24:], u[10:])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
+}
+
+// OrderingKey returns the 64-bit key under which deliveries to one destination
+// keep their order. Marketing Cloud compares keys without regard to case, so
+// "Ana@example.org" and "ana@example.org" have the same one. Two people whose
+// keys collide merely wait for each other.
+func OrderingKey(subscriberKey string) int64 {
+	sum := sha256.Sum256([]byte(strings.ToLower(subscriberKey)))
+	return int64(binary.BigEndian.Uint64(sum[:8]))
+}

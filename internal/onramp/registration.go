@@ -1,0 +1,57 @@
+package onramp
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Registration is one accepted submission of a form.
+type Registration struct {
+	Seq           int64  // place in the order of acceptance; given by the store
+	ID            string // UUIDv7
+	Form          string
+	SubscriberKey string
+	ReceivedAt    time.Time       // UTC, microseconds
+	Values        json.RawMessage // object: data extension column to value, in the form's order
+	State         RegistrationState
+	Route         []Destination // where it goes, step by step; only set on acceptance
+	Deliveries    []Delivery    // only set when a whole registration is read
+}
+
+// RegistrationState is how far a registration has come. It follows from the
+// states of its deliveries.
+type RegistrationState uint8
+
+// The states of a registration.
+const (
+	RegistrationHeld       RegistrationState = iota + 1 // stored, not yet to be sent
+	RegistrationQueued                                  // no attempt yet
+	RegistrationDelivering                              // attempted or partly delivered
+	RegistrationDelivered                               // every step is delivered
+	RegistrationFailed                                  // a step is a dead letter or was discarded
+	RegistrationErased                                  // its personal data are gone
+)
+
+var registrationStates = []string{"", "held", "queued", "delivering", "delivered", "failed", "erased"}
+
+// String gives the state's public name.
+func (s RegistrationState) String() string { return registrationStates[s] }
+
+// ParseRegistrationState finds a state by its public name.
+func ParseRegistrationState(name string) (RegistrationState, bool) {
+	i := index(registrationStates, name)
+	return RegistrationState(max(i, 0)), i > 0
+}
+
+// RegistrationStates lists all states, in the order of a registration's life.
+func RegistrationStates() []RegistrationState {
+	return []RegistrationState{
+		RegistrationHeld, RegistrationQueued, RegistrationDelivering,
+		RegistrationDelivered, RegistrationFailed, RegistrationErased,
+	}
+}
+
+// Settled says that nothing more will happen to the registration by itself.
+func (s RegistrationState) Settled() bool {
+	return s == RegistrationDelivered || s == RegistrationFailed || s == RegistrationErased
+}

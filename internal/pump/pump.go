@@ -1,0 +1,138 @@
+// Package pump moves deliveries from the store to their destinations: it
+// leases, picks, batches, sends and settles. It knows no SQL and no HTTP.
+//
+// Each destination has a lane of its own, so that a slow or blocked one holds
+// up no other. Within a lane, deliveries with the same ordering key go one
+// after the other, oldest first, also across retries.
+package pump
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Outbox is what the pump needs from a store.
+type Outbox interface {
+	FreshReader
+	ParkedReader
+	// Settle records outcomes. Those of deliveries that are no longer pending
+	// are ignored. It returns later steps whose state or due time has changed.
+	Settle(ctx context.Context, settlements []onramp.Settlement) (followers []onramp.Delivery, err error)
+}
+
+// FreshReader finds deliveries that were never parked, by a cursor over their
+// order.
+type FreshReader interface {
+	// Fresh yields a value when there may be new ones.
+	Fresh(destination int) <-chan struct{}
+	// ListFresh returns at most n after a seq, oldest first, pending ones and
+	// ones that wait for the step before them, and where to go on reading.
+	ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error)
+	ReadMarker
+}
+
+// ReadMarker keeps the place where reading begins after a restart.
+type ReadMarker interface {
+	ReadTo(ctx context.Context, destination int) (int64, error)
+	SaveReadTo(ctx context.Context, destination int, seq int64) error
+}
+
+// ParkedReader finds deliveries in the retry set.
+type ParkedReader interface {
+	// Due yields a value when one may be due earlier than NextDue has said.
+	Due(destination int) <-chan struct{}
+	// ListDue returns at most n that are due.
+	ListDue(ctx context.Context, destination int, now time.Time, n int) ([]onramp.Delivery, error)
+	// NextDue returns when the next one becomes due after a time; zero: none.
+	NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error)
+	// Park puts those into the retry set that have an elder of their key there,
+	// and returns which.
+	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
+}
+
+// Sender sends deliveries to one destination.
+type Sender interface {
+	// Send makes one attempt and returns one outcome for each delivery, in
+	// their order. It never fails: whatever goes wrong is an outcome.
+	Send(ctx context.Context, destination onramp.Destination, batch []onramp.Delivery) []onramp.Outcome
+}
+
+// Config is how the pump works. Zero values mean the defaults.
+type Config struct {
+	Senders     int           // calls in flight for each destination; default 16
+	Window      int           // deliveries of a destination in memory; default 1024
+	GiveUpAfter time.Duration // age at which a failing delivery becomes a dead letter; default 72 h
+	Log         *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Senders <= 0 {
+		c.Senders = 16
+	}
+	if c.Window <= 0 {
+		c.Window = 1024
+	}
+	if c.GiveUpAfter <= 0 {
+		c.GiveUpAfter = 72 * time.Hour
+	}
+	return c
+}
+
+// Pump runs the lanes of all destinations.
+type Pump struct {
+	cfg    Config
+	outbox Outbox
+	sender Sender
+	lanes  map[int]*lane
+	order  []*lane
+}
+
+// New makes a pump for destinations that the store knows.
+func New(cfg Config, outbox Outbox, sender Sender, destinations []onramp.Destination) *Pump {
+	p := &Pump{cfg: cfg.withDefaults(), outbox: outbox, sender: sender, lanes: map[int]*lane{}}
+	for _, d := range destinations {
+		if p.lanes[d.ID] == nil {
+			l := newLane(p, d)
+			p.lanes[d.ID] = l
+			p.order = append(p.order, l)
+		}
+	}
+	return p
+}
+
+// Run sends until claim is cancelled; what is in flight then is finished and
+// settled under work. Cancel claim to drain, work to abandon.
+func (p *Pump) Run(claim, work context.Context) {
+	var lanes sync.WaitGroup
+	for _, l := range p.order {
+		lanes.Go(func() { l.run(claim, work) })
+	}
+	lanes.Wait()
+}
+
+// Health tells how each destination is doing, in the order given to New.
+func (p *Pump) Health() []onramp.Health {
+	all := make([]onramp.Health, len(p.order))
+	for i, l := range p.order {
+		all[i] = l.health()
+	}
+	return all
+}
+
+// Sending says whether a delivery is in flight.
+func (p *Pump) Sending(destination int, seq int64) bool {
+	l := p.lanes[destination]
+	return l != nil && l.isSending(seq)
+}
+
+// Forget drops a delivery from memory that the store has settled by an
+// operator's hand. One that is in flight is not called back.
+func (p *Pump) Forget(destination int, seq int64) {
+	if l := p.lanes[destination]; l != nil {
+		l.tell(message{forget: seq})
+	}
+}

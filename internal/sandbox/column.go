@@ -1,0 +1,299 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+)
+
+// The column types of a data extension. Vendor page dataextensionfield.
+const (
+	typeText    = "Text"
+	typeEmail   = "EmailAddress"
+	typeBoolean = "Boolean"
+	typeDate    = "Date"
+	typeNumber  = "Number"
+	typeDecimal = "Decimal"
+	typePhone   = "Phone"
+	typeLocale  = "Locale"
+)
+
+// Column is one column of a data extension.
+type Column struct {
+	Name string `json:"name"`
+	// Type is Text, EmailAddress, Boolean, Date, Number, Decimal, Phone or
+	// Locale.
+	Type string `json:"type"`
+	// Length is the longest value in UTF-16 code units; for Decimal, the digits
+	// in all. 0 means no limit beside the type's own.
+	Length int `json:"length,omitempty"`
+	// Scale is the digits after the point of a Decimal.
+	Scale      int  `json:"scale,omitempty"`
+	PrimaryKey bool `json:"primary_key"`
+	Nullable   bool `json:"nullable"`
+	// Default is stored when an insert does not name the column; nil for none.
+	Default any `json:"default,omitempty"`
+}
+
+// check tells what is wrong with a value for the column, in the vendor's
+// words, or "". The value is a string, a bool or a json.Number.
+func (c Column) check(value any) string {
+	text := textOf(value)
+	// Undocumented: "" is the vendor's advice for "no value" in a nullable
+	// column, so it is accepted there whatever the type.
+	if text == "" && (c.Nullable || c.Type == typeText) {
+		return ""
+	}
+	_, isString := value.(string)
+	switch c.Type {
+	case typeText:
+	case typeEmail:
+		if !isString || !validEmail(text) {
+			return c.problem("is not a valid email address. Parse error [InvalidEmailAddress]")
+		}
+	case typePhone:
+		if _, isBool := value.(bool); isBool || !validPhone(text) {
+			return c.problem("is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]")
+		}
+	// The vendor's words for the types below are not published; these follow
+	// the two above.
+	case typeBoolean:
+		if _, ok := parseBoolean(value); !ok {
+			return c.problem("is not a valid boolean.")
+		}
+	case typeDate:
+		if _, ok := parseDate(text); !isString || !ok {
+			return c.problem("is not a valid date.")
+		}
+	case typeNumber:
+		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
+			return c.problem("is not a valid number.")
+		}
+	case typeDecimal:
+		if !validDecimal(text, c.Length, c.Scale) {
+			return c.problem("is not a valid decimal.")
+		}
+		return "" // Length counts digits here
+	case typeLocale:
+		if !isString || !validLocale(text) {
+			return c.problem("is not a valid locale.")
+		}
+	}
+	if c.Length > 0 && codeUnits(text) > c.Length {
+		return c.problem("exceeds the column's maximum length.")
+	}
+	return ""
+}
+
+// problem puts a complaint into the vendor's sentence.
+func (c Column) problem(what string) string {
+	return c.Name + ": The value for column [" + c.Name + "] " + what
+}
+
+// missing is the complaint about a column that has no value and needs one.
+// Undocumented on the synchronous routes; the words are the asynchronous
+// route's, in this route's frame.
+func (c Column) missing() string {
+	return c.Name + ": Column [" + c.Name + "] does not allow null value."
+}
+
+// identity is the value as part of a primary key: values that Marketing Cloud
+// would store alike are alike. The value has passed check.
+func (c Column) identity(value any) string {
+	text := textOf(value)
+	switch c.Type {
+	case typeNumber:
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+			return strconv.FormatInt(n, 10)
+		}
+	case typeDecimal:
+		whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "+"), ".")
+		sign := ""
+		if rest, ok := strings.CutPrefix(whole, "-"); ok {
+			sign, whole = "-", rest
+		}
+		return sign + strings.TrimLeft(whole, "0") + "." + strings.TrimRight(fraction, "0")
+	case typeBoolean:
+		if b, ok := parseBoolean(value); ok {
+			return strconv.FormatBool(b)
+		}
+	case typeDate:
+		if t, ok := parseDate(text); ok {
+			return t.UTC().Format(time.RFC3339Nano)
+		}
+	}
+	return text
+}
+
+// render is the value as a rowset read shows it: always a string, Booleans as
+// "True" and "False", no value as "".
+func (c Column) render(value any) string {
+	if c.Type == typeBoolean {
+		if b, ok := parseBoolean(value); ok {
+			if b {
+				return "True"
+			}
+			return "False"
+		}
+	}
+	return textOf(value)
+}
+
+// textOf is a JSON scalar as text; nil is "".
+func textOf(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	return ""
+}
+
+// codeUnits is a text's length as SQL Server's nvarchar counts it.
+func codeUnits(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+// parseBoolean reads true and false, and 1 and 0. Undocumented: the vendor
+// shows JSON true and false only; these are the usual spellings beside them.
+func parseBoolean(value any) (b, ok bool) {
+	switch strings.ToLower(textOf(value)) {
+	case "true", "1":
+		return true, true
+	case "false", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// parseDate reads ISO 8601 with Z, with an offset or without a zone, a date
+// alone, and the US format. A time without a zone is server time, UTC-6 all
+// year. The range is that of SQL Server's datetime: the years 1753 to 9999.
+func parseDate(s string) (time.Time, bool) {
+	layouts := []string{
+		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
+		"2006-01-02",
+	}
+	if strings.Contains(s, "/") {
+		layouts = []string{
+			"1/2/2006", "1/2/2006 15:04", "1/2/2006 15:04:05", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM",
+		}
+	} else if len(s) > 10 && s[10] == ' ' {
+		s = s[:10] + "T" + s[11:]
+	}
+	server := time.FixedZone("server", -6*60*60)
+	for _, layout := range layouts {
+		if t, err := time.ParseInLocation(layout, s, server); err == nil {
+			return t, t.Year() >= 1753 && t.Year() <= 9999
+		}
+	}
+	return time.Time{}, false
+}
+
+// validEmail checks an address's syntax: one @, a local part of 1 to 100 ASCII
+// characters, a dotted domain that ends in letters, 254 in all.
+func validEmail(s string) bool {
+	local, domain, _ := strings.Cut(s, "@")
+	if local == "" || len(local) > 100 || codeUnits(s) > 254 || strings.Contains(domain, "@") {
+		return false
+	}
+	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+		return false
+	}
+	for _, r := range local {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r) {
+			return false
+		}
+	}
+	labels := strings.Split(domain, ".")
+	if len(labels) < 2 {
+		return false
+	}
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, r := range label {
+			if r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+				return false
+			}
+		}
+	}
+	top := labels[len(labels)-1]
+	if rest, ok := strings.CutPrefix(strings.ToLower(top), "xn--"); ok {
+		return rest != ""
+	}
+	return codeUnits(top) >= 2 && strings.IndexFunc(top, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r)
+	}) < 0
+}
+
+// validPhone accepts 7 to 15 digits (E.164's most) with the usual signs.
+// Undocumented: the vendor's own rule depends on the account's country.
+func validPhone(s string) bool {
+	digits := 0
+	for i, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r == '+' && i == 0:
+		case strings.ContainsRune(" -.()", r):
+		default:
+			return false
+		}
+	}
+	return digits >= 7 && digits <= 15
+}
+
+// validDecimal accepts at most scale digits after the point and length-scale
+// before it. Vendor page creating_a_data_extension: length counts all digits
+// and is at most 29, which also stands for no length.
+func validDecimal(s string, length, scale int) bool {
+	if length == 0 {
+		length = 29
+	}
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "+"), "-")
+	whole, fraction, dotted := strings.Cut(s, ".")
+	if whole == "" && fraction == "" || dotted && fraction == "" {
+		return false
+	}
+	for _, r := range whole + fraction {
+		if r < '0' || r > '9' {
+			return false
+		}
+	}
+	return len(strings.TrimLeft(whole, "0")) <= length-scale && len(strings.TrimRight(fraction, "0")) <= scale
+}
+
+// validLocale accepts a culture code: a language, and perhaps a script and a
+// region, such as en-US or zh-Hans-CN.
+func validLocale(s string) bool {
+	parts := strings.Split(s, "-")
+	for _, part := range parts {
+		for _, r := range part {
+			if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') {
+				return false
+			}
+		}
+	}
+	language := parts[0]
+	if len(language) < 2 || len(language) > 3 || strings.ContainsAny(language, "0123456789") {
+		return false
+	}
+	rest := parts[1:]
+	if len(rest) > 0 && len(rest[0]) == 4 {
+		rest = rest[1:]
+	}
+	return len(rest) == 0 || len(rest) == 1 && (len(rest[0]) == 2 || len(rest[0]) == 3)
+}

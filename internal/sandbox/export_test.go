@@ -1,0 +1,27 @@
+package sandbox
+
+// AddDataExtension puts a table into a sandbox until it is reset, so that tests
+// reach column types and composite keys that the initial one does not have.
+func (s *Sandbox) AddDataExtension(id, key string, columns []Column) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.world.extensions[key] = newDataExtension(id, key, key, columns)
+}
+
+// AddJourney binds a running journey to a table.
+func (s *Sandbox) AddJourney(eventKey, extensionKey string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.world.journeys[eventKey] = &journey{eventKey: eventKey, extension: s.world.extensions[extensionKey]}
+}
+
+// MaxTokens is the most tokens that are kept.
+const MaxTokens = maxTokens
+
+// IssueToken gives out a token without the cost of a request.
+func (s *Sandbox) IssueToken() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	s.world.tokens.add(token{value: newTokenValue(), issued: now, expires: now.Add(tokenLife)})
+}

@@ -1,0 +1,318 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The named faults. Each comment says which other fields the fault takes
+// beside Match, Method, Count and DelayMS, which all of them take.
+const (
+	// FaultRevokeTokens makes all tokens given out so far invalid, once: as soon
+	// as it is set, or when it has a Match or Method, at the next call that
+	// matches (Count: at so many calls). The call then goes on.
+	FaultRevokeTokens = "revoke_tokens"
+	// FaultDropRequest closes the connection before anything is done.
+	FaultDropRequest = "drop_request"
+	// FaultDropAnswer does what was asked for and closes the connection without
+	// an answer.
+	FaultDropAnswer = "drop_answer"
+	// FaultEmptyBody answers Status with no body. RetryAfter.
+	FaultEmptyBody = "empty_body"
+	// FaultPlainText answers Status with its name in plain text, such as "Too
+	// Many Requests", or Message. RetryAfter.
+	FaultPlainText = "plain_text"
+	// FaultHTML answers Status with a gateway's HTML page. Message, RetryAfter.
+	FaultHTML = "html"
+	// FaultBare10006 answers 400 with errorcode 10006 and no additionalErrors,
+	// which the vendor gives for locks and load, with good data. Message.
+	FaultBare10006 = "bare_10006"
+)
+
+// maxDelay bounds a fault's delay: more than any client waits.
+const maxDelay = time.Hour
+
+// Fault makes calls go wrong. The faults that are set are looked at in order:
+// delays of all that match add up, and the first that answers, or drops,
+// decides. Calls under /_sandbox/ are never touched.
+//
+// Without a Name, Status says what is answered, in the body that the vendor
+// has for it: 400 10006, 401 0, 403 20002, 404 30003, 409 30002, 429 50100
+// when RetryAfter is set and else 50200, 500 500, 503 50300; others have no
+// errorcode, and 596 is the gateway's page. On /v2/token a 400 and a 401 have
+// OAuth's body. Without Status and Name a Fault only delays.
+type Fault struct {
+	// Name is one of the Fault… constants, or "".
+	Name string `json:"name,omitempty"`
+	// Match is the beginning of the paths to match; "" matches all.
+	Match string `json:"match,omitempty"`
+	// Method is the HTTP method to match; "" matches all.
+	Method string `json:"method,omitempty"`
+	// Status is the HTTP status to answer, 400 to 599; a Name that takes it
+	// allows 200 to 599.
+	Status int `json:"status,omitempty"`
+	// Errorcode replaces the status's usual errorcode.
+	Errorcode int `json:"errorcode,omitempty"`
+	// Message replaces the usual message.
+	Message string `json:"message,omitempty"`
+	// RetryAfter is the Retry-After header in seconds. Errorcode 50100 always
+	// carries one; it is 5 when this is 0.
+	RetryAfter int `json:"retry_after,omitempty"`
+	// RetryAfterDate sends the header as a date: so many seconds from now on
+	// the clock of Config.Now, which Advance does not move, since the caller's
+	// clock does not move either.
+	RetryAfterDate bool `json:"retry_after_date,omitempty"`
+	// Count is how many calls it hits; 0 means until it is cleared. In a State
+	// it is how many are left.
+	Count int `json:"count,omitempty"`
+	// DelayMS is how many milliseconds the call waits first, at most an hour.
+	DelayMS int `json:"delay_ms,omitempty"`
+}
+
+// check tells what is wrong with a fault: all of it at once.
+func (f Fault) check() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(f.Match != "" && !strings.HasPrefix(f.Match, "/"), "match %q does not begin with /", f.Match)
+	bad(strings.HasPrefix(f.Match, "/_sandbox"), "match %q: the sandbox's own pages have no faults", f.Match)
+	bad(f.Method != "" && strings.Trim(f.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "", "method %q is not in capitals", f.Method)
+	bad(f.Count < 0, "count %d is negative", f.Count)
+	bad(f.DelayMS < 0 || f.DelayMS > int(maxDelay.Milliseconds()), "delay_ms %d is not in 0 to %d", f.DelayMS, maxDelay.Milliseconds())
+	bad(f.RetryAfter < 0, "retry_after %d is negative", f.RetryAfter)
+	bad(f.RetryAfterDate && f.RetryAfter == 0, "retry_after_date without retry_after")
+	bad(f.Errorcode < 0, "errorcode %d is negative", f.Errorcode)
+
+	answers := f.Errorcode != 0 || f.Message != "" || f.RetryAfter != 0
+	switch f.Name {
+	case "":
+		bad(f.Status != 0 && (f.Status < 400 || f.Status > 599), "status %d is not in 400 to 599", f.Status)
+		bad(f.Status == 0 && answers, "errorcode, message and retry_after need a status")
+		bad(f.Status == 0 && f.DelayMS == 0, "nothing to do: want a name, a status or a delay_ms")
+	case FaultRevokeTokens, FaultDropRequest, FaultDropAnswer:
+		bad(f.Status != 0 || answers, "%s answers nothing: no status, errorcode, message or retry_after", f.Name)
+	case FaultBare10006:
+		bad(f.Status != 0 && f.Status != http.StatusBadRequest, "%s has status 400, not %d", f.Name, f.Status)
+		bad(f.Errorcode != 0 && f.Errorcode != codeAggregate, "%s has errorcode 10006, not %d", f.Name, f.Errorcode)
+		bad(f.RetryAfter != 0, "%s has no retry_after", f.Name)
+	case FaultEmptyBody, FaultPlainText, FaultHTML:
+		bad(f.Status < 200 || f.Status > 599, "%s needs a status in 200 to 599, not %d", f.Name, f.Status)
+		bad(f.Errorcode != 0, "%s has no errorcode", f.Name)
+		bad(f.Name == FaultEmptyBody && f.Message != "", "%s has no message", f.Name)
+	default:
+		bad(true, "unknown name %q", f.Name)
+	}
+	return errors.Join(errs...)
+}
+
+// activeFault is a fault that is set. The sandbox's mutex guards it.
+type activeFault struct {
+	Fault
+	left int // calls still to hit; negative means no end
+}
+
+// Fault adds faults after those that are set. It refuses all of them when one
+// is wrong, and then changes nothing.
+func (s *Sandbox) Fault(faults ...Fault) error {
+	return s.setFaults(faults, true)
+}
+
+// SetFaults replaces the faults that are set; none clears them. It refuses all
+// of them when one is wrong, and then changes nothing.
+func (s *Sandbox) SetFaults(faults []Fault) error {
+	return s.setFaults(faults, false)
+}
+
+func (s *Sandbox) setFaults(faults []Fault, keep bool) error {
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			return fmt.Errorf("fault %d: %w", i+1, err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !keep {
+		s.world.faults = nil
+	}
+	for _, f := range faults {
+		if f == (Fault{Name: FaultRevokeTokens, Count: min(f.Count, 1)}) {
+			s.world.tokens.revoke()
+			continue
+		}
+		if f.Name == FaultRevokeTokens && f.Count == 0 {
+			f.Count = 1 // "once"
+		}
+		left := f.Count
+		if left == 0 {
+			left = -1
+		}
+		s.world.faults = append(s.world.faults, &activeFault{f, left})
+	}
+	return nil
+}
+
+// misfortune is what the faults do to one call.
+type misfortune struct {
+	delay       time.Duration
+	dropRequest bool
+	dropAnswer  bool
+	answer      func(*Sandbox, *call) answer // nil: the true one
+}
+
+// arrive counts the call and takes the faults that hit it.
+func (s *Sandbox) arrive(c *call) misfortune {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.world.calls[c.name()]++
+	var m misfortune
+	for _, f := range s.world.faults {
+		if f.left == 0 || f.Method != "" && f.Method != c.request.Method || !strings.HasPrefix(c.request.URL.Path, f.Match) {
+			continue
+		}
+		if f.left > 0 {
+			f.left--
+		}
+		m.delay += time.Duration(f.DelayMS) * time.Millisecond
+		switch {
+		case f.Name == FaultRevokeTokens:
+			s.world.tokens.revoke()
+			continue
+		case f.Name == FaultDropRequest:
+			m.dropRequest = true
+		case f.Name == FaultDropAnswer:
+			m.dropAnswer = true
+		case f.Name != "" || f.Status != 0:
+			fault := f.Fault
+			m.answer = func(s *Sandbox, c *call) answer { return s.faultAnswer(fault, c) }
+		default:
+			continue // a delay only
+		}
+		break
+	}
+	s.world.faults = slices.DeleteFunc(s.world.faults, func(f *activeFault) bool { return f.left == 0 })
+	return m
+}
+
+// faultAnswer is the answer of a fault that answers. Vendor pages error-handling
+// and rate-limiting-errors.
+func (s *Sandbox) faultAnswer(f Fault, c *call) answer {
+	var a answer
+	retryAfter := f.RetryAfter
+	switch f.Name {
+	case FaultEmptyBody:
+		a = answer{status: f.Status}
+	case FaultPlainText:
+		a = answer{status: f.Status, contentType: plainType, body: []byte(f.message(statusText(f.Status)))}
+	case FaultHTML:
+		text := f.message(strconv.Itoa(f.Status) + " " + statusText(f.Status))
+		a = answer{status: f.Status, contentType: htmlType, body: []byte("<html><body><h1>" + html.EscapeString(text) + "</h1></body></html>")}
+	default:
+		r := s.faultRefusal(f, c)
+		if e, ok := errors.AsType[*apiError](r); ok && retryAfter == 0 {
+			retryAfter = e.RetryAfter
+		}
+		a = r.answer()
+	}
+	if retryAfter > 0 {
+		a.retryAfter = strconv.Itoa(retryAfter)
+		if f.RetryAfterDate {
+			// The header has whole seconds: rounded up, so that nobody comes early.
+			at := s.base().Add(time.Duration(retryAfter)*time.Second + time.Second - 1).UTC()
+			a.retryAfter = at.Format(http.TimeFormat)
+		}
+	}
+	return a
+}
+
+// message is the fault's own message, or the usual one.
+func (f Fault) message(usual string) string {
+	if f.Message != "" {
+		return f.Message
+	}
+	return usual
+}
+
+// faultRefusal is the refusal that the vendor has for the fault's status.
+func (s *Sandbox) faultRefusal(f Fault, c *call) refusal {
+	code := f.Errorcode
+	if code == 0 {
+		code = usualCode(f)
+	}
+	if c.request.URL.Path == "/v2/token" && f.Errorcode == 0 {
+		switch f.Status {
+		case http.StatusBadRequest:
+			return refuseToken("invalid_request", f.message("The request is invalid."))
+		case http.StatusUnauthorized:
+			return refuseToken("invalid_client",
+				f.message("Invalid client ID. Use the client ID in Marketing Cloud Installed Packages."))
+		}
+	}
+	if f.Status == statusServiceNotFound && f.Errorcode == 0 {
+		return gatewayRefusal{}
+	}
+	status := f.Status
+	if f.Name == FaultBare10006 {
+		status = http.StatusBadRequest
+	}
+	e := failure(status, code)
+	switch code {
+	case codeAggregate:
+		e.Message = unsavable(s.faultExtension(c), nil).Message
+	case codeRateLimit:
+		e.RetryAfter = f.RetryAfter
+		if e.RetryAfter == 0 {
+			e.RetryAfter = 5 // the vendor's own figure
+		}
+	}
+	e.Message = f.message(e.Message)
+	return e
+}
+
+// usualCode is the errorcode that goes with a fault's status.
+func usualCode(f Fault) int {
+	if f.Name == FaultBare10006 {
+		return codeAggregate
+	}
+	switch f.Status {
+	case http.StatusBadRequest:
+		return codeAggregate
+	case http.StatusUnauthorized:
+		return codeNotAuthorized
+	case http.StatusForbidden:
+		return codeInsufficientPrivileges
+	case http.StatusNotFound:
+		return codeNotFound
+	case http.StatusConflict:
+		return codeInvalidTransition
+	case http.StatusTooManyRequests:
+		if f.RetryAfter > 0 {
+			return codeRateLimit
+		}
+		return codeBlocked
+	case http.StatusInternalServerError:
+		return codeInternal
+	case http.StatusServiceUnavailable:
+		return codeUnavailable
+	}
+	return noCode
+}
+
+// faultExtension is the id of the data extension that a call is about, for a
+// message that names it.
+func (s *Sandbox) faultExtension(c *call) string {
+	if c.params["id"] != "" {
+		if d, err := s.extension(c); err == nil {
+			return d.id
+		}
+	}
+	return registrationsID
+}

@@ -1,0 +1,105 @@
+package sandbox
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+//go:embed page.html
+var pageSource string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+	"value": textOf,
+}).Parse(pageSource))
+
+// pageRows is how many rows, contacts and tokens of a kind the page shows.
+const pageRows = 50
+
+// pageView is what the page's template sees.
+type pageView struct {
+	Origin       string
+	Dialect      Dialect
+	ClientID     string
+	ClientSecret string
+	AccountID    string
+	State        State
+	Tables       []tableView
+	Entries      []entryView
+	Calls        []callView
+	Tokens       int // in all
+	Limit        int
+}
+
+// tableView is a data extension on the page, newest row first.
+type tableView struct {
+	Key   string
+	Total int
+	DataExtension
+}
+
+// entryView is a journey on the page, newest contact first.
+type entryView struct {
+	Key   string
+	Total int
+	Journey
+}
+
+// callView is one line of the calls by route.
+type callView struct {
+	Route string
+	Count int
+}
+
+// page answers GET /_sandbox/.
+func (s *Sandbox) page(r *http.Request) (answer, error) {
+	v := pageView{
+		Origin: origin(r), Dialect: s.dialect, ClientID: ClientID, ClientSecret: ClientSecret, AccountID: AccountID,
+		State: s.state(pageRows), Limit: pageRows,
+	}
+	if v.Dialect == "" {
+		v.Dialect = DialectFacts
+	}
+	rows, contacts, tokens := s.totals()
+	v.Tokens = tokens
+	for _, key := range slices.Sorted(maps.Keys(v.State.DataExtensions)) {
+		d := v.State.DataExtensions[key]
+		slices.Reverse(d.Rows)
+		v.Tables = append(v.Tables, tableView{key, rows[key], d})
+	}
+	for _, key := range slices.Sorted(maps.Keys(v.State.Journeys)) {
+		j := v.State.Journeys[key]
+		slices.Reverse(j.Contacts)
+		v.Entries = append(v.Entries, entryView{key, contacts[key], j})
+	}
+	slices.Reverse(v.State.Tokens)
+	for _, name := range slices.Sorted(maps.Keys(v.State.Calls)) {
+		v.Calls = append(v.Calls, callView{name, v.State.Calls[name]})
+	}
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, v); err != nil {
+		return answer{}, fmt.Errorf("render page: %w", err)
+	}
+	return answer{status: http.StatusOK, contentType: htmlType, body: b.Bytes()}, nil
+}
+
+// totals counts what the page shows only the newest of: rows and contacts by
+// key, and tokens.
+func (s *Sandbox) totals() (rows, contacts map[string]int, tokens int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows, contacts = map[string]int{}, map[string]int{}
+	for key, d := range s.world.extensions {
+		rows[key] = len(d.rows)
+	}
+	for key, j := range s.world.journeys {
+		contacts[key] = len(j.contacts)
+	}
+	return rows, contacts, len(s.world.tokens.issued)
+}

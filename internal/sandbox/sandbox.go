@@ -1,0 +1,195 @@
+// Package sandbox stands in for Salesforce Marketing Cloud, so that everything
+// that talks to it can be tried and tested without an account.
+//
+// What it does NOT emulate:
+//
+//   - Sending. No mail leaves it; a journey takes contacts in and stops there.
+//   - Time zones. Marketing Cloud keeps dates as server time (UTC-6, no zone);
+//     the sandbox keeps every value exactly as it was sent.
+//   - SQL Server's collation. Values, keys among them, are compared letter by
+//     letter, so "A@example.org" and "a@example.org" are two rows.
+//   - Business units other than the one of the installed package, users,
+//     roles, IP allow-lists and legacy (v1) packages.
+//   - Quotas and load. It is never too busy by itself; [Fault] makes it so.
+//   - Journey rules: re-entry, entry criteria, paused versions, inactive
+//     contacts. Every accepted event enters its contact.
+//   - Domain and blacklist checks of addresses beyond their syntax.
+//   - Routes that are not in the list of routes in route.go. They answer 596
+//     "Service Not Found", as the vendor's API gateway does for any route that
+//     it does not know.
+//
+// What the vendor does not document is decided once, at the line that decides
+// it, with a comment that begins "Undocumented:".
+//
+// Begin with [New], serve the result over HTTP, and look at /_sandbox/.
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// What a new sandbox, or one that was reset, starts with.
+const (
+	// ClientID and ClientSecret are the credentials of the one installed
+	// package. It has every scope.
+	ClientID     = "sandbox-client"
+	ClientSecret = "sandbox-secret"
+	// AccountID is the MID of the one business unit.
+	AccountID = "510000001"
+	// RegistrationsKey is the external key, and the name, of the data extension.
+	RegistrationsKey = "Web_Registrations"
+	// WelcomeEventKey is the key of the event definition. It is bound to the
+	// data extension and a running journey listens to it.
+	WelcomeEventKey = "APIEvent-sandbox-welcome"
+	// WelcomeMessageKey is the key of the message definition.
+	WelcomeMessageKey = "welcome"
+)
+
+// The ids are fixed so that scripts and screenshots do not change from run to
+// run.
+const (
+	registrationsID  = "5a0d8c1e-7b1f-4c55-9d52-0f5100000001"
+	packageID        = "b8a1c7d2-3e4f-4a5b-8c6d-0f5100000002"
+	memberNumber     = 510000001
+	userNumber       = 510000777
+	stackKey         = "S0"
+	organizationName = "Sandbox"
+)
+
+// Dialect chooses between Marketing Cloud as it really answers and as the
+// specification that the product was ordered with says that it answers.
+type Dialect string
+
+const (
+	// DialectFacts answers as Marketing Cloud does. It is the default.
+	DialectFacts Dialect = "facts"
+	// DialectSpec answers token requests with four fields and 1199 seconds, and
+	// rowset calls with {"results":[…]}. All else is as in DialectFacts.
+	DialectSpec Dialect = "spec"
+)
+
+// ParseDialect reads a dialect's name; "" is [DialectFacts]. Any other word is
+// an error that names the two.
+func ParseDialect(s string) (Dialect, error) {
+	switch d := Dialect(s); d {
+	case "":
+		return DialectFacts, nil
+	case DialectFacts, DialectSpec:
+		return d, nil
+	default:
+		return "", fmt.Errorf("unknown dialect %q: want %q or %q", s, DialectFacts, DialectSpec)
+	}
+}
+
+// Config is what a sandbox can be told. The zero value works.
+type Config struct {
+	// Dialect is the way of answering; "" means DialectFacts. A dialect that
+	// ParseDialect would refuse behaves as DialectFacts.
+	Dialect Dialect
+	// Now is the clock that Advance moves forward; nil means time.Now. It must
+	// be safe for concurrent use.
+	Now func() time.Time
+	// Log gets one line for each call, at level debug, without bodies, paths or
+	// tokens; nil means no log.
+	Log *slog.Logger
+}
+
+// Sandbox is one emulated account. It is an http.Handler that serves the
+// vendor's auth and REST hosts on one origin, and its own pages under
+// /_sandbox/. It is safe for concurrent use; make one with [New].
+type Sandbox struct {
+	dialect Dialect
+	base    func() time.Time
+	log     *slog.Logger
+	routes  []route
+
+	mu    sync.Mutex // guards world; never held while waiting or writing
+	world *world
+}
+
+// world is everything that Reset throws away.
+type world struct {
+	offset     time.Duration // how far Advance has moved the clock
+	tokens     tokens
+	extensions map[string]*dataExtension // by external key
+	journeys   map[string]*journey       // by event definition key
+	queries    queries
+	faults     []*activeFault
+	calls      map[string]int // by route pattern, so it cannot grow without end
+}
+
+var _ http.Handler = (*Sandbox)(nil)
+
+// New makes a sandbox with the initial package, data extension, event
+// definition and message definition, and nothing in them.
+func New(cfg Config) *Sandbox {
+	s := &Sandbox{dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log, routes: routes()}
+	if s.base == nil {
+		s.base = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.log = s.log.With("part", "sandbox")
+	s.Reset()
+	return s
+}
+
+// Reset puts the sandbox back to the start: the initial package, no rows, no
+// contacts, no tokens, no faults, no counts, and the clock at Config.Now.
+func (s *Sandbox) Reset() {
+	d := newDataExtension(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
+	w := &world{
+		extensions: map[string]*dataExtension{d.key: d},
+		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
+		calls:      map[string]int{},
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.world = w
+}
+
+// Now is the time on the sandbox's clock, in UTC.
+func (s *Sandbox) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now()
+}
+
+// now needs mu.
+func (s *Sandbox) now() time.Time {
+	return s.base().Add(s.world.offset).UTC()
+}
+
+// Advance moves the clock forward by d; tokens grow older by it. It refuses,
+// and leaves the clock alone, when d is negative or when all advances together
+// would pass a time.Duration's range (292 years).
+func (s *Sandbox) Advance(d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("advance by %v: the clock does not go back", d)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.world.offset+d < s.world.offset {
+		return errors.New("advance: too far for a clock")
+	}
+	s.world.offset += d
+	return nil
+}
+
+// extensionByID finds a data extension by its GUID, in any case, or returns
+// nil. It needs mu.
+func (w *world) extensionByID(id string) *dataExtension {
+	for _, d := range w.extensions {
+		if strings.EqualFold(d.id, id) {
+			return d
+		}
+	}
+	return nil
+}

@@ -1,0 +1,279 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// tokenLife is how long a token works; expiresIn, in seconds, is what the
+	// answer says. The two minutes between are the vendor's, so that clients
+	// renew early. Vendor page access-token-s2s.
+	tokenLife = 20 * time.Minute
+	expiresIn = 1079
+	// specExpiresIn is what the specification expects, section 3.2.
+	specExpiresIn = 1199
+	// tokenMemory is how long an expired token still shows in the state.
+	tokenMemory = 10 * time.Minute
+	// maxTokens bounds the memory. A caller that asks for this many within
+	// their life loses its oldest.
+	maxTokens = 50_000
+)
+
+// token is one access token that was given out. It does not change.
+type token struct {
+	value   string
+	client  string
+	scopes  []string
+	issued  time.Time
+	expires time.Time
+}
+
+// allows tells whether the token has the scope.
+func (t token) allows(scope string) bool {
+	return slices.Contains(t.scopes, scope)
+}
+
+// view is the token as a State shows it: enough to tell tokens apart, not
+// enough to use one.
+func (t token) view() Token {
+	return Token{
+		Token: "…" + t.value[len(t.value)-8:], IssuedAt: t.issued, ExpiresAt: t.expires,
+		Scope: strings.Join(t.scopes, " "), ClientID: t.client,
+	}
+}
+
+// tokens are the access tokens given out, oldest first.
+type tokens struct {
+	issued []token
+	byName map[string]token
+}
+
+// find returns the token unless it is unknown or has expired.
+func (ts *tokens) find(value string, now time.Time) (token, bool) {
+	t, ok := ts.byName[value]
+	return t, ok && now.Before(t.expires)
+}
+
+// add keeps a token, and forgets those that expired long ago. Any number may
+// be valid at a time.
+func (ts *tokens) add(t token) {
+	stale := 0
+	for stale < len(ts.issued) &&
+		(ts.issued[stale].expires.Add(tokenMemory).Before(t.issued) || len(ts.issued)-stale >= maxTokens) {
+		delete(ts.byName, ts.issued[stale].value)
+		stale++
+	}
+	// Appending to the shortened slice moves it to new memory from time to
+	// time, which lets go of the front.
+	clear(ts.issued[:stale])
+	ts.issued = append(ts.issued[stale:], t)
+	if ts.byName == nil {
+		ts.byName = map[string]token{}
+	}
+	ts.byName[t.value] = t
+}
+
+// revoke makes every token that was given out so far invalid.
+func (ts *tokens) revoke() {
+	*ts = tokens{}
+}
+
+// tokenRequest is the body of POST /v2/token, from JSON or from a form. A nil
+// field was not sent.
+type tokenRequest struct {
+	grantType, clientID, clientSecret, accountID, scope *string
+}
+
+// token answers POST /v2/token, vendor page access-token-s2s.
+func (s *Sandbox) token(c *call) (answer, error) {
+	req, err := parseTokenRequest(c)
+	if err != nil {
+		return answer{}, err
+	}
+	scopes, err := req.check()
+	if err != nil {
+		return answer{}, err
+	}
+	value := newTokenValue()
+	s.mu.Lock()
+	now := s.now()
+	s.world.tokens.add(token{
+		value: value, client: ClientID, scopes: scopes, issued: now, expires: now.Add(tokenLife),
+	})
+	s.mu.Unlock()
+
+	type body struct {
+		AccessToken string  `json:"access_token"`
+		TokenType   string  `json:"token_type"`
+		ExpiresIn   int     `json:"expires_in"`
+		Scope       *string `json:"scope,omitempty"`
+		SOAP        string  `json:"soap_instance_url,omitempty"`
+		REST        string  `json:"rest_instance_url"`
+	}
+	b := body{AccessToken: value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: origin(c.request) + "/"}
+	if s.dialect != DialectSpec {
+		granted := strings.Join(scopes, " ")
+		b.ExpiresIn, b.Scope, b.SOAP = expiresIn, &granted, b.REST
+	}
+	a := jsonAnswer(http.StatusOK, b)
+	a.noStore = true
+	return a, nil
+}
+
+// parseTokenRequest reads JSON or a form, both of which clients use. A request
+// that declares nothing is taken as JSON.
+func parseTokenRequest(c *call) (tokenRequest, error) {
+	media := "application/json"
+	if declared := c.request.Header.Get("Content-Type"); declared != "" {
+		var err error
+		if media, _, err = mime.ParseMediaType(declared); err != nil {
+			return tokenRequest{}, failure(http.StatusUnsupportedMediaType, noCode)
+		}
+	}
+	switch media {
+	case "application/json":
+		return parseTokenJSON(c.body)
+	case "application/x-www-form-urlencoded":
+		return parseTokenForm(c.body)
+	}
+	return tokenRequest{}, failure(http.StatusUnsupportedMediaType, noCode)
+}
+
+func parseTokenJSON(body []byte) (tokenRequest, error) {
+	var sent struct {
+		GrantType    *string         `json:"grant_type"`
+		ClientID     *string         `json:"client_id"`
+		ClientSecret *string         `json:"client_secret"`
+		AccountID    json.RawMessage `json:"account_id"`
+		Scope        *string         `json:"scope"`
+	}
+	trimmed := bytes.TrimLeft(body, " \t\r\n")
+	if !bytes.HasPrefix(trimmed, []byte("{")) || json.Unmarshal(body, &sent) != nil {
+		return tokenRequest{}, refuseToken("invalid_request", "The request body is not a valid JSON object.")
+	}
+	req := tokenRequest{
+		grantType: sent.GrantType, clientID: sent.ClientID, clientSecret: sent.ClientSecret, scope: sent.Scope,
+	}
+	// The vendor documents a number and shows a string; clients send either.
+	if raw := string(sent.AccountID); raw != "" && raw != "null" {
+		var text string
+		if json.Unmarshal(sent.AccountID, &text) != nil {
+			text = raw
+		}
+		req.accountID = &text
+	}
+	return req, nil
+}
+
+func parseTokenForm(body []byte) (tokenRequest, error) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return tokenRequest{}, refuseToken("invalid_request", "The request body is not a valid form.")
+	}
+	var req tokenRequest
+	for name, field := range map[string]**string{
+		"grant_type": &req.grantType, "client_id": &req.clientID, "client_secret": &req.clientSecret,
+		"account_id": &req.accountID, "scope": &req.scope,
+	} {
+		switch values := form[name]; len(values) {
+		case 0:
+		case 1:
+			*field = &values[0]
+		default:
+			// RFC 6749, section 3.2: parameters must not be included twice.
+			return tokenRequest{}, refuseToken("invalid_request", "A parameter is included more than once.")
+		}
+	}
+	return req, nil
+}
+
+// check returns the scopes to grant, or the refusal.
+func (req tokenRequest) check() ([]string, error) {
+	for _, field := range []struct {
+		name  string
+		value *string
+	}{{"grant_type", req.grantType}, {"client_id", req.clientID}, {"client_secret", req.clientSecret}} {
+		if field.value == nil || *field.value == "" {
+			return nil, refuseToken("invalid_request", fmt.Sprintf("The parameter %s is required.", field.name))
+		}
+	}
+	if *req.grantType != "client_credentials" {
+		return nil, refuseToken("unsupported_grant_type", "The grant type is not supported.")
+	}
+	if *req.clientID != ClientID {
+		return nil, refuseToken("invalid_client",
+			"Invalid client ID. Use the client ID in Marketing Cloud Installed Packages.")
+	}
+	if *req.clientSecret != ClientSecret {
+		return nil, refuseToken("invalid_client",
+			"Client authentication failed. Make sure that the client ID and client secret are valid and that the package is installed and enabled.")
+	}
+	// RFC 6749, section 3.1: a parameter without a value counts as omitted.
+	// The vendor makes an exception for scope alone.
+	if req.accountID != nil && *req.accountID != "" && *req.accountID != AccountID {
+		return nil, refuseToken("unauthorized_client", "The client has no access to the business unit of account_id.")
+	}
+	granted := packageScopes()
+	if req.scope == nil {
+		return granted, nil
+	}
+	var asked []string
+	for _, scope := range strings.Fields(*req.scope) {
+		if !slices.Contains(granted, scope) {
+			return nil, refuseToken("invalid_scope", "The requested scope is invalid, unknown, or not granted to the package.")
+		}
+		if !slices.Contains(asked, scope) {
+			asked = append(asked, scope)
+		}
+	}
+	return asked, nil
+}
+
+// newTokenValue makes a token that looks like the vendor's: three parts like a
+// JWT's, at most 512 characters, with nothing in them for a client to read.
+func newTokenValue() string {
+	var secret [64]byte
+	_, _ = rand.Read(secret[:]) // never fails: crypto/rand says so
+	part := base64.RawURLEncoding.EncodeToString
+	payload := fmt.Sprintf(`{"access_token":"%s","client_id":"%s","eid":%d,"stack_key":"%s","client_type":"ServerToServer"}`,
+		part(secret[:18]), ClientID, memberNumber, stackKey)
+	return part([]byte(`{"alg":"HS256","kid":"4","ver":"1","typ":"JWT"}`)) + "." + part([]byte(payload)) + "." + part(secret[18:])
+}
+
+// packageScopes are the scopes of the installed package: all that a
+// server-to-server token can carry.
+func packageScopes() []string {
+	return []string{
+		"accounts_read", "accounts_write", "approvals_read", "approvals_write", "audiences_read", "audiences_write",
+		"automations_execute", "automations_read", "automations_write", "calendar_read", "calendar_write",
+		"campaign_read", "campaign_write", "contact_bu_mapping_create", "contact_bu_mapping_delete",
+		"contact_bu_mapping_update", "contact_bu_mapping_view", "data_extensions_read", "data_extensions_write",
+		"deep_linking_asset_delete", "deep_linking_asset_read", "deep_linking_asset_write",
+		"deep_linking_settings_read", "deep_linking_settings_write", "dfu_configure",
+		"documents_and_images_read", "documents_and_images_write", "email_read", "email_send", "email_write",
+		"event_notification_callback_create", "event_notification_callback_delete",
+		"event_notification_callback_read", "event_notification_callback_update",
+		"event_notification_subscription_create", "event_notification_subscription_delete",
+		"event_notification_subscription_read", "event_notification_subscription_update",
+		"file_locations_read", "file_locations_write", "journeys_aspr", "journeys_delete", "journeys_execute",
+		"journeys_read", "journeys_write", "key_manage_revoke", "key_manage_rotate", "key_manage_view",
+		"list_and_subscribers_read", "list_and_subscribers_write", "marketing_cloud_connect_read",
+		"marketing_cloud_connect_send", "marketing_cloud_connect_write", "offline", "ott_channels_read",
+		"ott_channels_write", "ott_chat_messaging_read", "ott_chat_messaging_send", "package_manager_deploy",
+		"package_manager_package", "push_read", "push_send", "push_write", "saved_content_read",
+		"saved_content_write", "sms_read", "sms_send", "sms_write", "social_post", "social_publish", "social_read",
+		"social_write", "tags_read", "tags_write", "tracking_events_read", "tracking_events_write", "users_read",
+		"users_write", "web_publish", "web_read", "web_write", "webhooks_read", "webhooks_write", "workflows_read",
+		"workflows_write",
+	}
+}

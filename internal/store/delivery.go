@@ -1,0 +1,274 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
+	d.due_at, d.settled_at, d.reason, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps, r.data`
+
+// selectDeliveries reads deliveries with what they need of their registrations.
+const selectDeliveries = `SELECT ` + deliveryColumns + `, FALSE FROM delivery d JOIN registration r ON r.seq = d.registration_seq `
+
+func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) ([]onramp.Delivery, error) {
+	return s.queryDeliveries(ctx, selectDeliveries+where, args...)
+}
+
+func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
+	rows, err := s.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var deliveries []onramp.Delivery
+	for rows.Next() {
+		var d onramp.Delivery
+		var due, settled sql.NullInt64
+		var reason sql.NullString
+		var form int
+		var receivedAt int64
+		err := rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
+			&due, &settled, &reason, &d.RegistrationID, &form, &d.SubscriberKey, &receivedAt, &d.Steps, (*[]byte)(&d.Values), &d.Behind)
+		if err != nil {
+			return nil, err
+		}
+		d.Form, d.Destination = s.names.formName(form), s.names.destinationName(d.DestinationID)
+		d.ReceivedAt, d.DueAt, d.SettledAt, d.Reason = fromMicros(receivedAt), fromNull(due), fromNull(settled), reason.String
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, rows.Err()
+}
+
+// ReadTo returns the seq up to which every delivery of a destination is settled
+// or parked: reading starts after it.
+func (s *Store) ReadTo(ctx context.Context, destination int) (int64, error) {
+	var seq int64
+	err := s.readers.QueryRowContext(ctx, `SELECT read_to FROM destination WHERE id = $1`, destination).Scan(&seq)
+	return seq, readerErr("find read mark", err)
+}
+
+// SaveReadTo moves that mark, so that a start has less to look through.
+func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) error {
+	return s.writer.write(ctx, &op{run: func(t *tx) error {
+		return t.exec(`UPDATE destination SET read_to = $1 WHERE id = $2`, seq, destination)
+	}})
+}
+
+// listFresh reads the rows in the order in which they were appended.
+const listFresh = `SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
+	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)
+	FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`
+
+// ListFresh returns at most n deliveries to a destination after a seq, oldest
+// first: those to be sent and those that wait for the step before them. to is
+// where the next reading goes on.
+func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error) {
+	newest := s.newest() // before the reading: what is committed later is read later
+	if newest <= after {
+		return nil, after, nil
+	}
+	deliveries, err = s.queryDeliveries(ctx, listFresh, after, destination, n)
+	if err != nil {
+		return nil, after, readerErr("list fresh deliveries", err)
+	}
+	if len(deliveries) == n {
+		return deliveries, deliveries[n-1].Seq, nil
+	}
+	if len(deliveries) > 0 {
+		newest = max(newest, deliveries[len(deliveries)-1].Seq)
+	}
+	return deliveries, newest, nil
+}
+
+const listDue = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 ORDER BY d.due_at, d.seq LIMIT $3`
+
+// ListDue returns at most n parked deliveries to a destination that are due,
+// the longest overdue first.
+func (s *Store) ListDue(ctx context.Context, destination int, now time.Time, n int) ([]onramp.Delivery, error) {
+	deliveries, err := s.listDeliveries(ctx, listDue, destination, micros(now), n)
+	return deliveries, readerErr("list due deliveries", err)
+}
+
+const nextDue = `SELECT MIN(due_at) FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL`
+
+// NextDue returns when the next parked delivery to a destination becomes due
+// after a time; zero when none does by itself.
+func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
+	var due sql.NullInt64
+	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
+	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {
+		return time.Time{}, readerErr("find next due time", err)
+	}
+	return fromMicros(due.Int64), nil
+}
+
+// Park moves those deliveries into the retry set that have an elder with the
+// same destination and key in it; that one wakes them. It returns their seqs;
+// the others are free to be sent.
+func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
+	var parked map[int64]bool
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		parked = map[int64]bool{}
+		for _, seq := range seqs {
+			n, err := t.update(`UPDATE delivery SET due_at = $1 WHERE seq = $2 AND state IN (1, 2) AND due_at IS NULL AND `+parkedElder,
+				micros(onramp.Never), seq)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				parked[seq] = true
+			}
+		}
+		return nil
+	}})
+	return parked, err
+}
+
+var errNoDelivery = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such delivery"}
+
+// FindDelivery returns a delivery with its attempts, or an error of kind
+// NotFound.
+func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, error) {
+	registration, step, ok := onramp.ParseDeliveryID(id)
+	if !ok {
+		return onramp.Delivery{}, errNoDelivery
+	}
+	found, err := s.listDeliveries(ctx, `WHERE r.id = $1 AND d.seq = r.delivery_seq + $2 AND $2 < r.steps`, registration, step-1)
+	if err != nil {
+		return onramp.Delivery{}, readerErr("find delivery", err)
+	}
+	if len(found) == 0 {
+		return onramp.Delivery{}, errNoDelivery
+	}
+	d := found[0]
+	d.Attempts, err = s.listAttempts(ctx, d.Seq)
+	return d, readerErr("list attempts", err)
+}
+
+func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Attempt, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT number, started_at, took, verdict, status, code, detail, mend, request, answer
+		FROM attempt WHERE delivery_seq = $1 ORDER BY number`, delivery)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var attempts []onramp.Attempt
+	for rows.Next() {
+		var a onramp.Attempt
+		var started, took int64
+		err := rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Mend, &a.Request, &a.Answer)
+		if err != nil {
+			return nil, err
+		}
+		a.StartedAt, a.Took = fromMicros(started), time.Duration(took)*time.Microsecond
+		attempts = append(attempts, a)
+	}
+	return attempts, rows.Err()
+}
+
+// RetryDelivery makes a dead, held or parked delivery due at once, whatever the
+// reason for its state. Its tries start anew. The error is of kind Conflict when
+// there is nothing to retry.
+func (s *Store) RetryDelivery(ctx context.Context, id string) error {
+	d, err := s.FindDelivery(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = s.writer.write(ctx, &op{run: func(t *tx) error { return t.retry(d) }})
+	return wrapUnlessKnown("retry delivery", err)
+}
+
+func (t *tx) retry(d onramp.Delivery) error {
+	dead := d.State == onramp.DeliveryDead || d.State == onramp.DeliveryHeld
+	if !dead && !(d.State == onramp.DeliveryPending && d.Parked()) {
+		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, held or waiting for its retry can be retried; this one is " + d.State.String()}
+	}
+	n, err := t.update(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, due_at = CASE
+			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
+		WHERE seq = $4 AND state = $5`,
+		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq, uint8(d.State))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errChanged
+	}
+	woken := map[int]wakeUp{d.DestinationID: dueUp}
+	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryPending)
+	if dead {
+		before := onramp.RegistrationFailed
+		if d.State == onramp.DeliveryHeld {
+			before = onramp.RegistrationHeld
+		}
+		t.moveRegistration(before, stateAt(d.Step, 0))
+		if _, err := t.moveLaterSteps(&d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken); err != nil {
+			return err
+		}
+	} else {
+		t.moveRegistration(stateAt(d.Step, d.Tries), stateAt(d.Step, 0))
+	}
+	t.wakeAfter(woken)
+	return nil
+}
+
+var errChanged = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery has changed meanwhile; look again"}
+
+// DiscardDelivery gives a delivery up for good. The error is of kind Conflict
+// when it is settled already.
+func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
+	d, err := s.FindDelivery(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = s.writer.write(ctx, &op{run: func(t *tx) error { return t.discard(d, reason) }})
+	return wrapUnlessKnown("discard delivery", err)
+}
+
+func (t *tx) discard(d onramp.Delivery, reason string) error {
+	before := onramp.RegistrationFailed
+	switch d.State {
+	case onramp.DeliveryDead:
+	case onramp.DeliveryHeld:
+		before = onramp.RegistrationHeld
+	case onramp.DeliveryPending:
+		before = stateAt(d.Step, d.Tries)
+	default:
+		return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
+	}
+	n, err := t.update(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3 WHERE seq = $4 AND state = $5`,
+		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq, uint8(d.State))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errChanged
+	}
+	woken := map[int]wakeUp{}
+	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryDiscarded)
+	t.moveRegistration(before, onramp.RegistrationFailed)
+	t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
+	if _, err := t.moveLaterSteps(&d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken); err != nil {
+		return err
+	}
+	if d.Parked() {
+		if err := t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken); err != nil {
+			return err
+		}
+	}
+	t.wakeAfter(woken)
+	return nil
+}
+
+func wrapUnlessKnown(step string, err error) error {
+	if _, known := errors.AsType[*onramp.Error](err); known || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}

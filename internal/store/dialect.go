@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is all in which the two databases differ.
+type dialect struct {
+	goose        goose.Dialect
+	integerKey   string        // type of a table's integer key
+	withoutRowID string        // table option
+	begin        string        // takes the write lock at once
+	bulk         int           // rows that one INSERT carries
+	lease        time.Duration // how long a lease lasts unless renewed; 0: as long as the process
+}
+
+var sqliteDialect = dialect{
+	goose:        goose.DialectSQLite3,
+	integerKey:   "INTEGER PRIMARY KEY",
+	withoutRowID: "WITHOUT ROWID",
+	begin:        "BEGIN IMMEDIATE",
+	bulk:         4, // measured: more rows a statement bind slower than they save
+}
+
+var postgresDialect = dialect{
+	goose:      goose.DialectPostgres,
+	integerKey: "BIGINT PRIMARY KEY",
+	begin:      "BEGIN",
+	bulk:       32,
+	lease:      15 * time.Second,
+}
+
+// connect opens the database that the URL names: the writer's pool is returned,
+// the readers' pool is kept.
+func (s *Store) connect(rawURL string) (*sql.DB, error) {
+	if strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://") {
+		s.dialect = postgresDialect
+		return s.connectPostgres(rawURL)
+	}
+	s.dialect = sqliteDialect
+	return s.connectSQLite(rawURL)
+}
+
+func (s *Store) connectSQLite(path string) (*sql.DB, error) {
+	if path == "" {
+		return nil, errors.New("database: no file is named")
+	}
+	lock := flock.New(path + ".lock")
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w; its folder must exist and be writable", path, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("database %s is in use by another onramp; stop that one first, or name another file", path)
+	}
+	s.lock = lock
+	// the file holds personal data: create it for its owner only, before SQLite would
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), lock.Unlock())
+	}
+	if err := file.Close(); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	writer, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=wal_autocheckpoint(1000)"))
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	writer.SetMaxOpenConns(1)
+	s.readers, err = sql.Open("sqlite", sqliteDSN(path, "_pragma=query_only(on)"))
+	if err != nil {
+		return nil, errors.Join(err, writer.Close(), lock.Unlock())
+	}
+	s.readers.SetMaxOpenConns(4)
+	s.readers.SetMaxIdleConns(4)
+	return writer, nil
+}
+
+// sqliteDSN puts the settings where every pooled connection gets them.
+func sqliteDSN(path string, more ...string) string {
+	settings := append([]string{
+		"_pragma=busy_timeout(10000)",
+		"_pragma=journal_mode(wal)",
+		"_pragma=synchronous(full)",
+		"_pragma=cache_size(-4000)",
+	}, more...)
+	u := url.URL{Path: filepath.ToSlash(path)}
+	return "file:" + u.EscapedPath() + "?" + strings.Join(settings, "&")
+}
+
+func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(rawURL)
+	if err != nil {
+		return nil, errors.New("database: the postgres URL can't be read; it looks like postgres://user:password@host:5432/name")
+	}
+	// an answer promises that the data are on disk, whatever the server's default
+	cfg.RuntimeParams["synchronous_commit"] = "on"
+	cfg.RuntimeParams["application_name"] = "onramp"
+	s.readers = stdlib.OpenDB(*cfg)
+	s.readers.SetMaxOpenConns(8)
+	writer := stdlib.OpenDB(*cfg)
+	writer.SetMaxOpenConns(1)
+	return writer, nil
+}
+
+// explain adds what an operator can do about an error at the start.
+func (d dialect) explain(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			return fmt.Errorf("the database file is damaged or is no SQLite database: %w; "+
+				"move it away and restore a backup, or rescue what it holds with: sqlite3 FILE .recover", err)
+		case sqlite3.SQLITE_FULL:
+			return fmt.Errorf("the disk is full: %w; free some space and start again", err)
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+			return fmt.Errorf("the database file can't be written: %w; check the owner and the mount", err)
+		}
+	}
+	return fmt.Errorf("open database: %w", err)
+}
+
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+// queryer is what reads: a pool or a connection.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}

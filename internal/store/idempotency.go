@@ -1,0 +1,166 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	freezeKeys          = 8192  // so many recent keys are moved to disk together
+	freezeRegistrations = 16384 // so many registrations at most are read at a start to find the recent keys
+)
+
+// idempotency finds registrations by the keys of their requests.
+//
+// Keys are random, so an index over them would dirty one page for each, the
+// largest single cost of an acceptance. Instead a registration carries its key
+// in its own row; the recent ones are also in memory, and are moved to the
+// indexed table in sorted order, a slice with each commit, so that neighbours
+// share a page. Only the writer uses it.
+type idempotency struct {
+	recent map[int64]int64 // key to registration, not yet in a table
+	frozen map[int64]int64 // the same, on their way into it
+	sorted []int64         // keys of frozen that are not there yet
+
+	frozenTo int64 // registrations up to here are in the tables once frozen is
+	mergedTo int64 // registrations up to here are in the tables
+	day      int64 // since 1970; the table of this day takes the keys
+
+	insert [2]insertion // by day
+}
+
+const mergedTo = "idempotency_merged_to"
+
+func loadIdempotency(ctx context.Context, q queryer, d dialect) (*idempotency, error) {
+	const again = `ON CONFLICT (hash) DO UPDATE SET registration_seq = excluded.registration_seq`
+	i := &idempotency{recent: map[int64]int64{}, insert: [2]insertion{
+		newInsertion(d, `INSERT INTO idempotency_even (hash, registration_seq)`, 2, again),
+		newInsertion(d, `INSERT INTO idempotency_odd (hash, registration_seq)`, 2, again),
+	}}
+	value, err := findMeta(ctx, q, mergedTo)
+	if err != nil {
+		return nil, err
+	}
+	i.mergedTo, _ = strconv.ParseInt(value, 10, 64) // never written: 0
+	value, err = findMeta(ctx, q, idempotencyDay)
+	if err != nil {
+		return nil, err
+	}
+	i.day, _ = strconv.ParseInt(value, 10, 64)
+	rows, err := q.QueryContext(ctx, `SELECT seq, idempotency_hash FROM registration WHERE seq > $1 AND idempotency_hash IS NOT NULL`, i.mergedTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq, hash int64
+		if err := rows.Scan(&seq, &hash); err != nil {
+			return nil, err
+		}
+		i.recent[hash] = seq
+	}
+	return i, rows.Err()
+}
+
+// findIdempotency finds the registration that a key stands for.
+func (t *tx) findIdempotency(hash int64) (seq int64, known bool, err error) {
+	i := t.store.idempotency
+	if seq, known = i.recent[hash]; known {
+		return seq, true, nil
+	}
+	if seq, known = i.frozen[hash]; known {
+		return seq, true, nil
+	}
+	known, err = t.find(`SELECT registration_seq FROM idempotency_even WHERE hash = $1
+		UNION ALL SELECT registration_seq FROM idempotency_odd WHERE hash = $1`, []any{hash}, &seq)
+	return seq, known, err
+}
+
+const idempotencyDay = "idempotency_day"
+
+// advanceIdempotency takes in the keys of a group and moves some older ones on
+// to their table.
+func (t *tx) advanceIdempotency(fresh []*acceptance) error {
+	i := t.store.idempotency
+	if err := t.turnDay(i); err != nil {
+		return err
+	}
+	// twice the pace at which keys come in: a batch is through before the next one is full
+	n := min(max(2*len(fresh), 64), len(i.sorted))
+	if n > 0 {
+		values := make([]any, 0, 2*n)
+		for _, hash := range i.sorted[:n] {
+			values = append(values, hash, i.frozen[hash])
+		}
+		if err := t.insert(i.insert[i.day%2], values); err != nil {
+			return err
+		}
+		if n == len(i.sorted) {
+			if err := t.exec(saveMeta, mergedTo, strconv.FormatInt(i.frozenTo, 10)); err != nil {
+				return err
+			}
+		}
+	}
+	seq := t.registrationSeq
+	t.after = append(t.after, func() { i.advanced(fresh, n, seq) })
+	return nil
+}
+
+// advanced brings the memory up to what was committed.
+func (i *idempotency) advanced(fresh []*acceptance, merged int, seq int64) {
+	for _, a := range fresh {
+		if a.key.Given() {
+			i.recent[a.key.Hash] = a.registration.Seq
+		}
+	}
+	i.sorted = i.sorted[merged:]
+	if len(i.sorted) > 0 {
+		return
+	}
+	if i.frozen != nil {
+		i.frozen, i.mergedTo = nil, i.frozenTo
+	}
+	if len(i.recent) >= freezeKeys || len(i.recent) > 0 && seq-i.mergedTo >= freezeRegistrations {
+		i.frozen, i.recent, i.frozenTo = i.recent, map[int64]int64{}, seq
+		i.sorted = make([]int64, 0, len(i.frozen))
+		for hash := range i.frozen {
+			i.sorted = append(i.sorted, hash)
+		}
+		slices.SortFunc(i.sorted, cmp.Compare)
+	}
+}
+
+// turnDay forgets the keys of the day before yesterday when a new day begins.
+// When nobody uses keys it also keeps the mark from falling behind.
+func (t *tx) turnDay(i *idempotency) error {
+	day := max(i.day, t.now.Unix()/int64((24*time.Hour).Seconds())) // a clock that goes back forgets nothing
+	if day != i.day {
+		table := [2]string{"idempotency_even", "idempotency_odd"}[day%2]
+		if day-i.day > 1 {
+			// after a pause of days both tables are old
+			if err := t.exec(`DELETE FROM idempotency_even`); err != nil {
+				return err
+			}
+			table = "idempotency_odd"
+		}
+		if err := t.exec(`DELETE FROM ` + table); err != nil {
+			return err
+		}
+		if err := t.exec(saveMeta, idempotencyDay, strconv.FormatInt(day, 10)); err != nil {
+			return err
+		}
+		t.after = append(t.after, func() { i.day = day })
+	}
+	if len(i.recent)+len(i.frozen) == 0 && t.registrationSeq-i.mergedTo >= freezeRegistrations {
+		// this group's keys are not in memory yet, so the mark stops before it
+		mark := t.store.writer.registrationSeq
+		if err := t.exec(saveMeta, mergedTo, strconv.FormatInt(mark, 10)); err != nil {
+			return err
+		}
+		t.after = append(t.after, func() { i.mergedTo = mark })
+	}
+	return nil
+}

@@ -1,0 +1,275 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	scanRows  = 2000 // rows that one reading of a list looks at
+	scanTimes = 25   // readings for one page; then it ends early, with a cursor
+)
+
+func limit(f onramp.Filter) int {
+	if f.Limit <= 0 {
+		return 50
+	}
+	return min(f.Limit, 500)
+}
+
+// before is the seq below which the page begins.
+func before(f onramp.Filter) (int64, error) {
+	if f.Cursor == "" {
+		return 1<<63 - 1, nil
+	}
+	seq, err := strconv.ParseInt(f.Cursor, 10, 64)
+	if err != nil || seq <= 0 {
+		return 0, &onramp.Error{Kind: onramp.Malformed, Message: "the cursor is not one that a list has given"}
+	}
+	return seq, nil
+}
+
+// matches is the condition of Query, over the given parameter.
+func matches(f onramp.Filter, parameter string) (condition string, argument any) {
+	if f.Query == "" {
+		return `(CAST(` + parameter + ` AS TEXT) IS NULL)`, nil
+	}
+	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+	return `(lower(r.subscriber_key) LIKE ` + parameter + ` ESCAPE '\' OR lower(r.data) LIKE ` + parameter + ` ESCAPE '\')`,
+		"%" + escape.Replace(strings.ToLower(f.Query)) + "%"
+}
+
+// ListRegistrations returns registrations with their states, newest first, and
+// the cursor of the next page, empty at the end. A page may hold less than the
+// limit though more follow, when much had to be looked through.
+func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error) {
+	if f.State != "" {
+		if _, known := onramp.ParseRegistrationState(f.State); !known {
+			return nil, "", unknownState(f.State)
+		}
+	}
+	below, err := before(f)
+	if err != nil {
+		return nil, "", err
+	}
+	for range scanTimes {
+		rows, lowest, err := s.scanRegistrations(ctx, f, below)
+		if err != nil {
+			return nil, "", readerErr("list registrations", err)
+		}
+		for _, r := range rows {
+			if f.State != "" && r.State.String() != f.State {
+				continue
+			}
+			if page = append(page, r); len(page) == limit(f) {
+				return page, strconv.FormatInt(r.Seq, 10), nil
+			}
+		}
+		if below = lowest; below <= 1 {
+			return page, "", nil
+		}
+	}
+	return page, strconv.FormatInt(below, 10), nil
+}
+
+// scanRegistrations reads what matches among the next scanRows registrations
+// below a seq, and says how far down it has looked.
+func (s *Store) scanRegistrations(ctx context.Context, f onramp.Filter, before int64) ([]onramp.Registration, int64, error) {
+	lowest, err := s.scanFloor(ctx, "registration", before)
+	if err != nil {
+		return nil, 0, err
+	}
+	form := formArgument(f.Form, &s.names)
+	condition, query := matches(f, "$4")
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r
+		WHERE r.seq < $1 AND r.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND `+condition+` ORDER BY r.seq DESC`,
+		before, lowest, form, query)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	var found []registrationRow
+	for rows.Next() {
+		var row registrationRow
+		if err := rows.Scan(row.into()...); err != nil {
+			return nil, 0, err
+		}
+		found = append(found, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, err
+	}
+	registrations, err := s.withStates(ctx, found)
+	return registrations, lowest, err
+}
+
+// scanFloor is the lowest seq of the next scanRows rows below a seq.
+func (s *Store) scanFloor(ctx context.Context, table string, before int64) (int64, error) {
+	var top int64
+	err := s.readers.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM `+table+` WHERE seq < $1`, before).Scan(&top)
+	return max(top-scanRows+1, 1), err
+}
+
+func formArgument(name string, n *names) sql.NullInt64 {
+	if name == "" {
+		return sql.NullInt64{}
+	}
+	id, known := n.form(name)
+	if !known {
+		id = -1 // matches nothing
+	}
+	return sql.NullInt64{Int64: int64(id), Valid: true}
+}
+
+// withStates derives the states of registrations that lie close together.
+func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onramp.Registration, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	first, last := found[len(found)-1], found[0]
+	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
+		first.deliverySeq, last.deliverySeq+int64(last.steps))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	deliveries := map[int64][]onramp.Delivery{}
+	for rows.Next() {
+		var d onramp.Delivery
+		if err := rows.Scan(&d.RegistrationSeq, &d.Step, &d.State, &d.Tries); err != nil {
+			return nil, err
+		}
+		deliveries[d.RegistrationSeq] = append(deliveries[d.RegistrationSeq], d)
+	}
+	registrations := make([]onramp.Registration, len(found))
+	for i := range found {
+		registrations[i] = found[i].registration(&s.names)
+		registrations[i].State = stateOf(deliveries[found[i].seq])
+	}
+	return registrations, rows.Err()
+}
+
+// ListDeliveries returns deliveries without their attempts, newest first, and
+// the cursor of the next page, as ListRegistrations does. "sending" is known to
+// the pump only: here such a delivery is "pending".
+func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error) {
+	states, err := storedStates(f.State)
+	if err != nil {
+		return nil, "", err
+	}
+	below, err := before(f)
+	if err != nil {
+		return nil, "", err
+	}
+	condition, query := matches(f, "$4")
+	where := `WHERE d.seq < $1 AND d.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND ` + condition + states + ` ORDER BY d.seq DESC LIMIT $5`
+	for range scanTimes {
+		lowest, err := s.scanFloor(ctx, "delivery", below)
+		if err != nil {
+			return nil, "", readerErr("list deliveries", err)
+		}
+		if strings.Contains(states, "IN (6, 7, 9)") {
+			lowest = 1 // a small index holds just these: no need to look in portions
+		}
+		rows, err := s.listDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page))
+		if err != nil {
+			return nil, "", readerErr("list deliveries", err)
+		}
+		if page = append(page, rows...); len(page) == limit(f) {
+			return page, strconv.FormatInt(page[len(page)-1].Seq, 10), nil
+		}
+		if below = lowest; below <= 1 {
+			return page, "", nil
+		}
+	}
+	return page, strconv.FormatInt(below, 10), nil
+}
+
+// storedStates is the condition for a public state's name.
+func storedStates(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	state, known := onramp.ParseDeliveryState(name)
+	switch {
+	case !known:
+		return "", unknownState(name)
+	case state == onramp.DeliveryWaiting:
+		return fmt.Sprintf(" AND d.state IN (%d, %d)", onramp.DeliveryWaiting, onramp.DeliveryOutOfReach), nil
+	case state == onramp.DeliverySending:
+		state = onramp.DeliveryPending
+	case state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryHeld:
+		// in the words of the partial index, so that it is used
+		return fmt.Sprintf(" AND d.state IN (6, 7, 9) AND d.state = %d", state), nil
+	}
+	return fmt.Sprintf(" AND d.state = %d", state), nil
+}
+
+func unknownState(name string) error {
+	return &onramp.Error{Kind: onramp.Malformed, Message: "there is no state " + strconv.Quote(name)}
+}
+
+// Oldest returns when the oldest registration was accepted that is still to be
+// sent to a destination; zero when there is none.
+func (s *Store) Oldest(ctx context.Context, destination string) (time.Time, error) {
+	id, _ := s.names.destination(destination)
+	var fresh, parked sql.NullInt64
+	err := s.readers.QueryRowContext(ctx, `SELECT
+		(SELECT r.received_at FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+			WHERE d.destination_id = $1 AND d.seq > (SELECT read_to FROM destination WHERE id = $1)
+			AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT 1),
+		(SELECT MIN(r.received_at) FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+			WHERE d.destination_id = $1 AND d.due_at > 0)`, id).Scan(&fresh, &parked)
+	if err != nil {
+		return time.Time{}, readerErr("find oldest delivery", err)
+	}
+	oldest, other := fromNull(fresh), fromNull(parked)
+	if oldest.IsZero() || !other.IsZero() && other.Before(oldest) {
+		oldest = other
+	}
+	return oldest, nil
+}
+
+// Timeline tells all that happened to a registration, oldest first, or gives an
+// error of kind NotFound.
+func (s *Store) Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error) {
+	r, err := s.FindRegistration(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	items := []onramp.TimelineItem{{At: r.ReceivedAt, What: "accepted", Detail: "form " + r.Form}}
+	for i := range r.Deliveries {
+		d := &r.Deliveries[i]
+		if d.Attempts, err = s.listAttempts(ctx, d.Seq); err != nil {
+			return nil, readerErr("list attempts", err)
+		}
+		items = append(items, deliveryItems(d)...)
+	}
+	slices.SortStableFunc(items, func(a, b onramp.TimelineItem) int { return a.At.Compare(b.At) })
+	return items, nil
+}
+
+func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {
+	var items []onramp.TimelineItem
+	for _, a := range d.Attempts {
+		detail := a.Detail
+		if a.Mend != "" {
+			detail += "; " + a.Mend
+		}
+		items = append(items,
+			onramp.TimelineItem{At: a.StartedAt, What: "attempt", Destination: d.Destination, Detail: "attempt " + strconv.Itoa(a.Number)},
+			onramp.TimelineItem{At: a.StartedAt.Add(a.Took), What: a.Verdict.String(), Destination: d.Destination, Detail: detail})
+	}
+	switch d.State {
+	case onramp.DeliveryDead, onramp.DeliveryDiscarded:
+		items = append(items, onramp.TimelineItem{At: d.SettledAt, What: d.State.String(), Destination: d.Destination, Detail: d.Reason})
+	}
+	return items
+}

@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+// partitions is fixed when a database is created: deliveries are spread over
+// them by their ordering key, and nodes own them by leases.
+const partitions = 64
+
+// migrations are the steps from an empty database to today's. A step that was
+// released is never changed; a new one is appended.
+var migrations = [][]string{{
+	`CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+	`CREATE TABLE form (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)`,
+	// read_to: every delivery of the destination up to this seq is settled or parked
+	`CREATE TABLE destination (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, read_to BIGINT NOT NULL)`,
+	`CREATE TABLE lease (partition_id INTEGER PRIMARY KEY, owner TEXT NOT NULL, epoch BIGINT NOT NULL, expires_at BIGINT NOT NULL)`,
+	// destination 0 counts registrations
+	`CREATE TABLE tally (destination_id INTEGER NOT NULL, state INTEGER NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (destination_id, state))`,
+	`CREATE TABLE registration (
+		seq {{integer key}}, id TEXT NOT NULL, form_id INTEGER NOT NULL, subscriber_key TEXT NOT NULL,
+		received_at BIGINT NOT NULL, data TEXT NOT NULL, delivery_seq BIGINT NOT NULL, steps INTEGER NOT NULL,
+		idempotency_hash BIGINT, body_hash BIGINT)`,
+	// UUIDv7 sorts by time, so this index grows at its end
+	`CREATE UNIQUE INDEX registration_id ON registration (id)`,
+	// appended by seq; only what must be retried, or waits behind that, has a due_at and so enters an index
+	`CREATE TABLE delivery (
+		seq {{integer key}}, registration_seq BIGINT NOT NULL, step INTEGER NOT NULL, destination_id INTEGER NOT NULL,
+		partition_id INTEGER NOT NULL, ordering_key BIGINT NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL,
+		due_at BIGINT, settled_at BIGINT, reason TEXT)`,
+	`CREATE INDEX delivery_due ON delivery (destination_id, due_at, seq) WHERE due_at IS NOT NULL`,
+	`CREATE INDEX delivery_key ON delivery (destination_id, ordering_key, seq) WHERE due_at IS NOT NULL`,
+	`CREATE INDEX delivery_failed ON delivery (seq) WHERE state IN (6, 7, 9)`,
+	`CREATE TABLE attempt (
+		delivery_seq BIGINT NOT NULL, number INTEGER NOT NULL, started_at BIGINT NOT NULL, took BIGINT NOT NULL,
+		verdict INTEGER NOT NULL, status INTEGER NOT NULL, code INTEGER NOT NULL, detail TEXT NOT NULL,
+		mend TEXT NOT NULL, request TEXT NOT NULL, answer TEXT NOT NULL,
+		PRIMARY KEY (delivery_seq, number)) {{without rowid}}`,
+	// one table for the even days and one for the odd: a day is forgotten by emptying its table
+	`CREATE TABLE idempotency_even (hash {{integer key}}, registration_seq BIGINT NOT NULL)`,
+	`CREATE TABLE idempotency_odd (hash {{integer key}}, registration_seq BIGINT NOT NULL)`,
+}}
+
+// migrate brings the tables up to date. A database that a newer onramp wrote
+// is refused.
+func migrate(ctx context.Context, db *sql.DB, d dialect) error {
+	steps := make([]*goose.Migration, len(migrations))
+	for i, statements := range migrations {
+		up := func(ctx context.Context, tx *sql.Tx) error { return runStep(ctx, tx, d, statements, i == 0) }
+		steps[i] = goose.NewGoMigration(int64(i+1), &goose.GoFunc{RunTx: up}, nil)
+	}
+	provider, err := goose.NewProvider(d.goose, db, nil, goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	version, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if version > int64(len(migrations)) {
+		return fmt.Errorf("the database has version %d and this onramp knows only %d: use the newer onramp", version, len(migrations))
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+func runStep(ctx context.Context, tx *sql.Tx, d dialect, statements []string, first bool) error {
+	text := strings.NewReplacer("{{integer key}}", d.integerKey, "{{without rowid}}", d.withoutRowID)
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, text.Replace(statement)); err != nil {
+			return fmt.Errorf("%w in: %s", err, statement)
+		}
+	}
+	if !first {
+		return nil
+	}
+	for i := range partitions {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO lease (partition_id, owner, epoch, expires_at) VALUES ($1, '', 0, 0)`, i); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('key_secret', $1)`, rand.Text())
+	return err
+}
+
+// findMeta reads a setting that lives in the database; "" when it has none.
+func findMeta(ctx context.Context, q queryer, name string) (string, error) {
+	var value string
+	err := q.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, err
+}
+
+const saveMeta = `INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"onramp/internal/onramp"
+)
+
+// names maps the names of forms and destinations to the small integers that
+// the large tables hold instead.
+type names struct {
+	mu           sync.RWMutex
+	forms        map[string]int
+	formNames    map[int]string
+	destinations map[string]int
+	destNames    map[int]string
+}
+
+func (n *names) load(ctx context.Context, q queryer) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var err error
+	if n.forms, n.formNames, err = listNames(ctx, q, `SELECT id, name FROM form`); err != nil {
+		return err
+	}
+	n.destinations, n.destNames, err = listNames(ctx, q, `SELECT id, name FROM destination`)
+	return err
+}
+
+func listNames(ctx context.Context, q queryer, query string) (map[string]int, map[int]string, error) {
+	rows, err := q.QueryContext(ctx, query)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	byName, byID := map[string]int{}, map[int]string{}
+	for rows.Next() {
+		var id int
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return nil, nil, err
+		}
+		byName[name], byID[id] = id, name
+	}
+	return byName, byID, rows.Err()
+}
+
+func (n *names) form(name string) (int, bool) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	id, ok := n.forms[name]
+	return id, ok
+}
+
+func (n *names) formName(id int) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.formNames[id]
+}
+
+func (n *names) destination(name string) (int, bool) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	id, ok := n.destinations[name]
+	return id, ok
+}
+
+func (n *names) destinationName(id int) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.destNames[id]
+}
+
+// RegisterForms makes the forms and their destinations known to the database
+// and returns the forms with the ids of their destinations and the database's
+// secret filled in. Calling it again changes nothing.
+func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onramp.Form, error) {
+	secret, err := findMeta(ctx, s.readers, "key_secret")
+	if err != nil {
+		return nil, readerErr("find key secret", err)
+	}
+	err = s.writer.write(ctx, &op{run: func(t *tx) error {
+		for _, f := range forms {
+			if err := t.exec(`INSERT INTO form (id, name) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM form), $1) ON CONFLICT (name) DO NOTHING`, f.Name); err != nil {
+				return err
+			}
+			for _, d := range f.Route {
+				// a new destination has nothing behind it: it reads from the newest delivery on
+				err := t.exec(`INSERT INTO destination (id, name, read_to) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM destination), $1, $2)
+					ON CONFLICT (name) DO NOTHING`, d.Name(), t.deliverySeq)
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("register forms: %w", err)
+	}
+	if err := s.names.load(ctx, s.readers); err != nil {
+		return nil, readerErr("load names", err)
+	}
+	registered := make([]*onramp.Form, len(forms))
+	for i, f := range forms {
+		f.Route = append([]onramp.Destination(nil), f.Route...)
+		for j := range f.Route {
+			f.Route[j].ID, _ = s.names.destination(f.Route[j].Name())
+		}
+		registered[i] = onramp.NewForm(f, onramp.Secret(secret))
+	}
+	return registered, nil
+}

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"onramp/internal/onramp"
+)
+
+// acceptance is a registration on its way into the database.
+type acceptance struct {
+	registration *onramp.Registration
+	key          onramp.IdempotencyKey
+	watch        bool
+
+	earlierSeq int64 // of the registration that the key belongs to already
+	earlier    *onramp.Registration
+	refusal    error
+	outcome    <-chan onramp.RegistrationState
+}
+
+const insertRegistration = `INSERT INTO registration
+	(seq, id, form_id, subscriber_key, received_at, data, delivery_seq, steps, idempotency_hash, body_hash)`
+
+const insertDelivery = `INSERT INTO delivery
+	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries)`
+
+// SaveRegistration stores a registration and one delivery for each step of its
+// route, or none of it, and returns once that is on disk.
+//
+// A key that was used before (for at least a day) stores nothing: with the
+// same body the earlier registration comes back, with another one an error of
+// kind Conflict. With watch the settled state can be waited for.
+func (s *Store) SaveRegistration(ctx context.Context, r *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error) {
+	a := &acceptance{registration: r, key: key, watch: watch}
+	if err := s.writer.write(ctx, &op{acceptance: a}); err != nil {
+		return onramp.Accepted{}, err
+	}
+	if a.refusal != nil {
+		return onramp.Accepted{}, a.refusal
+	}
+	if a.earlier != nil {
+		return onramp.Accepted{Registration: *a.earlier, Repeated: true, Outcome: a.outcome}, nil
+	}
+	return onramp.Accepted{Registration: *r, Outcome: a.outcome}, nil
+}
+
+// saveRegistrations inserts all registrations of a group.
+func (t *tx) saveRegistrations(group []*op) error {
+	fresh, repeats, err := t.sortOut(group)
+	if err != nil || len(fresh)+len(repeats) == 0 {
+		return err
+	}
+	registrations := make([]any, 0, len(fresh)*10)
+	deliveries := make([]any, 0, len(fresh)*16)
+	woken := map[int]wakeUp{}
+	for _, a := range fresh {
+		r := a.registration
+		form, ok := t.store.names.form(r.Form)
+		if !ok {
+			return fmt.Errorf("form %q was not registered", r.Form)
+		}
+		key := onramp.OrderingKey(r.SubscriberKey)
+		registrations = append(registrations,
+			r.Seq, r.ID, form, r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, len(r.Route), sql.NullInt64{Int64: a.key.Hash, Valid: a.key.Given()}, sql.NullInt64{Int64: a.key.Body, Valid: a.key.Given()})
+		for i, d := range r.Route {
+			state := onramp.DeliveryWaiting
+			if i == 0 {
+				state = onramp.DeliveryPending
+			}
+			woken[d.ID] |= freshUp
+			t.deliverySeq++
+			deliveries = append(deliveries,
+				t.deliverySeq, r.Seq, i+1, d.ID, uint64(key)%partitions, key, uint8(state), 0)
+			t.moveDelivery(d.ID, 0, state)
+		}
+		r.State = onramp.RegistrationQueued
+		t.moveRegistration(0, r.State)
+	}
+	if err := t.insert(t.store.writer.registrations, registrations); err != nil {
+		return err
+	}
+	if err := t.insert(t.store.writer.deliveries, deliveries); err != nil {
+		return err
+	}
+	for _, a := range repeats {
+		if err := t.findEarlier(a); err != nil {
+			return err
+		}
+	}
+	if err := t.advanceIdempotency(fresh); err != nil {
+		return err
+	}
+	t.watchAll(fresh)
+	t.wakeAfter(woken)
+	return nil
+}
+
+// sortOut numbers the registrations that are new and separates those whose
+// idempotency key is known.
+func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, err error) {
+	var here map[int64]int64 // keys that came earlier in this very group
+	for _, o := range group {
+		a := o.acceptance
+		if a == nil {
+			continue
+		}
+		a.earlierSeq, a.earlier, a.refusal, a.outcome = 0, nil, nil, nil
+		if a.key.Given() {
+			if here == nil {
+				here = map[int64]int64{}
+			}
+			seq, known := here[a.key.Hash]
+			if !known {
+				if seq, known, err = t.findIdempotency(a.key.Hash); err != nil {
+					return nil, nil, err
+				}
+			}
+			if known {
+				a.earlierSeq = seq
+				repeats = append(repeats, a)
+				continue
+			}
+			here[a.key.Hash] = t.registrationSeq + 1
+		}
+		t.registrationSeq++
+		a.registration.Seq = t.registrationSeq
+		fresh = append(fresh, a)
+	}
+	return fresh, repeats, nil
+}
+
+// findEarlier reads the registration that a repeated idempotency key stands for.
+func (t *tx) findEarlier(a *acceptance) error {
+	var body sql.NullInt64
+	row := &registrationRow{}
+	found, err := t.find(`SELECT body_hash, `+registrationColumns+` FROM registration r WHERE r.seq = $1`, []any{a.earlierSeq},
+		append([]any{&body}, row.into()...)...)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("registration %d of an idempotency key is missing", a.earlierSeq)
+	}
+	if body.Int64 != a.key.Body {
+		a.refusal = &onramp.Error{
+			Kind:    onramp.Conflict,
+			Message: "this Idempotency-Key was used for another request; take a new key, or send the same body",
+		}
+		return nil
+	}
+	earlier := row.registration(&t.store.names)
+	a.earlier = &earlier
+	if a.watch {
+		a.outcome = t.store.watchers.add(t, earlier.ID)
+	}
+	return nil
+}
+
+const registrationColumns = `r.seq, r.id, r.form_id, r.subscriber_key, r.received_at, r.data, r.delivery_seq, r.steps`
+
+// registrationRow receives registrationColumns.
+type registrationRow struct {
+	seq, receivedAt, deliverySeq int64
+	id, subscriberKey, data      string
+	form, steps                  int
+}
+
+func (r *registrationRow) into() []any {
+	return []any{&r.seq, &r.id, &r.form, &r.subscriberKey, &r.receivedAt, &r.data, &r.deliverySeq, &r.steps}
+}
+
+func (r *registrationRow) registration(n *names) onramp.Registration {
+	return onramp.Registration{
+		Seq: r.seq, ID: r.id, Form: n.formName(r.form), SubscriberKey: r.subscriberKey,
+		ReceivedAt: fromMicros(r.receivedAt), Values: []byte(r.data),
+	}
+}
+
+var errNoRegistration = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such registration"}
+
+// FindRegistration returns a registration with its deliveries, without their
+// attempts, or an error of kind NotFound.
+func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registration, error) {
+	row := &registrationRow{}
+	err := s.readers.QueryRowContext(ctx, `SELECT `+registrationColumns+` FROM registration r WHERE r.id = $1`, id).Scan(row.into()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return onramp.Registration{}, errNoRegistration
+	}
+	if err != nil {
+		return onramp.Registration{}, readerErr("find registration", err)
+	}
+	r := row.registration(&s.names)
+	r.Deliveries, err = s.listDeliveries(ctx,
+		`WHERE d.seq >= $1 AND d.seq < $2 ORDER BY d.seq`, row.deliverySeq, row.deliverySeq+int64(row.steps))
+	r.State = stateOf(r.Deliveries)
+	return r, readerErr("list deliveries of registration", err)
+}
+
+// stateOf derives a registration's state from its deliveries, in their order.
+func stateOf(deliveries []onramp.Delivery) onramp.RegistrationState {
+	for i := range deliveries {
+		d := &deliveries[i]
+		switch d.State {
+		case onramp.DeliveryDelivered:
+			continue
+		case onramp.DeliveryErased:
+			return onramp.RegistrationErased
+		case onramp.DeliveryHeld:
+			return onramp.RegistrationHeld
+		case onramp.DeliveryDead, onramp.DeliveryDiscarded:
+			return onramp.RegistrationFailed
+		}
+		return stateAt(d.Step, d.Tries)
+	}
+	return onramp.RegistrationDelivered
+}
+
+// stateAt is the state of a registration whose current step is on its way.
+func stateAt(step, tries int) onramp.RegistrationState {
+	if step == 1 && tries == 0 {
+		return onramp.RegistrationQueued
+	}
+	return onramp.RegistrationDelivering
+}

@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Settle records what became of attempts and moves the routes on: the next step
+// of a delivered one may start, and whoever waited behind a parked one with the
+// same destination and key takes its place.
+//
+// A delivery that is no longer pending (discarded meanwhile, or taken over by
+// another node) is left alone. It returns the deliveries whose step before them
+// has now been settled one way or the other, for those who keep them in memory.
+func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]onramp.Delivery, error) {
+	var followers []onramp.Delivery
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		followers = followers[:0]
+		woken := map[int]wakeUp{}
+		for i := range settlements {
+			next, err := t.settle(&settlements[i], woken)
+			if err != nil {
+				return err
+			}
+			followers = append(followers, next...)
+		}
+		t.wakeAfter(woken)
+		return nil
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("settle: %w", err)
+	}
+	return followers, nil
+}
+
+func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delivery, error) {
+	d := s.Delivery
+	settledAt := s.At
+	reason := sql.NullString{}
+	if s.State == onramp.DeliveryPending {
+		settledAt = d.SettledAt
+	} else if s.State != onramp.DeliveryDelivered && s.Attempt != nil {
+		reason = sql.NullString{String: s.Attempt.Mend, Valid: true}
+	}
+	// written under the epoch that was leased, so that a node that was cut off changes nothing
+	n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, due_at = $3, settled_at = $4, reason = $5
+		WHERE seq = $6 AND state = $7 AND EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = $8)`,
+		uint8(s.State), s.Tries, nullTime(s.DueAt), nullTime(settledAt), reason, d.Seq, uint8(onramp.DeliveryPending), t.store.epoch)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	if s.Attempt != nil {
+		if err := t.saveAttempt(d.Seq, s.Attempt); err != nil {
+			return nil, err
+		}
+	}
+	t.moveDelivery(d.DestinationID, onramp.DeliveryPending, s.State)
+	followers, err := t.moveRoute(s, woken)
+	if err != nil {
+		return nil, err
+	}
+	if d.Parked() && s.State != onramp.DeliveryPending {
+		err = t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken)
+	}
+	return followers, err
+}
+
+func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {
+	// numbered here, since throttled and blocked attempts do not count as tries
+	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, mend, request, answer)
+		VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		delivery, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
+		storable(a.Detail), storable(a.Mend), storable(a.Request), storable(a.Answer))
+}
+
+// storable removes what PostgreSQL refuses in a text: an answer may hold anything.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+}
+
+// moveRoute brings the later steps and the count of the registration up to date.
+func (t *tx) moveRoute(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delivery, error) {
+	d := s.Delivery
+	before := stateAt(d.Step, d.Tries)
+	last := d.Step == d.Steps
+	switch s.State {
+	case onramp.DeliveryDelivered:
+		if last {
+			t.moveRegistration(before, onramp.RegistrationDelivered)
+			t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationDelivered)
+			return nil, nil
+		}
+		t.moveRegistration(before, onramp.RegistrationDelivering)
+		return t.startNextStep(d, woken)
+	case onramp.DeliveryPending:
+		t.moveRegistration(before, stateAt(d.Step, s.Tries))
+		if !s.DueAt.IsZero() && !d.Parked() {
+			return t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryWaiting, onramp.Never, woken)
+		}
+		return nil, nil
+	case onramp.DeliveryHeld:
+		t.moveRegistration(before, onramp.RegistrationHeld)
+	default:
+		t.moveRegistration(before, onramp.RegistrationFailed)
+		t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
+	}
+	return t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken)
+}
+
+// startNextStep makes the next step of the route pending. When the step before
+// it was parked the cursor has long passed, so the next one is parked too, due
+// at once or behind an elder with its key.
+func (t *tx) startNextStep(d *onramp.Delivery, woken map[int]wakeUp) ([]onramp.Delivery, error) {
+	next := onramp.Delivery{Seq: d.Seq + 1, RegistrationSeq: d.RegistrationSeq, State: onramp.DeliveryPending}
+	var due sql.NullInt64
+	_, err := t.find(`UPDATE delivery SET state = $1, due_at = CASE
+			WHEN due_at IS NULL THEN NULL
+			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
+		WHERE seq = $4 AND state = $5 RETURNING destination_id, ordering_key, due_at`,
+		[]any{uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), next.Seq, uint8(onramp.DeliveryWaiting)},
+		&next.DestinationID, &next.OrderingKey, &due)
+	if err != nil {
+		return nil, err
+	}
+	next.DueAt = fromNull(due)
+	t.moveDelivery(next.DestinationID, onramp.DeliveryWaiting, onramp.DeliveryPending)
+	if next.Parked() {
+		woken[next.DestinationID] |= dueUp
+	}
+	return []onramp.Delivery{next}, nil
+}
+
+// parkedElder is true of a delivery that has an older one with its destination
+// and key in the retry set.
+const parkedElder = `EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = delivery.destination_id
+	AND p.ordering_key = delivery.ordering_key AND p.due_at IS NOT NULL AND p.seq < delivery.seq)`
+
+// moveLaterSteps gives the steps after d another state and due time. Those that
+// leave the retry set let the next of their key go ahead.
+func (t *tx) moveLaterSteps(d *onramp.Delivery, from, to onramp.DeliveryState, due time.Time, woken map[int]wakeUp) ([]onramp.Delivery, error) {
+	var moved []onramp.Delivery
+	for seq := d.Seq + 1; seq <= d.Seq+int64(d.Steps-d.Step); seq++ {
+		next := onramp.Delivery{Seq: seq, State: to}
+		var before sql.NullInt64
+		found, err := t.find(`SELECT destination_id, ordering_key, due_at FROM delivery WHERE seq = $1 AND state = $2`,
+			[]any{seq, uint8(from)}, &next.DestinationID, &next.OrderingKey, &before)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		if err := t.exec(`UPDATE delivery SET state = $1, due_at = $2 WHERE seq = $3`, uint8(to), nullTime(due), seq); err != nil {
+			return nil, err
+		}
+		next.DueAt = due
+		t.moveDelivery(next.DestinationID, from, to)
+		if before.Valid && due.IsZero() {
+			if err := t.wakeNextOfKey(next.DestinationID, next.OrderingKey, woken); err != nil {
+				return nil, err
+			}
+		}
+		moved = append(moved, next)
+	}
+	return moved, nil
+}
+
+// wakeNextOfKey makes the oldest parked delivery of a key due, if it was only
+// waiting for the one that has left.
+func (t *tx) wakeNextOfKey(destination int, key int64, woken map[int]wakeUp) error {
+	n, err := t.update(`UPDATE delivery SET due_at = $1
+		WHERE seq = (SELECT MIN(seq) FROM delivery WHERE destination_id = $2 AND ordering_key = $3 AND due_at IS NOT NULL)
+		AND due_at = $4 AND state = $5`,
+		micros(t.now), destination, key, micros(onramp.Never), uint8(onramp.DeliveryPending))
+	if n > 0 {
+		woken[destination] |= dueUp
+	}
+	return err
+}

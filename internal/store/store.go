@@ -1,0 +1,166 @@
+// Package store keeps registrations, deliveries and attempts on disk: in
+// SQLite inside the process, or in PostgreSQL. It is the only place with SQL,
+// and the SQL is one text for both.
+//
+// Exported methods that write are one transaction each. Writes that arrive
+// together share one commit, so that one fsync serves them all; none of them
+// returns before that commit is on disk.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Config says where the data are. Zero values mean the defaults.
+type Config struct {
+	URL   string           // path of a SQLite file, or postgres://…
+	Now   func() time.Time // default time.Now
+	Owner string           // name of this node in leases; default: host and process
+}
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	dialect dialect
+	now     func() time.Time
+	owner   string
+	readers *sql.DB
+	writer  *writer
+	lock    unlocker
+	release func() // ends the renewal of the lease
+
+	epoch       int64
+	names       names
+	tallies     tallies
+	watchers    watchers
+	idempotency *idempotency
+
+	mu        sync.Mutex
+	wake      map[int]wakeChannels // by destination
+	lastSeq   int64                // of the newest committed delivery
+	lost      chan struct{}
+	closeOnce sync.Once
+}
+
+type unlocker interface{ Unlock() error }
+
+// Open opens or creates the database, brings its tables up to date and takes
+// the lease over all partitions. Its errors say what an operator can do.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{now: cfg.Now, owner: cfg.Owner, wake: map[int]wakeChannels{}, lost: make(chan struct{})}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.owner == "" {
+		s.owner = processName()
+	}
+	db, err := s.connect(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, db); err != nil {
+		return nil, errors.Join(s.dialect.explain(err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, db *sql.DB) error {
+	if err := migrate(ctx, db, s.dialect); err != nil {
+		return err
+	}
+	s.writer = newWriter(db, s)
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	s.writer.start()
+	return s.takeLease(ctx)
+}
+
+// load reads what the process keeps in memory.
+func (s *Store) load(ctx context.Context) error {
+	if err := s.names.load(ctx, s.readers); err != nil {
+		return err
+	}
+	if err := s.tallies.load(ctx, s.readers); err != nil {
+		return err
+	}
+	var err error
+	if s.idempotency, err = loadIdempotency(ctx, s.readers, s.dialect); err != nil {
+		return err
+	}
+	return s.writer.loadSeqs(ctx, s.readers)
+}
+
+// Close finishes what was given to the store and closes the database. It is
+// safe to call twice.
+func (s *Store) Close() error {
+	var err error
+	s.closeOnce.Do(func() {
+		if s.release != nil {
+			s.release()
+		}
+		if s.writer != nil {
+			err = s.writer.close()
+		}
+		if s.readers != nil {
+			err = errors.Join(err, s.readers.Close())
+		}
+		if s.lock != nil {
+			err = errors.Join(err, s.lock.Unlock())
+		}
+	})
+	return err
+}
+
+// Commits returns how many transactions were committed since Open; on SQLite
+// each one is one fsync of the write-ahead log.
+func (s *Store) Commits() int64 { return s.writer.commits.Load() }
+
+// Ping checks that the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.readers.PingContext(ctx); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// unavailable is what callers get while the database can't take a write.
+func unavailable(err error) error {
+	return &onramp.Error{
+		Kind: onramp.Unavailable, Message: "the registration could not be stored; please try again",
+		RetryAfter: 5 * time.Second, Err: err,
+	}
+}
+
+// readerErr wraps the error of a query.
+func readerErr(step string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &onramp.Error{
+		Kind: onramp.Unavailable, Message: "the database could not be read; please try again",
+		RetryAfter: 5 * time.Second, Err: fmt.Errorf("%s: %w", step, err),
+	}
+}
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func fromMicros(n int64) time.Time { return time.UnixMicro(n).UTC() }
+
+// nullTime is how an absent time is stored.
+func nullTime(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+func fromNull(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return fromMicros(n.Int64)
+}

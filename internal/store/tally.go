@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"onramp/internal/onramp"
+)
+
+// tallyKey names one count: deliveries of a destination by state, or, with
+// destination 0, registrations by state.
+type tallyKey struct {
+	destination int
+	state       uint8
+}
+
+// tallies are the counts of everything by state. They are written in the
+// transaction that changes what they count, so that a status costs nothing
+// however much is stored.
+type tallies struct {
+	mu sync.Mutex
+	n  map[tallyKey]int64
+}
+
+func (a *tallies) load(ctx context.Context, q queryer) error {
+	rows, err := q.QueryContext(ctx, `SELECT destination_id, state, n FROM tally`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	a.n = map[tallyKey]int64{}
+	for rows.Next() {
+		var k tallyKey
+		var n int64
+		if err := rows.Scan(&k.destination, &k.state, &n); err != nil {
+			return err
+		}
+		a.n[k] = n
+	}
+	return rows.Err()
+}
+
+func (a *tallies) apply(changes map[tallyKey]int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for k, n := range changes {
+		a.n[k] += n
+	}
+}
+
+func (t *tx) saveTallies() error {
+	for k, n := range t.tally {
+		if n == 0 {
+			continue
+		}
+		err := t.exec(`INSERT INTO tally (destination_id, state, n) VALUES ($1, $2, $3)
+			ON CONFLICT (destination_id, state) DO UPDATE SET n = tally.n + excluded.n`, k.destination, k.state, n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveDelivery counts a delivery's change of state; 0 stands for nowhere.
+func (t *tx) moveDelivery(destination int, from, to onramp.DeliveryState) {
+	if from != 0 {
+		t.tally[tallyKey{destination, uint8(from)}]--
+	}
+	if to != 0 {
+		t.tally[tallyKey{destination, uint8(to)}]++
+	}
+}
+
+// moveRegistration counts a registration's change of state; 0 stands for nowhere.
+func (t *tx) moveRegistration(from, to onramp.RegistrationState) {
+	if from != 0 {
+		t.tally[tallyKey{0, uint8(from)}]--
+	}
+	if to != 0 {
+		t.tally[tallyKey{0, uint8(to)}]++
+	}
+}
+
+// Count returns the counts as of the last commit.
+func (s *Store) Count() onramp.Counts {
+	s.tallies.mu.Lock()
+	n := maps.Clone(s.tallies.n)
+	s.tallies.mu.Unlock()
+	c := onramp.Counts{Registrations: map[onramp.RegistrationState]int64{}, Deliveries: map[string]map[onramp.DeliveryState]int64{}}
+	for k, n := range n {
+		if k.destination == 0 {
+			c.Registrations[onramp.RegistrationState(k.state)] = n
+			continue
+		}
+		name := s.names.destinationName(k.destination)
+		if c.Deliveries[name] == nil {
+			c.Deliveries[name] = map[onramp.DeliveryState]int64{}
+		}
+		c.Deliveries[name][onramp.DeliveryState(k.state)] = n
+	}
+	return c
+}
+
+// Destinations lists the names of all destinations that ever were, sorted.
+func (s *Store) Destinations() []string {
+	s.names.mu.RLock()
+	defer s.names.mu.RUnlock()
+	return slices.Sorted(maps.Keys(s.names.destinations))
+}

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"sync"
+
+	"onramp/internal/onramp"
+)
+
+// watchers are the requests that wait for a registration to settle.
+type watchers struct {
+	mu      sync.Mutex
+	waiting map[string][]chan onramp.RegistrationState
+}
+
+// add registers a watcher once the transaction is on disk. The channel has room
+// for its one value, so that nobody has to be there to receive it.
+func (w *watchers) add(t *tx, id string) <-chan onramp.RegistrationState {
+	settled := make(chan onramp.RegistrationState, 1)
+	t.after = append(t.after, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.waiting == nil {
+			w.waiting = map[string][]chan onramp.RegistrationState{}
+		}
+		w.waiting[id] = append(w.waiting[id], settled)
+	})
+	return settled
+}
+
+func (t *tx) watchAll(fresh []*acceptance) {
+	for _, a := range fresh {
+		if a.watch {
+			a.outcome = t.store.watchers.add(t, a.registration.ID)
+		}
+	}
+}
+
+// settled tells a registration's watchers how it ended, once that is on disk.
+func (w *watchers) settled(t *tx, id string, state onramp.RegistrationState) {
+	t.after = append(t.after, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, c := range w.waiting[id] {
+			c <- state
+		}
+		delete(w.waiting, id)
+	})
+}
+
+// Forget ends the watch of a request that has waited long enough.
+func (s *Store) Forget(id string, outcome <-chan onramp.RegistrationState) {
+	w := &s.watchers
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, c := range w.waiting[id] {
+		if c == outcome {
+			w.waiting[id] = append(w.waiting[id][:i], w.waiting[id][i+1:]...)
+			break
+		}
+	}
+	if len(w.waiting[id]) == 0 {
+		delete(w.waiting, id)
+	}
+}
+
+// wakeUp says what there may be for the reader of a destination.
+type wakeUp uint8
+
+const (
+	freshUp wakeUp = 1 << iota // new deliveries, behind the cursor
+	dueUp                      // a parked delivery has become due out of turn
+)
+
+// wakeChannels are the two bells of a destination's reader.
+type wakeChannels struct{ fresh, due chan struct{} }
+
+// Fresh yields a value when there may be new deliveries to a destination.
+func (s *Store) Fresh(destination int) <-chan struct{} { return s.wakeChannels(destination).fresh }
+
+// Due yields a value when a parked delivery to a destination may have become
+// due earlier than NextDue has said.
+func (s *Store) Due(destination int) <-chan struct{} { return s.wakeChannels(destination).due }
+
+func (s *Store) wakeChannels(destination int) wakeChannels {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.wake[destination]
+	if !ok {
+		c = wakeChannels{make(chan struct{}, 1), make(chan struct{}, 1)}
+		s.wake[destination] = c
+	}
+	return c
+}
+
+// wakeAfter wakes the destinations' readers once the transaction is on disk.
+func (t *tx) wakeAfter(woken map[int]wakeUp) {
+	seq := t.deliverySeq
+	t.after = append(t.after, func() {
+		t.store.mu.Lock()
+		t.store.lastSeq = max(t.store.lastSeq, seq)
+		t.store.mu.Unlock()
+		for destination, what := range woken {
+			c := t.store.wakeChannels(destination)
+			if what&freshUp != 0 {
+				ring(c.fresh)
+			}
+			if what&dueUp != 0 {
+				ring(c.due)
+			}
+		}
+	})
+}
+
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+// newest returns the seq of the newest committed delivery.
+func (s *Store) newest() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastSeq
+}

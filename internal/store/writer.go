@@ -1,0 +1,382 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// maxGroup bounds how many writes share a commit, and so how long one waits.
+const maxGroup = 256
+
+// op is one write that waits for its group: either a registration, of which a
+// group inserts all at once, or anything else as a function.
+type op struct {
+	acceptance *acceptance
+	run        func(*tx) error // may run twice: it must set its results anew
+	done       chan error
+}
+
+// writer is the only one who writes to the database. It commits groups.
+type writer struct {
+	store   *Store
+	db      *sql.DB
+	session *session
+	commits atomic.Int64
+
+	registrationSeq int64 // of the newest committed registration
+	deliverySeq     int64
+
+	closing sync.RWMutex // held for reading while something is queued
+	closed  bool
+	running bool // run was started
+	queue   chan *op
+	done    chan struct{}
+
+	registrations, deliveries insertion
+}
+
+var errClosed = errors.New("the store is closed")
+
+func newWriter(db *sql.DB, s *Store) *writer {
+	return &writer{
+		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}),
+		registrations: newInsertion(s.dialect, insertRegistration, 10, ""),
+		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
+	}
+}
+
+// loadSeqs finds where the numbering goes on.
+func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
+	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0)`).
+		Scan(&w.registrationSeq, &w.deliverySeq)
+	w.store.lastSeq = w.deliverySeq
+	return err
+}
+
+// write hands an op to the writer and waits until it is on disk. When ctx ends
+// first the op may still be carried out.
+func (w *writer) write(ctx context.Context, o *op) error {
+	o.done = make(chan error, 1)
+	if err := w.enqueue(ctx, o); err != nil {
+		return err
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (w *writer) enqueue(ctx context.Context, o *op) error {
+	w.closing.RLock()
+	defer w.closing.RUnlock()
+	if w.closed {
+		return unavailable(errClosed)
+	}
+	select {
+	case w.queue <- o:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// close lets the writer finish what is queued.
+func (w *writer) close() error {
+	w.closing.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.queue)
+	}
+	w.closing.Unlock()
+	if w.running {
+		<-w.done
+	}
+	w.endSession()
+	return w.db.Close()
+}
+
+func (w *writer) start() {
+	w.running = true
+	go w.run()
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	group := make([]*op, 0, maxGroup)
+	for first := range w.queue {
+		group = w.collect(append(group[:0], first))
+		w.commit(group)
+	}
+}
+
+// collect takes along what has queued up while the last group was committed.
+func (w *writer) collect(group []*op) []*op {
+	for len(group) < maxGroup {
+		select {
+		case o, ok := <-w.queue:
+			if !ok {
+				return group
+			}
+			group = append(group, o)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit writes a group and answers each of its members. A member that is
+// refused does not spoil the group: the others are written again without it.
+func (w *writer) commit(group []*op) {
+	for len(group) > 0 {
+		t, refused, err := w.attempt(group)
+		if refused == nil {
+			if err == nil {
+				t.applied(w.store)
+			}
+			for _, o := range group {
+				o.done <- err
+			}
+			return
+		}
+		refused.done <- err
+		rest := group[:0]
+		for _, o := range group {
+			if o != refused {
+				rest = append(rest, o)
+			}
+		}
+		group = rest
+	}
+}
+
+// attempt runs the group in one transaction. It returns the op that failed by
+// itself, or an error that concerns all.
+func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
+	ctx := context.Background() // a write must not be cut short by one caller who leaves
+	if err := w.ensureSession(ctx); err != nil {
+		return nil, nil, unavailable(err)
+	}
+	t = &tx{
+		ctx: ctx, session: w.session, store: w.store, now: w.store.now(),
+		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, tally: map[tallyKey]int64{},
+	}
+	if err := t.exec(w.store.dialect.begin); err != nil {
+		w.endSession()
+		return nil, nil, unavailable(fmt.Errorf("begin: %w", err))
+	}
+	if refused, err = t.carryOut(group); err != nil {
+		w.rollback()
+		if refused == nil || t.broken {
+			return nil, nil, unavailable(err)
+		}
+		return nil, refused, err
+	}
+	if err := t.exec("COMMIT"); err != nil {
+		w.rollback()
+		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
+	}
+	w.commits.Add(1)
+	w.registrationSeq, w.deliverySeq = t.registrationSeq, t.deliverySeq
+	return t, nil, nil
+}
+
+// rollback ends the transaction and with it the session: whatever went wrong,
+// the next group starts afresh.
+func (w *writer) rollback() {
+	// SQLite may have rolled back by itself, and a lost connection can't; closing settles both
+	_, _ = w.session.conn.ExecContext(context.Background(), "ROLLBACK")
+	w.endSession()
+}
+
+func (w *writer) ensureSession(ctx context.Context) error {
+	if w.session != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := w.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	w.session = &session{conn: conn, statements: map[string]*sql.Stmt{}}
+	return nil
+}
+
+func (w *writer) endSession() {
+	if w.session == nil {
+		return
+	}
+	for _, statement := range w.session.statements {
+		statement.Close()
+	}
+	w.session.conn.Close()
+	w.session = nil
+}
+
+// session is the writer's connection with its prepared statements.
+type session struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+}
+
+// tx is one transaction of the writer.
+type tx struct {
+	ctx     context.Context
+	session *session
+	store   *Store
+	now     time.Time
+	broken  bool // the database failed, not the op
+
+	registrationSeq, deliverySeq int64
+
+	tally map[tallyKey]int64
+	after []func() // run once the commit is on disk
+}
+
+// carryOut does the work of a group: registrations first, all at once.
+func (t *tx) carryOut(group []*op) (refused *op, err error) {
+	if err := t.saveRegistrations(group); err != nil {
+		return nil, err
+	}
+	for _, o := range group {
+		if o.run == nil {
+			continue
+		}
+		if err := o.run(t); err != nil {
+			return o, err
+		}
+	}
+	return nil, t.saveTallies()
+}
+
+// applied makes a committed transaction known in memory.
+func (t *tx) applied(s *Store) {
+	s.tallies.apply(t.tally)
+	for _, f := range t.after {
+		f()
+	}
+}
+
+func (t *tx) statement(query string) (*sql.Stmt, error) {
+	if statement, ok := t.session.statements[query]; ok {
+		return statement, nil
+	}
+	statement, err := t.session.conn.PrepareContext(t.ctx, query)
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	t.session.statements[query] = statement
+	return statement, nil
+}
+
+func (t *tx) exec(query string, args ...any) error {
+	_, err := t.update(query, args...)
+	return err
+}
+
+// update runs a statement and returns how many rows it changed.
+func (t *tx) update(query string, args ...any) (int64, error) {
+	statement, err := t.statement(query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := statement.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, t.failed(err)
+	}
+	return result.RowsAffected()
+}
+
+// find runs a query for one row; found is false when there is none.
+func (t *tx) find(query string, args []any, into ...any) (found bool, err error) {
+	statement, err := t.statement(query)
+	if err != nil {
+		return false, err
+	}
+	err = statement.QueryRowContext(t.ctx, args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, t.failed(err)
+	}
+	return true, nil
+}
+
+// insertion is an INSERT of any number of rows: as many as the dialect likes
+// by one statement, the rest one by one, so that two texts are prepared and not
+// as many as there are group sizes.
+type insertion struct {
+	columns, bulk int
+	many, one     string
+}
+
+func newInsertion(d dialect, head string, columns int, tail string) insertion {
+	return insertion{columns, d.bulk, insertText(head, columns, d.bulk, tail), insertText(head, columns, 1, tail)}
+}
+
+// insert adds the rows whose values stand one after the other.
+func (t *tx) insert(i insertion, values []any) error {
+	for len(values) > 0 {
+		text, n := i.many, i.bulk*i.columns
+		if len(values) < n {
+			text, n = i.one, i.columns
+		}
+		if err := t.exec(text, values[:n]...); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
+}
+
+func insertText(head string, columns, rows int, tail string) string {
+	var b strings.Builder
+	b.WriteString(head)
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			b.WriteString(" VALUES (")
+		case i%columns == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	b.WriteString(") ")
+	b.WriteString(tail)
+	return b.String()
+}
+
+// failed notes whether an error is the database's fault, which all writes
+// share, or that of the one statement's data.
+func (t *tx) failed(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE:
+			return err
+		}
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// class 22: data exception, class 23: integrity constraint violation
+		if class := e.Code[:2]; class == "22" || class == "23" {
+			return err
+		}
+	}
+	t.broken = true
+	return err
+}

@@ -1,0 +1,48 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// Unmatched adds what answers requests that no other route of the mux takes:
+// problem documents with 404, or 405 when the address exists for other methods.
+func (s *Server) Unmatched(mux *http.ServeMux) {
+	mux.Handle("/", s.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		allowed := methodsOf(mux, r)
+		if len(allowed) == 0 {
+			return NotFound(w, r)
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		// a client that has gone away is nobody's error
+		_ = json.NewEncoder(w).Encode(Problem{
+			Type: "about:blank", Title: http.StatusText(http.StatusMethodNotAllowed), Status: http.StatusMethodNotAllowed,
+			Detail: "this address takes " + strings.Join(allowed, ", "),
+		})
+		return nil
+	}))
+}
+
+// methodsOf lists the methods for which the mux has a route to the address.
+func methodsOf(mux *http.ServeMux, r *http.Request) []string {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
+}
+
+// Harden sets the headers that every answer should have.
+func Harden(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,207 @@
+// Package web is the HTTP plumbing that every listener shares: handlers that
+// return errors, one log line a request, limits, headers and the client's
+// address.
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	"onramp/internal/onramp"
+)
+
+// HandlerFunc is a handler that may fail before it has answered. Handle answers
+// for it then.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Problem is an RFC 9457 problem document.
+type Problem struct {
+	Type   string              `json:"type"`
+	Title  string              `json:"title"`
+	Status int                 `json:"status"`
+	Detail string              `json:"detail"`
+	Errors []onramp.FieldError `json:"errors,omitempty"`
+}
+
+// Status gives the HTTP status of a kind of error.
+func Status(k onramp.Kind) int {
+	switch k {
+	case onramp.Malformed:
+		return http.StatusBadRequest
+	case onramp.Denied:
+		return http.StatusUnauthorized
+	case onramp.NotFound:
+		return http.StatusNotFound
+	case onramp.Conflict:
+		return http.StatusConflict
+	case onramp.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case onramp.Unsupported:
+		return http.StatusUnsupportedMediaType
+	case onramp.Invalid:
+		return http.StatusUnprocessableEntity
+	case onramp.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// PublicError gives what may be shown of an error: itself when it is an
+// *onramp.Error, else one that says nothing but "internal error".
+func PublicError(err error) *onramp.Error {
+	if e, ok := errors.AsType[*onramp.Error](err); ok {
+		return e
+	}
+	return &onramp.Error{Kind: onramp.Internal, Message: "internal error", Err: err}
+}
+
+// WriteProblem answers with the problem document of an error.
+func WriteProblem(w http.ResponseWriter, e *onramp.Error) {
+	status := Status(e.Kind)
+	PrepareError(w, e)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	// a client that has gone away is nobody's error
+	_ = json.NewEncoder(w).Encode(Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message, Errors: e.Fields,
+	})
+}
+
+// PrepareError sets the headers that an error brings, whatever its body.
+func PrepareError(w http.ResponseWriter, e *onramp.Error) {
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(max(e.RetryAfter/time.Second, 1))))
+	}
+	if e.Kind == onramp.Denied {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="onramp"`)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+// WriteJSON answers with a value.
+func WriteJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a client that has gone away is nobody's error
+	return nil
+}
+
+// Server is what all handlers of a listener share.
+type Server struct {
+	Log *slog.Logger
+	// Part names the listener in the log.
+	Part string
+	// Failed answers an error in another form than a problem document; it says
+	// whether it did. Optional.
+	Failed func(w http.ResponseWriter, r *http.Request, e *onramp.Error) bool
+}
+
+// Handle makes an http.Handler of a HandlerFunc: it answers errors and panics,
+// and writes the one log line of the request.
+func (s *Server) Handle(h HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		recorder := &recorder{ResponseWriter: w}
+		err := run(h, recorder, r)
+		if err != nil && recorder.status == 0 && r.Context().Err() == nil {
+			e := PublicError(err)
+			if s.Failed == nil || !s.Failed(recorder, r, e) {
+				WriteProblem(recorder, e)
+			}
+		}
+		s.log(r, recorder, time.Since(begin), err)
+	})
+}
+
+// run turns a panic into an error with its stack.
+func run(h HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return h(w, r)
+}
+
+func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error) {
+	level := slog.LevelInfo
+	status := w.status
+	switch {
+	case status == 0 && r.Context().Err() != nil:
+		status = 499 // the client has gone
+	case status == 0:
+		status = http.StatusOK
+	case status >= 500:
+		level = slog.LevelError
+	}
+	if !s.Log.Enabled(r.Context(), level) {
+		return
+	}
+	// the pattern, not the path: a path may hold what a stranger typed
+	attributes := [6]slog.Attr{
+		slog.String("part", s.Part), slog.String("method", r.Method), slog.String("route", r.Pattern),
+		slog.Int("status", status), slog.Duration("took", took),
+	}
+	n := 5
+	if err != nil {
+		attributes[n] = slog.String("err", err.Error())
+		n++
+	}
+	s.Log.LogAttrs(r.Context(), level, "request", attributes[:n]...)
+}
+
+// recorder notes the status that a handler writes.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the first status; a second one is dropped.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// ClientIP returns a middleware that finds the visitor's address: the peer, or
+// what the X-Forwarded-For header says if the peer is one of the trusted
+// proxies (CIDR prefixes).
+func ClientIP(trustedProxies []string) func(http.Handler) http.Handler {
+	if len(trustedProxies) == 0 {
+		return middleware.ClientIPFromRemoteAddr
+	}
+	return middleware.ClientIPFromXFF(trustedProxies...)
+}
+
+// IP returns the address that ClientIP has found.
+func IP(ctx context.Context) string { return middleware.GetClientIP(ctx) }
+
+// NotFound answers routes that do not exist.
+func NotFound(http.ResponseWriter, *http.Request) error {
+	return &onramp.Error{Kind: onramp.NotFound, Message: "there is nothing at this address"}
+}

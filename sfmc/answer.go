@@ -1,0 +1,273 @@
+package sfmc
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody       = 64 << 10 // of an answer, kept in an Error
+	maxRetryAfter = 24 * time.Hour
+	// defaultLife is taken when a token answer does not say how long the token
+	// lives: the documented expires_in.
+	defaultLife = 1080 * time.Second
+	maxLife     = 24 * time.Hour
+)
+
+// answer is an HTTP answer, read but not yet understood.
+type answer struct {
+	op      string
+	status  int
+	header  http.Header
+	body    []byte // at most maxAnswer + 1 bytes
+	readErr error  // why body is not all of it
+	hide    Secret
+}
+
+// rows reads the answer to UpsertRows: an array of rows as Marketing Cloud
+// repeats them, one such row, the {"results": […]} of some descriptions, or
+// nothing.
+func (a *answer) rows() ([]Row, error) {
+	v, err := a.success()
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case map[string]any:
+		if row, ok := rowOf(v); ok {
+			return []Row{row}, nil
+		}
+		return nil, nil
+	case []any:
+		rows := make([]Row, 0, len(v))
+		for _, el := range v {
+			m, ok := el.(map[string]any)
+			if !ok {
+				return nil, a.unfit("an element is not a row")
+			}
+			row, _ := rowOf(m)
+			rows = append(rows, row)
+		}
+		return rows, nil
+	}
+	return nil, a.unfit("neither rows nor results")
+}
+
+// rowOf reads {"keys": {…}, "values": {…}}; ok tells whether m has any of it.
+func rowOf(m map[string]any) (row Row, ok bool) {
+	keys, hasKeys := member(m, "keys").(map[string]any)
+	values, hasValues := member(m, "values").(map[string]any)
+	row.Keys = keys
+	if hasValues {
+		row.Values = values
+	}
+	return row, hasKeys || hasValues
+}
+
+// eventInstanceID reads the answer to FireEvent.
+func (a *answer) eventInstanceID() (string, error) {
+	v, err := a.success()
+	if err != nil {
+		return "", err
+	}
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case map[string]any:
+		return text(v, "eventInstanceId"), nil
+	}
+	return "", a.unfit("not an object")
+}
+
+// token reads the answer to a token request that was begun at the given time.
+// Its life is counted from there: the vendor's clock started no earlier.
+func (a *answer) token(begun time.Time) (*Token, error) {
+	v, err := a.success()
+	if err != nil {
+		return nil, err
+	}
+	m, _ := v.(map[string]any)
+	access := word(m, "access_token")
+	if access == "" {
+		return nil, a.unfit("no access token")
+	}
+	life := seconds(member(m, "expires_in"), maxLife)
+	if life <= 0 {
+		life = defaultLife
+	}
+	return &Token{
+		AccessToken:     Secret(access),
+		TokenType:       word(m, "token_type"),
+		Scope:           word(m, "scope"),
+		RESTInstanceURL: word(m, "rest_instance_url"),
+		SOAPInstanceURL: word(m, "soap_instance_url"),
+		// Round takes off the monotonic clock, which stops while a machine
+		// sleeps and cannot be stored.
+		ExpiresAt: begun.Add(life).Round(0),
+	}, nil
+}
+
+// success gives the JSON value of an answer that tells of success, nil if it is
+// empty; any other answer is an *Error.
+func (a *answer) success() (any, error) {
+	v, err := a.decode()
+	if a.status < 200 || a.status > 299 {
+		// The status alone is a verdict: what could not be read is left out.
+		return nil, a.failure(readFault(v), nil)
+	}
+	if err != nil {
+		return nil, a.failure(fault{}, err)
+	}
+	if f := readFault(v); f.found {
+		return nil, a.failure(f, nil)
+	}
+	if s, ok := v.(string); ok && s == "" {
+		return nil, nil // a body of two quotes, as some routes send for "nothing"
+	}
+	return v, nil
+}
+
+// decode reads the body as one JSON value, numbers as json.Number; nil if it is
+// blank.
+func (a *answer) decode() (any, error) {
+	if a.readErr != nil {
+		return nil, fmt.Errorf("read answer: %w", a.readErr)
+	}
+	if len(a.body) > maxAnswer {
+		return nil, fmt.Errorf("%w: more than %d MiB", ErrAnswer, maxAnswer>>20)
+	}
+	body := a.trimmed()
+	if len(body) == 0 {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	err := d.Decode(&v)
+	if err == nil {
+		// One value, and nothing after it.
+		if _, more := d.Token(); errors.Is(more, io.EOF) {
+			return v, nil
+		}
+	}
+	switch {
+	case a.isHTML():
+		return nil, fmt.Errorf("%w: an HTML page", ErrAnswer)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("%w: JSON that is cut off", ErrAnswer)
+	}
+	return nil, fmt.Errorf("%w: not JSON", ErrAnswer)
+}
+
+func (a *answer) trimmed() []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(a.body, []byte("\ufeff")))
+}
+
+func (a *answer) isHTML() bool {
+	return bytes.HasPrefix(a.trimmed(), []byte("<")) || strings.Contains(strings.ToLower(a.header.Get("Content-Type")), "html")
+}
+
+// unfit is the error for JSON which is not what the operation answers.
+func (a *answer) unfit(why string) *Error {
+	return a.failure(fault{}, fmt.Errorf("%w: %s", ErrAnswer, why))
+}
+
+// failure makes the error of this answer, with the secret cut out.
+func (a *answer) failure(f fault, cause error) *Error {
+	e := &Error{
+		Op:            a.op,
+		Status:        a.status,
+		Code:          f.Code,
+		CodeText:      f.CodeText,
+		Message:       f.Message,
+		Documentation: f.Documentation,
+		Additional:    f.additional,
+		RetryAfter:    retryAfter(a.header.Get("Retry-After"), f.retryAfter, time.Now()),
+		Err:           cause,
+	}
+	if e.Message == "" {
+		e.Message = a.plainMessage()
+	}
+	if a.op != OpToken || a.status < 200 || a.status > 299 {
+		e.Body = a.body
+	} else if cause != nil {
+		e.Message = "" // a piece of the body, like Body
+	}
+	e.hide(a.hide)
+	if len(e.Body) > maxBody {
+		// Cut after the secret is gone, or half of it might stay; and into
+		// room of its own, so that the rest of the answer can be freed.
+		e.Body = bytes.Clone(e.Body[:maxBody])
+	}
+	return e
+}
+
+// plainMessage is what to say when the body has no message of its own: where a
+// redirect leads, or the beginning of a plain text ("Too Many Requests").
+func (a *answer) plainMessage() string {
+	if location := a.header.Get("Location"); location != "" && a.status/100 == 3 {
+		if u, err := url.Parse(location); err == nil && u.Host != "" {
+			return "redirects are not followed, this one leads to " + clip(u.Host)
+		}
+		return "redirects are not followed"
+	}
+	body := a.trimmed()
+	if len(body) == 0 || a.isHTML() || bytes.ContainsAny(body[:1], `{["`) {
+		return ""
+	}
+	line, _, _ := bytes.Cut(body[:min(len(body), maxText)], []byte("\n"))
+	return clip(string(bytes.TrimSpace(line)))
+}
+
+// hide cuts a secret out of everything that the vendor's answer put into e, in
+// case something on the way echoes what it got. Very short ones are let be: a
+// real one is long, and cutting out "a" would leave nothing to read.
+func (e *Error) hide(secret Secret) {
+	s := secret.Reveal()
+	if len(s) < 4 {
+		return
+	}
+	cut := func(t string) string { return strings.ReplaceAll(t, s, redacted) }
+	e.Message, e.CodeText, e.Documentation = cut(e.Message), cut(e.CodeText), cut(e.Documentation)
+	for i, d := range e.Additional {
+		d.Message, d.CodeText, d.Documentation = cut(d.Message), cut(d.CodeText), cut(d.Documentation)
+		e.Additional[i] = d
+	}
+	e.Body = bytes.ReplaceAll(e.Body, []byte(s), []byte(redacted))
+}
+
+// retryAfter reads the header (seconds or an HTTP date, RFC 9110, 10.2.3), or
+// else takes what the body said.
+func retryAfter(header string, body time.Duration, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if _, err := strconv.ParseFloat(header, 64); err == nil {
+		return seconds(json.Number(header), maxRetryAfter)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return body
+}
+
+// seconds reads a JSON number, or a string that is one, as seconds: 0 if it is
+// neither or not positive, most at most.
+func seconds(v any, most time.Duration) time.Duration {
+	n, err := strconv.ParseFloat(scalar(v), 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), !(n > 0):
+		return 0
+	case n >= most.Seconds():
+		return most
+	}
+	return time.Duration(n * float64(time.Second))
+}

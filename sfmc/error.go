@@ -1,0 +1,113 @@
+package sfmc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The operations that an [Error] names.
+const (
+	// OpToken is a request for an access token. An error of UpsertRows or
+	// FireEvent whose Op is this one means that the call itself was not made
+	// (or was answered 401, and no other token was to be had).
+	OpToken = "request token"
+	// OpUpsertRows is [Client.UpsertRows].
+	OpUpsertRows = "upsert rows"
+	// OpFireEvent is [Client.FireEvent].
+	OpFireEvent = "fire event"
+)
+
+// ErrAnswer is in the chain of an [*Error] when a 2xx answer was not Marketing
+// Cloud's: an HTML page of a proxy or captive portal, plain text, JSON that is
+// cut off, or more than 8 MiB. Whether the call took effect is not known.
+var ErrAnswer = errors.New("not an answer of Marketing Cloud")
+
+// Error is an answer of Marketing Cloud, or of something on the way to it, that
+// is not success; also one with a 2xx status whose body tells of an error. All
+// the shapes are read into it that Marketing Cloud uses: the REST body
+// {message, errorcode, documentation, additionalErrors} (vendor page "Error
+// Handling"), OAuth's {error, error_description, error_uri} (RFC 6749, 5.2),
+// resultMessages, errors, results, plain text, and nothing at all.
+//
+// Get at it by errors.AsType[*sfmc.Error](err) or [errors.As].
+type Error struct {
+	// Op is the operation: OpToken, OpUpsertRows or OpFireEvent.
+	Op string
+	// Status is the HTTP status code, such as 400.
+	Status int
+	// Code is the error code if it is a number, such as 10006; else 0.
+	Code int
+	// CodeText is the error code as it came: "10006", "CustomObjectNotFound",
+	// OAuth's "invalid_client". Empty if there was none, so that it tells
+	// code 0 from no code.
+	CodeText string
+	// Message is the vendor's text, or the beginning of a plain-text body.
+	// It may quote values of the request.
+	Message string
+	// Documentation is the vendor's link, often empty.
+	Documentation string
+	// Additional are the single errors under this one, in no order that
+	// means anything; at most 100. Code 10006 with none of them is often a
+	// passing condition.
+	Additional []Detail
+	// RetryAfter is how long to wait as told by the Retry-After header (RFC
+	// 9110, 10.2.3) or else by "retryAfter" in the body, at most 24 h; 0 if
+	// not told.
+	RetryAfter time.Duration
+	// Body is the beginning of the answer, at most 64 KiB, for the records of
+	// an operator: it may hold personal data. Nil for a token answer with
+	// status 2xx, which might hold the token.
+	Body []byte
+	// Err is the cause when a 2xx answer could not be read or understood
+	// ([ErrAnswer], or an error of the network): whether the call took effect
+	// is then not known. Otherwise nil.
+	Err error
+}
+
+// Detail is one error of several in an answer.
+type Detail struct {
+	// Code and CodeText are as in [Error].
+	Code     int
+	CodeText string
+	// Message is the vendor's text.
+	Message string
+	// Documentation is the vendor's link, often empty.
+	Documentation string
+}
+
+// Error gives op, status, code and message, and the first additional message,
+// which is the one that says what is wrong when the code is 10006. It never
+// holds the token or the client secret. It may hold what the vendor's message
+// quotes of the request.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d", e.Op, e.Status)
+	if s := http.StatusText(e.Status); s != "" {
+		b.WriteString(" " + s)
+	}
+	if e.CodeText != "" {
+		b.WriteString(": code " + e.CodeText)
+	} else if e.Code != 0 {
+		b.WriteString(": code " + strconv.Itoa(e.Code))
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if len(e.Additional) > 0 && e.Additional[0].Message != "" {
+		b.WriteString(": " + e.Additional[0].Message)
+	}
+	if n := len(e.Additional) - 1; n > 0 {
+		fmt.Fprintf(&b, " (and %d more)", n)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
