@@ -269,12 +269,14 @@ func TestCacheRefreshAhead(t *testing.T) {
 			[]time.Duration{0, 1020 * s},
 		},
 		"as set": {
-			[]sfmc.CacheOption{sfmc.WithRefreshAhead(100 * s)}, 1079 * s, 0,
+			[]sfmc.CacheOption{sfmc.WithRefreshAhead(100 * s)},
+			1079 * s, 0,
 			[]step{{0, "t1", s}, {979 * s, "t1", 0}, {980 * s, "t1", 0}, {982 * s, "t2", 0}},
 			[]time.Duration{0, 980 * s},
 		},
 		"never": {
-			[]sfmc.CacheOption{sfmc.WithRefreshAhead(-s)}, 1079 * s, 0,
+			[]sfmc.CacheOption{sfmc.WithRefreshAhead(-s)},
+			1079 * s, 0,
 			[]step{{0, "t1", s}, {1079 * s, "t1", 0}, {1080 * s, "t2", s}},
 			[]time.Duration{0, 1080 * s},
 		},

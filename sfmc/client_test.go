@@ -276,8 +276,10 @@ func TestNoAnswer(t *testing.T) {
 		"context's deadline":  {short, fixed("token-1"), hang.URL, context.DeadlineExceeded, "fire event: Post "},
 		"context cancelled":   {cancelled, fixed("token-1"), hang.URL, context.Canceled, "fire event: Post "},
 		"client's time limit": {t.Context(), fixed("token-1"), hang.URL, context.DeadlineExceeded, "fire event: Post "},
-		"no token": {t.Context(), func(context.Context) (*sfmc.Token, error) { return nil, tokenErr }, hang.URL, tokenErr,
-			"fire event: request token: 401 Unauthorized: code invalid_client"},
+		"no token": {
+			t.Context(), func(context.Context) (*sfmc.Token, error) { return nil, tokenErr }, hang.URL, tokenErr,
+			"fire event: request token: 401 Unauthorized: code invalid_client",
+		},
 		"empty token": {t.Context(), fixed(""), hang.URL, nil, "fire event: token source gave no token"},
 		"bad token":   {t.Context(), fixed("secret\ntoken"), hang.URL, nil, "fire event: Post "},
 		"refused":     {t.Context(), fixed("token-1"), gone.URL, &net.OpError{}, "fire event: Post "},

@@ -19,9 +19,15 @@ func TestColumnTypes(t *testing.T) {
 		complaint string
 		good, bad []string
 	}{
-		{sandbox.Column{Type: "Text", Length: 5}, "exceeds the column's maximum length.",
-			[]string{`"12345"`, `""`, `12345`, `true`, `"ééééé"`, `"😀😀a"`}, []string{`"123456"`, `123456`, `"😀😀😀"`}},
-		{sandbox.Column{Type: "EmailAddress", Length: 254}, "is not a valid email address. Parse error [InvalidEmailAddress]",
+		{
+			sandbox.Column{Type: "Text", Length: 5},
+			"exceeds the column's maximum length.",
+			[]string{`"12345"`, `""`, `12345`, `true`, `"ééééé"`, `"😀😀a"`},
+			[]string{`"123456"`, `123456`, `"😀😀😀"`},
+		},
+		{
+			sandbox.Column{Type: "EmailAddress", Length: 254},
+			"is not a valid email address. Parse error [InvalidEmailAddress]",
 			[]string{
 				`"a@b.co"`, `"o'neil+x_y-z.w@sub.example.museum"`, `"a@b.xn--p1ai"`, `"a@bücher.de"`,
 				quote(long(100) + "@example.org"), quote("a@" + strings.Repeat(long(61)+".", 4) + "abcd"),
@@ -32,26 +38,54 @@ func TestColumnTypes(t *testing.T) {
 				`"a@b.c"`, `"a@b.1c"`, `"a@1.2.3.4"`, `"a@b.xn--"`, `"<a@b.co>"`, `1`, `true`,
 				quote(long(101) + "@example.org"), quote("a@" + strings.Repeat(long(61)+".", 4) + "abcde"),
 				quote("a@" + long(64) + ".org"),
-			}},
-		{sandbox.Column{Type: "EmailAddress", Length: 10}, "exceeds the column's maximum length.",
-			[]string{`"abc@de.org"`}, []string{`"abcd@de.org"`}},
-		{sandbox.Column{Type: "Boolean"}, "is not a valid boolean.",
-			[]string{`true`, `false`, `1`, `0`, `"True"`, `"FALSE"`, `"1"`, `"0"`}, []string{`"yes"`, `"no"`, `2`, `""`, `1.0`, `" true"`}},
-		{sandbox.Column{Type: "Date"}, "is not a valid date.",
+			},
+		},
+		{
+			sandbox.Column{Type: "EmailAddress", Length: 10},
+			"exceeds the column's maximum length.",
+			[]string{`"abc@de.org"`},
+			[]string{`"abcd@de.org"`},
+		},
+		{
+			sandbox.Column{Type: "Boolean"},
+			"is not a valid boolean.",
+			[]string{`true`, `false`, `1`, `0`, `"True"`, `"FALSE"`, `"1"`, `"0"`},
+			[]string{`"yes"`, `"no"`, `2`, `""`, `1.0`, `" true"`},
+		},
+		{
+			sandbox.Column{Type: "Date"},
+			"is not a valid date.",
 			[]string{
 				`"2026-06-23T14:52:45Z"`, `"2026-06-23T14:52:45.123Z"`, `"2026-06-23T14:52:45+02:00"`, `"2026-06-23T14:52:45-0600"`,
 				`"2026-06-23T14:52:45"`, `"2026-06-23T14:52"`, `"2026-06-23 14:52:45"`, `"2026-06-23"`, `"6/23/2026"`, `"06/23/2026 2:52 PM"`,
 				`"6/23/2026 2:52:45 PM"`, `"6/23/2026 14:52"`, `"1753-01-01"`, `"9999-12-31T23:59:59Z"`, `"2028-02-29"`,
 			},
-			[]string{`"1752-12-31"`, `"10000-01-01"`, `"2026-02-29"`, `"2026-13-01"`, `"23/6/2026"`, `"soon"`, `""`, `"2026-06-23T25:00:00Z"`, `20260623`, `true`}},
-		{sandbox.Column{Type: "Number"}, "is not a valid number.",
-			[]string{`0`, `-2147483648`, `2147483647`, `"42"`, `"-1"`}, []string{`2147483648`, `-2147483649`, `1.5`, `1e3`, `"x"`, `""`, `true`, `" 1"`}},
-		{sandbox.Column{Type: "Decimal", Length: 5, Scale: 2}, "is not a valid decimal.",
-			[]string{`123.45`, `-123.45`, `"0.5"`, `".5"`, `"0001.10000"`, `999`, `"+1"`}, []string{`1234`, `1.234`, `"1."`, `"."`, `""`, `"1,5"`, `1e2`, `true`, `"--1"`}},
-		{sandbox.Column{Type: "Phone", Length: 50}, "is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]",
-			[]string{`"+1 (317) 555-0100"`, `"3175550100"`, `3175550100`}, []string{`"555"`, `"1234567890123456"`, `"call me"`, `"317+5550100"`, `""`, `true`}},
-		{sandbox.Column{Type: "Locale"}, "is not a valid locale.",
-			[]string{`"en-US"`, `"de"`, `"zh-Hans-CN"`, `"es-419"`}, []string{`"en_US"`, `"english"`, `"e"`, `"en-"`, `"12"`, `"en-US-x"`, `""`, `1`}},
+			[]string{`"1752-12-31"`, `"10000-01-01"`, `"2026-02-29"`, `"2026-13-01"`, `"23/6/2026"`, `"soon"`, `""`, `"2026-06-23T25:00:00Z"`, `20260623`, `true`},
+		},
+		{
+			sandbox.Column{Type: "Number"},
+			"is not a valid number.",
+			[]string{`0`, `-2147483648`, `2147483647`, `"42"`, `"-1"`},
+			[]string{`2147483648`, `-2147483649`, `1.5`, `1e3`, `"x"`, `""`, `true`, `" 1"`},
+		},
+		{
+			sandbox.Column{Type: "Decimal", Length: 5, Scale: 2},
+			"is not a valid decimal.",
+			[]string{`123.45`, `-123.45`, `"0.5"`, `".5"`, `"0001.10000"`, `999`, `"+1"`},
+			[]string{`1234`, `1.234`, `"1."`, `"."`, `""`, `"1,5"`, `1e2`, `true`, `"--1"`},
+		},
+		{
+			sandbox.Column{Type: "Phone", Length: 50},
+			"is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]",
+			[]string{`"+1 (317) 555-0100"`, `"3175550100"`, `3175550100`},
+			[]string{`"555"`, `"1234567890123456"`, `"call me"`, `"317+5550100"`, `""`, `true`},
+		},
+		{
+			sandbox.Column{Type: "Locale"},
+			"is not a valid locale.",
+			[]string{`"en-US"`, `"de"`, `"zh-Hans-CN"`, `"es-419"`},
+			[]string{`"en_US"`, `"english"`, `"e"`, `"en-"`, `"12"`, `"en-US-x"`, `""`, `1`},
+		},
 	} {
 		row.column.Name = "X"
 		t.Run(row.column.Type, func(t *testing.T) {

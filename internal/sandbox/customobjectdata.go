@@ -168,7 +168,7 @@ type rowItem struct {
 
 // read makes one page. It needs the sandbox's mutex.
 func (w *world) read(q query, page int) (rowPage, error) {
-	d := w.extensions[q.key]
+	d := w.extensionByKey(q.key)
 	if d == nil {
 		return rowPage{}, failure(http.StatusNotFound, codeNotFound)
 	}

@@ -54,8 +54,10 @@ func TestFireEvent(t *testing.T) {
 		{"an empty primary key", event(goodData + `,"SubscriberKey":""`), values},
 		{"null is not sent", event(goodData + `,"FirstName":null,"OptInStatus":null`), values},
 		{"eventInstanceId is dropped", event(goodData + `,"eventInstanceId":"mine"`), values},
-		{"specification 5.2", event(`"EmailAddress":"a@example.org","FirstName":"Jane","LastName":"Doe","OptInStatus":true,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration"`),
-			with(map[string]any{"FirstName": "Jane", "LastName": "Doe", "OptInStatus": true, "Source": "Website Registration"})},
+		{
+			"specification 5.2", event(`"EmailAddress":"a@example.org","FirstName":"Jane","LastName":"Doe","OptInStatus":true,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration"`),
+			with(map[string]any{"FirstName": "Jane", "LastName": "Doe", "OptInStatus": true, "Source": "Website Registration"}),
+		},
 	} {
 		for _, dialect := range []sandbox.Dialect{sandbox.DialectFacts, sandbox.DialectSpec} {
 			t.Run(row.name+" "+string(dialect), func(t *testing.T) {

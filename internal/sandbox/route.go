@@ -44,16 +44,26 @@ func routes() []route {
 		{method: "GET", pattern: "/platform/v1/tokenContext", handle: (*Sandbox).tokenContext},
 		{method: "GET", pattern: "/platform/v1/endpoints", handle: (*Sandbox).endpoints},
 		{method: "GET", pattern: "/platform/v1/endpoints/{type}", handle: (*Sandbox).endpoint},
-		{method: "POST", pattern: "/hub/v1/dataevents/{id}/rowset", json: true,
-			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).upsertRows},
-		{method: "PUT", pattern: "/hub/v1/dataevents/{id}/rows/{primaryKeys}", json: true,
-			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).upsertRow},
-		{method: "GET", pattern: "/data/v1/customobjectdata/key/{key}/rowset",
-			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).readRows},
-		{method: "GET", pattern: "/data/v1/customobjectdata/token/{token}/rowset",
-			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).readMoreRows},
-		{method: "POST", pattern: "/interaction/v1/events", json: true,
-			scopes: []string{"journeys_read", "list_and_subscribers_read"}, handle: (*Sandbox).fireEvent},
+		{
+			method: "POST", pattern: "/hub/v1/dataevents/{id}/rowset", json: true,
+			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).upsertRows,
+		},
+		{
+			method: "PUT", pattern: "/hub/v1/dataevents/{id}/rows/{primaryKeys}", json: true,
+			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).upsertRow,
+		},
+		{
+			method: "GET", pattern: "/data/v1/customobjectdata/key/{key}/rowset",
+			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).readRows,
+		},
+		{
+			method: "GET", pattern: "/data/v1/customobjectdata/token/{token}/rowset",
+			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).readMoreRows,
+		},
+		{
+			method: "POST", pattern: "/interaction/v1/events", json: true,
+			scopes: []string{"journeys_read", "list_and_subscribers_read"}, handle: (*Sandbox).fireEvent,
+		},
 	}
 }
 

@@ -135,7 +135,7 @@ func (s *Sandbox) extension(c *call) (*dataExtension, error) {
 	defer s.mu.Unlock()
 	var d *dataExtension
 	if byKey {
-		d = s.world.extensions[key]
+		d = s.world.extensionByKey(key)
 	} else {
 		d = s.world.extensionByID(id)
 	}

@@ -76,42 +76,64 @@ func TestUpsertRows(t *testing.T) {
 	}{
 		{"one", rowset, list(person("a", "")), 200, "", good},
 		{"by encoded key", "/hub/v1/dataevents/key%3AWeb_Registrations/rowset", list(person("a", "")), 200, "", good},
+		{"by key in lower case, as fuel-rest sends it", "/hub/v1/dataevents/key:web_registrations/rowset", list(person("a", "")), 200, "", good},
 		{"by GUID", "/hub/v1/dataevents/" + strings.ToUpper(registrationsID) + "/rowset", list(person("a", "")), 200, "", good},
 		{"by id: and GUID", "/hub/v1/dataevents/id:" + registrationsID + "/rowset", list(person("a", "")), 200, "", good},
-		{"names in any case, stored exactly", rowset,
-			`[{"keys":{"SUBSCRIBERKEY":"a"},"values":{"emailaddress":"a@example.org","registrationTimestamp":"2026-06-23T14:52:45Z"}}]`, 200, "", good},
-		{"an update merges", rowset,
+		{
+			"names in any case, stored exactly", rowset,
+			`[{"keys":{"SUBSCRIBERKEY":"a"},"values":{"emailaddress":"a@example.org","registrationTimestamp":"2026-06-23T14:52:45Z"}}]`, 200, "", good,
+		},
+		{
+			"an update merges", rowset,
 			list(person("a", `,"FirstName":"Ana","OptInStatus":true`), `{"keys":{"SubscriberKey":"a"},"values":{"LastName":"Díaz"}}`), 200, "",
-			[]map[string]any{stored("a", map[string]any{"FirstName": "Ana", "LastName": "Díaz", "OptInStatus": true})}},
-		{"values as sent", rowset, list(person("a", `,"FirstName":12.50,"OptInStatus":"TRUE","Source":"<&>"`)), 200, "",
-			[]map[string]any{stored("a", map[string]any{"FirstName": json.Number("12.50"), "OptInStatus": "TRUE", "Source": "<&>"})}},
-		{"a key is letter for letter", rowset, list(person("a", ""), person("A", "")), 200, "",
-			[]map[string]any{stored("a", nil), stored("A", nil)}},
+			[]map[string]any{stored("a", map[string]any{"FirstName": "Ana", "LastName": "Díaz", "OptInStatus": true})},
+		},
+		{
+			"values as sent", rowset, list(person("a", `,"FirstName":12.50,"OptInStatus":"TRUE","Source":"<&>"`)), 200, "",
+			[]map[string]any{stored("a", map[string]any{"FirstName": json.Number("12.50"), "OptInStatus": "TRUE", "Source": "<&>"})},
+		},
+		{
+			"a key is letter for letter", rowset, list(person("a", ""), person("A", "")), 200, "",
+			[]map[string]any{stored("a", nil), stored("A", nil)},
+		},
 		{"unknown columns beside a known one", rowset, list(person("a", `,"Nothing":{"deep":1}`)), 400, badFormat, nil},
 		{"unknown columns are ignored", rowset, list(person("a", `,"Nothing":"x"`)), 200, "", good},
 		{"the key among the values changes nothing", rowset, list(person("a", `,"SubscriberKey":"b"`)), 200, "", good},
 		{"more than fifty", rowset, list(many...), 200, "", []map[string]any{stored("same", nil)}},
 		{"none", rowset, `[]`, 200, "", nil},
-		{"empty text in a nullable column", rowset, list(person("a", `,"FirstName":""`)), 200, "",
-			[]map[string]any{stored("a", map[string]any{"FirstName": ""})}},
+		{
+			"empty text in a nullable column", rowset, list(person("a", `,"FirstName":""`)), 200, "",
+			[]map[string]any{stored("a", map[string]any{"FirstName": ""})},
+		},
 
 		{"no known column", rowset, `[{"keys":{"SubscriberKey":"a"},"values":{"Nothing":"x"}}]`, 400, unsaved(noColumns), nil},
 		{"no values", rowset, `[{"keys":{"SubscriberKey":"a"}}]`, 400, unsaved(noColumns), nil},
-		{"no known column comes first", rowset,
-			list(person("a", ""), person("b", `,"OptInStatus":"perhaps"`), `{"keys":{"SubscriberKey":"c"},"values":{}}`), 400, unsaved(noColumns, badFlag), good},
-		{"rows before the first bad one are saved", rowset,
-			list(person("a", ""), person("not an address", ""), person("c", "")), 400, unsaved(badEmail), good},
-		{"complaints are told once", rowset,
-			list(person("x y", ""), person("x z", `,"OptInStatus":2`), person("x w", `,"OptInStatus":3`)), 400, unsaved(badEmail, badFlag), nil},
-		{"complaints in order of columns", rowset,
+		{
+			"no known column comes first", rowset,
+			list(person("a", ""), person("b", `,"OptInStatus":"perhaps"`), `{"keys":{"SubscriberKey":"c"},"values":{}}`), 400, unsaved(noColumns, badFlag), good,
+		},
+		{
+			"rows before the first bad one are saved", rowset,
+			list(person("a", ""), person("not an address", ""), person("c", "")), 400, unsaved(badEmail), good,
+		},
+		{
+			"complaints are told once", rowset,
+			list(person("x y", ""), person("x z", `,"OptInStatus":2`), person("x w", `,"OptInStatus":3`)), 400, unsaved(badEmail, badFlag), nil,
+		},
+		{
+			"complaints in order of columns", rowset,
 			`[{"keys":{"SubscriberKey":"a"},"values":{"RegistrationTimestamp":"soon","OptInStatus":"yes","EmailAddress":"@"}}]`, 400,
-			unsaved(badEmail, badFlag, badDate), nil},
+			unsaved(badEmail, badFlag, badDate), nil,
+		},
 		{"missing columns", rowset, `[{"keys":{"SubscriberKey":"a"},"values":{"FirstName":"Ana"}}]`, 400, unsaved(noEmail, noDate), nil},
 		{"null in a required column", rowset, `[{"keys":{"SubscriberKey":"a"},"values":{"EmailAddress":null,"RegistrationTimestamp":"2026-06-23"}}]`, 400, unsaved(noEmail), nil},
 		{"null in a nullable column", rowset, list(person("a", ""), person("b", `,"FirstName":null`)), 400, unsaved(), good},
 		{"null and a bad value", rowset, list(person("b", `,"FirstName":null,"OptInStatus":""`)), 400, unsaved(badFlag), nil},
-		{"text too long in UTF-16", rowset, list(person("a", `,"FirstName":"`+strings.Repeat("😀", 50)+`"`), person("b", `,"FirstName":"`+strings.Repeat("😀", 50)+`x"`)), 400,
-			unsaved(longName), []map[string]any{stored("a", map[string]any{"FirstName": strings.Repeat("😀", 50)})}},
+		{
+			"text too long in UTF-16", rowset, list(person("a", `,"FirstName":"`+strings.Repeat("😀", 50)+`"`), person("b", `,"FirstName":"`+strings.Repeat("😀", 50)+`x"`)), 400,
+			unsaved(longName),
+			[]map[string]any{stored("a", map[string]any{"FirstName": strings.Repeat("😀", 50)})},
+		},
 
 		{"wrong key column", rowset, `[{"keys":{"ContactKey":"a"},"values":{"FirstName":"x"}}]`, 400, wrongKey("contactkey"), nil},
 		{"a column that is no key", rowset, `[{"keys":{"SubscriberKey":"a","EmailAddress":"b"},"values":{"FirstName":"x"}}]`, 400, wrongKey("emailaddress"), nil},
@@ -172,12 +194,18 @@ func TestUpsertSpecDialect(t *testing.T) {
 		want               string
 	}{
 		{"success", rowset, specExample, 200, `{"results":[{"rows":1,"errorcode":0,"status":"OK"}]}`},
-		{"two rows", rowset, `[` + person("a", "") + `,` + person("b", "") + `]`, 200,
-			`{"results":[{"rows":1,"errorcode":0,"status":"OK"},{"rows":1,"errorcode":0,"status":"OK"}]}`},
-		{"bad value", rowset, `[` + person("x y", "") + `]`, 400,
-			`{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows for data extension ID ` + registrationsID + `"}]}`},
-		{"not a GUID", "/hub/v1/dataevents/x/rowset", specExample, 400,
-			`{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Parameter {guid} is invalid."}]}`},
+		{
+			"two rows", rowset, `[` + person("a", "") + `,` + person("b", "") + `]`, 200,
+			`{"results":[{"rows":1,"errorcode":0,"status":"OK"},{"rows":1,"errorcode":0,"status":"OK"}]}`,
+		},
+		{
+			"bad value", rowset, `[` + person("x y", "") + `]`, 400,
+			`{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows for data extension ID ` + registrationsID + `"}]}`,
+		},
+		{
+			"not a GUID", "/hub/v1/dataevents/x/rowset", specExample, 400,
+			`{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Parameter {guid} is invalid."}]}`,
+		},
 		{"unknown key", "/hub/v1/dataevents/key:x/rowset", specExample, 404, noObject},
 	} {
 		t.Run(row.name, func(t *testing.T) {

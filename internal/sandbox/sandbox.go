@@ -183,6 +183,21 @@ func (s *Sandbox) Advance(d time.Duration) error {
 	return nil
 }
 
+// extensionByKey finds a data extension by its external key, in any case, or
+// returns nil: an old client of the vendor's own (fuel-rest) sends every path in
+// lower case. It needs mu.
+func (w *world) extensionByKey(key string) *dataExtension {
+	if d := w.extensions[key]; d != nil {
+		return d
+	}
+	for _, d := range w.extensions {
+		if strings.EqualFold(d.key, key) {
+			return d
+		}
+	}
+	return nil
+}
+
 // extensionByID finds a data extension by its GUID, in any case, or returns
 // nil. It needs mu.
 func (w *world) extensionByID(id string) *dataExtension {
