@@ -1,0 +1,34 @@
+.DEFAULT_GOAL := help
+.PHONY: help build test test-complete lint format fuzz bench check
+
+help: ## list what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build: ## build the binary
+	CGO_ENABLED=0 go build -trimpath -o onramp ./cmd/onramp
+
+test: ## run the tests; those without their database or browser are skipped
+	go test ./...
+
+test-complete: ## run the tests with race detector and shuffling; nothing is skipped
+	ONRAMP_TEST_REQUIRE=postgres,chromium go test -race -shuffle=on ./...
+
+lint: ## vet, staticcheck, gofumpt
+	go vet ./...
+	go tool -modfile=tools.mod staticcheck ./...
+	@test -z "$$(go tool -modfile=tools.mod gofumpt -l . | tee /dev/stderr)"
+
+format: ## format the code
+	go tool -modfile=tools.mod gofumpt -w .
+
+fuzz: ## run every fuzz target for 30 s
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s $$package || exit 1; \
+		done; \
+	done
+
+bench: ## measure this machine
+	go run ./cmd/onramp bench accept
+
+check: lint test-complete ## what has to pass
