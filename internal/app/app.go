@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"onramp/internal/api"
@@ -115,7 +116,19 @@ func (a *App) publicHandler(forms map[string]*onramp.Form) (http.Handler, error)
 	pages.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(a.health))
 	server.Unmatched(mux)
-	return web.Harden(web.ClientIP(a.cfg.Public.TrustedProxies)(mux)), nil
+	return web.Harden(web.ClientIP(prefixes(a.cfg.Public.TrustedProxies))(mux)), nil
+}
+
+// prefixes makes networks of single addresses, too.
+func prefixes(proxies []string) []string {
+	networks := make([]string, len(proxies))
+	for i, p := range proxies {
+		networks[i] = p
+		if address, err := netip.ParseAddr(p); err == nil {
+			networks[i] = netip.PrefixFrom(address, address.BitLen()).String()
+		}
+	}
+	return networks
 }
 
 func (a *App) adminHandler() http.Handler {

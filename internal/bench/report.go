@@ -165,7 +165,7 @@ func (j judged) rounded() float64 {
 	if j.AtLeast {
 		return math.Floor(v+noise) / decimals
 	}
-	return math.Ceil(v-noise) / decimals
+	return math.Ceil(max(v-noise, 0)) / decimals // none of them is negative, and -0 looks odd
 }
 
 func (j judged) verdict() string {
@@ -194,7 +194,7 @@ func (r *Report) Misses() []string {
 // WriteText prints the report for people: a line a round, the medians, the bars.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, roundHead)
+	fmt.Fprintln(&b, RoundHeader)
 	for _, round := range r.Rounds {
 		fmt.Fprintln(&b, round)
 	}

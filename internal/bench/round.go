@@ -8,7 +8,9 @@ import (
 )
 
 // Run is one server's part of a round: what its clients saw, and what it spent
-// meanwhile. Zero means not measured.
+// meanwhile. Zero means not measured. Fsyncs and CPU are set against Requests,
+// so they should cover the same time: warm up with a Load of its own, and read
+// the counters before and after one without Warmup.
 type Run struct {
 	Result
 	// Fsyncs is how often the server flushed to disk.
@@ -53,10 +55,10 @@ func (r Round) P99Ratio() (ratio float64, ok bool) {
 	return float64(r.Onramp.P99) / float64(r.Bare.P99), true
 }
 
-const (
-	roundHead = "first     bare/s  onramp/s  ratio  bare p50 / p99 ms  onramp p50 / p99 ms  fsyncs/s  resident MB  errors"
-	roundLine = "%-6s  %8.0f  %8.0f  %5.3f  %17s  %19s  %8s  %11s  %6d"
-)
+// RoundHeader names the columns of a Round's line.
+const RoundHeader = "first     bare/s  onramp/s  ratio  bare p50 / p99 ms  onramp p50 / p99 ms  fsyncs/s  resident MB  errors"
+
+const roundLine = "%-6s  %8.0f  %8.0f  %5.3f  %17s  %19s  %8s  %11s  %6d"
 
 // String is the round's line in the table of the report.
 func (r Round) String() string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -105,7 +106,12 @@ func (c *command) benchOnce(ctx context.Context, s benchSettings, keys bool) (*b
 	}
 	defer gateway.stop()
 	load := bench.LoadConfig{
-		Connections: s.connections, Duration: s.duration, Warmup: s.duration / 4, Body: []byte(tryBody), IdempotencyKeys: keys,
+		Connections: s.connections, Duration: s.duration, Body: []byte(tryBody), IdempotencyKeys: keys,
+		// what a browser sends along, so that the rows have the size of real ones
+		Header: http.Header{
+			"User-Agent": {"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"},
+			"Referer":    {"https://example.com/register"},
+		},
 	}
 	rounds, err := bench.Alternate(ctx, s.rounds,
 		func(ctx context.Context) (bench.Run, error) { return bare.measure(ctx, load, "/") },
@@ -215,24 +221,42 @@ func (c *child) measure(ctx context.Context, load bench.LoadConfig, path string)
 		return bench.Run{}, err
 	}
 	load.Addr, load.Path = u.Host, path
-	before, err := c.stats()
+	warmUp := load
+	warmUp.Duration /= 4
+	if _, err := runLoad(ctx, warmUp); err != nil {
+		return bench.Run{}, err
+	}
+	before, err := c.figures()
 	if err != nil {
 		return bench.Run{}, err
 	}
-	// the pause at the end of the last turn has left nothing running; what the warm-up costs is counted too
 	result, err := runLoad(ctx, load)
 	if err != nil {
 		return bench.Run{}, err
 	}
-	after, err := c.stats()
+	after, err := c.figures()
 	if err != nil {
 		return bench.Run{}, err
 	}
-	r := bench.Run{Result: result}
-	share := float64(load.Duration) / float64(load.Duration+load.Warmup)
-	r.Fsyncs = int64(float64(after.Fsyncs-before.Fsyncs) * share)
-	if memory, err := bench.MemoryOf(c.process.Pid); err == nil {
-		r.ResidentBytes = memory.Peak
+	return bench.Run{
+		Result: result, Fsyncs: after.Fsyncs - before.Fsyncs, CPU: after.cpu - before.cpu, ResidentBytes: after.peak,
+	}, nil
+}
+
+// figures are what a child has used up so far.
+type figures struct {
+	childStats
+	cpu  time.Duration
+	peak int64
+}
+
+func (c *child) figures() (f figures, err error) {
+	if f.childStats, err = c.stats(); err != nil {
+		return f, err
 	}
-	return r, nil
+	// where there is no /proc these stay zero, which means not measured
+	f.cpu, _ = bench.CPUOf(c.process.Pid)
+	memory, _ := bench.MemoryOf(c.process.Pid)
+	f.peak = memory.Peak
+	return f, nil
 }

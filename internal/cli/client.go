@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,10 +26,8 @@ type adminClient struct {
 // admin finds the running gateway by the configuration; without a file, by the
 // default address, which is the demo's.
 func (c *command) admin() (*adminClient, error) {
-	cfg, err := config.LoadAdmin(c.configPath(), c.Environ)
-	if errors.Is(err, fs.ErrNotExist) && c.configFile == "" && c.getenv(configEnv) == "" {
-		cfg, err = config.Default().Admin, nil
-	}
+	named := c.configFile != "" || c.getenv(configEnv) != ""
+	cfg, err := config.LoadAdmin(c.configPath(), !named, c.Environ)
 	if err != nil {
 		return nil, err
 	}

@@ -85,32 +85,30 @@ func Default() *Config {
 // environ, which has the form of os.Environ. The error is an *Error when the
 // file is wrong, and wraps fs.ErrNotExist when there is none.
 func Load(path string, environ []string) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no configuration at %s (onramp init writes one): %w", path, fs.ErrNotExist)
-	}
+	data, err := readFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
 	return Parse(path, data, environ)
 }
 
 // LoadAdmin reads as much of the configuration as a command needs that talks to
 // a running gateway: mistakes elsewhere, such as a secret that only the gateway
-// can read, are none of its business.
-func LoadAdmin(path string, environ []string) (Admin, error) {
-	data, err := os.ReadFile(path)
+// can read, are none of its business. Its errors are those of Load, but with
+// optional a missing file is as good as an empty one.
+func LoadAdmin(path string, optional bool, environ []string) (Admin, error) {
+	data, err := readFile(path)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		data, err = []byte("{}"), nil
+	}
 	if err != nil {
-		return Admin{}, fmt.Errorf("read configuration: %w", err)
+		return Admin{}, err
 	}
-	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]place{}}
-	c := Default()
-	root, ok := r.document(data)
-	if ok {
-		r.config(c, root)
-	}
-	problems := slices.DeleteFunc(r.problems, func(p Problem) bool {
-		return ok && p.Path != "admin" && !strings.HasPrefix(p.Path, "admin.")
+	c, problems := parse(data, environ)
+	problems = slices.DeleteFunc(problems, func(p Problem) bool {
+		section, _, _ := strings.Cut(p.Path, ".")
+		// without a path it is the file as a whole that can't be understood
+		return p.Path != "" && section != "admin" && !strings.HasPrefix(p.Path, variablePrefix+"ADMIN_")
 	})
 	if len(problems) > 0 {
 		return Admin{}, newError(path, problems)
@@ -118,18 +116,35 @@ func LoadAdmin(path string, environ []string) (Admin, error) {
 	return c.Admin, nil
 }
 
+func readFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration at %s (onramp init writes one): %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return data, nil
+}
+
 // Parse is Load for a file that was already read; name stands for it in
 // errors. It still reads the files that ${file:…} references name.
 func Parse(name string, data []byte, environ []string) (*Config, error) {
+	c, problems := parse(data, environ)
+	if len(problems) > 0 {
+		return nil, newError(name, problems)
+	}
+	return c, nil
+}
+
+// parse gives what could be read, and what is wrong with the rest.
+func parse(data []byte, environ []string) (*Config, []Problem) {
 	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]place{}}
 	c := Default()
 	if root, ok := r.document(data); ok {
 		r.config(c, root)
 	}
-	if len(r.problems) > 0 {
-		return nil, newError(name, r.problems)
-	}
-	return c, nil
+	return c, r.problems
 }
 
 func environment(environ []string) map[string]string {

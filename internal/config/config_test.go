@@ -138,7 +138,7 @@ log: { level: debug, format: text }
 forms:
   second:
     subscriber_key: uuid
-    fields: [{ name: n, column: N, type: integer, default: -007 }]
+    fields: [{ name: n, column: N, type: integer, default: -7 }]
     route: [{ journey: { event_definition_key: e, establish_contact_key: false, key_column: "" } }]
   first:
     title: Join us
@@ -216,8 +216,7 @@ func TestEveryKey(t *testing.T) {
 			{Name: "third", SubscriberKey: byMember, Fields: []onramp.Field{member}, Route: extension},
 		},
 	}
-	data := strings.Replace(everyKey, "-007", "-7", 1)
-	got, err := config.Parse("onramp.yaml", []byte(data), []string{"NEWS=Yes"})
+	got, err := config.Parse("onramp.yaml", []byte(everyKey), []string{"NEWS=Yes"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,8 +304,8 @@ func TestLoad(t *testing.T) {
 	if c.Log.Level != "warn" || c.MarketingCloud.Subdomain != "mc0" || len(c.Forms) != 1 {
 		t.Errorf("got %+v, want the file's account and form, and the variable's level", c)
 	}
-	if _, err := config.Load(filepath.Dir(path), nil); err == nil || problems(t, &config.Error{}) != nil {
-		t.Errorf("a folder: got %v, want an error", err)
+	if _, err := config.Load(filepath.Dir(path), nil); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder: got %v, want an error about reading it", err)
 	}
 }
 

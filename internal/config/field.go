@@ -131,16 +131,19 @@ func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) 
 	return clear
 }
 
-// fieldType reads the type, which is text when none is written.
-func (r *reader) fieldType(f *onramp.Field, v value) (known bool) {
+// fieldType reads the type, which is text when none is written. It is false
+// when the type is not known.
+func (r *reader) fieldType(f *onramp.Field, v value) bool {
 	s, ok := r.scalar(v)
 	if !ok {
 		return !v.isSet()
 	}
-	if f.Type, known = onramp.ParseFieldType(s.text); !known {
-		r.report(s.place, "%s", unknownWord(s, onramp.FieldTypes()))
+	if err := s.oneOf(onramp.FieldTypes()...); err != nil {
+		r.report(s.place, "%v", err)
+		return false
 	}
-	return known
+	f.Type, _ = onramp.ParseFieldType(s.text)
+	return true
 }
 
 func labelOf(name string) string {
@@ -269,10 +272,11 @@ func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 	if !ok {
 		return
 	}
-	if f.From, ok = onramp.ParseSource(s.text); !ok {
-		r.report(s.place, "%s", unknownWord(s, onramp.Sources()))
+	if err := s.oneOf(onramp.Sources()...); err != nil {
+		r.report(s.place, "%v", err)
 		return
 	}
+	f.From, _ = onramp.ParseSource(s.text)
 	cut := []onramp.Source{onramp.FromIP, onramp.FromUserAgent, onramp.FromPageURL, onramp.FromForm}
 	if keys["max"].isSet() && !slices.Contains(cut, f.From) {
 		r.report(keys["max"].place, "has no effect with from: %s; leave it out", f.From)

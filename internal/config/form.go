@@ -93,7 +93,7 @@ func (r *reader) fieldKey(s scalar, name string, set fieldSet) onramp.KeyStrateg
 		}
 		return onramp.KeyStrategy{From: onramp.KeyField}
 	case !hasText(set.fields[at].Type):
-		r.report(s.place, "a %s field can't be the subscriber key: use one that holds a text", set.fields[at].Type)
+		r.report(s.place, "a field of the type %s can't be the subscriber key: use one that holds a text", set.fields[at].Type)
 	case !set.fields[at].Required && set.clear[at]:
 		r.report(set.places[at].key("required"), "this field is the subscriber key: add required: true")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +19,7 @@ import (
 // line and only a walk goes on after the first mistake.
 type reader struct {
 	problems []Problem
+	visited  int // keys and items of lists
 	environ  map[string]string
 	given    map[string]place // settings that have a value, right or wrong
 	steps    map[string]step  // the routes' steps by the names of their destinations
@@ -151,6 +153,21 @@ func (p place) key(name string) place {
 	return p
 }
 
+// maxVisited bounds the walk: with aliases of aliases a small file is a huge one.
+const maxVisited = 20_000
+
+// visit counts n more nodes. It is false when there are too many.
+func (r *reader) visit(n int) bool {
+	if r.visited > maxVisited {
+		return false
+	}
+	if r.visited += n; r.visited > maxVisited {
+		r.report(place{line: 1}, "has more than %d keys and values, with those that aliases repeat", maxVisited)
+		return false
+	}
+	return true
+}
+
 // entries lists the keys of a map in the order of the file. The second of two
 // equal keys is reported and left out. The result is false when v is no map;
 // a value that is not set is an empty one.
@@ -161,6 +178,9 @@ func (r *reader) entries(v value) ([]value, bool) {
 	n := v.target()
 	if n.Kind != yaml.MappingNode {
 		r.report(v.place, "must be a map of keys and values, not %s", describe(n))
+		return nil, false
+	}
+	if !r.visit(len(n.Content)) {
 		return nil, false
 	}
 	var list []value
@@ -221,6 +241,9 @@ func (r *reader) list(v value) ([]value, bool) {
 	n := v.target()
 	if n.Kind != yaml.SequenceNode {
 		r.report(v.place, "must be a list, not %s", describe(n))
+		return nil, false
+	}
+	if !r.visit(len(n.Content)) {
 		return nil, false
 	}
 	var items []value
@@ -343,19 +366,12 @@ func (s scalar) quoted() string {
 	return strconv.Quote(s.text)
 }
 
-// oneOf checks a word against the words that are known.
-func (r *reader) oneOf(s scalar, known ...string) bool {
-	for _, k := range known {
-		if s.text == k {
-			return true
-		}
+// oneOf checks a word against those that are known.
+func (s scalar) oneOf(known ...string) error {
+	if slices.Contains(known, s.text) {
+		return nil
 	}
-	r.report(s.place, "%s", unknownWord(s, known))
-	return false
-}
-
-func unknownWord(s scalar, known []string) string {
-	return s.quoted() + " is not known; " + didYouMean(s.text, known)
+	return fmt.Errorf("%s is not known; %s", s.quoted(), didYouMean(s.text, known))
 }
 
 // later reports a section that only a later version can follow.

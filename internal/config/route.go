@@ -110,8 +110,8 @@ func (r *reader) dataExtension(v value) step {
 		s.mode = mode.text
 		if mode.text == "async" {
 			r.report(mode.place, "async is not available in this version yet; use sync or auto")
-		} else {
-			r.oneOf(mode, "auto", "sync")
+		} else if err := mode.oneOf("auto", "sync"); err != nil {
+			r.report(mode.place, "%v", err)
 		}
 	}
 	return s

@@ -25,9 +25,12 @@ func (s setting) split() (section, key string) {
 	return "", s.path
 }
 
+// variablePrefix begins the names of all variables.
+const variablePrefix = "ONRAMP_"
+
 // variable is the name of the setting in the environment.
 func (s setting) variable() string {
-	return "ONRAMP_" + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_"))
 }
 
 func settings() []setting {
@@ -82,13 +85,11 @@ func setText[T ~string](to *T, s scalar) error {
 }
 
 func setWord(to *string, s scalar, known ...string) error {
-	for _, k := range known {
-		if s.text == k {
-			*to = k
-			return nil
-		}
+	if err := s.oneOf(known...); err != nil {
+		return err
 	}
-	return errors.New(unknownWord(s, known))
+	*to = s.text
+	return nil
 }
 
 func setDuration(to *time.Duration, s scalar) error {

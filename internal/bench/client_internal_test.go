@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A request still unanswered long after the end is the server's error. The end
+// is brought about here by hand: a test should not wait for it.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan struct{})
+	hung := make(chan struct{})
+	go func() {
+		defer close(hung)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		cancel(errDrain)
+		<-ended
+	}()
+	c := LoadConfig{Addr: l.Addr().String()}.withDefaults()
+	k := newClient(c, newRequest(c))
+	plan := schedule{begin: time.Now(), end: math.MaxInt64}
+	k.run(ctx, plan, 1)
+	close(ended)
+	<-hung
+	k.disconnect()
+	got := gather([]*client{k}, plan)
+	if got.Errors != 1 || got.Requests != 0 || len(got.Failures) != 1 || got.Failures[0] != errDrain.Error() {
+		t.Errorf("result %+v, want one error: %v", got, errDrain)
+	}
+}
+
+// The generator must not collect garbage while it measures.
+func TestReadAnswerAllocates(t *testing.T) {
+	for _, text := range []string{
+		"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nDate: x\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+	} {
+		source := strings.NewReader(text)
+		br := bufio.NewReader(source)
+		allocs := testing.AllocsPerRun(100, func() {
+			source.Reset(text)
+			br.Reset(source)
+			if _, err := readAnswer(br, 202); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs > 0 {
+			t.Errorf("%v allocations for %q", allocs, text)
+		}
+	}
+}
+
+// Whatever a server sends: no crash, and what both this reader and the standard
+// library accept, they understand alike.
+func FuzzReadAnswer(f *testing.F) {
+	for _, text := range []string{
+		"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1",
+		"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\nrest",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 x\r\nConnection: close\r\n\r\nto the end",
+		"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+		"HTTP/1.1 202 Accepted\r\nContent-Length: 9223372036854775807\r\n\r\n",
+		"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+		"garbage",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		a, err := readAnswer(bufio.NewReader(bytes.NewReader(text)), 202)
+		if err != nil {
+			return
+		}
+		if a.status < 200 && a.status != 101 || a.status > 999 || len(a.shown) > maxShown {
+			t.Fatalf("answer %+v", a)
+		}
+		r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(text)), nil)
+		if err != nil || r.StatusCode < 200 {
+			return // it is the stricter one, and leaves interim answers to its caller
+		}
+		if err := r.Body.Close(); err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
+			return
+		}
+		if r.StatusCode != a.status {
+			t.Errorf("status %d, the library says %d", a.status, r.StatusCode)
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"onramp/internal/cli"
+)
+
+// onramp runs a command inside the test.
+func onramp(ctx context.Context, environ []string, args ...string) (status int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	status = cli.Main(ctx, args, cli.System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Environ: environ})
+	return status, out.String(), err.String()
+}
+
+// startDemo runs a demo until the test ends and returns what it has printed.
+func startDemo(t *testing.T, data string) (printed string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	reader, writer := io.Pipe()
+	ended := make(chan int)
+	var stderr bytes.Buffer
+	go func() {
+		status := cli.Main(ctx, []string{
+			"demo", "--data", data, "--public-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0",
+		}, cli.System{Stdin: strings.NewReader(""), Stdout: writer, Stderr: &stderr})
+		writer.Close()
+		ended <- status
+	}()
+	t.Cleanup(func() {
+		stop()
+		if status := <-ended; status != 0 {
+			t.Errorf("demo ended with %d: %s", status, stderr.String())
+		}
+	})
+	buf := make([]byte, 4096)
+	for !strings.Contains(printed, "Stop with Ctrl-C") {
+		n, err := reader.Read(buf)
+		if err != nil {
+			t.Fatalf("demo did not start: %v", err)
+		}
+		printed += string(buf[:n])
+	}
+	return printed
+}
+
+func find(t *testing.T, pattern, text string) string {
+	t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("nothing like %s in %s", pattern, text)
+	}
+	return m[1]
+}
+
+// TestDemo walks through the demo as its first user does: what it prints, one
+// registration, and the commands that look at it.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	printed := startDemo(t, data)
+	public := find(t, `form in the browser +(http://[^/]+)/f/registration`, printed)
+	environ := []string{"ONRAMP_ADMIN_LISTEN=" + find(t, `admin API +http://([^/]+)/api/status`, printed)}
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, public+"/v1/forms/registration/registrations",
+		strings.NewReader(find(t, `-d '([^']+)'`, printed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", "wait=5")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil || response.StatusCode != http.StatusCreated {
+		t.Fatalf("the registration that demo prints answered %s %s %v", response.Status, body, err)
+	}
+	id := find(t, `"id":"([^"]+)"`, string(body))
+
+	for _, row := range []struct {
+		args   string
+		status int
+		want   []string // expressions that the output must match
+	}{
+		{"status", 0, []string{`(?m)^accepted +1$`, `data_extension:Web_Registrations +running +0 +-`}},
+		{"status --output json", 0, []string{`"accepted": 1`, `"delivered": 2`}},
+		{"registrations list", 0, []string{id + ` .* registration +delivered +user@example\.com`}},
+		{"registrations list --state failed --output json", 0, []string{`"items": \[\]`}},
+		{"registrations show " + id, 0, []string{`status +delivered`, `delivered +data_extension:Web_Registrations +row stored`, `event accepted, instance`}},
+		{"registrations show --output json " + id, 0, []string{`"what": "accepted"`}},
+		{"deliveries list --state delivered", 0, []string{id + `\.2 +journey:APIEvent-sandbox-welcome +delivered +1`}},
+		{"deliveries show " + id + ".1", 0, []string{`state +delivered`, `attempt 1 at .* delivered`}},
+		{"registrations show nothing", 1, []string{`there is no such registration`}},
+		{"deliveries retry nothing", 1, []string{`there is no such delivery`}},
+		{"deliveries retry " + id + ".1", 1, []string{`only a delivery that is dead, held or waiting`}},
+		{"registrations list --state nonsense", 1, []string{`there is no state "nonsense"`}},
+		{"demo --public-listen " + strings.TrimPrefix(public, "http://") + " --admin-listen 127.0.0.1:0 --sandbox-listen 127.0.0.1:0", 1, []string{`is another onramp running`}},
+		{"demo --data " + data + " --public-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --sandbox-listen 127.0.0.1:0", 1, []string{`is in use by another onramp`}},
+	} {
+		status, stdout, stderr := onramp(t.Context(), environ, strings.Fields(row.args)...)
+		if status != row.status {
+			t.Errorf("onramp %s: status %d, want %d: %s", row.args, status, row.status, stderr)
+		}
+		for _, want := range row.want {
+			if !regexp.MustCompile(want).MatchString(stdout + stderr) {
+				t.Errorf("onramp %s: nothing like %s in\n%s%s", row.args, want, stdout, stderr)
+			}
+		}
+	}
+}

@@ -1,0 +1,282 @@
+package outbound_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/onramp"
+	"onramp/internal/outbound"
+)
+
+// mends are what an operator is told to do.
+const (
+	mendData    = "compare the form's columns with those of the data extension, then retry it"
+	mendHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
+	mendLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
+	mendToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
+	mendFresh   = "a fresh token was refused, too: " + mendToken
+	mendScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
+	mendUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+)
+
+// reply is what a Marketing Cloud of the test answers.
+type reply struct {
+	status int
+	header map[string]string
+	body   string
+	drop   bool // the connection is closed instead
+}
+
+func (r reply) write(w http.ResponseWriter) {
+	if r.drop {
+		panic(http.ErrAbortHandler)
+	}
+	for name, value := range r.header {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(r.status)
+	_, _ = io.WriteString(w, r.body)
+}
+
+const goodToken = `{"access_token":"t","token_type":"Bearer","expires_in":1079,"rest_instance_url":"http://elsewhere/"}`
+
+// cloud answers token requests and calls as told.
+func cloud(t *testing.T, token, call reply) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/v2/token" {
+			token.write(w)
+			return
+		}
+		call.write(w)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+type noKeeper struct{}
+
+func (noKeeper) LoadToken(context.Context) ([]byte, error) { return nil, nil }
+func (noKeeper) SaveToken(context.Context, []byte) error   { return nil }
+
+func newSender(t *testing.T, url string, timeout time.Duration) *outbound.Sender {
+	t.Helper()
+	s, err := outbound.New(outbound.Config{
+		AuthURL: url, ClientID: "id", ClientSecret: "secret", AccountID: "1", Timeout: timeout,
+	}, noKeeper{}, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var (
+	dataExtension = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumn: "SubscriberKey"}
+	journey       = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumn: "SubscriberKey", EstablishContactKey: true}
+)
+
+func delivery() onramp.Delivery {
+	return onramp.Delivery{SubscriberKey: "ana@example.org", Values: json.RawMessage(`{"FirstName":"Ana"}`)}
+}
+
+const (
+	sentRow   = "POST /hub/v1/dataevents/key:DE1/rowset\n" + `[{"keys":{"SubscriberKey":"ana@example.org"},"values":{"FirstName":"Ana"}}]`
+	sentEvent = "POST /interaction/v1/events\n" + `{"ContactKey":"ana@example.org","Data":{"SubscriberKey":"ana@example.org","FirstName":"Ana"},"EstablishContactKey":true,"EventDefinitionKey":"APIEvent-1"}`
+)
+
+// TestAnswers is the table of architecture, section 7, with every answer that a
+// sync data extension or a journey can give.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	const (
+		invalidEmail = `{"message":"Unable to save rows","errorcode":10006,"documentation":"","additionalErrors":[{"message":"EmailAddress: The value for column [EmailAddress] is not a valid email address.","errorcode":10000,"documentation":""}]}`
+		bare10006    = `{"message":"Unable to save rows","errorcode":10006,"documentation":""}`
+		deadlock     = `{"message":"Unable to save rows","errorcode":10006,"additionalErrors":[{"message":"Transaction (Process ID 5) was deadlocked. Rerun the transaction.","errorcode":2}]}`
+		limit50100   = `{"message":"Rate limit exceeded","errorcode":50100,"retryAfter":5,"documentation":""}`
+		limit50200   = `{"message":"Your requests are temporarily blocked.","errorcode":50200,"documentation":""}`
+		notFound     = `{"message":"Object Not Found","errorcode":30003,"documentation":""}`
+		noScope      = `{"message":"Insufficient Privileges","errorcode":20002,"documentation":""}`
+	)
+	for _, row := range []struct {
+		name     string
+		to       onramp.Destination
+		answer   reply
+		want     onramp.Outcome
+		withSent string // Request of the wanted outcome
+	}{
+		{"row stored", dataExtension, reply{status: 200, body: `[{"keys":{},"values":{}}]`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
+		{"row stored, spec", dataExtension, reply{status: 200, body: `{"results":[{"rows":1,"errorcode":0,"status":"OK"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
+		{"row stored, 201", dataExtension, reply{status: 201}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
+		{"row stored, 202", dataExtension, reply{status: 202, body: `""`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
+		{"event accepted", journey, reply{status: 201, body: `{"eventInstanceId":"e1"}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 201, Detail: "event accepted, instance e1"}, ""},
+		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Mend: mendData, Answer: invalidEmail}, sentRow},
+		{"bad value, spec", dataExtension, reply{status: 400, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 1, Detail: "400 1: Unable to save rows", Mend: mendData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, sentRow},
+		{"error inside 200", dataExtension, reply{status: 200, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 200, Code: 1, Detail: "200 1: no", Mend: mendData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, sentRow},
+		{"throttled inside 202", journey, reply{status: 202, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 202, Code: 50100, RetryAfter: 5 * time.Second, Detail: "202 50100: Rate limit exceeded", Mend: mendLimit, Answer: limit50100}, sentEvent},
+		{"unknown data extension", dataExtension, reply{status: 404, body: notFound}, onramp.Outcome{Verdict: onramp.Rejected, Status: 404, Code: 30003, Detail: "404 30003: Object Not Found", Mend: mendData, Answer: notFound}, sentRow},
+		{"conflict is no success of an upsert", dataExtension, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 409, Code: 30004, Detail: "409 30004: exists", Mend: mendData, Answer: `{"message":"exists","errorcode":30004}`}, sentRow},
+		{"plain text", dataExtension, reply{status: 400, body: "Bad Request"}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Detail: "400: Bad Request", Mend: mendData, Answer: "Bad Request"}, sentRow},
+		{"bare 10006", dataExtension, reply{status: 400, body: bare10006}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows", Answer: bare10006}, sentRow},
+		{"deadlock", dataExtension, reply{status: 400, body: deadlock}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; Transaction (Process ID 5) was deadlocked. Rerun the transaction.", Answer: deadlock}, sentRow},
+		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408"}, sentRow},
+		{"500", dataExtension, reply{status: 500, body: `{"documentation":"","errorcode":500,"message":"x"}`}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Code: 500, Detail: "500 500: x", Answer: `{"documentation":"","errorcode":500,"message":"x"}`}, sentRow},
+		{"500 to a journey", journey, reply{status: 500}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Detail: "500"}, sentEvent},
+		{"502", dataExtension, reply{status: 502}, onramp.Outcome{Verdict: onramp.Retry, Status: 502, Detail: "502"}, sentRow},
+		{"503", dataExtension, reply{status: 503}, onramp.Outcome{Verdict: onramp.Retry, Status: 503, Detail: "503"}, sentRow},
+		{"504", dataExtension, reply{status: 504}, onramp.Outcome{Verdict: onramp.Retry, Status: 504, Detail: "504"}, sentRow},
+		{"503 with Retry-After", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": "7"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: 7 * time.Second, Detail: "503", Mend: mendLimit}, sentRow},
+		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Mend: mendLimit, Answer: limit50100}, sentRow},
+		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Mend: mendLimit}, sentRow},
+		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Mend: mendLimit, Answer: limit50200}, sentRow},
+		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Mend: mendFresh, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
+		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Mend: mendScopes, Answer: noScope}, sentEvent},
+		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Mend: mendHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
+		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentRow},
+		{"connection lost, event", journey, reply{drop: true}, onramp.Outcome{Verdict: onramp.Unknown, Mend: mendUnknown}, sentEvent},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			url := cloud(t, reply{status: 200, body: goodToken}, row.answer)
+			got := newSender(t, url, 0).Send(t.Context(), row.to, []onramp.Delivery{delivery()})
+			row.want.Request = row.withSent
+			if row.answer.drop || row.answer.status == 596 {
+				// the text of a network error, or of a gateway's page, is the system's
+				got[0].Detail, row.want.Detail = "", ""
+			}
+			if diff := cmp.Diff([]onramp.Outcome{row.want}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestTokenAnswers shows that no delivery is blamed when no token can be had.
+func TestTokenAnswers(t *testing.T) {
+	t.Parallel()
+	const invalid = `{"error":"invalid_client","error_description":"Invalid client ID."}`
+	for _, row := range []struct {
+		name  string
+		token reply
+		want  onramp.Outcome
+	}{
+		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Mend: mendToken, Answer: invalid}},
+		{"limited", reply{status: 429, header: map[string]string{"Retry-After": "3"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, RetryAfter: 3 * time.Second, Detail: "no access token: 429", Mend: mendLimit}},
+		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Mend: mendLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
+		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Mend: mendHost}},
+		{"connection lost", reply{drop: true}, onramp.Outcome{Verdict: onramp.Blocked, Mend: mendHost}},
+	} {
+		for _, to := range []onramp.Destination{dataExtension, journey} {
+			t.Run(row.name+" "+to.Kind.String(), func(t *testing.T) {
+				t.Parallel()
+				got := newSender(t, cloud(t, row.token, reply{status: 200}), 0).Send(t.Context(), to, []onramp.Delivery{delivery()})
+				want := row.want
+				if want.Request = sentRow; to.Kind == onramp.Journey {
+					want.Request = sentEvent
+				}
+				if row.token.drop {
+					got[0].Detail = ""
+				}
+				if diff := cmp.Diff([]onramp.Outcome{want}, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+}
+
+// TestTimeout shows that a call without an answer ends, and that only an event
+// is held for it.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		to   onramp.Destination
+		want onramp.Outcome
+	}{
+		{dataExtension, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Request: sentRow}},
+		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Mend: mendUnknown, Request: sentEvent}},
+	} {
+		t.Run(row.to.Kind.String(), func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v2/token" {
+					reply{status: 200, body: goodToken}.write(w)
+					return
+				}
+				<-ended
+			}))
+			defer server.Close()
+			defer close(ended)
+			got := newSender(t, server.URL, 300*time.Millisecond).Send(t.Context(), row.to, []onramp.Delivery{delivery()})
+			if diff := cmp.Diff([]onramp.Outcome{row.want}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestNobodyListens shows that an event which never left is simply tried again.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		reply{status: 200, body: goodToken}.write(w)
+	}))
+	s := newSender(t, server.URL, 0)
+	if got := s.Send(t.Context(), dataExtension, []onramp.Delivery{delivery()}); got[0].Verdict == 0 {
+		t.Fatal("no outcome")
+	}
+	server.Close() // the token is cached, the host is gone
+	got := s.Send(t.Context(), journey, []onramp.Delivery{delivery()})
+	if got[0].Verdict != onramp.Retry || !strings.Contains(got[0].Detail, "refused") {
+		t.Errorf("got %v %q, want a retry after a refused connection", got[0].Verdict, got[0].Detail)
+	}
+}
+
+// TestSecretsStayInside shows that no outcome repeats the client secret or the
+// token, whatever the answer says.
+func TestSecretsStayInside(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		cloud(t, reply{status: 401, body: `{"error":"invalid_client","error_description":"secret is wrong"}`}, reply{}),
+		cloud(t, reply{status: 200, body: strings.Replace(goodToken, `"t"`, `"tok-123"`, 1)}, reply{status: 400, body: `{"message":"tok-123"}`}),
+	} {
+		got := newSender(t, url, 0).Send(t.Context(), dataExtension, []onramp.Delivery{delivery()})[0]
+		all := got.Detail + got.Mend + got.Request + got.Answer
+		for _, secret := range []string{"tok-123", "secret is"} {
+			if strings.Contains(all, secret) {
+				t.Errorf("the outcome repeats %q: %+v", secret, got)
+			}
+		}
+	}
+}
+
+// TestAddresses shows where an account's settings lead.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		cfg  outbound.Config
+		want string // part of the error; "": none
+	}{
+		{"subdomain", outbound.Config{Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "a", ClientSecret: "b"}, ""},
+		{"host name as subdomain", outbound.Config{Subdomain: "mc01.rest.marketingcloudapis.com", ClientID: "a", ClientSecret: "b"}, "invalid argument"},
+		{"vendor's auth host", outbound.Config{AuthURL: "https://mc01.auth.marketingcloudapis.com/", ClientID: "a", ClientSecret: "b"}, ""},
+		{"vendor's auth host without TLS", outbound.Config{AuthURL: "http://mc01.auth.marketingcloudapis.com/", ClientID: "a", ClientSecret: "b"}, "invalid argument"},
+		{"no secret", outbound.Config{Subdomain: "mc01", ClientID: "a"}, "invalid argument"},
+	} {
+		_, err := outbound.New(row.cfg, noKeeper{}, func(error) {})
+		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: got error %v, want %q", row.name, err, row.want)
+		}
+	}
+}
