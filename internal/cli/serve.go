@@ -40,7 +40,11 @@ func (c *command) runServe(ctx context.Context) error {
 		log.Warn("the admin API is closed: set admin.token to open it")
 	}
 	log.Info("ready", "public", a.PublicURL(), "admin", a.AdminURL(), "version", buildVersion())
-	return a.Run(ctx)
+	if err := a.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
 }
 
 func (c *command) sandbox() *cobra.Command {
