@@ -85,6 +85,7 @@ func (a *Admin) Routes(mux *http.ServeMux) {
 func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 	want := sha256.Sum256([]byte(a.Token.Reveal()))
 	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store") // most answers hold personal data
 		if a.Open {
 			// a page elsewhere that has its name point here is kept out by the Host header
 			if !isLoopback(r.Host) {
@@ -109,7 +110,7 @@ func isLoopback(host string) bool {
 		host = name
 	}
 	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // Status is the answer of /api/status.
@@ -159,7 +160,7 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) error {
 		for state, n := range counts.Deliveries[name] {
 			s.Deliveries[state.String()] += n
 		}
-		sending := min(int64(health[name].Sending), s.Deliveries["pending"])
+		sending := min(int64(health[name].Sending), counts.Deliveries[name][onramp.DeliveryPending])
 		s.Deliveries["sending"] += sending
 		s.Deliveries["pending"] -= sending
 	}
@@ -340,7 +341,11 @@ func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
 	}
 	decoder := json.NewDecoder(io.LimitReader(r.Body, 64<<10))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&body); err != nil && err != io.EOF {
+	err := decoder.Decode(&body)
+	if err == nil {
+		_, err = decoder.Token() // nothing may follow
+	}
+	if err != io.EOF {
 		return malformed(`the body must be JSON such as {"reason":"a test"}`)
 	}
 	if strings.TrimSpace(body.Reason) == "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -43,6 +44,9 @@ func readBody(r *http.Request, buf *bytes.Buffer) error {
 	}
 	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
+		if broken, ok := errors.AsType[*net.OpError](err); ok {
+			err = broken.Err // without the visitor's address, which is not for the log
+		}
 		return &onramp.Error{Kind: onramp.Malformed, Message: "the body could not be read to its end", Err: err}
 	}
 	if n > maxBody {
@@ -69,7 +73,9 @@ func ParseInputs(contentType string, body []byte) ([]onramp.Input, error) {
 			return nil, errUnsupported
 		}
 	}
-	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+	switch strings.ToLower(parameters["charset"]) {
+	case "", "utf-8", "utf8":
+	default:
 		return nil, errUnsupported
 	}
 	switch media {

@@ -5,9 +5,11 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,18 +66,12 @@ func (p *Public) Routes(mux *http.ServeMux) error {
 // crossOrigin lets the pages of a form's origins use its routes from a script.
 func (p *Public) crossOrigin() func(http.Handler) http.Handler {
 	return cors.New(cors.Options{
-		AllowOriginRequestFunc: func(r *http.Request, origin string) bool {
+		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (allowed bool, vary []string) {
 			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/forms/"), "/")
 			form := p.Forms[name]
-			if form == nil {
-				return false
-			}
-			for _, allowed := range form.Origins {
-				if allowed == "*" || strings.EqualFold(allowed, origin) {
-					return true
-				}
-			}
-			return false
+			return form != nil && slices.ContainsFunc(form.Origins, func(o string) bool {
+				return o == "*" || strings.EqualFold(o, origin)
+			}), nil
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"Content-Type", "Idempotency-Key", "Prefer"},
@@ -115,7 +111,7 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(r, form.Name, body.Bytes())
+	key, err := idempotencyKey(r, form.Name, inputs)
 	if err != nil {
 		return err
 	}
@@ -126,12 +122,17 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	page := isForm(contentType) && wantsPage(r)
 	wait := preferredWait(r)
-	accepted, err := p.Store.SaveRegistration(r.Context(), &registration, key, wait > 0)
+	if page {
+		wait = 0 // the answer is the same whatever the outcome
+	}
+	// to its end: a client that has closed its half of the connection still reads the answer
+	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(r.Context()), &registration, key, wait > 0)
 	if err != nil {
 		return err
 	}
-	if isForm(contentType) && wantsPage(r) {
+	if page {
 		http.Redirect(w, r, successURL(form), http.StatusSeeOther)
 		return nil
 	}
@@ -197,7 +198,7 @@ const maxKey = 255
 
 // idempotencyKey reads the header of that name (IETF draft "The Idempotency-Key
 // HTTP Header Field").
-func idempotencyKey(r *http.Request, form string, body []byte) (onramp.IdempotencyKey, error) {
+func idempotencyKey(r *http.Request, form string, inputs []onramp.Input) (onramp.IdempotencyKey, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return onramp.IdempotencyKey{}, nil
@@ -206,7 +207,20 @@ func idempotencyKey(r *http.Request, form string, body []byte) (onramp.Idempoten
 	if len(values) > 1 || key == "" || len(key) > maxKey {
 		return onramp.IdempotencyKey{}, malformed("give one Idempotency-Key of 1 to 255 characters")
 	}
-	return onramp.NewIdempotencyKey(form, key, body), nil
+	return onramp.NewIdempotencyKey(form, key, content(inputs)), nil
+}
+
+// content tells one body from another by what it says: a client that repeats a
+// multipart/form-data request takes a new boundary each time.
+func content(inputs []onramp.Input) []byte {
+	b := make([]byte, 0, 512)
+	for _, in := range inputs {
+		b = append(b, byte(in.Value.Kind))
+		for _, text := range []string{in.Name, in.Value.Text} {
+			b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+		}
+	}
+	return b
 }
 
 // maxWait is the longest time a client may wait for the outcome.

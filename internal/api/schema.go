@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -69,9 +70,7 @@ func plain(v onramp.Scalar) any {
 	case onramp.True, onramp.False:
 		return v.Kind == onramp.True
 	case onramp.Number:
-		if n, err := strconv.ParseFloat(v.Text, 64); err == nil {
-			return n
-		}
+		return json.Number(v.Text) // every digit of it
 	}
 	return v.Text
 }

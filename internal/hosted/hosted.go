@@ -9,6 +9,8 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
@@ -58,7 +60,7 @@ type view struct {
 type input struct {
 	Name, Label, Type, InputMode, Pattern, Autocomplete string
 	Max                                                 int
-	Required, Checked, Number, Checkbox                 bool
+	Required, Number, Checkbox                          bool
 	Value                                               string
 	Choices                                             []string
 	Problem                                             string
@@ -119,11 +121,14 @@ func problems(v *view, e *onramp.Error) []string {
 	return append(rest, "Please go back in your browser to keep what you have typed, or fill in the form again.")
 }
 
-func sentence(s string) string {
-	if s == "" {
+func sentence(s string) string { return capitalised(s) + "." }
+
+func capitalised(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	if size == 0 {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 func (p *Pages) write(w http.ResponseWriter, status int, v view) error {
@@ -155,8 +160,7 @@ func viewOf(f *onramp.Form) view {
 }
 
 func labelOf(name string) string {
-	name = strings.NewReplacer("_", " ", "-", " ").Replace(name)
-	return strings.ToUpper(name[:1]) + name[1:]
+	return capitalised(strings.NewReplacer("_", " ", "-", " ").Replace(name))
 }
 
 // inputOf lets the browser check as much as it can before it sends.
@@ -170,7 +174,6 @@ func inputOf(f *onramp.Field) input {
 	}
 	if f.Default != nil {
 		in.Value = f.Default.Text
-		in.Checked = f.Default.Kind == onramp.True
 	}
 	switch f.Type {
 	case onramp.Email:
@@ -179,7 +182,10 @@ func inputOf(f *onramp.Field) input {
 			in.Max = 254
 		}
 	case onramp.Boolean:
-		in.Checkbox = true
+		// a box left unticked sends nothing, which means the default: that must not be true
+		if in.Checkbox = f.Default == nil || f.Default.Kind == onramp.False; !in.Checkbox {
+			in.Choices, in.Value = []string{"Yes", "No"}, "Yes"
+		}
 	case onramp.Integer:
 		in.Type, in.Number = "number", true
 	case onramp.Decimal:

@@ -46,10 +46,14 @@ func isLocalPart(s string) bool {
 
 func asciiDomain(domain string) (string, error) {
 	for i := range len(domain) {
-		// plain lower-case domains, the usual case, have nothing to convert
-		if c := domain[i]; c >= 0x80 || c >= 'A' && c <= 'Z' || c == 'x' && strings.HasPrefix(domain[i:], "xn--") {
+		if domain[i] >= 0x80 {
 			return idna.Lookup.ToASCII(domain)
 		}
+	}
+	// what is plain ASCII, the usual case, has nothing to convert
+	domain = strings.ToLower(domain)
+	if strings.HasPrefix(domain, "xn--") || strings.Contains(domain, ".xn--") {
+		return idna.Lookup.ToASCII(domain)
 	}
 	return domain, nil
 }

@@ -45,7 +45,12 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 	if v.Kind != String && v.Kind != Posted {
 		return v, errors.New("must be a text")
 	}
-	text, err := normalText(v.Text)
+	text, limit := strings.TrimSpace(v.Text), f.max()
+	// far too long: not worth the work that follows, some of which grows faster than the text
+	if utf16Len(text) > maxShrink*limit {
+		return v, errTooLong(limit)
+	}
+	text, err := normalText(text)
 	if err != nil {
 		return v, err
 	}
@@ -53,14 +58,20 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 		return v, err
 	}
 	// counted after normalisation: it is this text that the column must hold
-	if limit := f.max(); utf16Len(text) > limit {
-		return v, fmt.Errorf("must be at most %d characters", limit)
+	if utf16Len(text) > limit {
+		return v, errTooLong(limit)
 	}
 	if f.Pattern != nil && !f.Pattern.MatchString(text) {
 		return v, errors.New("does not have the required form")
 	}
 	return Scalar{String, text}, nil
 }
+
+// maxShrink is how many times shorter normalisation can make a text: four code
+// points that become one.
+const maxShrink = 4
+
+func errTooLong(limit int) error { return fmt.Errorf("must be at most %d characters", limit) }
 
 func (f *Field) parseText(text string) (string, error) {
 	switch f.Type {
@@ -170,18 +181,26 @@ func parsePhone(text string) (string, error) {
 	return digits, nil
 }
 
-// parseLocale takes a culture code such as en-US.
+// parseLocale takes a culture code: a language, and perhaps a script and a
+// region. What a language tag may hold besides (BCP 47: variants, extensions,
+// private use), a Locale column does not take.
 func parseLocale(text string) (string, error) {
 	tag, err := language.Parse(text)
-	if err != nil || tag == language.Und {
+	base, script, region := tag.Raw()
+	plain, composeErr := language.Raw.Compose(base, script, region)
+	if err != nil || composeErr != nil || plain != tag || base == undetermined {
 		return "", errors.New("must be a locale such as en-US")
 	}
 	return tag.String(), nil
 }
 
+var undetermined, _, _ = language.Und.Raw()
+
 // normalText refuses what no column should hold and returns the rest in NFC.
 func normalText(s string) (string, error) {
-	s = strings.TrimSpace(s)
+	if !utf8.ValidString(s) {
+		return "", errors.New("must be valid UTF-8")
+	}
 	for _, r := range s {
 		if unicode.IsControl(r) {
 			return "", errors.New("must not contain control characters")

@@ -19,7 +19,7 @@ type Form struct {
 	Route         []Destination
 
 	byName map[string]int
-	secret Secret // makes uuid subscriber keys; see KeyUUID
+	uuidOf func(email string) string // see KeyUUID; a function, since fmt would print a secret that stands here
 }
 
 // KeyStrategy says where the subscriber key of a registration comes from.
@@ -162,7 +162,7 @@ type Submission struct {
 // NewForm makes a form ready to accept. The secret makes subscriber keys of
 // the strategy uuid; it must stay the same for the life of the database.
 func NewForm(f Form, secret Secret) *Form {
-	f.secret = secret
+	f.uuidOf = func(email string) string { return keyedUUID(secret, foldEmail(email)) }
 	f.byName = make(map[string]int, len(f.Fields))
 	for i, field := range f.Fields {
 		if field.Name != "" {
@@ -248,7 +248,7 @@ func (f *Form) subscriberKey(field, email string) string {
 	if email == "" {
 		return newRandomUUID()
 	}
-	return keyedUUID(f.secret, foldEmail(email))
+	return f.uuidOf(email)
 }
 
 // value is what the field holds after a submit: normalised, or filled in.

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -18,8 +20,11 @@ type Listener struct {
 // anything is said to be running.
 func Listen(ctx context.Context, address string, h http.Handler) (*Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w; is another onramp running?", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; is another onramp running?", address, err)
+		return nil, err // names the address itself
 	}
 	return &Listener{listener, &http.Server{
 		Handler:           h,

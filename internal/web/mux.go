@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 )
@@ -15,13 +14,7 @@ func (s *Server) Unmatched(mux *http.ServeMux) {
 			return NotFound(w, r)
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		// a client that has gone away is nobody's error
-		_ = json.NewEncoder(w).Encode(Problem{
-			Type: "about:blank", Title: http.StatusText(http.StatusMethodNotAllowed), Status: http.StatusMethodNotAllowed,
-			Detail: "this address takes " + strings.Join(allowed, ", "),
-		})
+		writeProblem(w, http.StatusMethodNotAllowed, "this address takes "+strings.Join(allowed, ", "), nil)
 		return nil
 	}))
 }
@@ -29,7 +22,7 @@ func (s *Server) Unmatched(mux *http.ServeMux) {
 // methodsOf lists the methods for which the mux has a route to the address.
 func methodsOf(mux *http.ServeMux, r *http.Request) []string {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {

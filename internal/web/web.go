@@ -66,20 +66,24 @@ func PublicError(err error) *onramp.Error {
 
 // WriteProblem answers with the problem document of an error.
 func WriteProblem(w http.ResponseWriter, e *onramp.Error) {
-	status := Status(e.Kind)
 	PrepareError(w, e)
+	writeProblem(w, Status(e.Kind), e.Message, e.Fields)
+}
+
+func writeProblem(w http.ResponseWriter, status int, detail string, fields []onramp.FieldError) {
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	// a client that has gone away is nobody's error
 	_ = json.NewEncoder(w).Encode(Problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message, Errors: e.Fields,
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields,
 	})
 }
 
 // PrepareError sets the headers that an error brings, whatever its body.
 func PrepareError(w http.ResponseWriter, e *onramp.Error) {
 	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(e.RetryAfter/time.Second, 1))))
+		w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
 	if e.Kind == onramp.Denied {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="onramp"`)
@@ -117,7 +121,9 @@ func (s *Server) Handle(h HandlerFunc) http.Handler {
 		begin := time.Now()
 		recorder := &recorder{ResponseWriter: w}
 		err := run(h, recorder, r)
-		if err != nil && recorder.status == 0 && r.Context().Err() == nil {
+		if err != nil && recorder.status == 0 {
+			// also when the context has ended: the client may have closed its half
+			// of the connection only, and net/http would answer it with a 200
 			e := PublicError(err)
 			if s.Failed == nil || !s.Failed(recorder, r, e) {
 				WriteProblem(recorder, e)
@@ -141,7 +147,7 @@ func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error
 	level := slog.LevelInfo
 	status := w.status
 	switch {
-	case status == 0 && r.Context().Err() != nil:
+	case r.Context().Err() != nil && errors.Is(err, context.Canceled):
 		status = 499 // the client has gone
 	case status == 0:
 		status = http.StatusOK

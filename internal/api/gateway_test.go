@@ -1,0 +1,255 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/api"
+	"onramp/internal/onramp"
+	"onramp/internal/store"
+	"onramp/internal/web"
+)
+
+// gateway is the public listener over a real store, with the forms
+// "registration" (of the contract), "survey" (every type, allowed from one
+// origin) and "open" (allowed from anywhere).
+type gateway struct {
+	http.Handler
+	store *store.Store
+	forms map[string]*onramp.Form
+}
+
+var receivedAt = time.Date(2026, 6, 23, 14, 52, 45, 123456000, time.UTC)
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	kept, err := store.Open(t.Context(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := kept.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	registered, err := kept.RegisterForms(t.Context(), forms())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{store: kept, forms: map[string]*onramp.Form{}}
+	for _, f := range registered {
+		g.forms[f.Name] = f
+	}
+	g.Handler = publicHandler(t, &api.Public{Forms: g.forms, Store: kept})
+	return g
+}
+
+// publicHandler completes the API and puts around it what the program does.
+func publicHandler(t *testing.T, p *api.Public) http.Handler {
+	t.Helper()
+	p.Server = &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
+	p.Now = func() time.Time { return receivedAt.In(time.FixedZone("", 7200)).Add(789) }
+	p.BaseURL, p.Version = "https://signup.example.com", "v1.2.3"
+	mux := http.NewServeMux()
+	if err := p.Routes(mux); err != nil {
+		t.Fatal(err)
+	}
+	p.Server.Unmatched(mux)
+	return web.Harden(web.ClientIP(nil)(mux))
+}
+
+func forms() []onramp.Form {
+	no, yes := onramp.Scalar{Kind: onramp.False}, onramp.Scalar{Kind: onramp.True}
+	source, count := onramp.Scalar{Kind: onramp.String, Text: "Website Registration"}, onramp.Scalar{Kind: onramp.Number, Text: "12345678901234567890.50"}
+	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}
+	return []onramp.Form{
+		{
+			Name: "registration", Title: "Register",
+			Fields: []onramp.Field{
+				{Name: "email", Label: "E-mail address", Column: "EmailAddress", Type: onramp.Email, Required: true, Max: 254},
+				{Name: "first_name", Column: "FirstName", Max: 100},
+				{Name: "last_name", Column: "LastName", Max: 100},
+				{Name: "opt_in", Column: "OptInStatus", Type: onramp.Boolean, Default: &no},
+				{Column: "RegistrationTimestamp", From: onramp.FromReceivedAt},
+				{Column: "Source", From: onramp.FromConstant, Constant: &source},
+				{Column: "IPAddress", From: onramp.FromIP},
+				{Column: "UserAgent", From: onramp.FromUserAgent, Max: 255},
+				{Column: "PageURL", From: onramp.FromPageURL, Max: 500},
+			},
+			Route: []onramp.Destination{row, {Kind: onramp.Journey, Key: "APIEvent-welcome", EstablishContactKey: true}},
+		},
+		{
+			Name: "survey", SuccessURL: "https://www.example.com/thanks?from=survey", Origins: []string{"https://www.example.com"},
+			SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+			Fields: []onramp.Field{
+				{Name: "note", Label: "Your note", Column: "Note", Max: 4, Pattern: regexp.MustCompile(`^(?:[a-z]+)$`)},
+				{Name: "mail", Column: "Mail", Type: onramp.Email},
+				{Name: "agreed", Column: "Agreed", Type: onramp.Boolean, Default: &yes},
+				{Name: "age", Column: "Age", Type: onramp.Integer},
+				{Name: "amount", Column: "Amount", Type: onramp.Decimal, Default: &count},
+				{Name: "born", Column: "Born", Type: onramp.Date},
+				{Name: "phone", Column: "Phone", Type: onramp.Phone},
+				{Name: "locale", Column: "Locale", Type: onramp.Locale},
+				{Name: "color", Column: "Color", Type: onramp.Choice, Choices: []string{"red", "<blue>"}, Required: true},
+			},
+			Route: []onramp.Destination{row},
+		},
+		{
+			Name: "open", Origins: []string{"*"}, SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+			Fields: []onramp.Field{{Name: "note", Column: "Note"}},
+			Route:  []onramp.Destination{row},
+		},
+	}
+}
+
+// answer is all that a client sees.
+type answer struct {
+	Status int
+	Header http.Header // but for Content-Length
+	Body   string
+}
+
+// do sends a request from 192.0.2.1; headers are given as "Name: value".
+func do(h http.Handler, method, target, body string, headers ...string) answer {
+	return doContext(context.Background(), h, method, target, body, headers...)
+}
+
+func doContext(ctx context.Context, h http.Handler, method, target, body string, headers ...string) answer {
+	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return answerOf(w.Result())
+}
+
+func answerOf(r *http.Response) answer {
+	defer r.Body.Close()
+	var body bytes.Buffer
+	if _, err := io.Copy(&body, r.Body); err != nil {
+		body.WriteString(err.Error())
+	}
+	r.Header.Del("Content-Length")
+	r.Header.Del("Date")
+	r.Header.Del("Connection")
+	return answer{r.StatusCode, r.Header, body.String()}
+}
+
+// headers is the set that an answer should have, beside those that all have.
+func headers(lines ...string) http.Header {
+	h := http.Header{"X-Content-Type-Options": {"nosniff"}}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		h.Add(name, value)
+	}
+	return h
+}
+
+// problem is the whole answer to a refused request. more is what follows
+// "detail" in the document.
+func problem(status int, detail, more string, lines ...string) answer {
+	return answer{
+		Status: status,
+		Header: headers(append([]string{"Content-Type: application/problem+json", "Cache-Control: no-store"}, lines...)...),
+		Body:   fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"detail":%q%s}`+"\n", http.StatusText(status), status, detail, more),
+	}
+}
+
+// invalid is the answer that names fields: pairs of a field and what is wrong.
+func invalid(pairs ...string) answer {
+	var list []string
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, fmt.Sprintf(`{"field":%q,"message":%q}`, pairs[i], pairs[i+1]))
+	}
+	return problem(422, "some fields are not valid", `,"errors":[`+strings.Join(list, ",")+`]`, vary)
+}
+
+// vary is on every answer of a route that other origins may use.
+const vary = "Vary: Origin"
+
+func check(t *testing.T, want, got answer) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+}
+
+// checkNothingStored sees to it that a refused request has left no trace.
+func (g *gateway) checkNothingStored(t *testing.T) {
+	t.Helper()
+	counts := g.store.Count()
+	for state, n := range counts.Registrations {
+		if n != 0 {
+			t.Errorf("%d registrations are %s", n, state)
+		}
+	}
+	for destination, states := range counts.Deliveries {
+		for state, n := range states {
+			if n != 0 {
+				t.Errorf("%d deliveries to %s are %s", n, destination, state)
+			}
+		}
+	}
+}
+
+// registrations are all that are stored, oldest first.
+func (g *gateway) registrations(t *testing.T) []onramp.Registration {
+	t.Helper()
+	page, _, err := g.store.ListRegistrations(t.Context(), onramp.Filter{Limit: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(page) / 2 {
+		page[i], page[len(page)-1-i] = page[len(page)-1-i], page[i]
+	}
+	return page
+}
+
+// settle brings a registration to its end, as the pump would: every step gets
+// the state, or those after the first one that is not delivered stay.
+func settle(t *testing.T, s *store.Store, id string, steps ...onramp.DeliveryState) {
+	t.Helper()
+	for i, state := range steps {
+		d, err := s.FindDelivery(t.Context(), onramp.DeliveryID(id, i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settleOne(t, s, &d, state)
+	}
+}
+
+func settleOne(t *testing.T, s *store.Store, d *onramp.Delivery, state onramp.DeliveryState) {
+	t.Helper()
+	at := receivedAt.Add(time.Duration(d.Step) * time.Minute)
+	settlement := onramp.Settlement{
+		Delivery: d, State: state, Tries: d.Tries + 1, At: at,
+		Attempt: &onramp.Attempt{StartedAt: at.Add(-time.Second), Took: 1500 * time.Microsecond, Outcome: outcomes[state]},
+	}
+	if state == onramp.DeliveryPending {
+		settlement.DueAt = at.Add(time.Hour)
+	}
+	if _, err := s.Settle(t.Context(), []onramp.Settlement{settlement}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var outcomes = map[onramp.DeliveryState]onramp.Outcome{
+	onramp.DeliveryDelivered: {Verdict: onramp.Delivered, Status: 200, Detail: "written"},
+	onramp.DeliveryDead:      {Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "refused", Mend: "mend the column", Request: "[{}]", Answer: "{}"},
+	onramp.DeliveryHeld:      {Verdict: onramp.Unknown, Detail: "no answer", Mend: "look whether it has arrived", Request: "[{}]"},
+	onramp.DeliveryPending:   {Verdict: onramp.Retry, Status: 503, Detail: "try again", Request: "[{}]"},
+}

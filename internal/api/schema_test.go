@@ -1,0 +1,156 @@
+package api_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The whole schema of a form with every type.
+func TestFormSchema(t *testing.T) {
+	t.Parallel()
+	const want = `{
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": false, "required": ["color"],
+		"properties": {
+			"note": {"type": "string", "title": "Your note", "maxLength": 4, "pattern": "^(?:[a-z]+)$"},
+			"mail": {"type": "string", "format": "email", "maxLength": 254},
+			"agreed": {"type": "boolean", "default": true},
+			"age": {"type": "integer", "format": "int32"},
+			"amount": {"type": "number", "default": 12345678901234567890.50},
+			"born": {"type": "string", "description": "a day such as 2026-06-23, or a moment such as 2026-06-23T14:52:45Z"},
+			"phone": {"type": "string", "description": "5 to 15 digits, with or without a leading +"},
+			"locale": {"type": "string", "description": "a culture code such as en-US"},
+			"color": {"type": "string", "enum": ["red", "<blue>"]}
+		}
+	}`
+	got := do(newGateway(t), "GET", "/v1/forms/survey", "")
+	if diff := cmp.Diff(decoded(t, want), decoded(t, got.Body)); diff != "" {
+		t.Errorf("schema (-want +got):\n%s", diff)
+	}
+	got.Body = ""
+	check(t, answer{200, headers("Content-Type: application/schema+json", vary), ""}, got)
+}
+
+// Filled-in values are no part of what a site may send.
+func TestFormSchemaOfContract(t *testing.T) {
+	t.Parallel()
+	const want = `{
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "title": "Register", "additionalProperties": false,
+		"required": ["email"],
+		"properties": {
+			"email": {"type": "string", "title": "E-mail address", "format": "email", "maxLength": 254},
+			"first_name": {"type": "string", "maxLength": 100},
+			"last_name": {"type": "string", "maxLength": 100},
+			"opt_in": {"type": "boolean", "default": false}
+		}
+	}`
+	got := do(newGateway(t), "GET", "/v1/forms/registration", "")
+	if diff := cmp.Diff(decoded(t, want), decoded(t, got.Body)); diff != "" {
+		t.Errorf("schema (-want +got):\n%s", diff)
+	}
+}
+
+// decoded keeps numbers as they are written.
+func decoded(t *testing.T, document string) map[string]any {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(document))
+	decoder.UseNumber()
+	var value map[string]any
+	if err := decoder.Decode(&value); err != nil {
+		t.Fatalf("%v:\n%s", err, document)
+	}
+	return value
+}
+
+// The document is OpenAPI 3.1, whole in itself, and says what the API does.
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	got := do(newGateway(t), "GET", "/openapi.json", "")
+	document := decoded(t, got.Body)
+	got.Body = ""
+	check(t, answer{200, headers("Content-Type: application/json"), ""}, got)
+
+	delete(document["info"].(map[string]any), "description")
+	top := map[string]any{"openapi": document["openapi"], "info": document["info"], "servers": document["servers"]}
+	if diff := cmp.Diff(map[string]any{
+		"openapi": "3.1.0", "info": map[string]any{"title": "Onramp", "version": "v1.2.3"},
+		"servers": []any{map[string]any{"url": "https://signup.example.com"}},
+	}, top); diff != "" {
+		t.Errorf("document (-want +got):\n%s", diff)
+	}
+
+	answers := map[string][]string{}
+	ids := map[string]bool{}
+	for path, item := range document["paths"].(map[string]any) {
+		for method, value := range item.(map[string]any) {
+			operation := value.(map[string]any)
+			id := operation["operationId"].(string)
+			if ids[id] {
+				t.Errorf("operation id %s is used twice", id)
+			}
+			ids[id] = true
+			answers[method+" "+path] = slices.Sorted(maps.Keys(operation["responses"].(map[string]any)))
+		}
+	}
+	all := []string{"201", "202", "303", "400", "404", "409", "413", "415", "422", "503"}
+	if diff := cmp.Diff(map[string][]string{
+		"get /v1/forms/registration": {"200"}, "post /v1/forms/registration/registrations": all,
+		"get /v1/forms/survey": {"200"}, "post /v1/forms/survey/registrations": all,
+		"get /v1/forms/open": {"200"}, "post /v1/forms/open/registrations": all,
+	}, answers); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+
+	register := document["paths"].(map[string]any)["/v1/forms/survey/registrations"].(map[string]any)["post"].(map[string]any)
+	ref := map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Form_survey"}}
+	if diff := cmp.Diff(map[string]any{"required": true, "content": map[string]any{
+		"application/json": ref, "application/x-www-form-urlencoded": ref, "multipart/form-data": ref,
+	}}, register["requestBody"]); diff != "" {
+		t.Errorf("request body (-want +got):\n%s", diff)
+	}
+	schemas := document["components"].(map[string]any)["schemas"].(map[string]any)
+	if diff := cmp.Diff([]string{"Form_open", "Form_registration", "Form_survey", "Problem", "Registration"}, slices.Sorted(maps.Keys(schemas))); diff != "" {
+		t.Errorf("schemas (-want +got):\n%s", diff)
+	}
+	checkReferences(t, document, document)
+}
+
+// checkReferences follows every $ref of a document, and finds none of the links
+// to schemas that huma puts into the answers of its own handlers.
+func checkReferences(t *testing.T, document map[string]any, node any) {
+	t.Helper()
+	switch node := node.(type) {
+	case map[string]any:
+		if ref, ok := node["$ref"].(string); ok {
+			if find(document, ref) == nil {
+				t.Errorf("%s leads nowhere", ref)
+			}
+		}
+		if properties, ok := node["properties"].(map[string]any); ok && properties["$schema"] != nil {
+			t.Error("a schema has a property $schema")
+		}
+		for _, child := range node {
+			checkReferences(t, document, child)
+		}
+	case []any:
+		for _, child := range node {
+			checkReferences(t, document, child)
+		}
+	}
+}
+
+func find(document any, ref string) any {
+	rest, ok := strings.CutPrefix(ref, "#/")
+	if !ok {
+		return nil
+	}
+	for name := range strings.SplitSeq(rest, "/") {
+		object, _ := document.(map[string]any)
+		document = object[name]
+	}
+	return document
+}
