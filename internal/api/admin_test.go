@@ -330,14 +330,15 @@ func TestPages(t *testing.T) {
 			do(o.gateway, "POST", registrations, `{"email":"late@example.org"}`, "Content-Type: application/json")
 			target = list + "&cursor=" + next
 		}
-		if list == "/api/registrations?limit=2" {
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", list, diff)
-			}
-			continue
+		// what came while the other list was read stands before it, and nothing else
+		late := max(len(got)-len(want), 0)
+		if diff := cmp.Diff(want, got[late:]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", list, diff)
 		}
-		if tail := got[len(got)-len(want):]; !cmp.Equal(want, tail) {
-			t.Errorf("%s (-want +got):\n%s", list, cmp.Diff(want, tail))
+		for _, key := range got[:late] {
+			if !strings.HasPrefix(key, "late") && !strings.HasPrefix(key, "6.") && !strings.HasPrefix(key, "7.") {
+				t.Errorf("%s: %q is none of those that came late", list, key)
+			}
 		}
 	}
 }

@@ -15,6 +15,8 @@ const (
 	readTrouble   = time.Second     // pause after the store could not be read
 	settleTrouble = 5 * time.Second // longest pause between tries to settle
 	markEvery     = time.Second     // how often the read mark is saved
+	parkTogether  = 256             // so many are parked by one write
+	crowdedFor    = 5 * time.Second // so long those that wait for the step before them may keep others out
 )
 
 // lane sends to one destination. All but the part under mu belongs to run.
@@ -30,8 +32,11 @@ type lane struct {
 	more     bool  // there may be fresh ones after the cursor
 	nextDue  time.Time
 	checkDue bool // look for due ones now
+	leftDue  bool // there may be due ones after the cursor, which go when it has passed them
 	troubled time.Time
 	toPark   map[int64]bool // fresh ones that may be behind a parked elder
+
+	crowdedAt time.Time // since when nothing is read, because too many wait for the step before them
 
 	markSaved   int64
 	markSavedAt time.Time
@@ -67,19 +72,12 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 
 func (l *lane) run(claim, work context.Context) {
 	defer close(l.ended)
-	defer l.senders.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	l.begin(work)
-	draining := claim.Done()
-	for {
-		if claim.Err() == nil {
-			l.refill(work)
-			l.dispatch(work)
-		} else if draining = nil; l.inFlight == 0 {
-			l.saveMark(work)
-			return
-		}
+	for claim.Err() == nil {
+		l.refill(work)
+		l.dispatch(work)
 		timer.Reset(l.untilNext())
 		select {
 		case m := <-l.inbox:
@@ -88,11 +86,17 @@ func (l *lane) run(claim, work context.Context) {
 		case <-l.pump.outbox.Fresh(l.destination.ID):
 			l.more = true
 		case <-l.pump.outbox.Due(l.destination.ID):
-			l.checkDue = true
+			l.checkDue, l.more = true, true
 		case <-timer.C:
-		case <-draining:
+			l.more = true // also where nothing comes: the cursor passes what is others'
+		case <-claim.Done():
 		}
 	}
+	for l.inFlight > 0 {
+		l.handle(<-l.inbox)
+	}
+	l.senders.Wait()
+	l.saveMark(work)
 }
 
 // begin finds where to start reading; without the mark it starts at the front.
@@ -119,12 +123,15 @@ func (l *lane) handleAll() {
 // refill brings deliveries into the window.
 func (l *lane) refill(work context.Context) {
 	now := time.Now()
+	if now.Sub(l.markSavedAt) >= markEvery {
+		l.saveMark(work)
+	}
 	if now.Before(l.troubled) {
 		return
 	}
-	err := l.readDue(work, now)
+	err := l.readFresh(work, now)
 	if err == nil {
-		err = l.readFresh(work)
+		err = l.readDue(work, now)
 	}
 	if err == nil {
 		err = l.park(work)
@@ -133,41 +140,29 @@ func (l *lane) refill(work context.Context) {
 		l.troubled = now.Add(readTrouble)
 		l.pump.cfg.Log.ErrorContext(work, "store could not be read", "destination", l.destination.Name(), "err", err)
 	}
-	if now.Sub(l.markSavedAt) >= markEvery {
-		l.saveMark(work)
-	}
 }
 
-func (l *lane) readDue(work context.Context, now time.Time) error {
-	if !l.checkDue && (l.nextDue.IsZero() || now.Before(l.nextDue)) {
-		return nil
-	}
-	room := l.pump.cfg.Window - l.window.due
-	if room <= 0 {
-		return nil // the next result makes room
-	}
-	found, err := l.pump.outbox.ListDue(work, l.destination.ID, now, l.window.due+room)
-	if err != nil {
-		return err
-	}
-	for _, d := range found {
-		l.window.add(d)
-	}
-	l.checkDue = len(found) == l.pump.cfg.Window
-	l.nextDue, err = l.pump.outbox.NextDue(work, l.destination.ID, now)
-	return err
+// room says whether the window is to be filled with fresh deliveries.
+func (l *lane) room() bool {
+	return len(l.window.fresh)-l.window.waiting <= l.pump.cfg.Window/2
 }
 
-func (l *lane) readFresh(work context.Context) error {
-	window := l.pump.cfg.Window
-	if !l.more || l.window.fresh > window/2 || l.window.waiting > waitingFactor*window {
+func (l *lane) crowded() bool { return l.window.waiting > waitingFactor*l.pump.cfg.Window }
+
+func (l *lane) readFresh(work context.Context, now time.Time) error {
+	if !l.more || !l.room() {
 		return nil
 	}
-	n := window - l.window.fresh
+	if l.crowded() {
+		l.makeRoom(now)
+		return nil
+	}
+	n := l.pump.cfg.Window - (len(l.window.fresh) - l.window.waiting)
 	found, to, err := l.pump.outbox.ListFresh(work, l.destination.ID, l.cursor, n)
 	if err != nil {
 		return err
 	}
+	l.checkDue = l.checkDue || l.leftDue
 	l.cursor, l.more = to, len(found) == n
 	for _, d := range found {
 		l.window.add(d)
@@ -178,22 +173,68 @@ func (l *lane) readFresh(work context.Context) error {
 	return nil
 }
 
-// park moves fresh deliveries out of memory that must wait for a parked elder:
-// they may have to wait for hours.
-func (l *lane) park(work context.Context) error {
-	if len(l.toPark) == 0 {
+// makeRoom has those parked that wait for the step before them, when they fill
+// the window and none of them gets on: the destination of that step may be
+// blocked for days, and this one is to serve others meanwhile.
+func (l *lane) makeRoom(now time.Time) {
+	if l.crowdedAt.IsZero() {
+		l.crowdedAt = now
+	}
+	if now.Sub(l.crowdedAt) < crowdedFor {
+		return
+	}
+	for _, e := range l.window.fresh {
+		if e.waiting {
+			l.toPark[e.delivery.Seq] = true
+		}
+	}
+}
+
+func (l *lane) readDue(work context.Context, now time.Time) error {
+	if !l.checkDue && (l.nextDue.IsZero() || now.Before(l.nextDue)) {
 		return nil
 	}
-	parked, err := l.pump.outbox.Park(work, slices.Sorted(maps.Keys(l.toPark)))
+	window := l.pump.cfg.Window
+	if l.window.due > window/2 {
+		return nil // the results make room
+	}
+	found, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, window)
 	if err != nil {
 		return err
 	}
-	for seq := range parked {
-		if e := l.window.bySeq[seq]; e != nil {
-			l.window.remove(e)
+	for _, d := range found {
+		if e := l.window.bySeq[d.Seq]; e != nil && (e.inFlight || !e.delivery.Parked()) {
+			e.foundDue = true
+		}
+		l.window.add(d)
+	}
+	l.checkDue, l.leftDue = len(found) == window, l.more
+	l.nextDue, err = l.pump.outbox.NextDue(work, l.destination.ID, now)
+	return err
+}
+
+// drop takes an entry out of the window. What it stood for may live on: an
+// operator can have revived it before the lane heard of its end.
+func (l *lane) drop(e *entry) {
+	l.window.remove(e)
+	l.checkDue = l.checkDue || e.foundDue
+}
+
+// park moves fresh deliveries out of memory that must wait for a parked elder:
+// they may have to wait for hours.
+func (l *lane) park(work context.Context) error {
+	for seqs := range slices.Chunk(slices.Sorted(maps.Keys(l.toPark)), parkTogether) {
+		parked, err := l.pump.outbox.Park(work, seqs)
+		if err != nil {
+			return err
+		}
+		for _, seq := range seqs {
+			delete(l.toPark, seq)
+			if e := l.window.bySeq[seq]; e != nil && parked[seq] {
+				l.drop(e)
+			}
 		}
 	}
-	clear(l.toPark)
 	return nil
 }
 
@@ -216,11 +257,11 @@ func (l *lane) dispatch(work context.Context) {
 		return // until it is known who is behind whom, nobody may go
 	}
 	for l.inFlight < l.pace.allowed(time.Now(), l.inFlight) {
-		e := l.window.next()
+		e := l.window.take()
 		if e == nil {
 			return
 		}
-		e.inFlight, e.probe = true, l.pace.paused()
+		e.probe = l.pace.paused()
 		l.inFlight++
 		l.setSending(e.delivery.Seq, true)
 		l.senders.Go(func() { l.send(work, e) })
@@ -297,8 +338,21 @@ func (l *lane) handle(m message) {
 	case m.follower != nil:
 		l.follow(m.follower)
 	default:
-		if e := l.window.bySeq[m.forget]; e != nil && !e.inFlight {
-			l.window.remove(e)
+		l.forget(m.forget)
+	}
+}
+
+// forget drops a delivery that was settled by an operator's hand, and the later
+// steps of its route, which now wait in vain.
+func (l *lane) forget(seq int64) {
+	for other, e := range l.window.bySeq {
+		later := e.waiting && other > seq && other-seq < int64(e.delivery.Step)
+		switch {
+		case other != seq && !later:
+		case e.inFlight:
+			e.forgotten = true
+		default:
+			l.drop(e)
 		}
 	}
 }
@@ -308,28 +362,36 @@ func (l *lane) finish(r *result) {
 	e, s := r.entry, r.settlement
 	l.inFlight--
 	l.setSending(e.delivery.Seq, false)
-	e.inFlight = false
+	l.window.land(e)
 	if r.abandoned {
 		return
 	}
 	l.pace.learn(s.Attempt.Outcome, e.probe, time.Now())
 	l.setHealth()
-	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) {
+	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
 		return // it stays in the window, first of its key
 	}
-	l.window.remove(e)
+	l.drop(e)
 	if s.State != onramp.DeliveryPending {
 		return
 	}
 	if l.nextDue.IsZero() || s.DueAt.Before(l.nextDue) {
 		l.nextDue = s.DueAt
 	}
-	l.parkBehind(e.delivery.OrderingKey)
+	l.parkBehind(&e.delivery)
 }
 
-func (l *lane) parkBehind(key int64) {
-	for _, seq := range l.window.freshBehind(key) {
-		l.toPark[seq] = true
+// parkBehind takes those out of the window that are behind a delivery that was
+// parked. The store has parked ones wait for it already, unless the operator was
+// quicker: then they are due, and found again.
+func (l *lane) parkBehind(elder *onramp.Delivery) {
+	for _, e := range l.window.behind(elder.OrderingKey, elder.Seq) {
+		if e.delivery.Parked() {
+			l.drop(e)
+			l.checkDue = true
+		} else {
+			l.toPark[e.delivery.Seq] = true
+		}
 	}
 }
 
@@ -337,16 +399,17 @@ func (l *lane) parkBehind(key int64) {
 // that it was parked together with it.
 func (l *lane) follow(d *onramp.Delivery) {
 	e := l.window.bySeq[d.Seq]
-	if e == nil {
-		return // not read yet: the store tells its state when it is
+	if e == nil || !e.waiting {
+		return // not read yet, or read again since: the store has told its state, or will
 	}
 	if d.State == onramp.DeliveryPending && !d.Parked() {
 		l.window.start(e)
+		l.crowdedAt = time.Time{}
 		return
 	}
-	l.window.remove(e)
+	l.drop(e)
 	if d.Parked() {
-		l.parkBehind(d.OrderingKey)
+		l.parkBehind(d)
 	}
 }
 
@@ -354,8 +417,12 @@ func (l *lane) follow(d *onramp.Delivery) {
 func (l *lane) untilNext() time.Duration {
 	now := time.Now()
 	wait := time.Minute
-	for _, at := range []time.Time{l.nextDue, l.pace.until, l.troubled} {
-		if !at.IsZero() && at.After(now) {
+	crowdedTo := l.crowdedAt.Add(crowdedFor)
+	if l.more && l.room() && !now.Before(l.troubled) && (!l.crowded() || !now.Before(crowdedTo)) {
+		return 0 // there is more to read
+	}
+	for _, at := range []time.Time{l.nextDue, l.pace.until, l.troubled, crowdedTo} {
+		if at.After(now) {
 			wait = min(wait, at.Sub(now))
 		}
 	}

@@ -72,7 +72,7 @@ func (p *pace) learn(o onramp.Outcome, probe bool, now time.Time) {
 }
 
 func (p *pace) pause(state string, o onramp.Outcome, wait time.Duration, probe bool, now time.Time) {
-	if p.paused() && !probe && state == p.state {
+	if p.paused() && !probe && (state == p.state || p.state == blocked) {
 		return
 	}
 	p.limit = max(p.limit/2, 1)

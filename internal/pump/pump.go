@@ -45,12 +45,12 @@ type ReadMarker interface {
 type ParkedReader interface {
 	// Due yields a value when one may be due earlier than NextDue has said.
 	Due(destination int) <-chan struct{}
-	// ListDue returns at most n that are due.
-	ListDue(ctx context.Context, destination int, now time.Time, n int) ([]onramp.Delivery, error)
+	// ListDue returns at most n that are due and not after the seq to.
+	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error)
 	// NextDue returns when the next one becomes due after a time; zero: none.
 	NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error)
 	// Park puts those into the retry set that have an elder of their key there,
-	// and returns which.
+	// or wait for the step before them, and returns which.
 	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
 }
 
@@ -66,7 +66,7 @@ type Config struct {
 	Senders     int           // calls in flight for each destination; default 16
 	Window      int           // deliveries of a destination in memory; default 1024
 	GiveUpAfter time.Duration // age at which a failing delivery becomes a dead letter; default 72 h
-	Log         *slog.Logger
+	Log         *slog.Logger  // default: nowhere
 }
 
 func (c Config) withDefaults() Config {
@@ -78,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.GiveUpAfter <= 0 {
 		c.GiveUpAfter = 72 * time.Hour
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
@@ -107,6 +110,9 @@ func New(cfg Config, outbox Outbox, sender Sender, destinations []onramp.Destina
 // Run sends until claim is cancelled; what is in flight then is finished and
 // settled under work. Cancel claim to drain, work to abandon.
 func (p *Pump) Run(claim, work context.Context) {
+	claim, stop := context.WithCancel(claim)
+	defer stop()
+	defer context.AfterFunc(work, stop)()
 	var lanes sync.WaitGroup
 	for _, l := range p.order {
 		lanes.Go(func() { l.run(claim, work) })
@@ -130,9 +136,10 @@ func (p *Pump) Sending(destination int, seq int64) bool {
 }
 
 // Forget drops a delivery from memory that the store has settled by an
-// operator's hand. One that is in flight is not called back.
-func (p *Pump) Forget(destination int, seq int64) {
-	if l := p.lanes[destination]; l != nil {
+// operator's hand, and the later steps of its route. One that is in flight is
+// not called back.
+func (p *Pump) Forget(_ int, seq int64) {
+	for _, l := range p.order { // the later steps go elsewhere
 		l.tell(message{forget: seq})
 	}
 }

@@ -87,12 +87,13 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	return deliveries, newest, nil
 }
 
-const listDue = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 ORDER BY d.due_at, d.seq LIMIT $3`
+const listDue = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
 
 // ListDue returns at most n parked deliveries to a destination that are due,
-// the longest overdue first.
-func (s *Store) ListDue(ctx context.Context, destination int, now time.Time, n int) ([]onramp.Delivery, error) {
-	deliveries, err := s.listDeliveries(ctx, listDue, destination, micros(now), n)
+// the longest overdue first. None is after the seq to, up to which fresh ones
+// were read: one of those may be an elder of its key.
+func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
+	deliveries, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
 	return deliveries, readerErr("list due deliveries", err)
 }
 
@@ -110,25 +111,41 @@ func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (
 }
 
 // Park moves those deliveries into the retry set that have an elder with the
-// same destination and key in it; that one wakes them. It returns their seqs;
-// the others are free to be sent.
+// same destination and key in it, which wakes them, and those that wait for the
+// step before them, which wakes them, too. It returns their seqs; the others are
+// free to be sent.
 func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
 	var parked map[int64]bool
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		parked = map[int64]bool{}
 		for _, seq := range seqs {
-			n, err := t.update(`UPDATE delivery SET due_at = $1 WHERE seq = $2 AND state IN (1, 2) AND due_at IS NULL AND `+parkedElder,
-				micros(onramp.Never), seq)
+			moved, err := t.park(seq)
 			if err != nil {
 				return err
 			}
-			if n > 0 {
+			if moved {
 				parked[seq] = true
 			}
 		}
 		return nil
 	}})
-	return parked, err
+	if err != nil {
+		return nil, err
+	}
+	return parked, nil
+}
+
+func (t *tx) park(seq int64) (moved bool, err error) {
+	var destination int
+	var key int64
+	var state onramp.DeliveryState
+	moved, err = t.find(`UPDATE delivery SET due_at = $1
+		WHERE seq = $2 AND due_at IS NULL AND (state = 1 OR state = 2 AND `+parkedElder+`) RETURNING destination_id, ordering_key, state`,
+		[]any{micros(onramp.Never), seq}, &destination, &key, &state)
+	if moved && err == nil && state == onramp.DeliveryWaiting {
+		err = t.holdYounger(destination, key, seq)
+	}
+	return moved, err
 }
 
 var errNoDelivery = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such delivery"}
@@ -174,85 +191,68 @@ func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Atte
 }
 
 // RetryDelivery makes a dead, held or parked delivery due at once, whatever the
-// reason for its state. Its tries start anew. The error is of kind Conflict when
-// there is nothing to retry.
+// reason for its state. Its tries start anew. The error is of kind NotFound, or
+// Conflict when there is nothing to retry.
 func (s *Store) RetryDelivery(ctx context.Context, id string) error {
-	d, err := s.FindDelivery(ctx, id)
-	if err != nil {
-		return err
-	}
-	err = s.writer.write(ctx, &op{run: func(t *tx) error { return t.retry(d) }})
+	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.retry(id) }})
 	return wrapUnlessKnown("retry delivery", err)
 }
 
-func (t *tx) retry(d onramp.Delivery) error {
+func (t *tx) retry(id string) error {
+	d, err := t.findDelivery(id)
+	if err != nil {
+		return err
+	}
 	dead := d.State == onramp.DeliveryDead || d.State == onramp.DeliveryHeld
 	if !dead && !(d.State == onramp.DeliveryPending && d.Parked()) {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, held or waiting for its retry can be retried; this one is " + d.State.String()}
 	}
-	n, err := t.update(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, due_at = CASE
-			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
-		WHERE seq = $4 AND state = $5`,
-		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq, uint8(d.State))
+	err = t.exec(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, due_at = CASE
+			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
+		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return errChanged
-	}
-	woken := map[int]wakeUp{d.DestinationID: dueUp}
 	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryPending)
+	t.moveRegistration(standing(&d), stateAt(d.Step, 0))
+	woken := map[int]wakeUp{d.DestinationID: dueUp}
 	if dead {
-		before := onramp.RegistrationFailed
-		if d.State == onramp.DeliveryHeld {
-			before = onramp.RegistrationHeld
+		if err := t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
+			return err
 		}
-		t.moveRegistration(before, stateAt(d.Step, 0))
 		if _, err := t.moveLaterSteps(&d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken); err != nil {
 			return err
 		}
-	} else {
-		t.moveRegistration(stateAt(d.Step, d.Tries), stateAt(d.Step, 0))
 	}
 	t.wakeAfter(woken)
 	return nil
 }
 
-var errChanged = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery has changed meanwhile; look again"}
-
-// DiscardDelivery gives a delivery up for good. The error is of kind Conflict
-// when it is settled already.
+// DiscardDelivery gives a delivery up for good. The error is of kind NotFound,
+// or Conflict when it is settled already or waits for the step before it.
 func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
-	d, err := s.FindDelivery(ctx, id)
-	if err != nil {
-		return err
-	}
-	err = s.writer.write(ctx, &op{run: func(t *tx) error { return t.discard(d, reason) }})
+	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.discard(id, reason) }})
 	return wrapUnlessKnown("discard delivery", err)
 }
 
-func (t *tx) discard(d onramp.Delivery, reason string) error {
-	before := onramp.RegistrationFailed
-	switch d.State {
-	case onramp.DeliveryDead:
-	case onramp.DeliveryHeld:
-		before = onramp.RegistrationHeld
-	case onramp.DeliveryPending:
-		before = stateAt(d.Step, d.Tries)
-	default:
-		return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
-	}
-	n, err := t.update(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3 WHERE seq = $4 AND state = $5`,
-		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq, uint8(d.State))
+func (t *tx) discard(id, reason string) error {
+	d, err := t.findDelivery(id)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return errChanged
+	switch d.State {
+	case onramp.DeliveryDead, onramp.DeliveryHeld, onramp.DeliveryPending:
+	default:
+		return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
+	}
+	err = t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3 WHERE seq = $4`,
+		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq)
+	if err != nil {
+		return err
 	}
 	woken := map[int]wakeUp{}
 	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryDiscarded)
-	t.moveRegistration(before, onramp.RegistrationFailed)
+	t.moveRegistration(standing(&d), onramp.RegistrationFailed)
 	t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
 	if _, err := t.moveLaterSteps(&d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken); err != nil {
 		return err
@@ -264,6 +264,36 @@ func (t *tx) discard(d onramp.Delivery, reason string) error {
 	}
 	t.wakeAfter(woken)
 	return nil
+}
+
+// findDelivery reads what a change by an operator's hand needs, as it is now.
+func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
+	registration, step, ok := onramp.ParseDeliveryID(id)
+	if !ok {
+		return onramp.Delivery{}, errNoDelivery
+	}
+	d := onramp.Delivery{RegistrationID: registration, Step: step}
+	var due sql.NullInt64
+	found, err := t.find(`SELECT d.seq, r.steps, d.destination_id, d.state, d.tries, d.ordering_key, d.due_at
+		FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+		WHERE r.id = $1 AND d.seq = r.delivery_seq + $2 AND $2 < r.steps`,
+		[]any{registration, step - 1}, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due)
+	if err == nil && !found {
+		err = errNoDelivery
+	}
+	d.DueAt = fromNull(due)
+	return d, err
+}
+
+// standing is the state of a registration whose current step is d.
+func standing(d *onramp.Delivery) onramp.RegistrationState {
+	switch d.State {
+	case onramp.DeliveryDead:
+		return onramp.RegistrationFailed
+	case onramp.DeliveryHeld:
+		return onramp.RegistrationHeld
+	}
+	return stateAt(d.Step, d.Tries)
 }
 
 func wrapUnlessKnown(step string, err error) error {

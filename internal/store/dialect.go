@@ -25,8 +25,10 @@ type dialect struct {
 	integerKey   string        // type of a table's integer key
 	withoutRowID string        // table option
 	begin        string        // takes the write lock at once
+	versioned    string        // 1 where goose has left its table, else 0
 	bulk         int           // rows that one INSERT carries
 	lease        time.Duration // how long a lease lasts unless renewed; 0: as long as the process
+	fence        string        // begins a transaction by proving the epoch, and keeps it until the end
 }
 
 var sqliteDialect = dialect{
@@ -34,6 +36,7 @@ var sqliteDialect = dialect{
 	integerKey:   "INTEGER PRIMARY KEY",
 	withoutRowID: "WITHOUT ROWID",
 	begin:        "BEGIN IMMEDIATE",
+	versioned:    "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'",
 	bulk:         4, // measured: more rows a statement bind slower than they save
 }
 
@@ -41,8 +44,10 @@ var postgresDialect = dialect{
 	goose:      goose.DialectPostgres,
 	integerKey: "BIGINT PRIMARY KEY",
 	begin:      "BEGIN",
+	versioned:  "SELECT COUNT(to_regclass('goose_db_version'))",
 	bulk:       32,
 	lease:      15 * time.Second,
+	fence:      "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
 }
 
 // connect opens the database that the URL names: the writer's pool is returned,

@@ -8,10 +8,21 @@ import (
 	"time"
 )
 
-const (
-	freezeKeys          = 8192  // so many recent keys are moved to disk together
-	freezeRegistrations = 16384 // so many registrations at most are read at a start to find the recent keys
-)
+// freeze says when recent keys are moved to disk. Zero values mean the defaults.
+type freeze struct {
+	keys          int   // so many together; default 8192
+	registrations int64 // so many at most are read at a start to find the recent keys; default 16384
+}
+
+func (f freeze) withDefaults() freeze {
+	if f.keys == 0 {
+		f.keys = 8192
+	}
+	if f.registrations == 0 {
+		f.registrations = 16384
+	}
+	return f
+}
 
 // idempotency finds registrations by the keys of their requests.
 //
@@ -21,6 +32,7 @@ const (
 // indexed table in sorted order, a slice with each commit, so that neighbours
 // share a page. Only the writer uses it.
 type idempotency struct {
+	freeze freeze
 	recent map[int64]int64 // key to registration, not yet in a table
 	frozen map[int64]int64 // the same, on their way into it
 	sorted []int64         // keys of frozen that are not there yet
@@ -34,9 +46,9 @@ type idempotency struct {
 
 const mergedTo = "idempotency_merged_to"
 
-func loadIdempotency(ctx context.Context, q queryer, d dialect) (*idempotency, error) {
+func loadIdempotency(ctx context.Context, q queryer, d dialect, f freeze) (*idempotency, error) {
 	const again = `ON CONFLICT (hash) DO UPDATE SET registration_seq = excluded.registration_seq`
-	i := &idempotency{recent: map[int64]int64{}, insert: [2]insertion{
+	i := &idempotency{freeze: f, recent: map[int64]int64{}, insert: [2]insertion{
 		newInsertion(d, `INSERT INTO idempotency_even (hash, registration_seq)`, 2, again),
 		newInsertion(d, `INSERT INTO idempotency_odd (hash, registration_seq)`, 2, again),
 	}}
@@ -123,7 +135,7 @@ func (i *idempotency) advanced(fresh []*acceptance, merged int, seq int64) {
 	if i.frozen != nil {
 		i.frozen, i.mergedTo = nil, i.frozenTo
 	}
-	if len(i.recent) >= freezeKeys || len(i.recent) > 0 && seq-i.mergedTo >= freezeRegistrations {
+	if len(i.recent) >= i.freeze.keys || len(i.recent) > 0 && seq-i.mergedTo >= i.freeze.registrations {
 		i.frozen, i.recent, i.frozenTo = i.recent, map[int64]int64{}, seq
 		i.sorted = make([]int64, 0, len(i.frozen))
 		for hash := range i.frozen {
@@ -154,7 +166,7 @@ func (t *tx) turnDay(i *idempotency) error {
 		}
 		t.after = append(t.after, func() { i.day = day })
 	}
-	if len(i.recent)+len(i.frozen) == 0 && t.registrationSeq-i.mergedTo >= freezeRegistrations {
+	if len(i.recent)+len(i.frozen) == 0 && t.registrationSeq-i.mergedTo >= i.freeze.registrations {
 		// this group's keys are not in memory yet, so the mark stops before it
 		mark := t.store.writer.registrationSeq
 		if err := t.exec(saveMeta, mergedTo, strconv.FormatInt(mark, 10)); err != nil {

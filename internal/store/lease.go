@@ -17,7 +17,7 @@ func (s *Store) takeLease(ctx context.Context) error {
 			return fmt.Errorf("take lease: %w", err)
 		}
 		if owned {
-			break
+			return nil
 		}
 		if s.now().Sub(begin) > 2*s.dialect.lease {
 			return errors.New("another onramp owns this database and is alive; one process at a time can deliver from it")
@@ -28,29 +28,28 @@ func (s *Store) takeLease(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	if s.dialect.lease > 0 {
-		s.renewLease()
-	}
-	return nil
 }
 
 // claimPartitions takes over every partition under a new epoch, or none.
 func (s *Store) claimPartitions(ctx context.Context) (owned bool, err error) {
-	var epoch int64
-	err = s.writer.write(ctx, &op{run: func(t *tx) error {
-		owned = false
-		var taken int
-		if _, err := t.find(`SELECT COUNT(*), COALESCE(MAX(epoch), 0) FROM lease WHERE expires_at <= $1`, []any{micros(t.now)}, &taken, &epoch); err != nil {
+	var epoch, taken int64
+	err = s.writer.write(ctx, &op{run: func(t *tx) (err error) {
+		if _, err := t.find(`SELECT COALESCE(MAX(epoch), 0) + 1 FROM lease`, nil, &epoch); err != nil {
 			return err
 		}
-		if owned = taken == partitions; !owned {
-			return nil
+		// who else claims at this moment has raised the epoch when this update gets to the row
+		taken, err = t.update(`UPDATE lease SET owner = $1, epoch = $2, expires_at = $3 WHERE expires_at <= $4 AND epoch < $2
+			AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.expires_at > $4)`, s.owner, epoch, s.leaseEnd(t.now), micros(t.now))
+		if err == nil && taken > 0 && taken < partitions {
+			err = errors.New("only a part of the partitions is free")
 		}
-		epoch++
-		return t.exec(`UPDATE lease SET owner = $1, epoch = $2, expires_at = $3`, s.owner, epoch, s.leaseEnd(t.now))
+		return err
 	}})
+	if err != nil || taken == 0 {
+		return false, err
+	}
 	s.epoch = epoch
-	return owned, err
+	return true, nil
 }
 
 // leaseEnd is when a lease that is taken or renewed now runs out. One that ends
@@ -77,7 +76,7 @@ func (s *Store) renewLease() {
 				return
 			}
 			renewed, err := s.setLease(ctx, func(now time.Time) int64 { return s.leaseEnd(now) })
-			if err == nil && !renewed {
+			if err == nil && !renewed || errors.Is(err, errLost) {
 				close(s.lost)
 				return
 			}
@@ -86,18 +85,40 @@ func (s *Store) renewLease() {
 	s.release = func() {
 		stop()
 		<-ended
+		ctx, cancel := context.WithTimeout(context.Background(), s.dialect.lease)
+		defer cancel()
 		// if this fails the lease just runs out
-		_, _ = s.setLease(context.Background(), func(time.Time) int64 { return 0 })
+		_, _ = s.setLease(ctx, func(time.Time) int64 { return 0 })
 	}
 }
 
 func (s *Store) setLease(ctx context.Context, end func(now time.Time) int64) (mine bool, err error) {
-	err = s.writer.write(ctx, &op{run: func(t *tx) error {
-		n, err := t.update(`UPDATE lease SET expires_at = $1 WHERE owner = $2 AND epoch = $3`, end(t.now), s.owner, s.epoch)
-		mine = n == partitions
+	var n int64
+	err = s.writer.write(ctx, &op{run: func(t *tx) (err error) {
+		n, err = t.update(`UPDATE lease SET expires_at = $1 WHERE owner = $2 AND epoch = $3`, end(t.now), s.owner, s.epoch)
 		return err
 	}})
-	return mine, err
+	if err != nil {
+		return false, err
+	}
+	return n == partitions, nil
+}
+
+var errLost = errors.New("another process has taken the lease over")
+
+// fence keeps a node that was cut off from writing at all: its numbers for new
+// rows are old.
+func (t *tx) fence() error {
+	text, epoch := t.store.dialect.fence, t.store.epoch
+	if text == "" || epoch == 0 {
+		return nil
+	}
+	var one int
+	found, err := t.find(text, []any{epoch}, &one)
+	if err == nil && !found {
+		err = errLost
+	}
+	return err
 }
 
 // Lost is closed when another process has taken the partitions over. Nothing

@@ -52,6 +52,9 @@ var migrations = [][]string{{
 // migrate brings the tables up to date. A database that a newer onramp wrote
 // is refused.
 func migrate(ctx context.Context, db *sql.DB, d dialect) error {
+	if err := checkVersion(ctx, db, d); err != nil {
+		return err
+	}
 	steps := make([]*goose.Migration, len(migrations))
 	for i, statements := range migrations {
 		up := func(ctx context.Context, tx *sql.Tx) error { return runStep(ctx, tx, d, statements, i == 0) }
@@ -61,15 +64,24 @@ func migrate(ctx context.Context, db *sql.DB, d dialect) error {
 	if err != nil {
 		return err
 	}
-	version, err := provider.GetDBVersion(ctx)
-	if err != nil {
-		return err
-	}
-	if version > int64(len(migrations)) {
-		return fmt.Errorf("the database has version %d and this onramp knows only %d: use the newer onramp", version, len(migrations))
-	}
 	_, err = provider.Up(ctx)
 	return err
+}
+
+// checkVersion reads the version itself: goose takes whatever keeps it from
+// reading its table, such as a damaged file, for the table's absence.
+func checkVersion(ctx context.Context, db *sql.DB, d dialect) error {
+	var exists, version int
+	if err := db.QueryRowContext(ctx, d.versioned).Scan(&exists); err != nil || exists == 0 {
+		return err
+	}
+	if err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("the database has version %d and this onramp knows only %d: use the newer onramp", version, len(migrations))
+	}
+	return nil
 }
 
 func runStep(ctx context.Context, tx *sql.Tx, d dialect, statements []string, first bool) error {

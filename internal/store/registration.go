@@ -64,7 +64,8 @@ func (t *tx) saveRegistrations(group []*op) error {
 		}
 		key := onramp.OrderingKey(r.SubscriberKey)
 		registrations = append(registrations,
-			r.Seq, r.ID, form, r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, len(r.Route), sql.NullInt64{Int64: a.key.Hash, Valid: a.key.Given()}, sql.NullInt64{Int64: a.key.Body, Valid: a.key.Given()})
+			r.Seq, r.ID, form, r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, len(r.Route),
+			sql.NullInt64{Int64: a.key.Hash, Valid: a.key.Given()}, sql.NullInt64{Int64: a.key.Body, Valid: a.key.Given()})
 		for i, d := range r.Route {
 			state := onramp.DeliveryWaiting
 			if i == 0 {

@@ -22,8 +22,8 @@ func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		followers = followers[:0]
 		woken := map[int]wakeUp{}
-		for i := range settlements {
-			next, err := t.settle(&settlements[i], woken)
+		for _, settlement := range settlements {
+			next, err := t.settle(&settlement, woken)
 			if err != nil {
 				return err
 			}
@@ -39,23 +39,14 @@ func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]
 }
 
 func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delivery, error) {
-	d := s.Delivery
-	settledAt := s.At
-	reason := sql.NullString{}
-	if s.State == onramp.DeliveryPending {
-		settledAt = d.SettledAt
-	} else if s.State != onramp.DeliveryDelivered && s.Attempt != nil {
-		reason = sql.NullString{String: s.Attempt.Mend, Valid: true}
-	}
-	// written under the epoch that was leased, so that a node that was cut off changes nothing
-	n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, due_at = $3, settled_at = $4, reason = $5
-		WHERE seq = $6 AND state = $7 AND EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = $8)`,
-		uint8(s.State), s.Tries, nullTime(s.DueAt), nullTime(settledAt), reason, d.Seq, uint8(onramp.DeliveryPending), t.store.epoch)
+	changed, err := t.settleDelivery(s)
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
-		return nil, nil
+	d := s.Delivery
+	if !changed {
+		// whose outcome this is may have failed to learn that it was stored
+		return t.listLaterSteps(d)
 	}
 	if s.Attempt != nil {
 		if err := t.saveAttempt(d.Seq, s.Attempt); err != nil {
@@ -67,10 +58,46 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 	if err != nil {
 		return nil, err
 	}
-	if d.Parked() && s.State != onramp.DeliveryPending {
+	switch parks := !s.DueAt.IsZero(); {
+	case parks && !d.Parked():
+		err = t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq)
+	case !parks && d.Parked():
 		err = t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken)
 	}
 	return followers, err
+}
+
+// settleDelivery writes a delivery's new state, unless it is no longer pending.
+func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
+	d := s.Delivery
+	settledAt := s.At
+	reason := sql.NullString{}
+	if s.State == onramp.DeliveryPending {
+		settledAt = d.SettledAt
+	} else if s.State != onramp.DeliveryDelivered && s.Attempt != nil {
+		reason = sql.NullString{String: storable(s.Attempt.Mend), Valid: true}
+	}
+	for {
+		// written under the epoch that was leased, so that a node that was cut off changes nothing
+		n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, due_at = CASE
+				WHEN CAST($5 AS BIGINT) IS NULL THEN NULL WHEN `+parkedElder+` THEN CAST($6 AS BIGINT) ELSE CAST($5 AS BIGINT) END
+			WHERE seq = $7 AND state = $8 AND tries = $9
+			AND EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = $10)`,
+			uint8(s.State), s.Tries, nullTime(settledAt), reason, nullTime(s.DueAt), micros(onramp.Never),
+			d.Seq, uint8(onramp.DeliveryPending), d.Tries, t.store.epoch)
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+		// an operator may have had the tries start anew, which the counts must know
+		var tries int
+		found, err := t.find(`SELECT tries FROM delivery WHERE seq = $1 AND state = $2`, []any{d.Seq, uint8(onramp.DeliveryPending)}, &tries)
+		if err != nil || !found || tries == d.Tries {
+			return false, err
+		}
+		now := *d
+		now.Tries = tries
+		d, s.Delivery = &now, &now
+	}
 }
 
 func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {
@@ -121,13 +148,13 @@ func (t *tx) moveRoute(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Del
 func (t *tx) startNextStep(d *onramp.Delivery, woken map[int]wakeUp) ([]onramp.Delivery, error) {
 	next := onramp.Delivery{Seq: d.Seq + 1, RegistrationSeq: d.RegistrationSeq, State: onramp.DeliveryPending}
 	var due sql.NullInt64
-	_, err := t.find(`UPDATE delivery SET state = $1, due_at = CASE
+	found, err := t.find(`UPDATE delivery SET state = $1, due_at = CASE
 			WHEN due_at IS NULL THEN NULL
 			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
 		WHERE seq = $4 AND state = $5 RETURNING destination_id, ordering_key, due_at`,
 		[]any{uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), next.Seq, uint8(onramp.DeliveryWaiting)},
 		&next.DestinationID, &next.OrderingKey, &due)
-	if err != nil {
+	if err != nil || !found {
 		return nil, err
 	}
 	next.DueAt = fromNull(due)
@@ -163,10 +190,14 @@ func (t *tx) moveLaterSteps(d *onramp.Delivery, from, to onramp.DeliveryState, d
 		}
 		next.DueAt = due
 		t.moveDelivery(next.DestinationID, from, to)
-		if before.Valid && due.IsZero() {
-			if err := t.wakeNextOfKey(next.DestinationID, next.OrderingKey, woken); err != nil {
-				return nil, err
-			}
+		switch parks := !due.IsZero(); {
+		case parks && !before.Valid:
+			err = t.holdYounger(next.DestinationID, next.OrderingKey, seq)
+		case !parks && before.Valid:
+			err = t.wakeNextOfKey(next.DestinationID, next.OrderingKey, woken)
+		}
+		if err != nil {
+			return nil, err
 		}
 		moved = append(moved, next)
 	}
@@ -184,4 +215,33 @@ func (t *tx) wakeNextOfKey(destination int, key int64, woken map[int]wakeUp) err
 		woken[destination] |= dueUp
 	}
 	return err
+}
+
+// holdYounger makes those of a key that are due, or will be, wait for an elder
+// that has come into the retry set: there only the oldest of a key has a time of
+// its own.
+func (t *tx) holdYounger(destination int, key, seq int64) error {
+	return t.exec(`UPDATE delivery SET due_at = $1
+		WHERE destination_id = $2 AND ordering_key = $3 AND due_at IS NOT NULL AND due_at <> $1 AND seq > $4`,
+		micros(onramp.Never), destination, key, seq)
+}
+
+// listLaterSteps tells how the steps after d stand, but for those that were not
+// touched yet.
+func (t *tx) listLaterSteps(d *onramp.Delivery) ([]onramp.Delivery, error) {
+	var later []onramp.Delivery
+	for seq := d.Seq + 1; seq <= d.Seq+int64(d.Steps-d.Step); seq++ {
+		next := onramp.Delivery{Seq: seq}
+		var due sql.NullInt64
+		found, err := t.find(`SELECT state, destination_id, ordering_key, due_at FROM delivery WHERE seq = $1 AND (state <> $2 OR due_at IS NOT NULL)`,
+			[]any{seq, uint8(onramp.DeliveryWaiting)}, &next.State, &next.DestinationID, &next.OrderingKey, &due)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			next.DueAt = fromNull(due)
+			later = append(later, next)
+		}
+	}
+	return later, nil
 }

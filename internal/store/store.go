@@ -23,6 +23,8 @@ type Config struct {
 	URL   string           // path of a SQLite file, or postgres://…
 	Now   func() time.Time // default time.Now
 	Owner string           // name of this node in leases; default: host and process
+
+	freeze freeze
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -34,6 +36,7 @@ type Store struct {
 	writer  *writer
 	lock    unlocker
 	release func() // ends the renewal of the lease
+	freeze  freeze
 
 	epoch       int64
 	names       names
@@ -53,7 +56,7 @@ type unlocker interface{ Unlock() error }
 // Open opens or creates the database, brings its tables up to date and takes
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{now: cfg.Now, owner: cfg.Owner, wake: map[int]wakeChannels{}, lost: make(chan struct{})}
+	s := &Store{now: cfg.Now, owner: cfg.Owner, freeze: cfg.freeze.withDefaults(), wake: map[int]wakeChannels{}, lost: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -72,29 +75,36 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := migrate(ctx, db, s.dialect); err != nil {
-		return err
+		return errors.Join(err, db.Close())
 	}
 	s.writer = newWriter(db, s)
-	if err := s.load(ctx); err != nil {
+	s.writer.start()
+	if err := s.takeLease(ctx); err != nil {
 		return err
 	}
-	s.writer.start()
-	return s.takeLease(ctx)
+	// only now: until the lease was taken its owner before us went on writing
+	if err := s.load(ctx, s.readers); err != nil {
+		return err
+	}
+	if s.dialect.lease > 0 {
+		s.renewLease()
+	}
+	return nil
 }
 
 // load reads what the process keeps in memory.
-func (s *Store) load(ctx context.Context) error {
-	if err := s.names.load(ctx, s.readers); err != nil {
+func (s *Store) load(ctx context.Context, q queryer) error {
+	if err := s.names.load(ctx, q); err != nil {
 		return err
 	}
-	if err := s.tallies.load(ctx, s.readers); err != nil {
+	if err := s.tallies.load(ctx, q); err != nil {
 		return err
 	}
 	var err error
-	if s.idempotency, err = loadIdempotency(ctx, s.readers, s.dialect); err != nil {
+	if s.idempotency, err = loadIdempotency(ctx, q, s.dialect, s.freeze); err != nil {
 		return err
 	}
-	return s.writer.loadSeqs(ctx, s.readers)
+	return s.writer.loadSeqs(ctx, q)
 }
 
 // Close finishes what was given to the store and closes the database. It is

@@ -30,6 +30,8 @@ func (a *tallies) load(ctx context.Context, q queryer) error {
 		return err
 	}
 	defer rows.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.n = map[tallyKey]int64{}
 	for rows.Next() {
 		var k tallyKey

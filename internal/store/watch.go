@@ -96,9 +96,7 @@ func (s *Store) wakeChannels(destination int) wakeChannels {
 func (t *tx) wakeAfter(woken map[int]wakeUp) {
 	seq := t.deliverySeq
 	t.after = append(t.after, func() {
-		t.store.mu.Lock()
-		t.store.lastSeq = max(t.store.lastSeq, seq)
-		t.store.mu.Unlock()
+		t.store.advanceTo(seq)
 		for destination, what := range woken {
 			c := t.store.wakeChannels(destination)
 			if what&freshUp != 0 {
@@ -116,6 +114,23 @@ func ring(bell chan struct{}) {
 	case bell <- struct{}{}:
 	default: // it rings already
 	}
+}
+
+// wakeAll wakes every destination's reader, when it is not known who has cause.
+func (s *Store) wakeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.wake {
+		ring(c.fresh)
+		ring(c.due)
+	}
+}
+
+// advanceTo notes the seq of the newest committed delivery.
+func (s *Store) advanceTo(seq int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastSeq = max(s.lastSeq, seq)
 }
 
 // newest returns the seq of the newest committed delivery.

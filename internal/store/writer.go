@@ -39,6 +39,7 @@ type writer struct {
 	closing sync.RWMutex // held for reading while something is queued
 	closed  bool
 	running bool // run was started
+	unsure  bool // a commit failed, yet may be on disk: the memory must be read anew
 	queue   chan *op
 	done    chan struct{}
 
@@ -59,7 +60,9 @@ func newWriter(db *sql.DB, s *Store) *writer {
 func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0)`).
 		Scan(&w.registrationSeq, &w.deliverySeq)
-	w.store.lastSeq = w.deliverySeq
+	if err == nil {
+		w.store.advanceTo(w.deliverySeq)
+	}
 	return err
 }
 
@@ -142,6 +145,12 @@ func (w *writer) collect(group []*op) []*op {
 func (w *writer) commit(group []*op) {
 	for len(group) > 0 {
 		t, refused, err := w.attempt(group)
+		if errors.Is(err, errSomeone) && len(group) > 1 {
+			for _, o := range group {
+				w.commit([]*op{o})
+			}
+			return
+		}
 		if refused == nil {
 			if err == nil {
 				t.applied(w.store)
@@ -162,10 +171,20 @@ func (w *writer) commit(group []*op) {
 	}
 }
 
+// errSomeone marks the error of a group in which one member is at fault, and
+// which one is not known.
+var errSomeone = errors.New("a write was refused")
+
 // attempt runs the group in one transaction. It returns the op that failed by
 // itself, or an error that concerns all.
 func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	ctx := context.Background() // a write must not be cut short by one caller who leaves
+	if lease := w.store.dialect.lease; lease > 0 {
+		// nor outlast the lease, which is renewed by a write, too
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, lease)
+		defer cancel()
+	}
 	if err := w.ensureSession(ctx); err != nil {
 		return nil, nil, unavailable(err)
 	}
@@ -179,12 +198,16 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	}
 	if refused, err = t.carryOut(group); err != nil {
 		w.rollback()
-		if refused == nil || t.broken {
+		switch {
+		case t.broken || errors.Is(err, errLost):
 			return nil, nil, unavailable(err)
+		case refused == nil:
+			return nil, nil, fmt.Errorf("%w: %w", errSomeone, err)
 		}
 		return nil, refused, err
 	}
 	if err := t.exec("COMMIT"); err != nil {
+		w.unsure = true
 		w.rollback()
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
@@ -212,6 +235,14 @@ func (w *writer) ensureSession(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	w.session = &session{conn: conn, statements: map[string]*sql.Stmt{}}
+	if w.unsure {
+		if err := w.store.load(ctx, conn); err != nil {
+			w.endSession()
+			return fmt.Errorf("read anew: %w", err)
+		}
+		w.unsure = false
+		w.store.wakeAll()
+	}
 	return nil
 }
 
@@ -248,6 +279,9 @@ type tx struct {
 
 // carryOut does the work of a group: registrations first, all at once.
 func (t *tx) carryOut(group []*op) (refused *op, err error) {
+	if err := t.fence(); err != nil {
+		return nil, err
+	}
 	if err := t.saveRegistrations(group); err != nil {
 		return nil, err
 	}
