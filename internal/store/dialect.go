@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,13 +23,17 @@ import (
 // dialect is all in which the two databases differ.
 type dialect struct {
 	goose        goose.Dialect
-	integerKey   string        // type of a table's integer key
-	withoutRowID string        // table option
-	begin        string        // takes the write lock at once
-	versioned    string        // 1 where goose has left its table, else 0
-	bulk         int           // rows that one INSERT carries
-	lease        time.Duration // how long a lease lasts unless renewed; 0: as long as the process
-	fence        string        // begins a transaction by proving the epoch, and keeps it until the end
+	integerKey   string // type of a table's integer key
+	withoutRowID string // table option
+	begin        string // takes the write lock at once
+	versioned    string // 1 where goose has left its table, else 0
+	bulk         int    // rows that one INSERT carries at the most
+
+	// placeholder is the n-th parameter of an INSERT of many rows. Everywhere
+	// else it is $n, for both.
+	placeholder func(n int) string
+	lease       time.Duration // how long a lease lasts unless renewed; 0: as long as the process
+	fence       string        // begins a transaction by proving the epoch, and keeps it until the end
 }
 
 var sqliteDialect = dialect{
@@ -37,17 +42,20 @@ var sqliteDialect = dialect{
 	withoutRowID: "WITHOUT ROWID",
 	begin:        "BEGIN IMMEDIATE",
 	versioned:    "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'",
-	bulk:         4, // measured: more rows a statement bind slower than they save
+	bulk:         16,
+	// measured: the driver looks each $n up by its name, which costs a third with so many
+	placeholder: func(int) string { return "?" },
 }
 
 var postgresDialect = dialect{
-	goose:      goose.DialectPostgres,
-	integerKey: "BIGINT PRIMARY KEY",
-	begin:      "BEGIN",
-	versioned:  "SELECT COUNT(to_regclass('goose_db_version'))",
-	bulk:       32,
-	lease:      15 * time.Second,
-	fence:      "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
+	goose:       goose.DialectPostgres,
+	integerKey:  "BIGINT PRIMARY KEY",
+	begin:       "BEGIN",
+	versioned:   "SELECT COUNT(to_regclass('goose_db_version'))",
+	bulk:        32,
+	placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+	lease:       15 * time.Second,
+	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
 }
 
 // connect opens the database that the URL names: the writer's pool is returned,

@@ -350,34 +350,36 @@ func (t *tx) find(query string, args []any, into ...any) (found bool, err error)
 	return true, nil
 }
 
-// insertion is an INSERT of any number of rows: as many as the dialect likes
-// by one statement, the rest one by one, so that two texts are prepared and not
+// insertion is an INSERT of any number of rows: as many as the dialect likes by
+// one statement, then four, then one, so that three texts are prepared and not
 // as many as there are group sizes.
 type insertion struct {
-	columns, bulk int
-	many, one     string
+	columns int
+	sizes   [3]int // rows of each text
+	texts   [3]string
 }
 
 func newInsertion(d dialect, head string, columns int, tail string) insertion {
-	return insertion{columns, d.bulk, insertText(head, columns, d.bulk, tail), insertText(head, columns, 1, tail)}
+	i := insertion{columns: columns, sizes: [3]int{d.bulk, 4, 1}}
+	for n, rows := range i.sizes {
+		i.texts[n] = insertText(d, head, columns, rows, tail)
+	}
+	return i
 }
 
 // insert adds the rows whose values stand one after the other.
 func (t *tx) insert(i insertion, values []any) error {
-	for len(values) > 0 {
-		text, n := i.many, i.bulk*i.columns
-		if len(values) < n {
-			text, n = i.one, i.columns
+	for size, rows := range i.sizes {
+		for n := rows * i.columns; len(values) >= n && n > 0; values = values[n:] {
+			if err := t.exec(i.texts[size], values[:n]...); err != nil {
+				return err
+			}
 		}
-		if err := t.exec(text, values[:n]...); err != nil {
-			return err
-		}
-		values = values[n:]
 	}
 	return nil
 }
 
-func insertText(head string, columns, rows int, tail string) string {
+func insertText(d dialect, head string, columns, rows int, tail string) string {
 	var b strings.Builder
 	b.WriteString(head)
 	for i := range rows * columns {
@@ -389,7 +391,7 @@ func insertText(head string, columns, rows int, tail string) string {
 		default:
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "$%d", i+1)
+		b.WriteString(d.placeholder(i + 1))
 	}
 	b.WriteString(") ")
 	b.WriteString(tail)

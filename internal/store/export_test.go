@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// The statements of the readers, for the test of their plans.
+const (
+	ListFreshQuery = listFresh
+	ListDueQuery   = selectDeliveries + listDue
+	NextDueQuery   = nextDue
+)
+
+// WithFreeze has keys moved to their tables sooner.
+func WithFreeze(c Config, keys int, registrations int64) Config {
+	c.freeze = freeze{keys, registrations}
+	return c
+}
+
+// Partitions is how many rows the lease table has.
+const Partitions = partitions
+
+// WriterStatements lists every statement that the writer has prepared.
+func (s *Store) WriterStatements(ctx context.Context) ([]string, error) {
+	var texts []string
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		texts = slices.Sorted(maps.Keys(t.session.statements))
+		return nil
+	}})
+	return texts, err
+}
+
+// WriterExec runs a statement on the writer's connection and outside of a
+// transaction.
+func (s *Store) WriterExec(ctx context.Context, statement string) error {
+	return s.writer.write(ctx, &op{run: func(t *tx) error {
+		if err := t.exec("ROLLBACK"); err != nil {
+			return err
+		}
+		if _, err := t.session.conn.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+		return t.exec(t.store.dialect.begin)
+	}})
+}
+
+// Together has writes committed as one group, and returns their errors.
+func (s *Store) Together(ctx context.Context, writes ...func() error) []error {
+	begun, release := make(chan struct{}), make(chan struct{})
+	go func() {
+		// holds the writer up until the others have queued
+		_ = s.writer.write(ctx, &op{run: func(*tx) error {
+			close(begun)
+			<-release
+			return nil
+		}})
+	}()
+	<-begun
+	errs := make([]error, len(writes))
+	var writing sync.WaitGroup
+	for i, write := range writes {
+		writing.Go(func() { errs[i] = write() })
+		for len(s.writer.queue) <= i && ctx.Err() == nil {
+			runtime.Gosched()
+		}
+	}
+	close(release)
+	writing.Wait()
+	return errs
+}
+
+// ErrRefused is what Refuse is answered with.
+var ErrRefused = errors.New("refused")
+
+// Refuse is a write that fails by its own fault.
+func (s *Store) Refuse(ctx context.Context) error {
+	return s.writer.write(ctx, &op{run: func(*tx) error { return ErrRefused }})
+}
+
+// CommitEarly has the group's commit carried out and then fail, as when the
+// connection is lost between a COMMIT and its answer. SQLite only.
+func (s *Store) CommitEarly(ctx context.Context) error {
+	return s.writer.write(ctx, &op{run: func(t *tx) error { return t.exec("COMMIT") }})
+}
+
+// WriterQuery compares what a query gives on the writer's connection.
+func (s *Store) WriterQuery(ctx context.Context, query, want string) error {
+	return s.writer.write(ctx, &op{run: func(t *tx) error {
+		var got string
+		if _, err := t.find(query, nil, &got); err != nil {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("%s is %s, want %s", query, got, want)
+		}
+		return nil
+	}})
+}
+
+// Freeze has the recent keys moved to their table, as after many of them.
+func (s *Store) Freeze(ctx context.Context) error {
+	return s.writer.write(ctx, &op{run: func(t *tx) error {
+		i := t.store.idempotency
+		i.frozen, i.recent, i.frozenTo = i.recent, map[int64]int64{}, t.registrationSeq
+		i.sorted = slices.Sorted(maps.Keys(i.frozen))
+		return nil
+	}})
+}
+
+// Watched is how many registrations have watchers.
+func (s *Store) Watched() int {
+	s.watchers.mu.Lock()
+	defer s.watchers.mu.Unlock()
+	return len(s.watchers.waiting)
+}

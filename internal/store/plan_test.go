@@ -1,0 +1,171 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"onramp/internal/onramp"
+	"onramp/internal/store"
+)
+
+// fill brings the tables to a size at which a bad plan is a slow one: most is
+// delivered, some is parked.
+func (w *world) fill(n int) {
+	w.t.Helper()
+	number := `WITH RECURSIVE number (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < ` + fmt.Sprint(n) + `) `
+	for _, statement := range []string{
+		`INSERT INTO registration (seq, id, form_id, subscriber_key, received_at, data, delivery_seq, steps) ` + number +
+			`SELECT i, 'id' || i, 2, 'key', 0, '{}', i, 1 FROM number`,
+		`INSERT INTO delivery (seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, due_at) ` + number +
+			`SELECT i, i, 1, 1 + i % 2, 0, i % 1000, CASE WHEN i % 100 < 2 THEN 2 ELSE 5 END, 0, CASE WHEN i % 100 < 2 THEN 1000000 + i ELSE NULL END FROM number`,
+	} {
+		if _, err := w.db.Exec(statement); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// No statement looks through a table that grows, and none sorts: each one finds
+// its rows by the key of the table or by a partial index.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteEngine)
+	w.exercise()
+	statements, err := w.s.WriterStatements(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reset()
+	w.fill(50_000)
+	for _, query := range append(statements, store.ListFreshQuery, store.ListDueQuery, store.NextDueQuery) {
+		switch verb, _, _ := strings.Cut(query, " "); verb {
+		case "SELECT", "UPDATE":
+		default:
+			continue // INSERT, DELETE of a day's keys, BEGIN, COMMIT
+		}
+		plan := w.plan(query)
+		for _, line := range plan {
+			scans := strings.HasPrefix(line, "SCAN ") && line != "SCAN CONSTANT ROW" && line != "SCAN lease" && line != "SCAN l" // which is small
+			if scans || strings.Contains(line, "TEMP B-TREE") {
+				t.Errorf("%q in the plan of\n%s\n%s", line, query, strings.Join(plan, "\n"))
+			}
+		}
+	}
+	for query, want := range map[string]string{
+		store.ListFreshQuery: "SEARCH d USING INTEGER PRIMARY KEY (rowid>?)",
+		store.ListDueQuery:   "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at<?)",
+		store.NextDueQuery:   "SEARCH delivery USING COVERING INDEX delivery_due (destination_id=? AND due_at>?)",
+	} {
+		if plan := strings.Join(w.plan(query), "\n"); !strings.Contains(plan, want) {
+			t.Errorf("no %q in the plan of\n%s\n%s", want, query, plan)
+		}
+	}
+	elder := "SEARCH p USING INDEX delivery_key (destination_id=? AND ordering_key=?"
+	found := strings.Contains(strings.Join(w.plan(store.ListFreshQuery), "\n"), elder)
+	if !found {
+		t.Errorf("the elder is not found by its index: %v", w.plan(store.ListFreshQuery))
+	}
+	w.reset()
+}
+
+// exercise has the writer use all of its statements.
+func (w *world) exercise() {
+	w.t.Helper()
+	ctx := context.Background()
+	w.save("both", "ana1", "ana2", "ana3", "bob1")
+	w.settle("ana1.1", pending, time.Minute)
+	w.park("ana2.1", "ana3.1")
+	w.settle("ana1.1", dead, 0)
+	w.retry("ana1.1")
+	w.settle("ana1.1", delivered, 0)
+	w.settle("ana2.1", pending, time.Minute)
+	d := w.find("ana2.1")
+	w.retry("ana2.1")
+	w.settleRead(d, delivered, 0)
+	w.settleRead(d, delivered, 0)
+	w.discard("bob1.1")
+	key := onramp.NewIdempotencyKey("one", "key", nil)
+	for range 2 {
+		r := w.registration("one", "ana")
+		w.names[r.ID] = "keyed"
+		if _, err := w.s.SaveRegistration(ctx, &r, key, false); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := w.s.SaveReadTo(ctx, 1, 1); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// plan asks SQLite how it would run a query.
+func (w *world) plan(query string) []string {
+	w.t.Helper()
+	rows, err := w.db.Query("EXPLAIN QUERY PLAN "+query, make([]any, highest(query))...)
+	if err != nil {
+		w.t.Fatalf("%v in %s", err, query)
+	}
+	defer rows.Close()
+	var lines []string
+	for rows.Next() {
+		var id, parent, unused int
+		var line string
+		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+			w.t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	return lines
+}
+
+// highest is the number of a query's last parameter.
+func highest(query string) (n int) {
+	for i := 1; i < 20; i++ {
+		if strings.Contains(query, fmt.Sprint("$", i)) {
+			n = i
+		}
+	}
+	return n
+}
+
+// PostgreSQL makes its own plans; none of them reads a whole table.
+func TestPostgresPlans(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, pgEngine)
+	w.fill(50_000)
+	if _, err := w.db.Exec("ANALYZE"); err != nil { // as PostgreSQL does by itself, and SQLite does not
+		t.Fatal(err)
+	}
+	for query, arguments := range map[string][]any{
+		store.ListFreshQuery: {49_000, 2, 100},
+		store.ListDueQuery:   {2, 1_000_500, 50_000, 100},
+		store.NextDueQuery:   {2, 1_000_500},
+	} {
+		var plan []string
+		rows, err := w.db.Query("EXPLAIN "+query, arguments...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, line)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(plan, "\n")
+		if strings.Contains(text, "Seq Scan") {
+			t.Errorf("a whole table is read by\n%s\n%s", query, text)
+		}
+	}
+	w.reset()
+}
