@@ -31,7 +31,8 @@ func TestSettle(t *testing.T) {
 			[]string{"ana.1 pending", "ana.2 waiting"},
 		},
 		"delivered": {
-			func(w *world) []string { return w.settle("ana.1", delivered, 0) }, []string{"2: pending"},
+			func(w *world) []string { return w.settle("ana.1", delivered, 0) },
+			[]string{"2: pending"},
 			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 pending"},
 		},
 		"delivered to the end": {
@@ -42,11 +43,13 @@ func TestSettle(t *testing.T) {
 			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 delivered tries 1 settled 0s"},
 		},
 		"dead": {
-			func(w *world) []string { return w.settle("ana.1", dead, 0) }, []string{"2: out of reach"},
+			func(w *world) []string { return w.settle("ana.1", dead, 0) },
+			[]string{"2: out of reach"},
 			[]string{"ana.1 dead tries 1 settled 0s reason mend it", "ana.2 out of reach"},
 		},
 		"held": {
-			func(w *world) []string { return w.settle("ana.1", held, 0) }, []string{"2: out of reach"},
+			func(w *world) []string { return w.settle("ana.1", held, 0) },
+			[]string{"2: out of reach"},
 			[]string{"ana.1 held tries 1 settled 0s reason mend it", "ana.2 out of reach"},
 		},
 		"the last step is dead": {
@@ -57,7 +60,8 @@ func TestSettle(t *testing.T) {
 			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 dead tries 1 settled 0s reason mend it"},
 		},
 		"retried": {
-			func(w *world) []string { return w.settle("ana.1", pending, time.Minute) }, []string{"2: waiting due never"},
+			func(w *world) []string { return w.settle("ana.1", pending, time.Minute) },
+			[]string{"2: waiting due never"},
 			[]string{"ana.1 pending tries 1 due 1m0s", "ana.2 waiting due never"},
 		},
 		"retried again": {
@@ -71,14 +75,16 @@ func TestSettle(t *testing.T) {
 			func(w *world) []string {
 				w.settle("ana.1", pending, time.Minute)
 				return w.settle("ana.1", delivered, 0)
-			}, []string{"2: pending due 0s"},
+			},
+			[]string{"2: pending due 0s"},
 			[]string{"ana.1 delivered tries 2 settled 0s", "ana.2 pending due 0s"},
 		},
 		"retried, then dead": {
 			func(w *world) []string {
 				w.settle("ana.1", pending, time.Minute)
 				return w.settle("ana.1", dead, 0)
-			}, []string{"2: out of reach"},
+			},
+			[]string{"2: out of reach"},
 			[]string{"ana.1 dead tries 2 settled 0s reason mend it", "ana.2 out of reach"},
 		},
 		"the last step is retried": {
@@ -105,7 +111,8 @@ func TestSettle(t *testing.T) {
 				w.settleRead(d, delivered, 0)
 				// the first answer may have been lost: what follows is told again
 				return w.settleRead(d, dead, 0)
-			}, []string{"2: pending"},
+			},
+			[]string{"2: pending"},
 			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 pending"},
 		},
 		"discarded meanwhile": {
@@ -115,7 +122,8 @@ func TestSettle(t *testing.T) {
 					w.t.Fatal(err)
 				}
 				return w.settleRead(d, delivered, 0)
-			}, []string{"2: out of reach"},
+			},
+			[]string{"2: out of reach"},
 			[]string{"ana.1 discarded settled 0s reason a test", "ana.2 out of reach"},
 		},
 		"retried by hand meanwhile": {
@@ -126,7 +134,8 @@ func TestSettle(t *testing.T) {
 					w.t.Fatal(err)
 				}
 				return w.settleRead(d, delivered, 0)
-			}, []string{"2: pending due 0s"},
+			},
+			[]string{"2: pending due 0s"},
 			[]string{"ana.1 delivered tries 2 settled 0s", "ana.2 pending due 0s"},
 		},
 	} {
