@@ -226,15 +226,13 @@ func (b *body) skipChunks() error {
 // skipRest reads to the end of the connection.
 func (b *body) skipRest() error {
 	for {
-		head, err := b.br.Peek(1)
-		if errors.Is(err, io.EOF) {
+		if _, err := b.br.Peek(1); errors.Is(err, io.EOF) {
 			return nil
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
 		if room := b.show - len(b.shown); room > 0 {
-			head, _ = b.br.Peek(min(room, b.br.Buffered()))
+			head, _ := b.br.Peek(min(room, b.br.Buffered()))
 			b.shown = append(b.shown, head...)
 		}
 		// What is buffered can always be discarded.
