@@ -1,0 +1,278 @@
+package pump_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// outbox is a store in memory, as simple as can be. Its seqs count from 1.
+type outbox struct {
+	mu         sync.Mutex
+	deliveries []onramp.Delivery
+	parked     map[queue][]int64 // the retry set, by destination and key, oldest first
+	marks      map[int]int64
+	fresh, due map[int]chan struct{}
+
+	settled  []onramp.Settlement
+	settling func() error // called before a settlement is taken
+	reading  func() error // called before deliveries are listed
+	saves    int          // of read marks
+}
+
+type queue struct {
+	destination int
+	key         int64
+}
+
+func queueOf(d *onramp.Delivery) queue { return queue{d.DestinationID, d.OrderingKey} }
+
+func newOutbox() *outbox {
+	o := &outbox{parked: map[queue][]int64{}, marks: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
+	for _, d := range []onramp.Destination{x, y} {
+		o.fresh[d.ID], o.due[d.ID] = make(chan struct{}, 1), make(chan struct{}, 1)
+	}
+	return o
+}
+
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}
+
+// save appends a registration that goes to the destinations of a route.
+func (o *outbox) save(key int64, route ...onramp.Destination) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, to := range route {
+		state := onramp.DeliveryWaiting
+		if i == 0 {
+			state = onramp.DeliveryPending
+		}
+		o.deliveries = append(o.deliveries, onramp.Delivery{
+			Seq: int64(len(o.deliveries) + 1), RegistrationID: "r", Step: i + 1, Steps: len(route), DestinationID: to.ID,
+			State: state, OrderingKey: key, ReceivedAt: time.Now(),
+		})
+		ring(o.fresh[to.ID])
+	}
+}
+
+func (o *outbox) at(seq int64) *onramp.Delivery { return &o.deliveries[seq-1] }
+
+func (o *outbox) state(seq int64) onramp.DeliveryState {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.at(seq).State
+}
+
+func (o *outbox) Fresh(destination int) <-chan struct{} { return o.fresh[destination] }
+func (o *outbox) Due(destination int) <-chan struct{}   { return o.due[destination] }
+
+func (o *outbox) ReadTo(_ context.Context, destination int) (int64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.marks[destination], nil
+}
+
+func (o *outbox) SaveReadTo(ctx context.Context, destination int, seq int64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.marks[destination] = seq
+	o.saves++
+	return ctx.Err()
+}
+
+func (o *outbox) trouble(ctx context.Context) error {
+	if o.reading != nil {
+		if err := o.reading(); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.trouble(ctx); err != nil {
+		return nil, after, err
+	}
+	for _, d := range o.deliveries[after:] {
+		if d.DestinationID != destination || d.Parked() || d.State != onramp.DeliveryPending && d.State != onramp.DeliveryWaiting {
+			continue
+		}
+		d.Behind = o.parkedElder(&d)
+		if found = append(found, d); len(found) == n {
+			return found, d.Seq, nil
+		}
+	}
+	return found, int64(len(o.deliveries)), nil
+}
+
+func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (found []onramp.Delivery, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for q, seqs := range o.parked { // only the oldest of a key has a time
+		d := o.at(seqs[0])
+		if q.destination == destination && d.Seq <= to && d.State == onramp.DeliveryPending && !d.DueAt.After(now) && len(found) < n {
+			found = append(found, *d)
+		}
+	}
+	return found, o.trouble(ctx)
+}
+
+func (o *outbox) NextDue(_ context.Context, destination int, after time.Time) (next time.Time, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for q, seqs := range o.parked {
+		at := o.at(seqs[0]).DueAt
+		if q.destination == destination && at.After(after) && !at.Equal(onramp.Never) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next, nil
+}
+
+func (o *outbox) parkedElder(d *onramp.Delivery) bool {
+	seqs := o.parked[queueOf(d)]
+	return len(seqs) > 0 && seqs[0] < d.Seq
+}
+
+func (o *outbox) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	parked := map[int64]bool{}
+	for _, seq := range seqs {
+		d := o.at(seq)
+		waits := d.State == onramp.DeliveryWaiting
+		if !d.Parked() && (waits || d.State == onramp.DeliveryPending && o.parkedElder(d)) {
+			o.enter(d, onramp.Never)
+			parked[seq] = true
+		}
+	}
+	return parked, ctx.Err()
+}
+
+// enter puts a delivery into the retry set, or changes its time there.
+func (o *outbox) enter(d *onramp.Delivery, at time.Time) {
+	q := queueOf(d)
+	if i, found := slices.BinarySearch(o.parked[q], d.Seq); !found {
+		o.parked[q] = slices.Insert(o.parked[q], i, d.Seq)
+	}
+	if d.DueAt = at; o.parkedElder(d) {
+		d.DueAt = onramp.Never
+	} else if len(o.parked[q]) > 1 {
+		o.at(o.parked[q][1]).DueAt = onramp.Never // the oldest until now
+	}
+}
+
+// leave takes a delivery out of the retry set and wakes the next of its key.
+func (o *outbox) leave(d *onramp.Delivery) {
+	if !d.Parked() {
+		return
+	}
+	d.DueAt = time.Time{}
+	q := queueOf(d)
+	i, _ := slices.BinarySearch(o.parked[q], d.Seq)
+	if o.parked[q] = slices.Delete(o.parked[q], i, i+1); len(o.parked[q]) == 0 {
+		delete(o.parked, q)
+		return
+	}
+	if next := o.at(o.parked[q][0]); next.DueAt.Equal(onramp.Never) && next.State == onramp.DeliveryPending {
+		next.DueAt = time.Now()
+		ring(o.due[d.DestinationID])
+	}
+}
+
+func (o *outbox) Settle(_ context.Context, settlements []onramp.Settlement) (followers []onramp.Delivery, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.settling != nil {
+		if err := o.settling(); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range settlements {
+		d := o.at(s.Delivery.Seq)
+		if d.State != onramp.DeliveryPending {
+			continue
+		}
+		o.settled = append(o.settled, s)
+		d.State, d.Tries = s.State, s.Tries
+		parks := !s.DueAt.IsZero() && !d.Parked()
+		switch {
+		case !s.DueAt.IsZero():
+			o.enter(d, s.DueAt)
+		default:
+			o.leave(d)
+		}
+		followers = append(followers, o.moveRoute(d, parks)...)
+	}
+	return followers, nil
+}
+
+// moveRoute moves the steps after d.
+func (o *outbox) moveRoute(d *onramp.Delivery, parks bool) (moved []onramp.Delivery) {
+	for i := range d.Steps - d.Step {
+		next := o.at(d.Seq + int64(i) + 1)
+		switch {
+		case d.State == onramp.DeliveryDelivered:
+			next.State = onramp.DeliveryPending
+			if next.Parked() {
+				o.enter(next, time.Now())
+				ring(o.due[next.DestinationID])
+			}
+			return []onramp.Delivery{*next}
+		case d.State != onramp.DeliveryPending:
+			next.State = onramp.DeliveryOutOfReach
+			o.leave(next)
+		case parks:
+			o.enter(next, onramp.Never)
+		default:
+			continue
+		}
+		moved = append(moved, *next)
+	}
+	return moved
+}
+
+// discard gives a delivery up, as an operator does.
+func (o *outbox) discard(seq int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.at(seq)
+	d.State = onramp.DeliveryDiscarded
+	o.leave(d)
+	o.moveRoute(d, false)
+}
+
+// seqs lists the settlements of a state, in the order in which they came.
+func (o *outbox) seqs(state onramp.DeliveryState) (seqs []int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range o.settled {
+		if s.State == state {
+			seqs = append(seqs, s.Delivery.Seq)
+		}
+	}
+	return seqs
+}
+
+func sorted(seqs []int64) []int64 {
+	seqs = slices.Clone(seqs)
+	slices.Sort(seqs)
+	return seqs
+}
+
+func upTo(n int) []int64 {
+	seqs := make([]int64, n)
+	for i := range seqs {
+		seqs[i] = int64(i + 1)
+	}
+	return seqs
+}

@@ -1,0 +1,833 @@
+package pump_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/onramp"
+	"onramp/internal/pump"
+)
+
+var (
+	x = onramp.Destination{ID: 1, Kind: onramp.DataExtension, Key: "x"}
+	y = onramp.Destination{ID: 2, Kind: onramp.Journey, Key: "y"}
+)
+
+var ok = onramp.Outcome{Verdict: onramp.Delivered}
+
+// call is one call of the sender.
+type call struct {
+	destination int
+	seq         int64
+	at          time.Duration // since the start
+}
+
+// sender answers as its function says and checks that no two deliveries with
+// one destination and key are in flight together.
+type sender struct {
+	t        *testing.T
+	sendFunc func(ctx context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome
+	start    time.Time
+
+	mu       sync.Mutex
+	calls    []call
+	inFlight map[[2]int64]int64
+	most     map[int]int // in flight, by destination
+	count    map[int]int
+}
+
+func newSender(t *testing.T, f func(ctx context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome) *sender {
+	return &sender{t: t, sendFunc: f, start: time.Now(), inFlight: map[[2]int64]int64{}, most: map[int]int{}, count: map[int]int{}}
+}
+
+func (s *sender) Send(ctx context.Context, to onramp.Destination, batch []onramp.Delivery) []onramp.Outcome {
+	d := batch[0]
+	key := [2]int64{int64(to.ID), d.OrderingKey}
+	s.mu.Lock()
+	if other := s.inFlight[key]; other != 0 {
+		s.t.Errorf("%d is sent while %d of its key is in flight", d.Seq, other)
+	}
+	s.inFlight[key] = d.Seq
+	s.count[to.ID]++
+	s.most[to.ID] = max(s.most[to.ID], s.count[to.ID])
+	s.calls = append(s.calls, call{to.ID, d.Seq, time.Since(s.start)})
+	s.mu.Unlock()
+	o := s.sendFunc(ctx, to, d)
+	s.mu.Lock()
+	delete(s.inFlight, key)
+	s.count[to.ID]--
+	s.mu.Unlock()
+	return []onramp.Outcome{o}
+}
+
+// times lists when calls to a destination were made.
+func (s *sender) times(destination int) (times []time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c.destination == destination {
+			times = append(times, c.at)
+		}
+	}
+	return times
+}
+
+// takeMost returns the most calls in flight since it was last asked.
+func (s *sender) takeMost(destination int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.most[destination]
+	s.most[destination] = s.count[destination]
+	return n
+}
+
+// running is a pump at work in a bubble of synctest.
+type running struct {
+	*pump.Pump
+	o *outbox
+	s *sender
+}
+
+// run runs a pump until the test's function returns, then drains it.
+func run(t *testing.T, cfg pump.Config, send func(ctx context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome, test func(r running)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := running{o: newOutbox(), s: newSender(t, send)}
+		r.Pump = pump.New(cfg, r.o, r.s, []onramp.Destination{x, y, x})
+		claim, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			r.Run(claim, t.Context())
+		}()
+		test(r)
+		stop()
+		<-ended
+	})
+}
+
+// wait lets time pass until a moment after the start.
+func (r running) wait(until time.Duration) {
+	<-time.After(until - time.Since(r.s.start))
+	synctest.Wait()
+}
+
+func always(o onramp.Outcome) func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome {
+	return func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome { return o }
+}
+
+// slowly is an answer after a while.
+func slowly(wait time.Duration, o onramp.Outcome) func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome {
+	return func(ctx context.Context, _ onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+		select {
+		case <-time.After(wait):
+			return o
+		case <-ctx.Done():
+			return onramp.Outcome{Verdict: onramp.Retry, Detail: "abandoned"}
+		}
+	}
+}
+
+// Those of a key go one after the other, oldest first; other keys overtake them.
+func TestOrder(t *testing.T) {
+	took := map[int64]time.Duration{1: 10 * time.Second, 2: time.Second, 3: 2500 * time.Millisecond}
+	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		<-time.After(took[d.OrderingKey])
+		return ok
+	}, func(r running) {
+		for _, key := range []int64{1, 2, 1, 2, 3, 1} {
+			r.o.save(key, x)
+		}
+		r.wait(time.Minute)
+		if diff := cmp.Diff([]int64{2, 4, 5, 1, 3, 6}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+		if r.o.marks[x.ID] != 6 {
+			t.Errorf("read to %d", r.o.marks[x.ID])
+		}
+	})
+}
+
+// between checks a wait that has up to a half taken off.
+func between(t *testing.T, what string, got, longest time.Duration) {
+	t.Helper()
+	if got <= longest/2 || got > longest {
+		t.Errorf("%s after %v, want up to %v and more than half of it", what, got, longest)
+	}
+}
+
+// A failing delivery is tried again at growing distances, and given up.
+func TestRetry(t *testing.T) {
+	answer := onramp.Outcome{Verdict: onramp.Retry, Status: 500}
+	run(t, pump.Config{}, always(answer), func(r running) {
+		r.o.save(1, x)
+		r.wait(100 * time.Hour)
+		times := r.s.times(x.ID)
+		for i, longest := range []time.Duration{
+			time.Second, 2 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour,
+		} {
+			between(t, fmt.Sprint("try ", i+2), times[i+1]-times[i], longest)
+		}
+		last := times[len(times)-1]
+		if last < 72*time.Hour || last > 73*time.Hour || times[len(times)-2] >= 72*time.Hour {
+			t.Errorf("the last tries are at %v", times[len(times)-2:])
+		}
+		final := r.o.settled[len(r.o.settled)-1]
+		final.Attempt.Request = ""
+		answer.Mend = "given up after 72h0m0s; retry it when Marketing Cloud is well again"
+		at := r.s.start.Add(last)
+		want := onramp.Settlement{
+			State: onramp.DeliveryDead, Tries: len(times), At: at,
+			Attempt: &onramp.Attempt{StartedAt: at, Outcome: answer},
+		}
+		final.Delivery = nil
+		if diff := cmp.Diff(want, final); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestRejected(t *testing.T) {
+	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		return onramp.Outcome{Verdict: map[int64]onramp.Verdict{1: onramp.Rejected, 2: onramp.Unknown, 3: onramp.Delivered}[d.OrderingKey]}
+	}, func(r running) {
+		for _, key := range []int64{1, 2, 3} {
+			r.o.save(key, x, y)
+		}
+		r.wait(time.Second)
+		var got []string
+		for _, d := range r.o.deliveries {
+			got = append(got, fmt.Sprint(d.Seq, " ", d.State, " ", d.Tries))
+		}
+		if diff := cmp.Diff([]string{"1 dead 1", "2 waiting 0", "3 held 1", "4 waiting 0", "5 delivered 1", "6 delivered 1"}, got); diff != "" {
+			t.Error(diff)
+		}
+		if n := len(r.s.times(x.ID)); n != 3 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+// gaps are the distances between calls.
+func gaps(times []time.Duration) (between []time.Duration) {
+	for i := 1; i < len(times); i++ {
+		between = append(between, times[i]-times[i-1])
+	}
+	return between
+}
+
+func seconds(n ...int) (durations []time.Duration) {
+	for _, n := range n {
+		durations = append(durations, time.Duration(n)*time.Second)
+	}
+	return durations
+}
+
+// While a destination does not want to be called it is called rarely, by one
+// probe at a time, and no delivery's tries are used up.
+func TestPause(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcome onramp.Outcome
+		gaps    []time.Duration
+		health  onramp.Health
+	}{
+		"throttled": {
+			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429 50100", Mend: "wait"},
+			seconds(1, 2, 4, 8, 8, 8, 8),
+			onramp.Health{State: "throttled", Reason: "429 50100; wait"},
+		},
+		"told how long": {
+			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429", RetryAfter: 7 * time.Second},
+			seconds(7, 7, 7, 7, 7, 7, 7),
+			onramp.Health{State: "throttled", Reason: "429"},
+		},
+		"blocked": {
+			onramp.Outcome{Verdict: onramp.Blocked, Detail: "403", Mend: "give it scopes"},
+			seconds(5, 10, 20, 40, 60, 60, 60),
+			onramp.Health{State: "blocked", Reason: "403; give it scopes"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int64
+			run(t, pump.Config{}, func(_ context.Context, to onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+				if to.ID == y.ID {
+					return ok
+				}
+				if calls.Add(1) <= 7 {
+					return c.outcome
+				}
+				return ok
+			}, func(r running) {
+				r.o.save(1, x)
+				r.wait(2 * time.Second)
+				r.o.save(1, x) // behind it
+				r.o.save(2, y)
+				r.wait(2100 * time.Millisecond)
+				health := r.Health()
+				want := []onramp.Health{c.health, {State: "running"}}
+				want[0].Destination, want[0].Since, want[1].Destination = x, r.s.start, y
+				if diff := cmp.Diff(want, health); diff != "" {
+					t.Error(diff)
+				}
+				if state := r.o.state(3); state != onramp.DeliveryDelivered {
+					t.Errorf("the other destination's is %s", state)
+				}
+				r.wait(10 * time.Minute)
+				if diff := cmp.Diff(append(c.gaps, 0), gaps(r.s.times(x.ID))); diff != "" {
+					t.Error(diff)
+				}
+				if diff := cmp.Diff([]int64{3, 1, 2}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+					t.Error(diff)
+				}
+				if tries := r.o.at(1).Tries; tries != 1 {
+					t.Errorf("%d tries were used up", tries)
+				}
+				if state := r.Health()[0]; state.State != "running" || state.Reason != "" || !state.Since.IsZero() {
+					t.Errorf("afterwards it is %+v", state)
+				}
+				if n := len(r.o.settled); n != 4 {
+					t.Errorf("%d outcomes stored, want the first one and three deliveries: what probes find is known", n)
+				}
+			})
+		})
+	}
+}
+
+// Calls in flight halve when the destination throttles, and grow back.
+func TestPace(t *testing.T) {
+	var throttling atomic.Bool
+	run(t, pump.Config{Senders: 16}, func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome {
+		<-time.After(time.Second)
+		if throttling.Load() {
+			return onramp.Outcome{Verdict: onramp.Throttled}
+		}
+		return ok
+	}, func(r running) {
+		for i := range 400 {
+			r.o.save(int64(i), x)
+		}
+		most := func(until time.Duration, want int) {
+			t.Helper()
+			r.wait(until)
+			if got := r.s.takeMost(x.ID); got != want {
+				t.Errorf("until %v there were %d calls in flight, want %d", until, got, want)
+			}
+		}
+		most(2500*time.Millisecond, 16)
+		throttling.Store(true)
+		r.wait(3500 * time.Millisecond) // all 16 were throttled: a pause of a second
+		throttling.Store(false)
+		r.s.takeMost(x.ID)
+		most(4500*time.Millisecond, 1) // the probe
+		most(5500*time.Millisecond, 9)
+		most(6500*time.Millisecond, 16)
+		r.wait(time.Minute)
+		if diff := cmp.Diff(upTo(400), sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// What fails five times in a row is the destination's fault.
+func TestOutage(t *testing.T) {
+	var down atomic.Bool
+	down.Store(true)
+	run(t, pump.Config{Senders: 1}, func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome {
+		if down.Load() {
+			return onramp.Outcome{Verdict: onramp.Retry, Detail: "connection refused"}
+		}
+		return ok
+	}, func(r running) {
+		for i := range 100 {
+			r.o.save(int64(i), x)
+		}
+		r.wait(100 * time.Millisecond)
+		if n := len(r.s.times(x.ID)); n != 5 {
+			t.Errorf("%d calls before the pause, want 5", n)
+		}
+		if health := r.Health()[0]; health.State != "throttled" || health.Reason != "connection refused" {
+			t.Errorf("it is %+v", health)
+		}
+		r.wait(10 * time.Minute)
+		times := r.s.times(x.ID)
+		if diff := cmp.Diff(seconds(1, 2, 4, 8, 16, 30, 30, 30), gaps(times[4:])[:8]); diff != "" {
+			t.Error(diff)
+		}
+		down.Store(false)
+		r.wait(3 * time.Hour)
+		if diff := cmp.Diff(upTo(100), sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A call that was in flight when its destination was found blocked does not
+// make it a matter of seconds.
+func TestStraggler(t *testing.T) {
+	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if d.Seq == 1 {
+			<-time.After(time.Second)
+			return onramp.Outcome{Verdict: onramp.Throttled, Detail: "slow"}
+		}
+		return onramp.Outcome{Verdict: onramp.Blocked, Detail: "blocked"}
+	}, func(r running) {
+		r.o.save(1, x)
+		r.o.save(2, x)
+		r.wait(4900 * time.Millisecond)
+		if health := r.Health()[0]; health.Reason != "blocked" || len(r.s.times(x.ID)) != 2 {
+			t.Errorf("it is %+v after %d calls", health, len(r.s.times(x.ID)))
+		}
+		r.wait(5100 * time.Millisecond)
+		if n := len(r.s.times(x.ID)); n != 3 {
+			t.Errorf("%d calls, want the probe", n)
+		}
+	})
+}
+
+// A step starts when the one before it is delivered.
+func TestSteps(t *testing.T) {
+	run(t, pump.Config{}, func(_ context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if to.ID == x.ID && d.OrderingKey == 1 {
+			<-time.After(time.Minute)
+		}
+		return ok
+	}, func(r running) {
+		r.o.save(1, x, y) // 1 2
+		r.o.save(1, y)    // 3, behind 2
+		r.o.save(2, x, y) // 4 5
+		r.o.save(3, y, x) // 6 7
+		r.wait(59 * time.Second)
+		if diff := cmp.Diff([]int64{4, 5, 6, 7}, sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+		r.wait(2 * time.Minute)
+		if diff := cmp.Diff([]int64{1, 2, 3}, r.o.seqs(onramp.DeliveryDelivered)[4:]); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// One that waits for its retry keeps its successors back, also those that come
+// later and those of later steps, and nobody else.
+func TestBehindRetry(t *testing.T) {
+	var failures atomic.Int64
+	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if d.Seq == 1 && failures.Add(1) <= 3 {
+			return onramp.Outcome{Verdict: onramp.Retry}
+		}
+		return ok
+	}, func(r running) {
+		r.o.save(1, x, y) // 1 2
+		r.o.save(1, x, y) // 3 4
+		r.o.save(1, y)    // 5
+		r.o.save(2, x, y) // 6 7
+		r.wait(10 * time.Second)
+		r.o.save(1, x) // 8
+		r.o.save(1, y) // 9
+		r.o.save(2, y) // 10
+		r.wait(20 * time.Second)
+		if diff := cmp.Diff([]int64{6, 7, 10}, sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+		r.wait(2 * time.Minute)
+		var inX, inY []int64
+		for _, seq := range r.o.seqs(onramp.DeliveryDelivered)[3:] {
+			if r.o.at(seq).DestinationID == x.ID {
+				inX = append(inX, seq)
+			} else {
+				inY = append(inY, seq)
+			}
+		}
+		if diff := cmp.Diff([][]int64{{1, 3, 8}, {2, 4, 5, 9}}, [][]int64{inX, inY}); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Ten thousand of one key behind one that waits for its retry are in nobody's
+// way.
+func TestHotKey(t *testing.T) {
+	const hot = 10_000
+	var failing atomic.Bool
+	failing.Store(true)
+	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if d.OrderingKey == 1 && failing.Load() {
+			return onramp.Outcome{Verdict: onramp.Retry}
+		}
+		return ok
+	}, func(r running) {
+		r.o.save(1, x)
+		r.wait(50 * time.Millisecond)
+		for range hot {
+			r.o.save(1, x)
+		}
+		r.o.save(2, x)
+		r.wait(100 * time.Millisecond) // no time has to pass but the retry's
+		if state := r.o.state(hot + 2); state != onramp.DeliveryDelivered {
+			t.Errorf("the other key's is %s", state)
+		}
+		r.wait(time.Minute)
+		failing.Store(false)
+		r.wait(time.Hour)
+		want := append([]int64{hot + 2}, upTo(hot+1)...)
+		if diff := cmp.Diff(want, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// More than fit into memory wait for a destination that is blocked; those that
+// come to the next one by another road are served all the same.
+func TestCrowded(t *testing.T) {
+	const waiting = 2000
+	var blocked atomic.Bool
+	blocked.Store(true)
+	run(t, pump.Config{Window: 64}, func(_ context.Context, to onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+		if to.ID == x.ID && blocked.Load() {
+			return onramp.Outcome{Verdict: onramp.Blocked}
+		}
+		return ok
+	}, func(r running) {
+		for i := range waiting {
+			r.o.save(int64(i), x, y)
+		}
+		r.o.save(waiting, y)
+		r.o.save(7, y) // behind the eighth's second step
+		r.wait(10 * time.Second)
+		if diff := cmp.Diff([]int64{2*waiting + 1}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+		blocked.Store(false)
+		r.wait(10 * time.Minute)
+		got := r.o.seqs(onramp.DeliveryDelivered)
+		if diff := cmp.Diff(upTo(2*waiting+2), sorted(got)); diff != "" {
+			t.Error(diff)
+		}
+		if slices.Index(got, 2*waiting+2) < slices.Index(got, 16) {
+			t.Error("an elder was overtaken")
+		}
+	})
+}
+
+// While outcomes can't be stored nothing is sent twice, and in the end each one
+// is stored.
+func TestSettleTrouble(t *testing.T) {
+	run(t, pump.Config{}, always(ok), func(r running) {
+		troubles := 0
+		r.o.mu.Lock()
+		r.o.settling = func() error {
+			if time.Since(r.s.start) < time.Minute {
+				troubles++
+				return errors.New("disk full")
+			}
+			return nil
+		}
+		r.o.mu.Unlock()
+		for i := range 40 {
+			r.o.save(int64(i), x)
+		}
+		r.wait(30 * time.Second)
+		if n := len(r.s.times(x.ID)); n != 16 {
+			t.Errorf("%d calls while nothing can be stored, want one for each sender", n)
+		}
+		if health := r.Health()[0]; health.Sending != 16 {
+			t.Errorf("%d are sending", health.Sending)
+		}
+		r.wait(2 * time.Minute)
+		if n := len(r.s.times(x.ID)); n != 40 {
+			t.Errorf("%d calls, want 40", n)
+		}
+		if diff := cmp.Diff(upTo(40), sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+		if troubles < 16*10 || troubles > 16*30 {
+			t.Errorf("%d tries to store", troubles)
+		}
+	})
+}
+
+// While the store can't be read the pump tries again, without haste.
+func TestReadTrouble(t *testing.T) {
+	run(t, pump.Config{}, always(ok), func(r running) {
+		troubles := 0
+		r.wait(time.Second)
+		r.o.mu.Lock()
+		r.o.reading = func() error {
+			if time.Since(r.s.start) < 11*time.Second {
+				troubles++
+				return errors.New("disk gone")
+			}
+			return nil
+		}
+		r.o.mu.Unlock()
+		for range 3 {
+			r.o.save(1, x)
+		}
+		r.wait(20 * time.Second)
+		if diff := cmp.Diff(upTo(3), r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+		if troubles != 10 {
+			t.Errorf("%d readings, want one a second", troubles)
+		}
+	})
+}
+
+// A drain starts nothing, finishes what is in flight and keeps its place.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, s := newOutbox(), newSender(t, slowly(10*time.Second, ok))
+		p := pump.New(pump.Config{Senders: 4}, o, s, []onramp.Destination{x, y})
+		for i := range 10 {
+			o.save(int64(i), x)
+		}
+		claim, stop := context.WithTimeout(t.Context(), 15*time.Second)
+		defer stop()
+		p.Run(claim, t.Context())
+		if took := time.Since(s.start); took != 20*time.Second {
+			t.Errorf("ended after %v, want 20s", took)
+		}
+		if diff := cmp.Diff(upTo(8), sorted(o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+		if o.marks[x.ID] != 8 || len(s.calls) != 8 {
+			t.Errorf("read to %d, %d calls", o.marks[x.ID], len(s.calls))
+		}
+		again, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		pump.New(pump.Config{Senders: 4}, o, s, []onramp.Destination{x, y}).Run(again, t.Context())
+		if diff := cmp.Diff(upTo(10), sorted(o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error("after the restart:", diff)
+		}
+	})
+}
+
+// Work that is abandoned ends at once, whatever the store and the destination do.
+func TestAbandon(t *testing.T) {
+	t.Parallel()
+	for name, settling := range map[string]error{"store works": nil, "store is down": errors.New("disk full")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o, s := newOutbox(), newSender(t, slowly(time.Hour, ok))
+				o.settling = func() error { return settling }
+				for i := range 20 {
+					o.save(int64(i), x)
+				}
+				work, abandon := context.WithTimeout(t.Context(), 15*time.Second)
+				defer abandon()
+				pump.New(pump.Config{}, o, s, []onramp.Destination{x, y}).Run(t.Context(), work)
+				if took := time.Since(s.start); took != 15*time.Second {
+					t.Errorf("ended after %v, want 15s", took)
+				}
+				if len(s.calls) != 16 || o.marks[x.ID] != 0 && settling != nil {
+					t.Errorf("%d calls, read to %d", len(s.calls), o.marks[x.ID])
+				}
+			})
+		})
+	}
+}
+
+// What an operator has discarded is not sent, nor are its later steps waited
+// for; what was in flight is not sent again.
+func TestForget(t *testing.T) {
+	run(t, pump.Config{Senders: 1}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if d.OrderingKey == 1 {
+			<-time.After(10 * time.Second)
+			return onramp.Outcome{Verdict: onramp.Throttled}
+		}
+		return ok
+	}, func(r running) {
+		r.o.save(1, x, y) // 1 2
+		r.o.save(2, x, y) // 3 4
+		r.o.save(2, y)    // 5, behind 4
+		r.o.save(3, x)    // 6
+		r.wait(time.Second)
+		if !r.Sending(x.ID, 1) || r.Sending(x.ID, 3) || r.Sending(99, 1) {
+			t.Error("it is not known what is in flight")
+		}
+		for _, seq := range []int64{1, 3} {
+			r.o.discard(seq)
+			r.Forget(x.ID, seq)
+		}
+		r.wait(2 * time.Second)
+		if diff := cmp.Diff([]int64{5}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+		r.wait(time.Minute)
+		if diff := cmp.Diff([]int64{5, 6}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+		if n := len(r.s.times(x.ID)); n != 2 {
+			t.Errorf("%d calls, want two", n)
+		}
+		if r.o.marks[x.ID] != 6 || r.o.marks[y.ID] != 6 {
+			t.Errorf("read to %v", r.o.marks)
+		}
+	})
+}
+
+// An elder that an operator revives while a younger one is in flight waits for
+// it, and then goes before the others.
+func TestRevived(t *testing.T) {
+	run(t, pump.Config{}, slowly(10*time.Second, ok), func(r running) {
+		r.o.mu.Lock()
+		r.o.deliveries = []onramp.Delivery{{Seq: 1, Step: 1, Steps: 1, DestinationID: x.ID, OrderingKey: 1, State: onramp.DeliveryDead, ReceivedAt: time.Now()}}
+		r.o.mu.Unlock()
+		r.o.save(1, x)
+		r.o.save(1, x)
+		r.wait(5 * time.Second) // 2 is in flight
+		r.o.mu.Lock()
+		r.o.at(1).State = onramp.DeliveryPending
+		r.o.enter(r.o.at(1), time.Now())
+		r.o.mu.Unlock()
+		ring(r.o.due[x.ID])
+		r.wait(time.Minute)
+		if diff := cmp.Diff([]int64{2, 1, 3}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// quickOperator revives the first delivery as soon as it is dead, before the
+// lane has heard of that.
+type quickOperator struct {
+	*outbox
+	done bool
+}
+
+func (o *quickOperator) Settle(ctx context.Context, settlements []onramp.Settlement) ([]onramp.Delivery, error) {
+	followers, err := o.outbox.Settle(ctx, settlements)
+	if !o.done {
+		o.done = true
+		o.mu.Lock()
+		o.at(1).State = onramp.DeliveryPending
+		o.enter(o.at(1), time.Now())
+		o.mu.Unlock()
+		ring(o.due[x.ID])
+		<-time.After(time.Second)
+	}
+	return followers, err
+}
+
+func TestRevivedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := &quickOperator{outbox: newOutbox()}
+		var calls atomic.Int64
+		s := newSender(t, func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome {
+			if calls.Add(1) == 1 {
+				return onramp.Outcome{Verdict: onramp.Rejected}
+			}
+			return ok
+		})
+		o.save(1, x)
+		claim, stop := context.WithTimeout(t.Context(), 30*time.Second)
+		defer stop()
+		pump.New(pump.Config{}, o, s, []onramp.Destination{x, y}).Run(claim, t.Context())
+		if diff := cmp.Diff(upTo(1), o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// When an elder is discarded in flight, the next of its key goes, whatever comes
+// of the call.
+func TestDiscardedInFlight(t *testing.T) {
+	var calls atomic.Int64
+	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if d.Seq == 2 {
+			return ok
+		}
+		if calls.Add(1) == 2 {
+			<-time.After(10 * time.Second)
+		}
+		return onramp.Outcome{Verdict: onramp.Retry}
+	}, func(r running) {
+		r.o.save(1, x)
+		r.o.save(1, x)
+		r.wait(5 * time.Second) // the second try is in flight
+		r.o.discard(1)
+		r.wait(15 * time.Second)
+		if diff := cmp.Diff([]int64{2}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A parked step does not overtake a fresh elder that was not read yet.
+func TestDueAfterCursor(t *testing.T) {
+	var failed atomic.Bool
+	run(t, pump.Config{Window: 4, Senders: 1}, func(_ context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		if to.ID == y.ID {
+			<-time.After(10 * time.Second)
+		} else if d.Seq == 23 && !failed.Swap(true) {
+			return onramp.Outcome{Verdict: onramp.Retry}
+		}
+		return ok
+	}, func(r running) {
+		for i := range 20 {
+			r.o.save(int64(100+i), y)
+		}
+		r.o.save(1, x, y) // 21 22
+		r.o.save(1, x, y) // 23 24, parked by the failure of 23
+		r.wait(time.Hour)
+		got := r.o.seqs(onramp.DeliveryDelivered)
+		if diff := cmp.Diff(upTo(24), sorted(got)); diff != "" {
+			t.Error(diff)
+		}
+		if slices.Index(got, 24) < slices.Index(got, 22) {
+			t.Error("24 overtook 22")
+		}
+	})
+}
+
+// An idle destination's mark moves on with what others get.
+func TestIdleMark(t *testing.T) {
+	run(t, pump.Config{}, always(ok), func(r running) {
+		r.wait(time.Second)
+		for range 100 {
+			r.o.save(1, x)
+		}
+		r.wait(3 * time.Minute)
+		if r.o.marks[y.ID] != 100 {
+			t.Errorf("the idle destination is read to %d", r.o.marks[y.ID])
+		}
+		saves := r.o.saves
+		r.wait(time.Hour)
+		if r.o.saves != saves {
+			t.Errorf("%d marks were saved while nothing happened", r.o.saves-saves)
+		}
+	})
+}
+
+// Many deliveries through all senders: each one exactly once.
+func TestMany(t *testing.T) {
+	const n = 20_000
+	run(t, pump.Config{}, slowly(time.Millisecond, ok), func(r running) {
+		for i := range n {
+			r.o.save(int64(i%5000), x)
+		}
+		r.wait(10 * time.Minute)
+		if diff := cmp.Diff(upTo(n), sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff[:min(len(diff), 1000)])
+		}
+		if calls := len(r.s.times(x.ID)); calls != n {
+			t.Errorf("%d calls, want %d", calls, n)
+		}
+		if most := r.s.takeMost(x.ID); most != 16 {
+			t.Errorf("%d calls in flight, want 16", most)
+		}
+	})
+}

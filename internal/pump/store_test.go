@@ -1,0 +1,238 @@
+package pump_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"onramp/internal/onramp"
+	"onramp/internal/pump"
+	"onramp/internal/store"
+)
+
+// onDisk is a store with the forms "both", to x and then y, and "one", to y.
+type onDisk struct {
+	tb    testing.TB
+	path  string
+	s     *store.Store
+	forms []*onramp.Form
+}
+
+func openStore(tb testing.TB, path string) *onDisk {
+	tb.Helper()
+	s, err := store.Open(context.Background(), store.Config{URL: path})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d := &onDisk{tb: tb, path: path, s: s}
+	d.forms, err = s.RegisterForms(context.Background(), []onramp.Form{
+		{Name: "both", Route: []onramp.Destination{x, y}}, {Name: "one", Route: []onramp.Destination{y}},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+func (d *onDisk) close() {
+	d.tb.Helper()
+	if err := d.s.Close(); err != nil {
+		d.tb.Error(err)
+	}
+}
+
+func (d *onDisk) save(form int, key string) (id string) {
+	d.tb.Helper()
+	r := onramp.Registration{
+		ID: onramp.NewID(time.Now()), Form: d.forms[form].Name, SubscriberKey: key, ReceivedAt: time.Now(),
+		Values: []byte(`{}`), Route: d.forms[form].Route,
+	}
+	if _, err := d.s.SaveRegistration(context.Background(), &r, onramp.IdempotencyKey{}, false); err != nil {
+		d.tb.Fatal(err)
+	}
+	return r.ID
+}
+
+// undelivered counts what is neither delivered nor given up.
+func (d *onDisk) undelivered() (n int64) {
+	for _, counts := range d.s.Count().Deliveries {
+		for state, count := range counts {
+			switch state {
+			case onramp.DeliveryDelivered, onramp.DeliveryDiscarded, onramp.DeliveryOutOfReach:
+			default:
+				n += count
+			}
+		}
+	}
+	return n
+}
+
+// TestLife has the pump and the real store go through everything at once:
+// failures of all kinds, retries and discards by hand, and restarts. No two of a
+// key are in flight together, and in the end everything is delivered that was not
+// given up by hand: no lane has missed a wake-up.
+func TestLife(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "onramp.db")
+			synctest.Test(t, func(t *testing.T) { live(t, path, rand.New(rand.NewPCG(seed, 0))) })
+		})
+	}
+}
+
+func live(t *testing.T, path string, random *rand.Rand) {
+	var ids []string
+	draw := make(chan int) // the senders' dice
+	go func() {
+		defer close(draw)
+		dice := rand.New(rand.NewPCG(random.Uint64(), 0))
+		for {
+			select {
+			case draw <- dice.IntN(100):
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	s := newSender(t, func(_ context.Context, _ onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+		<-time.After(time.Duration(<-draw) * time.Millisecond)
+		switch n := <-draw; {
+		case n < 60:
+			return ok
+		case n < 80:
+			return onramp.Outcome{Verdict: onramp.Retry}
+		case n < 85:
+			return onramp.Outcome{Verdict: onramp.Rejected}
+		case n < 90:
+			return onramp.Outcome{Verdict: onramp.Unknown}
+		case n < 95:
+			return onramp.Outcome{Verdict: onramp.Throttled}
+		}
+		return onramp.Outcome{Verdict: onramp.Blocked}
+	})
+	for round := range 4 {
+		d := openStore(t, path)
+		p := pump.New(pump.Config{Window: 8, Senders: 4}, d.s, s, d.forms[0].Route)
+		claim, stop := context.WithCancel(t.Context())
+		work, abandon := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			p.Run(claim, work)
+		}()
+		for range 60 {
+			<-time.After(time.Duration(random.IntN(500)) * time.Millisecond)
+			switch n := random.IntN(10); {
+			case n < 6 || len(ids) == 0:
+				ids = append(ids, d.save(random.IntN(2), fmt.Sprint("key", random.IntN(5))))
+			case n < 9:
+				_ = d.s.RetryDelivery(t.Context(), onramp.DeliveryID(ids[random.IntN(len(ids))], 1+random.IntN(2)))
+			default:
+				id := onramp.DeliveryID(ids[random.IntN(len(ids))], 1+random.IntN(2))
+				if found, err := d.s.FindDelivery(t.Context(), id); err == nil && d.s.DiscardDelivery(t.Context(), id, "a test") == nil {
+					p.Forget(found.DestinationID, found.Seq)
+				}
+			}
+		}
+		if round < 3 {
+			stop()
+			if random.IntN(2) == 0 {
+				abandon()
+			}
+		} else {
+			settleDown(t, d, ids)
+			stop()
+		}
+		<-ended
+		abandon()
+		d.close()
+	}
+}
+
+// settleDown waits until all is delivered; an operator revives what is dead.
+func settleDown(t *testing.T, d *onDisk, ids []string) {
+	for range 400 {
+		<-time.After(time.Hour)
+		if d.undelivered() == 0 {
+			return
+		}
+		for _, state := range []string{"dead", "held"} {
+			page, _, err := d.s.ListDeliveries(t.Context(), onramp.Filter{State: state, Limit: 500})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range page {
+				if err := d.s.RetryDelivery(t.Context(), page[i].ID()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	for _, id := range ids {
+		r, err := d.s.FindRegistration(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, delivery := range r.Deliveries {
+			if delivery.State != onramp.DeliveryDelivered && delivery.State != onramp.DeliveryDiscarded {
+				t.Errorf("%d to %s is %s, due %v", delivery.Seq, delivery.Destination, delivery.State, delivery.DueAt)
+			}
+		}
+	}
+}
+
+// BenchmarkLane measures what the lanes get through with a destination that
+// answers at once; half of the deliveries are second steps.
+func BenchmarkLane(b *testing.B) {
+	for name, keys := range map[string]int{"keys": 1 << 30, "few keys": 100} {
+		b.Run(name, func(b *testing.B) {
+			d := openStore(b, filepath.Join(b.TempDir(), "onramp.db"))
+			defer d.close()
+			fill(d, b.N, keys)
+			p := pump.New(pump.Config{}, d.s, instant{}, d.forms[0].Route)
+			claim, stop := context.WithCancel(context.Background())
+			ended := make(chan struct{})
+			b.ResetTimer()
+			go func() {
+				defer close(ended)
+				p.Run(claim, context.Background())
+			}()
+			for d.undelivered() > 0 {
+				<-time.After(time.Millisecond)
+			}
+			b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+			stop()
+			<-ended
+		})
+	}
+}
+
+// fill saves registrations, many together.
+func fill(d *onDisk, n, keys int) {
+	const together = 128
+	ended := make(chan struct{})
+	for first := range together {
+		go func() {
+			for i := first; i < n; i += together {
+				d.save(0, fmt.Sprint("key", i%keys))
+			}
+			ended <- struct{}{}
+		}()
+	}
+	for range together {
+		<-ended
+	}
+}
+
+// instant is a sender that delivers at once.
+type instant struct{}
+
+func (instant) Send(context.Context, onramp.Destination, []onramp.Delivery) []onramp.Outcome {
+	return []onramp.Outcome{ok}
+}
