@@ -75,7 +75,7 @@ func (l *lane) run(claim, work context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	l.begin(work)
-	for claim.Err() == nil {
+	for claim.Err() == nil && work.Err() == nil {
 		l.refill(work)
 		l.dispatch(work)
 		timer.Reset(l.untilNext())
