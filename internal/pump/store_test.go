@@ -77,7 +77,7 @@ func (d *onDisk) undelivered() (n int64) {
 // given up by hand: no lane has missed a wake-up.
 func TestLife(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(8) {
+	for seed := range uint64(lives) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "onramp.db")

@@ -28,6 +28,14 @@ func (w *world) fill(n int) {
 	}
 }
 
+// filling is how many rows fill writes.
+func filling() int {
+	if raceDetector {
+		return 5_000 // the plans are the same
+	}
+	return 50_000
+}
+
 // No statement looks through a table that grows, and none sorts: each one finds
 // its rows by the key of the table or by a partial index.
 func TestPlans(t *testing.T) {
@@ -39,7 +47,7 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reset()
-	w.fill(50_000)
+	w.fill(filling())
 	for _, query := range append(statements, store.ListFreshQuery, store.ListDueQuery, store.NextDueQuery) {
 		switch verb, _, _ := strings.Cut(query, " "); verb {
 		case "SELECT", "UPDATE":
@@ -137,12 +145,12 @@ func highest(query string) (n int) {
 func TestPostgresPlans(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, pgEngine)
-	w.fill(50_000)
+	w.fill(filling())
 	if _, err := w.db.Exec("ANALYZE"); err != nil { // as PostgreSQL does by itself, and SQLite does not
 		t.Fatal(err)
 	}
 	for query, arguments := range map[string][]any{
-		store.ListFreshQuery: {49_000, 2, 100},
+		store.ListFreshQuery: {filling() - 1000, 2, 100},
 		store.ListDueQuery:   {2, 1_000_500, 50_000, 100},
 		store.NextDueQuery:   {2, 1_000_500},
 	} {
