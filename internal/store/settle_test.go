@@ -17,15 +17,32 @@ const (
 	held      = onramp.DeliveryHeld
 )
 
+// settleCase is a life of one registration of two steps.
+type settleCase struct {
+	settle func(w *world) []string
+	want   []string // followers of the last settlement
+	rows   []string
+}
+
+func checkSettle(t *testing.T, cases map[string]settleCase) {
+	t.Parallel()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				w.save("both", "ana")
+				if diff := cmp.Diff(c.want, c.settle(w)); diff != "" {
+					t.Error("followers:", diff)
+				}
+				w.wantRows(c.rows...)
+			})
+		})
+	}
+}
+
 // What a settlement does to the delivery, to the later steps, and to the counts
 // (which are checked at the end of every test).
 func TestSettle(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		settle func(w *world) []string
-		want   []string // followers
-		rows   []string
-	}{
+	checkSettle(t, map[string]settleCase{
 		"nothing yet": {
 			func(*world) []string { return nil }, nil,
 			[]string{"ana.1 pending", "ana.2 waiting"},
@@ -94,6 +111,12 @@ func TestSettle(t *testing.T) {
 			}, nil,
 			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 pending tries 1 due 1m0s"},
 		},
+	})
+}
+
+// What one does that uses up no try, or comes too late.
+func TestSettleWithoutEffect(t *testing.T) {
+	checkSettle(t, map[string]settleCase{
 		"throttled": {
 			func(w *world) []string { return w.settle("ana.1", pending, 0) }, nil,
 			[]string{"ana.1 pending", "ana.2 waiting"},
@@ -138,17 +161,7 @@ func TestSettle(t *testing.T) {
 			[]string{"2: pending due 0s"},
 			[]string{"ana.1 delivered tries 2 settled 0s", "ana.2 pending due 0s"},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, w *world) {
-				w.save("both", "ana")
-				if diff := cmp.Diff(c.want, c.settle(w)); diff != "" {
-					t.Error("followers:", diff)
-				}
-				w.wantRows(c.rows...)
-			})
-		})
-	}
+	})
 }
 
 // Whoever is behind a parked delivery of its key waits for it, and goes when it
