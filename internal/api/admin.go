@@ -170,7 +170,7 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) error {
 func (a *Admin) destination(ctx context.Context, name string, n map[onramp.DeliveryState]int64, health map[string]onramp.Health) (DestinationStatus, error) {
 	d := DestinationStatus{Name: name, State: "unconfigured", Reason: "no form's route names it any more"}
 	if h, ok := health[name]; ok {
-		d.State, d.Reason, d.Since = h.State, h.Reason, timePointer(h.Since)
+		d.State, d.Reason, d.Since = h.State, h.Explain(), timePointer(h.Since)
 	}
 	d.Waiting = n[onramp.DeliveryPending] + n[onramp.DeliveryWaiting] + n[onramp.DeliverySubmitted]
 	if d.Waiting == 0 {

@@ -51,7 +51,19 @@ type Counts struct {
 type Health struct {
 	Destination Destination
 	State       string    // "running", "throttled" or "blocked"
-	Reason      string    // why it is not running, and the mend
+	Reason      string    // why it is not running
+	Mend        string    // what an operator can do about it
+	Cause       string    // the same for all destinations that stopped alike, see Outcome.Cause
 	Since       time.Time // when it stopped running; zero while it runs
 	Sending     int       // deliveries in flight
+	Submitted   int       // of these, given to an asynchronous route and not confirmed yet
+	GivenUp     int64     // deliveries that became dead letters by their age, since the start
+}
+
+// Explain gives the reason and the mend in one line.
+func (h *Health) Explain() string {
+	if h.Reason == "" || h.Mend == "" {
+		return h.Reason
+	}
+	return h.Reason + "; " + h.Mend
 }

@@ -26,6 +26,7 @@ type Delivery struct {
 	Behind          bool      // fresh, with an elder of its key in the retry set
 	SettledAt       time.Time // zero until it is settled
 	Reason          string    // why it is dead, held or discarded
+	Cause           string    // what dead and held ones have in common, see Outcome.Cause; empty: neither
 	Values          json.RawMessage
 	Attempts        []Attempt // only set when a whole delivery is read
 }
@@ -118,8 +119,18 @@ type Outcome struct {
 	Detail     string        // for the timeline; no personal data
 	Mend       string        // what an operator can do, when it is not delivered
 	RetryAfter time.Duration // as the answer said; 0: it said nothing
+	Late       bool          // the time-out ended it, here or there: a smaller call may get through
 	Request    string        // what was sent, when it was not delivered
 	Answer     string        // what came back, when it was not delivered
+}
+
+// Call is one attempt for one or several deliveries to the same destination, of
+// which no two have the same ordering key.
+type Call struct {
+	Destination Destination
+	Async       bool // by the asynchronous route of a data extension
+	Deliveries  []Delivery
+	Submitted   func() // called when the asynchronous route has taken the deliveries and their outcome is not known yet; may be nil
 }
 
 // Attempt is one try of a delivery, as it is stored.

@@ -6,9 +6,15 @@ package onramp
 type Destination struct {
 	ID                  int // small integer, given by the store; 0 until registered
 	Kind                DestinationKind
-	Key                 string // external key of the data extension, or event definition key
-	KeyColumn           string // column that holds the subscriber key; "" leaves it out of a journey's data
-	EstablishContactKey bool   // journey only
+	Key                 string     // external key of the data extension, event definition key, or definition key of the message
+	KeyColumn           string     // column that holds the subscriber key; "" leaves it out of a journey's data
+	Mode                Mode       // data extension only
+	InsertOnly          bool       // data extension only: the asynchronous route inserts (POST) and does not upsert (PUT)
+	OnExisting          OnExisting // data extension only
+	EstablishContactKey bool       // journey only
+	OnUnknown           OnUnknown  // journey only
+	ToColumn            string     // message only: column that holds the address to send to
+	Batch               int        // most deliveries in one call; 0: what suits the call
 }
 
 // DestinationKind is the kind of a route's step.
@@ -18,9 +24,10 @@ type DestinationKind uint8
 const (
 	DataExtension DestinationKind = iota + 1
 	Journey
+	Message
 )
 
-var destinationKinds = []string{"", "data_extension", "journey"}
+var destinationKinds = []string{"", "data_extension", "journey", "message"}
 
 // String gives the name that the configuration uses.
 func (k DestinationKind) String() string { return destinationKinds[k] }
@@ -28,3 +35,67 @@ func (k DestinationKind) String() string { return destinationKinds[k] }
 // Name identifies the destination to people and in the store, such as
 // "data_extension:Web_Registrations".
 func (d Destination) Name() string { return d.Kind.String() + ":" + d.Key }
+
+// Mode is by which route rows get into a data extension.
+type Mode uint8
+
+// The modes of a data extension.
+const (
+	Auto  Mode = iota // Sync while the queue is short, Async when it is deep
+	Sync              // the answer is the outcome
+	Async             // the answer is a receipt; the outcome is asked for later
+)
+
+var modes = []string{"auto", "sync", "async"}
+
+// String gives the name that the configuration uses.
+func (m Mode) String() string { return modes[m] }
+
+// ParseMode finds a mode by its name in the configuration.
+func ParseMode(name string) (Mode, bool) {
+	i := index(modes, name)
+	return Mode(max(i, 0)), i >= 0
+}
+
+// OnExisting says what happens when a row with the same key exists already
+// (section 9 of the specification, question 5).
+type OnExisting uint8
+
+// What can happen to an existing row.
+const (
+	Update    OnExisting = iota // it gets the new values
+	Skip                        // it stays as it is
+	CreateNew                   // there is never one: the registration's id is the row's key
+)
+
+var onExistings = []string{"update", "skip", "new"}
+
+// String gives the name that the configuration uses.
+func (o OnExisting) String() string { return onExistings[o] }
+
+// ParseOnExisting finds the value by its name in the configuration.
+func ParseOnExisting(name string) (OnExisting, bool) {
+	i := index(onExistings, name)
+	return OnExisting(max(i, 0)), i >= 0
+}
+
+// OnUnknown says what happens to a delivery whose answer was lost, and which
+// would do harm if it were carried out twice.
+type OnUnknown uint8
+
+// What can happen to a delivery with an unknown outcome.
+const (
+	Hold  OnUnknown = iota // an operator decides
+	Again                  // it is tried again, and may arrive twice
+)
+
+var onUnknowns = []string{"hold", "retry"}
+
+// String gives the name that the configuration uses.
+func (o OnUnknown) String() string { return onUnknowns[o] }
+
+// ParseOnUnknown finds the value by its name in the configuration.
+func ParseOnUnknown(name string) (OnUnknown, bool) {
+	i := index(onUnknowns, name)
+	return OnUnknown(max(i, 0)), i >= 0
+}

@@ -47,6 +47,17 @@ var migrations = [][]string{{
 	// one table for the even days and one for the odd: a day is forgotten by emptying its table
 	`CREATE TABLE idempotency_even (hash {{integer key}}, registration_seq BIGINT NOT NULL)`,
 	`CREATE TABLE idempotency_odd (hash {{integer key}}, registration_seq BIGINT NOT NULL)`,
+}, {
+	// what dead and held deliveries have in common that failed alike
+	`ALTER TABLE delivery ADD COLUMN cause TEXT`,
+	// one request that delivered everything in it; what went otherwise stands in attempt
+	`CREATE TABLE call (seq {{integer key}}, started_at BIGINT NOT NULL, took BIGINT NOT NULL,
+		status INTEGER NOT NULL, detail TEXT NOT NULL)`,
+	`ALTER TABLE delivery ADD COLUMN call_seq BIGINT`,
+	// what a registration held before an operator changed it
+	`CREATE TABLE edit (registration_seq BIGINT NOT NULL, number INTEGER NOT NULL, edited_at BIGINT NOT NULL,
+		fields TEXT NOT NULL, subscriber_key TEXT NOT NULL, data TEXT NOT NULL,
+		PRIMARY KEY (registration_seq, number)) {{without rowid}}`,
 }}
 
 // migrate brings the tables up to date. A database that a newer onramp wrote
