@@ -63,6 +63,57 @@ func (a *answer) rows() ([]Row, error) {
 	return nil, a.unfit("neither rows nor results")
 }
 
+// stored reads the answer to StoreRows. It fails as rows does.
+func (a *answer) stored() error {
+	if a.isGood() && a.readErr == nil && len(a.body) <= maxAnswer && isEcho(a.trimmed()) {
+		return nil
+	}
+	_, err := a.rows()
+	return err
+}
+
+// isEcho tells whether b is the usual answer to rows that were stored: valid JSON,
+// an array of objects with no members but "keys" and "values". Of such an answer
+// rows cannot make an error. It says no to what means the same but is spelled
+// otherwise.
+func isEcho(b []byte) bool {
+	if !json.Valid(b) {
+		return false
+	}
+	depth, name := 0, false // name: the next string is the name of a row's member
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; c {
+		case '{', '[':
+			if depth == 0 && c == '{' || depth == 1 && c == '[' {
+				return false
+			}
+			depth++
+			name = depth == 2
+		case '}', ']':
+			depth--
+		case ',':
+			name = depth == 2
+		case ' ', '\t', '\r', '\n', ':':
+		case '"':
+			begin := i + 1
+			for i++; b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+			if depth < 2 || name && string(b[begin:i]) != "keys" && string(b[begin:i]) != "values" {
+				return false
+			}
+			name = false
+		default: // of a number, true, false or null
+			if depth < 2 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // rowOf reads {"keys": {…}, "values": {…}}; ok tells whether m has any of it.
 func rowOf(m map[string]any) (row Row, ok bool) {
 	keys, hasKeys := member(m, "keys").(map[string]any)
@@ -87,6 +138,64 @@ func (a *answer) eventInstanceID() (string, error) {
 		return text(v, "eventInstanceId"), nil
 	}
 	return "", a.unfit("not an object")
+}
+
+// batch is the answer to several things that were sent together.
+type batch struct {
+	body     map[string]any
+	elements []map[string]any // one for each that was sent, in order
+	errs     []*Error         // one for each; nil: accepted
+}
+
+// batch reads the answer to n things that were sent together: an object whose
+// list of the given name has an element for each. It is an *Error if the answer
+// says nothing of the single ones, or not of all.
+func (a *answer) batch(name string, n int) (batch, error) {
+	v, err := a.decode()
+	f := readFault(v)
+	m, _ := v.(map[string]any)
+	els := list(m, name)
+	// A 400 for a batch of which nothing was accepted may tell why for each.
+	if !a.isGood() && (a.status != http.StatusBadRequest || len(els) != n) {
+		return batch{}, a.failure(f, nil)
+	}
+	switch {
+	case err != nil:
+		return batch{}, a.failure(fault{}, err)
+	case len(els) == 0 && f.found:
+		return batch{}, a.failure(f, nil)
+	case len(els) != n:
+		return batch{}, a.unfit(fmt.Sprintf("%d %s for %d sent", len(els), name, n))
+	}
+	b := batch{body: m, elements: make([]map[string]any, n), errs: make([]*Error, n)}
+	failed := false
+	for i, el := range els {
+		obj, ok := el.(map[string]any)
+		if !ok {
+			return batch{}, a.unfit("an element of " + name + " is not an object")
+		}
+		b.elements[i] = obj
+		if isFaulty(obj) {
+			b.errs[i], failed = a.part(obj), true
+		}
+	}
+	if !failed && (f.found || !a.isGood()) {
+		return batch{}, a.failure(f, nil) // not of one, then of all
+	}
+	for i := range b.errs {
+		if !a.isGood() && b.errs[i] == nil {
+			b.errs[i] = a.part(m)
+		}
+	}
+	return b, nil
+}
+
+// part makes the error of one element of an answer, with the secret cut out.
+func (a *answer) part(m map[string]any) *Error {
+	d := detail(m)
+	e := &Error{Op: a.op, Status: a.status, Code: d.Code, CodeText: d.CodeText, Message: d.Message, Documentation: d.Documentation}
+	e.hide(a.hide)
+	return e
 }
 
 // token reads the answer to a token request that was begun at the given time.
@@ -119,9 +228,11 @@ func (a *answer) token(begun time.Time) (*Token, error) {
 
 // success gives the JSON value of an answer that tells of success, nil if it is
 // empty; any other answer is an *Error.
-func (a *answer) success() (any, error) {
-	v, err := a.decode()
-	if a.status < 200 || a.status > 299 {
+func (a *answer) success() (any, error) { return a.verdict(a.decode()) }
+
+// verdict gives what success does, of an answer that was decoded.
+func (a *answer) verdict(v any, err error) (any, error) {
+	if !a.isGood() {
 		// The status alone is a verdict: what could not be read is left out.
 		return nil, a.failure(readFault(v), nil)
 	}
@@ -136,6 +247,9 @@ func (a *answer) success() (any, error) {
 	}
 	return v, nil
 }
+
+// isGood tells whether the status is one of success.
+func (a *answer) isGood() bool { return a.status >= 200 && a.status <= 299 }
 
 // decode reads the body as one JSON value, numbers as json.Number; nil if it is
 // blank.
@@ -198,7 +312,7 @@ func (a *answer) failure(f fault, cause error) *Error {
 	if e.Message == "" {
 		e.Message = a.plainMessage()
 	}
-	if a.op != OpToken || a.status < 200 || a.status > 299 {
+	if a.op != OpToken || !a.isGood() {
 		e.Body = a.body
 	} else if cause != nil {
 		e.Message = "" // a piece of the body, like Body
@@ -230,21 +344,25 @@ func (a *answer) plainMessage() string {
 }
 
 // hide cuts a secret out of everything that the vendor's answer put into e, in
-// case something on the way echoes what it got. Very short ones are let be: a
-// real one is long, and cutting out "a" would leave nothing to read.
+// case something on the way echoes what it got.
 func (e *Error) hide(secret Secret) {
-	s := secret.Reveal()
-	if len(s) < 4 {
-		return
+	e.Message, e.CodeText, e.Documentation = secret.cut(e.Message), secret.cut(e.CodeText), secret.cut(e.Documentation)
+	for i := range e.Additional {
+		e.Additional[i].hide(secret)
 	}
-	cut := func(t string) string { return strings.ReplaceAll(t, s, redacted) }
-	e.Message, e.CodeText, e.Documentation = cut(e.Message), cut(e.CodeText), cut(e.Documentation)
-	for i, d := range e.Additional {
-		d.Message, d.CodeText, d.Documentation = cut(d.Message), cut(d.CodeText), cut(d.Documentation)
-		e.Additional[i] = d
+	if secret.isLong() {
+		e.Body = bytes.ReplaceAll(e.Body, []byte(secret.Reveal()), []byte(redacted))
 	}
-	e.Body = bytes.ReplaceAll(e.Body, []byte(s), []byte(redacted))
 }
+
+// hide is as that of Error.
+func (d *Detail) hide(secret Secret) {
+	d.Message, d.CodeText = secret.cut(d.Message), secret.cut(d.CodeText)
+	d.Documentation, d.Name = secret.cut(d.Documentation), secret.cut(d.Name)
+}
+
+// cut cuts the secret out of a text of this answer.
+func (a *answer) cut(s string) string { return a.hide.cut(s) }
 
 // retryAfter reads the header (seconds or an HTTP date, RFC 9110, 10.2.3), or
 // else takes what the body said.

@@ -20,6 +20,8 @@ func FuzzAnswer(f *testing.F) {
 		`{"error":"invalid_client","error_description":"sesame-1","error_uri":"u"}`, `{"ERRORCODE":1e999,"errorcode ":-0}`,
 		`{"access_token":"a","expires_in":"1079"}`, `<html>`, `Too Many Requests`, `{"":1,"resultMessages":[{"resultClass":"Error"}]}`,
 		"\ufeff\x00\xff", `{"retryAfter":"NaN","errors":["sesame-1"]}`, `sesame-1`,
+		`[{"keys":{"a\"":[{}],"b":"\\"},"values":{"errorcode":1}}, {"values":{}}]`, `[{"keys":{},"errorcode":1}]`, `[{"keys":{}},[{"errorcode":1}]]`,
+		`[{"Keys":{},"k\u0065ys":{}}]`, `[1]`, `["keys"]`, `[[{"keys":{}}]]`, `[{"keys":{}} 1]`, `{"requestId":7}`, `[{"keys":{},"values":null}]`,
 	} {
 		for _, status := range []int{200, 400, 429} {
 			f.Add(status, "5", "application/json", body)
@@ -33,6 +35,13 @@ func FuzzAnswer(f *testing.F) {
 		checkFailure(t, err, rows == nil, good)
 		id, err := a.eventInstanceID()
 		checkFailure(t, err, id == "", good)
+		if _, rowsErr := a.rows(); (rowsErr == nil) != (a.stored() == nil) {
+			t.Errorf("rows fails with %v, stored with %v", rowsErr, a.stored())
+		}
+		id, err = a.asyncRequestID()
+		checkFailure(t, err, id == "", good)
+		id, err = a.messageRequestID()
+		checkFailure(t, err, id == "", good)
 		a.op = OpToken
 		tok, err := a.token(time.Now())
 		checkFailure(t, err, tok == nil, good)
@@ -40,6 +49,99 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("token is %+v; want a token that lives", tok)
 		}
 	})
+}
+
+// What the answers to things sent together say of each: there is one result for
+// each, and none is good under a status that is not.
+func FuzzBatchAnswer(f *testing.F) {
+	for _, body := range []string{
+		``, `""`, `[]`, `{}`, `<html>`, `{"members":[{"contactKey":"u-1","eventInstanceId":"sesame-1"},{"errorcode":"1","message":"sesame-1"}],"notQueuedCount":1}`,
+		`{"requestId":"sesame-1","errorcode":109001,"message":"m","responses":[{"messageKey":"m-2","errorcode":109110},{"messageKey":"m-1"}]}`,
+		`{"responses":[{},{"messageKey":"m-1"}],"members":[{},{"message":"m"}]}`, `{"members":[null,1],"responses":["a",{}]}`,
+		`{"errorcode":10000,"members":[]}`, `{"notQueuedCount":"9","members":[{},{}]}`,
+	} {
+		for _, status := range []int{202, 400, 403} {
+			f.Add(status, body)
+		}
+	}
+	members := []Member{{ContactKey: "u-1"}, {ContactKey: "u-2"}}
+	to := []Recipient{{ContactKey: "u-1", MessageKey: "m-1"}, {ContactKey: "u-2"}}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		a := &answer{op: OpFireEvents, status: status, body: []byte(body), hide: "sesame-1"}
+		var errs []*Error
+		fired, err := a.firedEvents(members)
+		checkFailure(t, err, fired.RequestID == "" && fired.Members == nil, a.isGood() || status == 400)
+		for i, m := range fired.Members {
+			errs = append(errs, m.Err)
+			if m.ContactKey != members[i].ContactKey || strings.Contains(m.EventInstanceID, "sesame-1") {
+				t.Errorf("member %d is %+v", i, m)
+			}
+		}
+		sent, sentErr := a.sentMessages(to)
+		checkFailure(t, sentErr, sent.RequestID == "" && sent.Messages == nil, a.isGood() || status == 400)
+		for i, m := range sent.Messages {
+			errs = append(errs, m.Err)
+			if m.ContactKey != to[i].ContactKey || i == 0 && m.MessageKey != "m-1" || strings.Contains(m.MessageKey, "sesame-1") {
+				t.Errorf("message %d is %+v", i, m)
+			}
+		}
+		if err == nil && len(fired.Members) != 2 || sentErr == nil && len(sent.Messages) != 2 {
+			t.Errorf("%d events, %d messages; want 2", len(fired.Members), len(sent.Messages))
+		}
+		for _, e := range errs {
+			if e != nil {
+				checkFailure(t, e, true, true)
+			} else if !a.isGood() {
+				t.Errorf("success with status %d", status)
+			}
+		}
+	})
+}
+
+func FuzzAsyncAnswer(f *testing.F) {
+	for _, body := range []string{
+		``, `""`, `[]`, `{}`, `<html>`, `{"status":{"requestStatus":"Complete","resultStatus":"OK","hasErrors":false}}`,
+		`{"status":"Error"}`, `{"status":{"requestStatus":"sesame-1"}}`, `{"resultMessages":[{"resultCode":"AsyncRequestStatusNotFound"}]}`,
+		`{"page":2,"pageSize":50,"count":9,"items":[{"status":"OK","message":"sesame-1"},{"status":"OK","errorCode":2},{"errors":[{"name":"sesame-1"}]},null,[]]}`,
+		`{"page":"1e9","count":-1,"items":[{}]}`, `{"items":{}}`,
+	} {
+		for _, status := range []int{200, 404} {
+			f.Add(status, body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		a := &answer{op: OpAsyncStatus, status: status, body: []byte(body), hide: "sesame-1"}
+		s, err := a.asyncStatus()
+		checkFailure(t, err, s == AsyncStatus{}, true)
+		switch {
+		case (s.Found || err == nil && !isAsyncNotFound(fuzzed(a))) && !a.isGood():
+			t.Errorf("%+v, error %v with status %d", s, err, status)
+		case s.AllOK() && (!s.Done() || s.HasErrors) || s.Done() && !s.Found:
+			t.Errorf("%+v contradicts itself", s)
+		case strings.Contains(s.RequestStatus+s.ResultStatus, "sesame-1"):
+			t.Errorf("status shows the secret: %+v", s)
+		}
+		r, err := a.asyncResults(2)
+		checkFailure(t, err, !r.Found && r.Items == nil, true)
+		if r.Found && !a.isGood() || r.Found != (r.Page == 2) || r.Count < 0 || r.PageSize < 0 {
+			t.Errorf("results %+v with status %d", r, status)
+		}
+		for _, row := range r.Items {
+			if row.OK && (row.Code != 0 || len(row.Errors) > 0) || len(row.Errors) > maxDetails {
+				t.Errorf("row is %+v", row)
+			}
+			for _, d := range append(row.Errors, row.Detail) {
+				if strings.Contains(d.Message+"\n"+d.Name+"\n"+d.CodeText, "sesame-1") {
+					t.Errorf("row shows the secret: %+v", row)
+				}
+			}
+		}
+	})
+}
+
+func fuzzed(a *answer) any {
+	v, _ := a.decode()
+	return v
 }
 
 func checkFailure(t *testing.T, err error, empty, good bool) {

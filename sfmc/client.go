@@ -44,17 +44,13 @@ func NewClient(tokens TokenSource, opts ...Option) *Client {
 // invalidator is what a TokenSource has if a token can be taken back.
 type invalidator interface{ Invalidate(accessToken string) }
 
-// post sends in, as JSON, to a path below the REST base. After a 401 it sends it
-// once more, with another token.
-func (c *Client) post(ctx context.Context, op, path string, in any) (*answer, error) {
+// call makes a request for a path below the REST base, with a JSON body or, if
+// body is nil, with none. After a 401 it makes it once more, with another token.
+func (c *Client) call(ctx context.Context, op, method, path string, body []byte) (*answer, error) {
 	if c.originErr != nil {
 		return nil, fmt.Errorf("%s: %w", op, c.originErr)
 	}
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", op, ErrInvalid, err)
-	}
-	a, used, err := c.postOnce(ctx, op, path, body)
+	a, used, err := c.callOnce(ctx, op, method, path, body)
 	if err != nil || a.status != http.StatusUnauthorized {
 		return a, err
 	}
@@ -63,12 +59,21 @@ func (c *Client) post(ctx context.Context, op, path string, in any) (*answer, er
 		return a, nil
 	}
 	inv.Invalidate(used.Reveal())
-	a, _, err = c.postOnce(ctx, op, path, body)
+	a, _, err = c.callOnce(ctx, op, method, path, body)
 	return a, err
 }
 
-// postOnce sends a body with the token of the moment, and tells which it was.
-func (c *Client) postOnce(ctx context.Context, op, path string, body []byte) (*answer, Secret, error) {
+// post sends in, as JSON.
+func (c *Client) post(ctx context.Context, op, path string, in any) (*answer, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", op, ErrInvalid, err)
+	}
+	return c.call(ctx, op, http.MethodPost, path, body)
+}
+
+// callOnce makes a request with the token of the moment, and tells which it was.
+func (c *Client) callOnce(ctx context.Context, op, method, path string, body []byte) (*answer, Secret, error) {
 	tok, err := c.tokens.Token(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", op, err)
@@ -82,7 +87,14 @@ func (c *Client) postOnce(ctx context.Context, op, path string, body []byte) (*a
 			return nil, "", fmt.Errorf("%s: %w", op, err)
 		}
 	}
-	a, err := c.caller.post(ctx, request{op: op, url: base + path, body: body, bearer: tok.AccessToken, hide: tok.AccessToken})
+	a, err := c.caller.send(ctx, request{
+		op:     op,
+		method: method,
+		url:    base + path,
+		body:   body,
+		bearer: tok.AccessToken,
+		hide:   tok.AccessToken,
+	})
 	return a, tok.AccessToken, err
 }
 
@@ -96,25 +108,28 @@ func newCaller(o options) caller {
 	return caller{http: o.httpClient, userAgent: o.userAgent}
 }
 
-// request is one HTTP request: what post needs to know of it.
+// request is one HTTP request: what send needs to know of it.
 type request struct {
 	op     string
+	method string
 	url    string
-	body   []byte
+	body   []byte // JSON; nil: none
 	bearer Secret // empty: no Authorization header
 	hide   Secret // cut out of what an error shows of the answer
 }
 
-// post sends r and reads the answer, whatever its status. An error means that
-// none came.
-func (c caller) post(ctx context.Context, r request) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(r.body))
+// send makes the request r and reads the answer, whatever its status. An error
+// means that none came.
+func (c caller) send(ctx context.Context, r request) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.op, err)
 	}
-	// Without the charset, text other than ASCII in events gets garbled (vendor
-	// page "Fire Entry Event").
-	req.Header.Set("Content-Type", "application/json; charset=UTF-8")
+	if r.body != nil {
+		// Without the charset, text other than ASCII in events gets garbled
+		// (vendor page "Fire Entry Event").
+		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
+	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
 	if r.bearer != "" {
@@ -125,20 +140,18 @@ func (c caller) post(ctx context.Context, r request) (*answer, error) {
 		return nil, fmt.Errorf("%s: %w", r.op, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	body, err := readBody(res)
 	return &answer{op: r.op, status: res.StatusCode, header: res.Header, body: body, readErr: err, hide: r.hide}, nil
 }
 
-// object marshals v, which has to give a JSON object; nil gives nothing.
-func object(v any) (json.RawMessage, error) {
-	b, err := json.Marshal(v)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	case bytes.Equal(b, []byte("null")):
-		return nil, nil
-	case b[0] != '{':
-		return nil, fmt.Errorf("%w: %T does not marshal to a JSON object", ErrInvalid, v)
+// readBody reads what is kept of a body, into room made for the length that the
+// header tells: an answer is often the echo of a large request. What a header can
+// claim is bounded.
+func readBody(res *http.Response) ([]byte, error) {
+	var b bytes.Buffer
+	if n := res.ContentLength; n > 0 {
+		b.Grow(int(min(n, 1<<20)) + bytes.MinRead)
 	}
-	return b, nil
+	_, err := b.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
+	return b.Bytes(), err
 }

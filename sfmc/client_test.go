@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ func TestUpsertRowsRequest(t *testing.T) {
 		Method: "POST",
 		Path:   "/hub/v1/dataevents/key:Web%20Reg%2F%C3%A9%253%23%3F/rowset",
 		Body: `[{"keys":{"SubscriberKey":"u-1001"},"values":{"EmailAddress":"ana@example.org","OptInStatus":true}},` +
-			`{"keys":{"a":1,"b":"2"},"values":{"x":null}},{"keys":{"k":"3"},"values":{"y":"ü"}},{"keys":{"k":"4"},"values":{}}]`,
+			`{"keys":{"a":1,"b":"2"},"values":{"x":null}},{"keys":{"k":"3"},"values":{"y": "ü"}},{"keys":{"k":"4"},"values":{}}]`,
 		Header: map[string]string{
 			"Authorization": "Bearer token-1",
 			"Content-Type":  "application/json; charset=UTF-8",
@@ -94,6 +95,48 @@ func TestRefusedBeforeAnyCall(t *testing.T) {
 			return err
 		}
 	}
+	async := func(key string, rows ...any) func(*sfmc.Client) error {
+		return func(c *sfmc.Client) error {
+			_, err := c.UpsertRowsAsync(t.Context(), key, rows)
+			_, insertErr := c.InsertRowsAsync(t.Context(), key, rows)
+			if (err == nil) != (insertErr == nil) {
+				t.Errorf("upsert: %v, insert: %v", err, insertErr)
+			}
+			return err
+		}
+	}
+	status := func(id string) func(*sfmc.Client) error {
+		return func(c *sfmc.Client) error {
+			_, err := c.AsyncStatus(t.Context(), id)
+			return err
+		}
+	}
+	results := func(id string, page int) func(*sfmc.Client) error {
+		return func(c *sfmc.Client) error {
+			_, err := c.AsyncResults(t.Context(), id, page)
+			return err
+		}
+	}
+	fireAll := func(key string, members ...sfmc.Member) func(*sfmc.Client) error {
+		return func(c *sfmc.Client) error {
+			_, err := c.FireEvents(t.Context(), key, members)
+			return err
+		}
+	}
+	send := func(messageKey, definitionKey string, to sfmc.Recipient) func(*sfmc.Client) error {
+		return func(c *sfmc.Client) error {
+			_, err := c.SendMessage(t.Context(), messageKey, definitionKey, to)
+			return err
+		}
+	}
+	sendAll := func(definitionKey string, to ...sfmc.Recipient) func(*sfmc.Client) error {
+		return func(c *sfmc.Client) error {
+			_, err := c.SendMessages(t.Context(), definitionKey, to)
+			return err
+		}
+	}
+	ana := sfmc.Recipient{ContactKey: "u", To: "a@example.org"}
+	lively := sfmc.Recipient{ContactKey: "u", To: "a@example.org", Attributes: map[string]any{}}
 	keys := map[string]any{"k": "1"}
 	for name, call := range map[string]func(*sfmc.Client) error{
 		"no key":                   upsert(" ", sfmc.Row{Keys: keys}),
@@ -107,6 +150,42 @@ func TestRefusedBeforeAnyCall(t *testing.T) {
 		"no contact key":           fire(sfmc.Event{EventDefinitionKey: "e"}),
 		"no event definition key":  fire(sfmc.Event{ContactKey: "u"}),
 		"event data of other type": fire(sfmc.Event{ContactKey: "u", EventDefinitionKey: "e", Data: 1}),
+		"store, no key":            func(c *sfmc.Client) error { return c.StoreRows(t.Context(), "", row()) },
+		"store, values cut off": func(c *sfmc.Client) error {
+			return c.StoreRows(t.Context(), "DE1", []sfmc.Row{{Keys: keys, Values: json.RawMessage(`{"a":"b`)}})
+		},
+		"async, no key":             async("", keys),
+		"async, no rows":            async("DE1"),
+		"async, too many rows":      async("DE1", slices.Repeat([]any{json.RawMessage(`{}`)}, 32_001)...),
+		"async, nil":                async("DE1", keys, nil),
+		"async, null":               async("DE1", json.RawMessage(` null `)),
+		"async, empty":              async("DE1", json.RawMessage{}),
+		"async, another type":       async("DE1", []int{1}),
+		"async, two rows in one":    async("DE1", json.RawMessage(`{},{}`)),
+		"async, broken JSON":        async("DE1", json.RawMessage(`{"a":}`)),
+		"async, without JSON":       async("DE1", func() {}),
+		"status, no id":             status(" "),
+		"status, way up":            status(".."),
+		"results, no id":            results("", 1),
+		"results, page 0":           results("r-1", 0),
+		"events, no key":            fireAll("", sfmc.Member{ContactKey: "u"}),
+		"events, no members":        fireAll("e"),
+		"events, too many":          fireAll("e", slices.Repeat([]sfmc.Member{{ContactKey: "u"}}, 101)...),
+		"events, no contact key":    fireAll("e", sfmc.Member{ContactKey: "u"}, sfmc.Member{}),
+		"events, data":              fireAll("e", sfmc.Member{ContactKey: "u", Data: "x"}),
+		"message, no key":           send("", "welcome", ana),
+		"message, way up":           send("..", "welcome", ana),
+		"message, long key":         send(strings.Repeat("é", 101), "welcome", ana),
+		"message, another key":      send("m-1", "welcome", sfmc.Recipient{ContactKey: "u", To: "a@example.org", MessageKey: "m-2"}),
+		"message, no definition":    send("m-1", "", ana),
+		"message, no contact key":   send("m-1", "welcome", sfmc.Recipient{To: "a@example.org"}),
+		"message, no address":       send("m-1", "welcome", sfmc.Recipient{ContactKey: "u"}),
+		"message, attributes":       send("m-1", "welcome", sfmc.Recipient{ContactKey: "u", To: "a@example.org", Attributes: 1}),
+		"messages, no recipients":   sendAll("welcome"),
+		"messages, no definition":   sendAll("", ana),
+		"messages, too many":        sendAll("welcome", slices.Repeat([]sfmc.Recipient{ana}, 2001)...),
+		"messages, too many lively": sendAll("welcome", append(slices.Repeat([]sfmc.Recipient{ana}, 500), lively)...),
+		"messages, no contact key":  sendAll("welcome", ana, sfmc.Recipient{To: "a@example.org"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,6 +291,67 @@ func TestUnauthorized(t *testing.T) {
 				want = append(want, seen{"POST", "/hub/v1/dataevents/key:DE1/rowset", body, map[string]string{"Authorization": token}})
 			}
 			if diff := cmp.Diff(want, rec.requests()); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The largest calls allowed are made.
+func TestLargestCalls(t *testing.T) {
+	t.Parallel()
+	rec := &recorder{next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }}
+	c := newClient(t, newServer(t, rec))
+	ana := sfmc.Recipient{ContactKey: "u", To: "a@example.org", MessageKey: strings.Repeat("é", 100)}
+	lively := ana
+	lively.Attributes = json.RawMessage(`{}`)
+	for name, call := range map[string]func() error{
+		"rows": func() error {
+			_, err := c.UpsertRowsAsync(within(t), "DE1", slices.Repeat([]any{json.RawMessage(`{}`)}, 32_000))
+			return err
+		},
+		"members": func() error {
+			_, err := c.FireEvents(within(t), "e", slices.Repeat([]sfmc.Member{{ContactKey: "u"}}, 100))
+			return err
+		},
+		"recipients": func() error {
+			_, err := c.SendMessages(within(t), "welcome", slices.Repeat([]sfmc.Recipient{ana}, 2000))
+			return err
+		},
+		"recipients with attributes": func() error {
+			_, err := c.SendMessages(within(t), "welcome", slices.Repeat([]sfmc.Recipient{lively}, 500))
+			return err
+		},
+	} {
+		if e, ok := errors.AsType[*sfmc.Error](call()); !ok || e.Status != 500 {
+			t.Errorf("%s: the call was not made", name)
+		}
+	}
+}
+
+// Each call is made once more after a 401, the same as before.
+func TestUnauthorizedCalls(t *testing.T) {
+	t.Parallel()
+	for op, call := range calls {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			requester, err := sfmc.NewTokenRequester(newServer(t, &authServer{}).URL, sfmc.Credentials{ClientID: "cid-1", ClientSecret: "s3cr3t"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec := &recorder{header: []string{"Authorization"}, next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }}
+			_, err = call(within(t), sfmc.NewClient(sfmc.NewTokenCache(requester), sfmc.WithOrigin(newServer(t, rec).URL)))
+			if e, ok := errors.AsType[*sfmc.Error](err); !ok || e.Status != 401 {
+				t.Errorf("error is %v; want status 401", err)
+			}
+			got := rec.requests()
+			if len(got) != 2 {
+				t.Fatalf("%d requests; want 2", len(got))
+			}
+			want := []seen{got[0], got[0]}
+			want[0].Header = map[string]string{"Authorization": "Bearer token-1"}
+			want[1].Header = map[string]string{"Authorization": "Bearer token-2"}
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 		})

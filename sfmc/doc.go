@@ -1,7 +1,7 @@
 // Package sfmc is a client for the REST API of Salesforce Marketing Cloud
 // Engagement: it gets access tokens by the server-to-server flow (OAuth 2.0
-// client credentials), upserts rows of data extensions and fires journey entry
-// events. It needs nothing but the standard library.
+// client credentials), upserts rows of data extensions, fires journey entry events
+// and sends transactional e-mail. It needs nothing but the standard library.
 //
 // Start with three values, in this order:
 //
@@ -9,9 +9,24 @@
 //	tokens, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{…})
 //	client := sfmc.NewClient(sfmc.NewTokenCache(tokens))
 //
-// Then call [Client.UpsertRows] and [Client.FireEvent]. One [Client], one
-// [TokenCache] and one [TokenRequester] serve a whole program; all of them are
-// safe for concurrent use.
+// Then make calls. One [Client], one [TokenCache] and one [TokenRequester] serve a
+// whole program; all of them are safe for concurrent use.
+//
+// # What it does
+//
+// Each call needs the scopes that the installed package has for it (vendor page
+// "REST API Permission IDs and Scopes"):
+//
+//   - [Client.UpsertRows] and [Client.StoreRows] store up to 50 rows of a data
+//     extension, at once: data_extensions_write.
+//   - [Client.UpsertRowsAsync] and [Client.InsertRowsAsync] hand over thousands of
+//     rows, to be stored soon after: data_extensions_write.
+//   - [Client.AsyncStatus] and [Client.AsyncResults] tell what became of those:
+//     data_extensions_read.
+//   - [Client.FireEvent], and [Client.FireEvents] for up to 100, let contacts enter
+//     journeys: journeys_read and list_and_subscribers_read.
+//   - [Client.SendMessage], and [Client.SendMessages] for up to 2,000, send
+//     transactional e-mail: email_send.
 //
 // # Tokens
 //
@@ -25,10 +40,11 @@
 //
 // Whatever Marketing Cloud answers, other than success, is an [*Error]: its
 // status, code, message and a piece of its body. That includes errors which
-// travel inside a 2xx answer. An error that is no *Error never had an answer:
-// the request was refused before it was sent ([ErrInvalid], [ErrHost]), or the
-// network failed, or the context ended; the cause stays in the chain for
-// [errors.Is].
+// travel inside a 2xx answer. Where a call is for several things that are
+// accepted one by one, the result tells of each, and the error only what is wrong
+// with the whole call. An error that is no *Error never had an answer: the request
+// was refused before it was sent ([ErrInvalid], [ErrHost]), or the network failed,
+// or the context ended; the cause stays in the chain for [errors.Is].
 //
 // # Where credentials go
 //
@@ -40,8 +56,9 @@
 //
 // # What it does not do
 //
-// It does not retry (but for the one 401), split batches, queue or slow down:
-// [Error] tells all that a caller needs to decide that. It does not speak SOAP,
-// the user-centric OAuth flows, or the legacy v1 token route. It does not check
-// rows against the data extension; only Marketing Cloud knows its columns.
+// It does not retry (but for the one 401, and a page of results whose size was
+// refused), split batches, queue or slow down: [Error] tells all that a caller
+// needs to decide that. It does not speak SOAP, the user-centric OAuth flows, or
+// the legacy v1 token route. It does not check rows against the data extension;
+// only Marketing Cloud knows its columns.
 package sfmc

@@ -11,14 +11,28 @@ import (
 
 // The operations that an [Error] names.
 const (
-	// OpToken is a request for an access token. An error of UpsertRows or
-	// FireEvent whose Op is this one means that the call itself was not made
+	// OpToken is a request for an access token. An error of another call
+	// whose Op is this one means that the call itself was not made
 	// (or was answered 401, and no other token was to be had).
 	OpToken = "request token"
-	// OpUpsertRows is [Client.UpsertRows].
+	// OpUpsertRows is [Client.UpsertRows] or [Client.StoreRows].
 	OpUpsertRows = "upsert rows"
+	// OpUpsertRowsAsync is [Client.UpsertRowsAsync].
+	OpUpsertRowsAsync = "upsert rows asynchronously"
+	// OpInsertRowsAsync is [Client.InsertRowsAsync].
+	OpInsertRowsAsync = "insert rows asynchronously"
+	// OpAsyncStatus is [Client.AsyncStatus].
+	OpAsyncStatus = "get asynchronous status"
+	// OpAsyncResults is [Client.AsyncResults].
+	OpAsyncResults = "get asynchronous results"
 	// OpFireEvent is [Client.FireEvent].
 	OpFireEvent = "fire event"
+	// OpFireEvents is [Client.FireEvents].
+	OpFireEvents = "fire events"
+	// OpSendMessage is [Client.SendMessage].
+	OpSendMessage = "send message"
+	// OpSendMessages is [Client.SendMessages].
+	OpSendMessages = "send messages"
 )
 
 // ErrAnswer is in the chain of an [*Error] when a 2xx answer was not Marketing
@@ -31,11 +45,11 @@ var ErrAnswer = errors.New("not an answer of Marketing Cloud")
 // the shapes are read into it that Marketing Cloud uses: the REST body
 // {message, errorcode, documentation, additionalErrors} (vendor page "Error
 // Handling"), OAuth's {error, error_description, error_uri} (RFC 6749, 5.2),
-// resultMessages, errors, results, plain text, and nothing at all.
+// resultMessages, errors, results, members, responses, plain text, and nothing at all.
 //
 // Get at it by errors.AsType[*sfmc.Error](err) or [errors.As].
 type Error struct {
-	// Op is the operation: OpToken, OpUpsertRows or OpFireEvent.
+	// Op is the operation: one of the constants OpToken, OpUpsertRows, …
 	Op string
 	// Status is the HTTP status code, such as 400.
 	Status int
@@ -77,6 +91,9 @@ type Detail struct {
 	Message string
 	// Documentation is the vendor's link, often empty.
 	Documentation string
+	// Name is the column that an error of an asynchronous row is about; empty
+	// elsewhere.
+	Name string
 }
 
 // Error gives op, status, code and message, and the first additional message,

@@ -4,7 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
+
+// maxMembers is the vendor's limit of one FireEvents.
+const maxMembers = 100
 
 // Event is one contact's entry into journeys.
 type Event struct {
@@ -60,4 +64,119 @@ func (c *Client) FireEvent(ctx context.Context, e Event) (eventInstanceID string
 		return "", err
 	}
 	return a.eventInstanceID()
+}
+
+// Member is one contact of a [Client.FireEvents].
+type Member struct {
+	// ContactKey identifies the person. Required; the same one may come
+	// several times.
+	ContactKey string
+	// Data are as in [Event].
+	Data any
+}
+
+// FiredEvents tells what became of the members of a [Client.FireEvents].
+type FiredEvents struct {
+	// RequestID is Marketing Cloud's id of the call, empty if it named none.
+	RequestID string
+	// Members has one element for each member sent, in that order.
+	Members []FiredEvent
+}
+
+// FiredEvent is what became of one member.
+type FiredEvent struct {
+	// ContactKey is that of the member.
+	ContactKey string
+	// EventInstanceID is the id that Marketing Cloud gave to the event, empty
+	// if it gave none.
+	EventInstanceID string
+	// Err says why the event was not accepted; nil if it was. It has the
+	// Status of the whole answer, often 202, and no Body.
+	Err *Error
+}
+
+type eventsRequest struct {
+	EventDefinitionKey string          `json:"eventDefinitionKey"`
+	Members            []memberRequest `json:"members"`
+}
+
+type memberRequest struct {
+	ContactKey string          `json:"contactKey"`
+	Data       json.RawMessage `json:"data,omitempty"`
+}
+
+// FireEvents lets up to 100 contacts enter the journeys that listen to an event:
+// POST /interaction/v1/async/events (vendor page of that name). It needs the scopes
+// journeys_read and list_and_subscribers_read.
+//
+// Each member is accepted or not by itself: the error of the call is nil if only
+// some, or none, were accepted, and each [FiredEvent] tells its own. An error of
+// the call means that no member was accepted or, if its Err is set or it is no
+// [*Error], that this is not known: the answer names another number of members,
+// or other ones. As with FireEvent, nothing makes the call idempotent, and
+// accepted does not mean entered.
+//
+// No members, more than 100, a missing key, or Data of the wrong kind is refused
+// with [ErrInvalid] before anything is sent.
+func (c *Client) FireEvents(ctx context.Context, eventDefinitionKey string, members []Member) (FiredEvents, error) {
+	in, err := newEventsRequest(eventDefinitionKey, members)
+	if err != nil {
+		return FiredEvents{}, fmt.Errorf("%s: %w", OpFireEvents, err)
+	}
+	a, err := c.post(ctx, OpFireEvents, "interaction/v1/async/events", in)
+	if err != nil {
+		return FiredEvents{}, err
+	}
+	return a.firedEvents(members)
+}
+
+func newEventsRequest(key string, members []Member) (eventsRequest, error) {
+	switch n := len(members); {
+	case key == "":
+		return eventsRequest{}, fmt.Errorf("event definition key: %w: empty", ErrInvalid)
+	case n == 0 || n > maxMembers:
+		return eventsRequest{}, fmt.Errorf("members: %w: %d, want 1 to %d", ErrInvalid, n, maxMembers)
+	}
+	in := eventsRequest{EventDefinitionKey: key, Members: make([]memberRequest, len(members))}
+	for i, m := range members {
+		if m.ContactKey == "" {
+			return eventsRequest{}, fmt.Errorf("member %d: %w: no contact key", i, ErrInvalid)
+		}
+		data, err := object(m.Data)
+		if err != nil {
+			return eventsRequest{}, fmt.Errorf("member %d: data: %w", i, err)
+		}
+		in.Members[i] = memberRequest{ContactKey: m.ContactKey, Data: data}
+	}
+	return in, nil
+}
+
+// firedEvents reads the answer to FireEvents.
+func (a *answer) firedEvents(members []Member) (FiredEvents, error) {
+	b, err := a.batch("members", len(members))
+	if err != nil {
+		return FiredEvents{}, err
+	}
+	fired := FiredEvents{RequestID: a.cut(text(b.body, "requestId")), Members: make([]FiredEvent, len(members))}
+	failed := 0
+	for i, el := range b.elements {
+		f := FiredEvent{ContactKey: members[i].ContactKey, EventInstanceID: a.cut(text(el, "eventInstanceId")), Err: b.errs[i]}
+		// Members come back in the order in which they were sent (vendor
+		// page); a key that is another one says that here they did not.
+		if key := text(el, "contactKey"); key != "" && !strings.EqualFold(key, clip(f.ContactKey)) {
+			return FiredEvents{}, a.unfit("the members are not those that were sent")
+		}
+		// A message comes only with a member that failed (vendor page).
+		if f.Err == nil && f.EventInstanceID == "" && detail(el).Message != "" {
+			f.Err = a.part(el)
+		}
+		if f.Err != nil {
+			failed++
+		}
+		fired.Members[i] = f
+	}
+	if whole(b.body, "notQueuedCount") > failed {
+		return FiredEvents{}, a.unfit("more members failed than are marked")
+	}
+	return fired, nil
 }

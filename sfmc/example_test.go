@@ -2,6 +2,7 @@ package sfmc_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,179 @@ func ExampleClient_UpsertRows() {
 	// Output:
 	// a token is issued
 	// [{map[SubscriberKey:u-1001] map[EmailAddress:ana@example.org OptInStatus:true]}] <nil>
+}
+
+func ExampleClient_StoreRows() {
+	s := tenant(200, `[{"keys":{"SubscriberKey":"u-1001"},"values":{"OptInStatus":true}}]`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	err := client.StoreRows(context.Background(), "Web_Registrations", []sfmc.Row{{
+		Keys:   map[string]any{"SubscriberKey": "u-1001"},
+		Values: json.RawMessage(`{"OptInStatus":true}`),
+	}})
+	fmt.Println(err)
+	// Output:
+	// a token is issued
+	// <nil>
+}
+
+func ExampleClient_UpsertRowsAsync() {
+	s := tenant(202, `{"requestId":"2f0c1a52-7a2c-4a55-9c43-0d7f7a3f5b11","resultMessages":[]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	requestID, err := client.UpsertRowsAsync(context.Background(), "Web_Registrations", []any{
+		map[string]any{"SubscriberKey": "u-1001", "EmailAddress": "ana@example.org"},
+		json.RawMessage(`{"SubscriberKey":"u-1002","EmailAddress":"bo@example.org"}`),
+	})
+	fmt.Println(requestID, err)
+	// Output:
+	// a token is issued
+	// 2f0c1a52-7a2c-4a55-9c43-0d7f7a3f5b11 <nil>
+}
+
+func ExampleClient_InsertRowsAsync() {
+	s := tenant(400, `{"requestId":"2f0c","resultMessages":[{"resultType":"Validation","resultClass":"Error",
+		"resultCode":"CustomObjectNotFound","message":"Failed to resolve the Custom Object."}]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	_, err := client.InsertRowsAsync(context.Background(), "No_Such_Key", []any{
+		map[string]any{"SubscriberKey": "u-1001"},
+	})
+	fmt.Println(err)
+	// Output:
+	// a token is issued
+	// insert rows asynchronously: 400 Bad Request: code CustomObjectNotFound: Failed to resolve the Custom Object.
+}
+
+func ExampleClient_AsyncStatus() {
+	s := tenant(200, `{"status":{"hasErrors":true,"requestStatus":"Complete","resultStatus":"Has Errors"}}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	status, err := client.AsyncStatus(context.Background(), "2f0c1a52-7a2c-4a55-9c43-0d7f7a3f5b11")
+	fmt.Println(status.Found, status.Done(), status.AllOK(), err)
+	// Output:
+	// a token is issued
+	// true true false <nil>
+}
+
+func ExampleClient_AsyncResults() {
+	s := tenant(200, `{"page":1,"pageSize":50,"count":2,"items":[
+		{"message":"Upserted DataExtensionObject","status":"OK"},
+		{"errorCode":2,"status":"Error","message":"Required keys are missing.",
+			"errors":[{"errorMessage":"Column [contactkey] does not allow null value.","name":"contactkey","errorCode":70001}]}]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	var rows []sfmc.RowResult
+	for page := 1; ; page++ {
+		results, err := client.AsyncResults(context.Background(), "2f0c1a52-7a2c-4a55-9c43-0d7f7a3f5b11", page)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		rows = append(rows, results.Items...)
+		if len(results.Items) == 0 || len(rows) >= results.Count {
+			break
+		}
+	}
+	for i, row := range rows {
+		fmt.Println(i, row.OK, row.Message)
+		for _, e := range row.Errors {
+			fmt.Println(" ", e.Name, e.Code, e.Message)
+		}
+	}
+	// Output:
+	// a token is issued
+	// 0 true Upserted DataExtensionObject
+	// 1 false Required keys are missing.
+	//   contactkey 70001 Column [contactkey] does not allow null value.
+}
+
+func ExampleClient_FireEvents() {
+	s := tenant(202, `{"requestId":"r-1","count":2,"notQueuedCount":1,"members":[
+		{"contactKey":"u-1001","eventInstanceId":"a1b2"},
+		{"contactKey":"u-1002","eventInstanceId":"c3d4","errorcode":10005,"message":"Data is not valid."}]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	fired, err := client.FireEvents(context.Background(), "APIEvent-0a1b2c3d", []sfmc.Member{
+		{ContactKey: "u-1001", Data: map[string]any{"EmailAddress": "ana@example.org"}},
+		{ContactKey: "u-1002", Data: map[string]any{"EmailAddress": "bo"}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range fired.Members {
+		if m.Err != nil {
+			fmt.Println(m.ContactKey, m.Err)
+			continue
+		}
+		fmt.Println(m.ContactKey, m.EventInstanceID)
+	}
+	// Output:
+	// a token is issued
+	// u-1001 a1b2
+	// u-1002 fire events: 202 Accepted: code 10005: Data is not valid.
+}
+
+func ExampleClient_SendMessage() {
+	s := tenant(202, `{"requestId":"r-1","errorcode":0,"responses":[{"messageKey":"0197a2b4"}]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	requestID, err := client.SendMessage(context.Background(), "0197a2b4", "welcome", sfmc.Recipient{
+		ContactKey: "u-1001",
+		To:         "ana@example.org",
+		Attributes: map[string]any{"FirstName": "Ana"},
+	})
+	fmt.Println(requestID, err)
+	// Output:
+	// a token is issued
+	// r-1 <nil>
+}
+
+// A call that is repeated because its answer was lost is answered so.
+func ExampleError_DuplicateMessageKey() {
+	s := tenant(202, `{"requestId":"r-2","errorcode":109001,"message":"MCMS_UTM_ResponsesHasErrors","responses":[
+		{"messageKey":"0197a2b4","errorcode":109110,"message":"MCMS_UTM_Validation_DuplicateMessageKey"}]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	_, err := client.SendMessage(context.Background(), "0197a2b4", "welcome", sfmc.Recipient{ContactKey: "u-1001", To: "ana@example.org"})
+	if e, ok := errors.AsType[*sfmc.Error](err); ok && e.DuplicateMessageKey() {
+		fmt.Println("it was sent before")
+	}
+	// Output:
+	// a token is issued
+	// it was sent before
+}
+
+func ExampleClient_SendMessages() {
+	s := tenant(202, `{"requestId":"r-1","errorcode":109001,"message":"MCMS_UTM_ResponsesHasErrors: 1 subscribers failed to queue out of 2",
+		"responses":[{"messageKey":"m-1"},{"messageKey":"m-2","errorcode":109121,"message":"MCMS_UTM_Validation_InvalidValue_to"}]}`)
+	defer s.Close()
+	client := connect(s.URL)
+
+	sent, err := client.SendMessages(context.Background(), "welcome", []sfmc.Recipient{
+		{ContactKey: "u-1001", To: "ana@example.org", MessageKey: "m-1"},
+		{ContactKey: "u-1002", To: "bo", MessageKey: "m-2"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range sent.Messages {
+		fmt.Println(m.MessageKey, m.Err == nil)
+	}
+	// Output:
+	// a token is issued
+	// m-1 true
+	// m-2 false
 }
 
 func ExampleClient_FireEvent() {

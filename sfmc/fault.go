@@ -47,8 +47,15 @@ func readObjectFault(m map[string]any) fault {
 	f.add(details(list(m, "additionalErrors")))
 	f.add(details(list(m, "errors")))
 	f.add(faulty(list(m, "results")))
-	f.add(details(slices.DeleteFunc(list(m, "resultMessages"), isHarmless)))
+	f.add(faulty(list(m, "members")))   // of a batch of events
+	f.add(faulty(list(m, "responses"))) // of a batch of messages
+	f.add(resultErrors(m))
 	return f.promoted()
+}
+
+// resultErrors reads those elements of resultMessages that are errors.
+func resultErrors(m map[string]any) []Detail {
+	return details(slices.DeleteFunc(slices.Clone(list(m, "resultMessages")), isHarmless))
 }
 
 // add takes in errors that stand below the body's own.
@@ -128,6 +135,7 @@ func detail(m map[string]any) Detail {
 		CodeText:      text(m, "errorcode", "resultCode", "error"),
 		Message:       text(m, "message", "errorMessage", "errorDetail", "error_description"),
 		Documentation: text(m, "documentation", "error_uri"),
+		Name:          text(m, "name"),
 	}
 	if n, err := strconv.ParseFloat(d.CodeText, 64); err == nil && n == math.Trunc(n) && math.Abs(n) < 1e9 {
 		d.Code = int(n)
@@ -166,6 +174,16 @@ func text(m map[string]any, names ...string) string {
 		}
 	}
 	return ""
+}
+
+// whole gives the member of that name if it is a whole number that is not
+// negative, or a string that is one; else 0.
+func whole(m map[string]any, name string) int {
+	n, err := strconv.ParseInt(text(m, name), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return max(int(n), 0)
 }
 
 // word gives the member of that name if it is a string, whole.

@@ -59,6 +59,11 @@ func newOptions(opts []Option) options {
 	return o
 }
 
+// idleConnTimeout is shorter than the 5 s after which the vendor closes idle
+// connections (vendor page "Transactional Messaging API Best Practices"): a POST
+// that meets the closing fails, and nobody knows whether it took effect.
+const idleConnTimeout = 4 * time.Second
+
 // defaultHTTPClient has a pool of its own rather than http.DefaultTransport's:
 // that one keeps two idle connections for each host, and a busy client has one
 // host. The time limit is generous because a limit shorter than the server's
@@ -73,7 +78,7 @@ func defaultHTTPClient() *http.Client {
 			ForceAttemptHTTP2:     true,
 			MaxIdleConns:          128,
 			MaxIdleConnsPerHost:   64,
-			IdleConnTimeout:       90 * time.Second,
+			IdleConnTimeout:       idleConnTimeout,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},

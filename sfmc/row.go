@@ -1,9 +1,10 @@
 package sfmc
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -36,39 +37,70 @@ type Row struct {
 // if the answer does not repeat them. When several rows are sent and one is
 // bad, the rows before it are saved, it and those after it are not, and the
 // [*Error] does not tell which one it was.
+//
+// A caller who has no use for the rows that come back is better served by
+// [Client.StoreRows].
 func (c *Client) UpsertRows(ctx context.Context, key string, rows []Row) ([]Row, error) {
-	in, err := rowset(key, rows)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", OpUpsertRows, err)
-	}
-	a, err := c.post(ctx, OpUpsertRows, "hub/v1/dataevents/key:"+url.PathEscape(key)+"/rowset", in)
+	a, err := c.upsertRows(ctx, key, rows)
 	if err != nil {
 		return nil, err
 	}
 	return a.rows()
 }
 
-// rowset checks the arguments of UpsertRows and gives the body to send.
-func rowset(key string, rows []Row) ([]Row, error) {
+// StoreRows does what [Client.UpsertRows] does, with the same limits and errors,
+// and leaves out the rows that come back: the answer is checked as strictly, but
+// not taken apart, which is most of the work that a call is for this program. Its
+// errors name the operation [OpUpsertRows].
+func (c *Client) StoreRows(ctx context.Context, key string, rows []Row) error {
+	a, err := c.upsertRows(ctx, key, rows)
+	if err != nil {
+		return err
+	}
+	return a.stored()
+}
+
+func (c *Client) upsertRows(ctx context.Context, key string, rows []Row) (*answer, error) {
+	body, err := rowset(key, rows)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", OpUpsertRows, err)
+	}
+	return c.call(ctx, OpUpsertRows, http.MethodPost, "hub/v1/dataevents/key:"+url.PathEscape(key)+"/rowset", body)
+}
+
+// rowset checks the arguments of UpsertRows and gives the body to send. It is
+// written piece by piece: marshalled as a whole, each row would be read twice
+// more, to check JSON that was checked already.
+func rowset(key string, rows []Row) ([]byte, error) {
 	if strings.TrimSpace(key) == "" {
 		return nil, fmt.Errorf("data extension key: %w: empty", ErrInvalid)
 	}
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("rows: %w: none", ErrInvalid)
 	}
-	in := make([]Row, len(rows))
+	var b bytes.Buffer
+	b.Grow(2 + 64*len(rows) + rawSize(rows, func(r Row) any { return r.Values }))
+	b.WriteByte('[')
 	for i, row := range rows {
 		if len(row.Keys) == 0 {
 			return nil, fmt.Errorf("row %d: %w: no keys", i, ErrInvalid)
 		}
-		values, err := object(row.Values)
-		if err != nil {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"keys":`)
+		if _, err := writeObject(&b, row.Keys); err != nil {
+			return nil, fmt.Errorf("row %d: keys: %w", i, err)
+		}
+		b.WriteString(`,"values":`)
+		switch ok, err := writeObject(&b, row.Values); {
+		case err != nil:
 			return nil, fmt.Errorf("row %d: values: %w", i, err)
+		case !ok:
+			b.WriteString("{}")
 		}
-		if values == nil {
-			values = json.RawMessage("{}")
-		}
-		in[i] = Row{Keys: row.Keys, Values: values}
+		b.WriteByte('}')
 	}
-	return in, nil
+	b.WriteByte(']')
+	return b.Bytes(), nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // redacted is what a secret shows of itself.
@@ -41,3 +42,15 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // MarshalJSON returns "redacted" as a JSON string.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// isLong tells whether the secret may be cut out of texts. Very short ones are let
+// be: a real one is long, and cutting out "a" would leave nothing to read.
+func (s Secret) isLong() bool { return len(s) >= 4 }
+
+// cut cuts the secret out of a text.
+func (s Secret) cut(text string) string {
+	if !s.isLong() {
+		return text
+	}
+	return strings.ReplaceAll(text, string(s), redacted)
+}

@@ -16,7 +16,7 @@ import (
 
 // seen is one request as a test server saw it.
 type seen struct {
-	Method, Path, Body string
+	Method, Path, Body string            // the path with the query, if there is one
 	Header             map[string]string // those that a test asks for
 }
 
@@ -31,7 +31,7 @@ type recorder struct {
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body)
-	s := seen{Method: req.Method, Path: req.URL.EscapedPath(), Body: string(body)}
+	s := seen{Method: req.Method, Path: req.URL.RequestURI(), Body: string(body)}
 	for _, name := range r.header {
 		if s.Header == nil {
 			s.Header = map[string]string{}

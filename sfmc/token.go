@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -196,7 +197,13 @@ func (r *TokenRequester) Token(ctx context.Context) (*Token, error) {
 		return nil, fmt.Errorf("%s: %w", OpToken, err)
 	}
 	begun := time.Now()
-	a, err := r.caller.post(ctx, request{op: OpToken, url: r.authURL + "v2/token", body: body, hide: cred.ClientSecret})
+	a, err := r.caller.send(ctx, request{
+		op:     OpToken,
+		method: http.MethodPost,
+		url:    r.authURL + "v2/token",
+		body:   body,
+		hide:   cred.ClientSecret,
+	})
 	if err != nil {
 		return nil, err
 	}

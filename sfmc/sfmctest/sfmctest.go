@@ -79,8 +79,9 @@ func (s *Server) Fault(faults ...Fault) {
 	}
 }
 
-// Advance moves the server's clock ahead, so that tokens expire. A negative
-// duration fails the test.
+// Advance moves the server's clock ahead, so that tokens expire, asynchronous
+// jobs are complete (after 300 ms) and faults with a For end. A negative duration
+// fails the test.
 func (s *Server) Advance(d time.Duration) {
 	s.t.Helper()
 	if err := s.sandbox.Advance(d); err != nil {
