@@ -4,8 +4,12 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"onramp/internal/onramp"
 )
 
 func isListenAddress(s string) bool {
@@ -77,6 +81,32 @@ func (r *reader) origins(v value) []string {
 			continue
 		}
 		list = append(list, origin)
+	}
+	return list
+}
+
+var scheme = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,19}(\+https?)?$`)
+
+// alerts reads the URLs of those who are told of trouble. Which services there
+// are, and what their URLs must have, package alert knows; no message repeats a
+// URL, since it holds credentials.
+func (r *reader) alerts(v value) []onramp.Secret {
+	var list []onramp.Secret
+	for _, s := range r.texts(v) {
+		service, rest, _ := strings.Cut(s.text, "://")
+		_, err := url.Parse(s.text)
+		switch {
+		case s.text == "":
+			r.report(s.place, "is empty: give a value, or leave the line out")
+		case !scheme.MatchString(service) || rest == "":
+			r.report(s.place, "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…")
+		case err != nil:
+			r.report(s.place, "the %s URL can't be read: write special characters in names and passwords as %%XX, such as %%40 for @", service)
+		case slices.Contains(list, onramp.Secret(s.text)):
+			r.report(s.place, "is in the list already: leave one out")
+		default:
+			list = append(list, onramp.Secret(s.text))
+		}
 	}
 	return list
 }

@@ -22,14 +22,16 @@ import (
 // Config is the whole configuration. Each field's comment gives its key in the
 // file and what holds when the key is left out.
 type Config struct {
-	Database       string         // database: a file name or a postgres:// URL; "onramp.db"
-	Public         Public         // public
-	Admin          Admin          // admin
-	MarketingCloud MarketingCloud // marketing_cloud
-	Delivery       Delivery       // delivery
-	Drain          time.Duration  // drain_timeout: how long a stop waits for work in hand; 25s
-	Log            Log            // log
-	Forms          []onramp.Form  // forms, sorted by name; at least one, except from Default
+	Database       string          // database: a file name or a postgres:// URL; "onramp.db"
+	Public         Public          // public
+	Admin          Admin           // admin
+	MarketingCloud MarketingCloud  // marketing_cloud
+	Delivery       Delivery        // delivery
+	Drain          time.Duration   // drain_timeout: how long a stop waits for work in hand; 25s
+	Log            Log             // log
+	Watch          Watch           // watch
+	Alerts         []onramp.Secret // alerts: URLs of who is told, such as slack://…; secret, since they hold credentials; none
+	Forms          []onramp.Form   // forms, sorted by name; at least one, except from Default
 }
 
 // Public is the listener for visitors and sites.
@@ -68,6 +70,18 @@ type Log struct {
 	Format string // format: json or text; "json"
 }
 
+// Watch is when an operator is told, besides what is always told.
+type Watch struct {
+	Oldest   time.Duration // oldest: the age of an undelivered registration; 15m
+	DiskFree Space         // disk_free: the free space on the database's disk; 5%
+}
+
+// Space is an amount of disk space: one of the two is set.
+type Space struct {
+	Percent float64
+	Bytes   uint64
+}
+
 // Default returns what holds without a file. It has no forms and no
 // credentials: enough for a command that only needs the admin address.
 func Default() *Config {
@@ -78,6 +92,7 @@ func Default() *Config {
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
+		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}},
 	}
 }
 
@@ -177,6 +192,7 @@ func (r *reader) config(c *Config, root value) {
 	c.Public.TrustedProxies = r.proxies(sections["public"]["trusted_proxies"])
 	r.checkMarketingCloud(c, top["marketing_cloud"])
 	r.checkAdmin(c)
+	c.Alerts = r.alerts(top["alerts"])
 	for _, name := range laterSections() {
 		r.later(top[name])
 	}
@@ -185,7 +201,7 @@ func (r *reader) config(c *Config, root value) {
 
 // laterSections are keys of the published shape that this version can't
 // follow yet; it takes them only while they are empty.
-func laterSections() []string { return []string{"ens", "sinks", "alerts"} }
+func laterSections() []string { return []string{"ens", "sinks"} }
 
 // knownKeys gives the keys of every section, and of the root under "".
 func knownKeys(all []setting) map[string][]string {
@@ -198,6 +214,6 @@ func knownKeys(all []setting) map[string][]string {
 		}
 	}
 	known["public"] = append(known["public"], "trusted_proxies")
-	known[""] = append(append(known[""], "forms"), laterSections()...)
+	known[""] = append(append(known[""], "alerts", "forms"), laterSections()...)
 	return known
 }

@@ -113,6 +113,7 @@ func TestExample(t *testing.T) {
 		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
+		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}},
 		Forms:    []onramp.Form{exampleForm()},
 	}
 	got, err := config.Parse("onramp.yaml", []byte(strings.Replace(example, "TOKEN", token, 1)), exampleEnviron())
@@ -135,11 +136,27 @@ marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_se
 delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s }
 drain_timeout: 5s
 log: { level: debug, format: text }
+watch: { oldest: 1h, disk_free: 500MB }
+alerts:
+  - slack://hook:a-b-c@webhook
+  - "${env:ALERT}"
+  - generic+https://alerts.example.com/x?template=json
 forms:
   second:
     subscriber_key: uuid
-    fields: [{ name: n, column: N, type: integer, default: -7 }]
-    route: [{ journey: { event_definition_key: e, establish_contact_key: false, key_column: "" } }]
+    on_existing: skip
+    fields:
+      - { name: n, column: N, type: integer, default: -7 }
+      - { name: mail, column: Mail, type: email, required: true }
+      - { name: other, column: Other, type: email, required: true }
+    route:
+      - journey: { event_definition_key: e, establish_contact_key: false, key_column: "", on_unknown: retry, batch: 100 }
+      - data_extension: { key: skip }
+      - data_extension: { key: skip2, mode: async, async_method: post, batch: 30000 }
+      - data_extension: { key: own, on_existing: update, mode: async, async_method: put, batch: 0 }
+      - data_extension: { key: new, on_existing: new, async_method: post, batch: 500 }
+      - message: { definition_key: welcome }
+      - message: { definition_key: other, to: OTHER, batch: 500 }
   first:
     title: Join us
     success_url: /thanks?from=us
@@ -163,7 +180,6 @@ forms:
     route: [{ data_extension: { key: k, key_column: Key, mode: sync } }]
 ens:
 sinks: ~
-alerts: {}
 `
 
 // What isn't in the example, and the order of the forms.
@@ -177,7 +193,7 @@ func TestEveryKey(t *testing.T) {
 		Pattern: regexp.MustCompile("^(?:[A-Z]{2}|x)$"),
 	}
 	byMember := onramp.KeyStrategy{From: onramp.KeyField, Field: 0}
-	extension := []onramp.Destination{{Kind: onramp.DataExtension, Key: "k", KeyColumn: "Key"}}
+	extension := []onramp.Destination{{Kind: onramp.DataExtension, Key: "k", KeyColumn: "Key", Mode: onramp.Sync}}
 	want := &config.Config{
 		Database: "postgres://onramp@db/onramp",
 		Public: config.Public{
@@ -189,6 +205,10 @@ func TestEveryKey(t *testing.T) {
 		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second},
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
+		Watch:          config.Watch{Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}},
+		Alerts: []onramp.Secret{
+			"slack://hook:a-b-c@webhook", "smtp://u:p@h/?from=a@b&to=c@d", "generic+https://alerts.example.com/x?template=json",
+		},
 		Forms: []onramp.Form{
 			{
 				Name: "first", Title: "Join us", SuccessURL: "/thanks?from=us",
@@ -210,13 +230,25 @@ func TestEveryKey(t *testing.T) {
 			},
 			{
 				Name: "second", SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
-				Fields: []onramp.Field{{Name: "n", Label: "N", Column: "N", Type: onramp.Integer, Default: number("-7")}},
-				Route:  []onramp.Destination{{Kind: onramp.Journey, Key: "e"}},
+				Fields: []onramp.Field{
+					{Name: "n", Label: "N", Column: "N", Type: onramp.Integer, Default: number("-7")},
+					{Name: "mail", Label: "Mail", Column: "Mail", Type: onramp.Email, Required: true, Max: 254},
+					{Name: "other", Label: "Other", Column: "Other", Type: onramp.Email, Required: true, Max: 254},
+				},
+				Route: []onramp.Destination{
+					{Kind: onramp.Journey, Key: "e", OnUnknown: onramp.Again, Batch: 100},
+					{Kind: onramp.DataExtension, Key: "skip", KeyColumn: "SubscriberKey", OnExisting: onramp.Skip, InsertOnly: true},
+					{Kind: onramp.DataExtension, Key: "skip2", KeyColumn: "SubscriberKey", Mode: onramp.Async, OnExisting: onramp.Skip, InsertOnly: true, Batch: 30000},
+					{Kind: onramp.DataExtension, Key: "own", KeyColumn: "SubscriberKey", Mode: onramp.Async},
+					{Kind: onramp.DataExtension, Key: "new", KeyColumn: "SubscriberKey", OnExisting: onramp.CreateNew, InsertOnly: true, Batch: 500},
+					{Kind: onramp.Message, Key: "welcome", ToColumn: "Mail"},
+					{Kind: onramp.Message, Key: "other", ToColumn: "Other", Batch: 500},
+				},
 			},
 			{Name: "third", SubscriberKey: byMember, Fields: []onramp.Field{member}, Route: extension},
 		},
 	}
-	got, err := config.Parse("onramp.yaml", []byte(everyKey), []string{"NEWS=Yes"})
+	got, err := config.Parse("onramp.yaml", []byte(everyKey), []string{"NEWS=Yes", "ALERT=smtp://u:p@h/?from=a@b&to=c@d"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,6 +278,7 @@ func TestEnvironment(t *testing.T) {
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
+	want.Watch = config.Watch{Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}}
 	file := shortForms + `
 marketing_cloud: { subdomain: mc0, client_id: "${env:NOT_SET}", client_secret: b, account_id: 9 }
 database: other.db
@@ -259,6 +292,7 @@ log: { level: error }
 		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
 		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s",
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
+		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_ALERTS=x",
 		"ONRAMP_CONFIG=elsewhere.yaml", "ONRAMP_FORMS=x", "ONRAMP_UNKNOWN=x", "=C:=odd", "odd",
 	})
 	if err != nil {
@@ -329,7 +363,8 @@ func TestTemplate(t *testing.T) {
 		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout drain_timeout
 		log level format forms title success_url origins subscriber_key fields name label column type required max
 		pattern choices default from value route data_extension key key_column mode journey event_definition_key
-		establish_contact_key`) {
+		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message
+		definition_key to`) {
 		if !regexp.MustCompile(`\b` + key + `\b`).Match(config.Template()) {
 			t.Errorf("the template doesn't explain %s", key)
 		}
@@ -343,14 +378,15 @@ func TestTemplateUncommented(t *testing.T) {
 	if err := os.WriteFile(token, []byte("t0ken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*[a-z_]+:( .*)?|- \{.*)$`).ReplaceAllString(string(config.Template()), "$1$2")
+	environ := append(exampleEnviron(), "ALERT_URL=slack://hook:a-b-c@webhook")
+	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*([a-z_]+:( .*)?|- [{"].*))$`).ReplaceAllString(string(config.Template()), "$1$2")
 	text = regexp.MustCompile(`(?m)^ *auth_url:.*\n`).ReplaceAllString(text, "")
 	text = strings.Replace(text, "/run/secrets/onramp-admin", token, 1)
-	got, err := config.Parse("onramp.yaml", []byte(text), exampleEnviron())
+	got, err := config.Parse("onramp.yaml", []byte(text), environ)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if len(got.Forms[0].Route) != 2 || len(got.Forms[0].Fields) != 11 || got.Forms[0].SuccessURL == "" || got.Admin.Token == "" {
+	if len(got.Alerts) != 1 || len(got.Forms[0].Route) != 3 || len(got.Forms[0].Fields) != 11 || got.Forms[0].SuccessURL == "" || got.Admin.Token == "" {
 		t.Errorf("got %+v, want every example of the template", got)
 	}
 }

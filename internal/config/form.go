@@ -29,7 +29,7 @@ func (r *reader) form(v value) onramp.Form {
 	if !formName.MatchString(v.name) {
 		r.report(v.place, "a form's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63")
 	}
-	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "route")
+	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "on_existing", "route")
 	if !ok {
 		return onramp.Form{}
 	}
@@ -42,7 +42,7 @@ func (r *reader) form(v value) onramp.Form {
 	set := r.fields(keys["fields"])
 	f.Fields = set.fields
 	f.SubscriberKey = r.subscriberKey(keys["subscriber_key"], set)
-	f.Route = r.route(keys["route"])
+	f.Route = r.route(keys, set)
 	r.checkKeyColumns(set, f.Route)
 	return f
 }
@@ -100,8 +100,8 @@ func (r *reader) fieldKey(s scalar, name string, set fieldSet) onramp.KeyStrateg
 	return onramp.KeyStrategy{From: onramp.KeyField, Field: at}
 }
 
-// checkKeyColumns reports a field for the column that already gets the
-// subscriber key: the request would have it twice.
+// checkKeyColumns reports a field for the column that already gets the row's
+// key: the request would have it twice.
 func (r *reader) checkKeyColumns(set fieldSet, route []onramp.Destination) {
 	reported := map[string]bool{}
 	for _, d := range route {
@@ -111,6 +111,10 @@ func (r *reader) checkKeyColumns(set fieldSet, route []onramp.Destination) {
 			continue
 		}
 		reported[column] = true
-		r.report(at, "is the key_column of %s, which gets the subscriber key: leave the field out, or name another column", d.Name())
+		what := "subscriber key"
+		if d.OnExisting == onramp.CreateNew {
+			what = "registration's id"
+		}
+		r.report(at, "is the key_column of %s, which gets the %s: leave the field out, or name another column", d.Name(), what)
 	}
 }

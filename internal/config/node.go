@@ -374,6 +374,20 @@ func (s scalar) oneOf(known ...string) error {
 	return fmt.Errorf("%s is not known; %s", s.quoted(), didYouMean(s.text, known))
 }
 
+// word reads one of the words that are known. It is false when nothing is
+// written, and when the value is reported.
+func (r *reader) word(v value, known ...string) (string, bool) {
+	s, ok := r.scalar(v)
+	if !ok {
+		return "", false
+	}
+	if err := s.oneOf(known...); err != nil {
+		r.report(s.place, "%v", err)
+		return "", false
+	}
+	return s.text, true
+}
+
 // later reports a section that only a later version can follow.
 func (r *reader) later(v value) {
 	if n := v.target(); v.isSet() && (n.Kind == yaml.ScalarNode || len(n.Content) > 0) {

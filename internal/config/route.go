@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"onramp/internal/onramp"
@@ -9,15 +11,31 @@ import (
 // keyColumn is the column for the subscriber key unless the step says another.
 const keyColumn = "SubscriberKey"
 
-// step is a destination with what its delivery needs besides.
+// The most deliveries in one call, by the vendor's limits. A rowset may have
+// more than the 50 rows that are recommended.
+const (
+	maxRowset   = 500
+	maxRows     = 30_000
+	maxEvents   = 100
+	maxMessages = 500
+)
+
+// step is a destination and where it is described.
 type step struct {
 	destination onramp.Destination
-	mode        string // data_extension only
 	line        int
 }
 
+// around is what a step takes from its form.
+type around struct {
+	set        fieldSet
+	onExisting onramp.OnExisting
+}
+
 // route reads the steps of a form.
-func (r *reader) route(v value) []onramp.Destination {
+func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination {
+	from := around{set, r.onExisting(form["on_existing"], onramp.Update)}
+	v := form["route"]
 	before := len(r.problems)
 	items, ok := r.list(v)
 	if ok && len(items) == 0 && len(r.problems) == before {
@@ -26,7 +44,7 @@ func (r *reader) route(v value) []onramp.Destination {
 	var route []onramp.Destination
 	here := map[string]int{}
 	for _, item := range items {
-		s, ok := r.step(item)
+		s, ok := r.step(item, from)
 		if !ok {
 			continue
 		}
@@ -38,6 +56,10 @@ func (r *reader) route(v value) []onramp.Destination {
 		here[name] = item.line
 		route = append(route, s.destination)
 		r.compareStep(item.place, s)
+	}
+	isRow := func(d onramp.Destination) bool { return d.Kind == onramp.DataExtension }
+	if at := form["on_existing"]; at.isSet() && len(r.problems) == before && !slices.ContainsFunc(route, isRow) {
+		r.report(at.place, "has no effect without a data_extension step; leave it out")
 	}
 	return route
 }
@@ -52,14 +74,40 @@ func (r *reader) compareStep(at place, s step) {
 		r.steps[name] = s
 		return
 	}
-	if s.destination != first.destination || s.mode != first.mode {
-		r.report(at, "%s has other settings in line %d: write the same in both", name, first.line)
+	if s.destination != first.destination {
+		r.report(at, "%s has another %s in line %d: write the same in both",
+			name, strings.Join(differences(s.destination, first.destination), " and another "), first.line)
 	}
+}
+
+// differences names the keys in which two steps to one destination differ. It
+// says so of what a step left to its form as well.
+func differences(a, b onramp.Destination) []string {
+	var keys []string
+	for _, c := range []struct {
+		key  string
+		same bool
+	}{
+		{"key_column", a.KeyColumn == b.KeyColumn},
+		{"mode", a.Mode == b.Mode},
+		{"on_existing", a.OnExisting == b.OnExisting},
+		// on_existing: skip changes it too
+		{"async_method", a.InsertOnly == b.InsertOnly || a.OnExisting != b.OnExisting},
+		{"establish_contact_key", a.EstablishContactKey == b.EstablishContactKey},
+		{"on_unknown", a.OnUnknown == b.OnUnknown},
+		{"to", a.ToColumn == b.ToColumn},
+		{"batch", a.Batch == b.Batch},
+	} {
+		if !c.same {
+			keys = append(keys, c.key)
+		}
+	}
+	return keys
 }
 
 // step reads one step of a route. It is false when the step has a mistake
 // after which nothing can be said about its destination.
-func (r *reader) step(v value) (step, bool) {
+func (r *reader) step(v value, from around) (step, bool) {
 	before := len(r.problems)
 	keys, ok := r.mapping(v, "data_extension", "journey", "message")
 	if !ok {
@@ -79,60 +127,153 @@ func (r *reader) step(v value) (step, bool) {
 	for _, kind := range kinds {
 		switch kind {
 		case "data_extension":
-			s = r.dataExtension(keys[kind])
+			s.destination = r.dataExtension(keys[kind], from)
 		case "journey":
-			s = r.journey(keys[kind])
+			s.destination = r.journey(keys[kind])
 		case "message":
-			r.report(keys[kind].place, "is not available in this version yet; use data_extension or journey")
+			s.destination = r.message(keys[kind], from)
 		}
 	}
 	if len(kinds) == 0 && len(r.problems) == before {
-		r.report(v.place, "a step needs a kind: data_extension or journey")
+		r.report(v.place, "a step needs a kind: data_extension, journey or message")
 	}
 	return s, len(kinds) == 1 && s.destination.Key != ""
 }
 
-func (r *reader) dataExtension(v value) step {
-	keys, ok := r.mapping(v, "key", "key_column", "mode")
+func (r *reader) dataExtension(v value, from around) onramp.Destination {
+	keys, ok := r.mapping(v, "key", "key_column", "mode", "async_method", "on_existing", "batch")
 	if !ok {
-		return step{}
+		return onramp.Destination{}
 	}
-	s := step{mode: "auto"}
-	s.destination = onramp.Destination{
-		Kind:      onramp.DataExtension,
-		Key:       r.needed(keys["key"], "give the external key of the data extension"),
-		KeyColumn: keyColumn,
+	d := onramp.Destination{
+		Kind:       onramp.DataExtension,
+		Key:        r.needed(keys["key"], "give the external key of the data extension"),
+		KeyColumn:  keyColumn,
+		OnExisting: r.onExisting(keys["on_existing"], from.onExisting),
 	}
 	if keys["key_column"].isSet() {
-		s.destination.KeyColumn = r.needed(keys["key_column"], "name the column that holds the subscriber key")
+		d.KeyColumn = r.needed(keys["key_column"], "name the column that holds the subscriber key")
 	}
-	if mode, ok := r.scalar(keys["mode"]); ok {
-		s.mode = mode.text
-		if mode.text == "async" {
-			r.report(mode.place, "async is not available in this version yet; use sync or auto")
-		} else if err := mode.oneOf("auto", "sync"); err != nil {
-			r.report(mode.place, "%v", err)
-		}
+	modeKnown := true
+	if mode, ok := r.word(keys["mode"], "auto", "sync", "async"); ok {
+		d.Mode, _ = onramp.ParseMode(mode)
+	} else {
+		modeKnown = !keys["mode"].isSet()
 	}
-	return s
+	r.asyncMethod(&d, keys)
+	limit, with := maxRowset, fmt.Sprintf(" with mode: %s", d.Mode)
+	if !modeKnown {
+		limit, with = maxRows, ""
+	} else if d.Mode == onramp.Async {
+		limit = maxRows
+	}
+	d.Batch = r.batch(keys["batch"], limit, with)
+	return d
 }
 
-func (r *reader) journey(v value) step {
-	keys, ok := r.mapping(v, "event_definition_key", "establish_contact_key", "key_column")
-	if !ok {
-		return step{}
+// asyncMethod reads whether the asynchronous route inserts, and checks what
+// goes with it.
+func (r *reader) asyncMethod(d *onramp.Destination, keys map[string]value) {
+	at := keys["async_method"].place
+	method, given := r.word(keys["async_method"], "put", "post")
+	d.InsertOnly = method == "post" || d.OnExisting == onramp.Skip
+	switch {
+	case d.OnExisting == onramp.Skip && d.Mode == onramp.Sync:
+		r.report(keys["mode"].place, "Marketing Cloud has no synchronous insert: use mode: async or auto with on_existing: skip")
+	case d.OnExisting == onramp.Skip && method == "put":
+		r.report(at, "put would update the row that is to be skipped: leave it out, or write post, with on_existing: skip")
+	case given && d.Mode == onramp.Sync:
+		r.report(at, "has no effect with mode: sync; leave it out")
 	}
-	s := step{destination: onramp.Destination{
+}
+
+func (r *reader) journey(v value) onramp.Destination {
+	keys, ok := r.mapping(v, "event_definition_key", "establish_contact_key", "key_column", "on_unknown", "batch")
+	if !ok {
+		return onramp.Destination{}
+	}
+	d := onramp.Destination{
 		Kind:                onramp.Journey,
 		Key:                 r.needed(keys["event_definition_key"], "copy it from the journey's API event"),
 		KeyColumn:           keyColumn,
 		EstablishContactKey: r.boolean(keys["establish_contact_key"], true),
-	}}
-	if strings.Contains(s.destination.Key, ".") {
+	}
+	if strings.Contains(d.Key, ".") {
 		r.report(keys["event_definition_key"].place, "must not contain a period: Marketing Cloud finds no such event definition")
 	}
 	if keys["key_column"].isSet() {
-		s.destination.KeyColumn = r.text(keys["key_column"])
+		d.KeyColumn = r.text(keys["key_column"])
 	}
-	return s
+	if word, ok := r.word(keys["on_unknown"], "hold", "retry"); ok {
+		d.OnUnknown, _ = onramp.ParseOnUnknown(word)
+	}
+	d.Batch = r.batch(keys["batch"], maxEvents, "")
+	return d
+}
+
+func (r *reader) message(v value, from around) onramp.Destination {
+	keys, ok := r.mapping(v, "definition_key", "to", "batch")
+	if !ok {
+		return onramp.Destination{}
+	}
+	return onramp.Destination{
+		Kind:     onramp.Message,
+		Key:      r.needed(keys["definition_key"], "give the definition key of the transactional message"),
+		ToColumn: r.toColumn(keys["to"], from.set),
+		Batch:    r.batch(keys["batch"], maxMessages, ""),
+	}
+}
+
+// toColumn reads the column of the field with the address to send to. When a
+// field could not be read it doesn't complain about one that isn't there.
+func (r *reader) toColumn(v value, set fieldSet) string {
+	s, given := r.scalar(v)
+	if v.isSet() && !given {
+		return ""
+	}
+	at := slices.IndexFunc(set.fields, func(f onramp.Field) bool {
+		if given {
+			return strings.EqualFold(f.Column, s.text)
+		}
+		return f.From == onramp.Submitted && f.Type == onramp.Email
+	})
+	switch {
+	case at < 0 && !set.complete():
+	case at < 0 && !given:
+		r.report(v.place, "is missing, and the form has no field with type: email: add one")
+	case at < 0:
+		r.report(s.place, "there is no field for this column; name the column of a field with type: email")
+	case !set.clear[at]:
+	case set.fields[at].From != onramp.Submitted || set.fields[at].Type != onramp.Email:
+		r.report(s.place, "is not the column of a field with type: email, which the address must come from")
+	case !set.fields[at].Required:
+		r.report(set.places[at].key("required"), "a message is sent to this e-mail address: add required: true")
+	}
+	if at < 0 {
+		return s.text
+	}
+	return set.fields[at].Column
+}
+
+func (r *reader) onExisting(v value, otherwise onramp.OnExisting) onramp.OnExisting {
+	word, ok := r.word(v, "update", "skip", "new")
+	if !ok {
+		return otherwise
+	}
+	o, _ := onramp.ParseOnExisting(word)
+	return o
+}
+
+// batch reads the most deliveries in one call; 0 for what suits it.
+func (r *reader) batch(v value, limit int, with string) int {
+	s, ok := r.scalar(v)
+	if !ok {
+		return 0
+	}
+	n, ok := s.integer()
+	if !ok || n < 0 || n > limit {
+		r.report(s.place, "must be a whole number from 1 to %d%s, without quotes", limit, with)
+		return 0
+	}
+	return n
 }

@@ -51,6 +51,8 @@ func settings() []setting {
 		{"drain_timeout", func(c *Config, s scalar) error { return setDuration(&c.Drain, s) }},
 		{"log.level", func(c *Config, s scalar) error { return setWord(&c.Log.Level, s, "debug", "info", "warn", "error") }},
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},
+		{"watch.oldest", func(c *Config, s scalar) error { return setDuration(&c.Watch.Oldest, s) }},
+		{"watch.disk_free", setDiskFree},
 	}
 }
 
@@ -160,6 +162,30 @@ func setSenders(c *Config, s scalar) error {
 		return fmt.Errorf("must be a whole number from 1 to %s, without quotes", strconv.Itoa(maxSenders))
 	}
 	c.Delivery.Senders = n
+	return nil
+}
+
+var (
+	percentage = regexp.MustCompile(`^([0-9]{1,2}(?:\.[0-9]+)?) ?%$`)
+	amount     = regexp.MustCompile(`^([0-9]{1,9}) ?([kKMGT]i?)B$`)
+	units      = map[string]uint64{
+		"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+		"ki": 1 << 10, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
+	}
+)
+
+func setDiskFree(c *Config, s scalar) error {
+	var space Space
+	if m := percentage.FindStringSubmatch(s.text); m != nil {
+		space.Percent, _ = strconv.ParseFloat(m[1], 64)
+	} else if m := amount.FindStringSubmatch(s.text); m != nil {
+		n, _ := strconv.ParseUint(m[1], 10, 64)
+		space.Bytes = n * units[m[2]]
+	}
+	if space == (Space{}) {
+		return errors.New("must be a percentage of the disk or an amount with its unit, such as 5% or 500MB")
+	}
+	c.Watch.DiskFree = space
 	return nil
 }
 

@@ -175,8 +175,16 @@ func TestSecretsStaySecret(t *testing.T) {
 		"forms: { f: { subscriber_key: \"${env:SECRET}\", origins: [\"${env:SECRET}\"], fields: [ { name: a, column: A, type: \"${env:SECRET}\" } ] } }",
 		"forms: { f: { fields: [ { name: a, column: A, pattern: \"${env:SECRET}\" }, { column: B, from: \"${env:SECRET}\" } ] } }",
 		"forms: { f: { fields: [ { name: a, column: A, type: boolean, default: \"${env:SECRET}\" } ], route: [ { data_extension: { mode: \"${env:SECRET}\" } } ] } }",
+		"alerts: " + secret,
+		"alerts: [" + secret + "]",
+		"alerts: { " + secret + ": x }",
+		"alerts: [{ slack://" + secret + ": x }]",
+		"alerts: [\"" + secret + "://x\", \"" + secret + " ://x\", \"slack:" + secret + "\", \"slack://" + secret + ":%zz@h\"]",
+		"alerts: [\"slack://h\", \"${env:SECRET}\", \"${env:DOUBLE}\", \"${env:DOUBLE}\"]",
+		"watch: { disk_free: " + secret + ", oldest: " + secret + " }",
+		"forms: { f: { on_existing: \"${env:SECRET}\", fields: [ { name: a, column: A } ], route: [ { message: { to: \"${env:SECRET}\", batch: \"${env:SECRET}\" } } ] } }",
 	} {
-		_, err := config.Parse("onramp.yaml", []byte(file), []string{"SECRET=(" + secret})
+		_, err := config.Parse("onramp.yaml", []byte(file), []string{"SECRET=(" + secret, "DOUBLE=slack://" + secret})
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: got %v, want an error without the secret", file, err)
 		}

@@ -7,6 +7,8 @@ const (
 	urlHint      = "must be an absolute http or https URL, such as https://signup.example.com"
 	durationHint = "must be a duration with its unit, such as 30s, 5m or 72h"
 	labelHint    = "give only the first label, mc0123…, of mc0123….rest.marketingcloudapis.com"
+	spaceHint    = "must be a percentage of the disk or an amount with its unit, such as 5% or 500MB"
+	alertHint    = "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
 	laterHint    = "is not available in this version yet; leave it out"
 )
 
@@ -55,7 +57,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is given twice, first in line 3"},
 			{7, "database", "is given twice, first in line 2"},
-			{8, "entirely", "unknown key; use database, public, admin, marketing_cloud, delivery, drain_timeout, log, forms, ens, sinks or alerts"},
+			{8, "entirely", "unknown key; use database, public, admin, marketing_cloud, delivery, drain_timeout, log, watch, alerts, forms, ens or sinks"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},
@@ -146,8 +148,49 @@ log:
 		{"later versions", shortAccount + `ens:
   callbacks: { events: { auth: none } }
 sinks: [{ webhook: x }]
-alerts: none`, nil, []config.Problem{
-			{2, "ens", laterHint}, {4, "sinks", laterHint}, {5, "alerts", laterHint},
+sink: x`, nil, []config.Problem{
+			{2, "ens", laterHint}, {4, "sinks", laterHint}, {5, "sink", "unknown key; did you mean sinks?"},
+		}},
+		{"watch", shortAccount + `watch:
+  oldest: 15
+  disk_free: 5
+  interval: 1s`, []string{"ONRAMP_WATCH_DISK_FREE="}, []config.Problem{
+			{3, "watch.oldest", durationHint},
+			{4, "watch.disk_free", spaceHint},
+			{5, "watch.interval", "unknown key; use oldest or disk_free"},
+		}},
+		{"no space", shortAccount + "watch: { disk_free: 0% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
+		{"all space", shortAccount + "watch: { disk_free: 100% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
+		{"no amount", shortAccount + "watch: { disk_free: 0GB }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
+		{"no unit", shortAccount + "watch: { disk_free: 500M }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
+		{"space in the environment", shortAccount, []string{"ONRAMP_WATCH_DISK_FREE=much"}, []config.Problem{{0, "ONRAMP_WATCH_DISK_FREE", spaceHint}}},
+		{"alerts", shortAccount + `alerts:
+  - slack://hook:hunter2@webhook
+  - "${env:SLACK}"
+  - hunter2
+  - https//hunter2
+  - smtp://
+  - "hunter2 ://a"
+  - smtp://user:hunter2@%zz
+  - "${env:EMPTY}"
+  - "${env:NOT_SET}"
+  - -
+  - [slack://hunter2]
+  -`, []string{"SLACK=slack://hook:hunter2@webhook", "EMPTY="}, []config.Problem{
+			{4, "alerts[1]", "is in the list already: leave one out"},
+			{5, "alerts[2]", alertHint},
+			{6, "alerts[3]", alertHint},
+			{7, "alerts[4]", alertHint},
+			{8, "alerts[5]", alertHint},
+			{9, "alerts[6]", "the smtp URL can't be read: write special characters in names and passwords as %XX, such as %40 for @"},
+			{10, "alerts[7]", "is empty: give a value, or leave the line out"},
+			{11, "alerts[8]", "the environment variable NOT_SET is not set"},
+			{12, "alerts[9]", "must be a single value, not a list"},
+			{13, "alerts[10]", "must be a single value, not a list"},
+			{14, "alerts[11]", "is empty: fill it in or take the line out"},
+		}},
+		{"alerts are no list", shortAccount + "alerts: slack://hook:hunter2@webhook", nil, []config.Problem{
+			{2, "alerts", "must be a list, not a single value"},
 		}},
 		{"environment", shortAccount + "admin: { token: a }\npublic: { listen: nowhere }", []string{
 			"ONRAMP_DELIVERY_SENDERS=many", "ONRAMP_PUBLIC_LISTEN=8080", "ONRAMP_ADMIN_TOKEN=${env:NOT_SET}", "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=a.b",
@@ -244,7 +287,7 @@ func wrongForms() []wrong {
 			{12, "forms.a.origins[2]", "is empty: fill it in or take the line out"},
 			{16, "forms.b.success_url", "must be an absolute http or https URL or a path that begins with /"},
 			{17, "forms.b.origins", "must be a list, not a single value"},
-			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, fields or route"},
+			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, fields, on_existing or route"},
 		}},
 		{"key by e-mail", "forms:\n  a:\n    fields: [ { name: email, column: E } ]\n" + rightRoute +
 			"  b:\n    fields:\n      - { name: n, column: N }\n      - { name: email, column: E, type: email }\n    subscriber_key: email\n" + rightRoute, nil, []config.Problem{
@@ -435,12 +478,15 @@ func wrongTypes() []wrong {
 func wrongRoutes() []wrong {
 	const head = "forms:\n  f:\n" + rightFields + "    route:\n" // what follows begins in line 6
 	const route = "forms.f.route"
+	const insertHint = "Marketing Cloud has no synchronous insert: use mode: async or auto with on_existing: skip"
+	const putHint = "put would update the row that is to be skipped: leave it out, or write post, with on_existing: skip"
+	const requiredHint = "a message is sent to this e-mail address: add required: true"
 	return []wrong{
 		{"steps", head + `      - data_extension:
-      - data_extension: { key: "", key_column: "", mode: async }
+      - data_extension: { key: "", key_column: "", mode: asinc }
       - data_extension: { key: A, mode: fast }
       - { data_extension: { key: B }, journey: { event_definition_key: e } }
-      - message: { key: welcome }
+      - message: { key: welcome, batch: 501 }
       - data_extention: { key: C }
       - {}
       - journey: { event_definition_key: a.b }
@@ -453,14 +499,16 @@ func wrongRoutes() []wrong {
 			{6, route + "[0].data_extension.key", "is missing: give the external key of the data extension"},
 			{7, route + "[1].data_extension.key", "is missing: give the external key of the data extension"},
 			{7, route + "[1].data_extension.key_column", "is missing: name the column that holds the subscriber key"},
-			{7, route + "[1].data_extension.mode", "async is not available in this version yet; use sync or auto"},
-			{8, route + "[2].data_extension.mode", `"fast" is not known; use auto or sync`},
+			{7, route + "[1].data_extension.mode", `"asinc" is not known; did you mean async?`},
+			{8, route + "[2].data_extension.mode", `"fast" is not known; use auto, sync or async`},
 			{9, route + "[3]", "a step has one kind, and this has data_extension and journey: make a step of each"},
-			{10, route + "[4].message", "is not available in this version yet; use data_extension or journey"},
+			{10, route + "[4].message.key", "unknown key; use definition_key, to or batch"},
+			{10, route + "[4].message.definition_key", "is missing: give the definition key of the transactional message"},
+			{10, route + "[4].message.batch", "must be a whole number from 1 to 500, without quotes"},
 			{11, route + "[5].data_extention", "unknown key; did you mean data_extension?"},
-			{12, route + "[6]", "a step needs a kind: data_extension or journey"},
+			{12, route + "[6]", "a step needs a kind: data_extension, journey or message"},
 			{13, route + "[7].journey.event_definition_key", "must not contain a period: Marketing Cloud finds no such event definition"},
-			{14, route + "[8].journey.mode", "unknown key; use event_definition_key, establish_contact_key or key_column"},
+			{14, route + "[8].journey.mode", "unknown key; use event_definition_key, establish_contact_key, key_column, on_unknown or batch"},
 			{14, route + "[8].journey.event_definition_key", "is missing: copy it from the journey's API event"},
 			{14, route + "[8].journey.establish_contact_key", "must be true or false, without quotes"},
 			{15, route + "[9]", "must be a map of keys and values, not a single value"},
@@ -481,9 +529,129 @@ func wrongRoutes() []wrong {
       - data_extension: { key: k }
 `, nil, []config.Problem{
 			{7, route + "[1]", "data_extension:K is in this route already, in line 6: leave one out"},
-			{12, "forms.b.route[0]", "data_extension:K has other settings in line 6: write the same in both"},
-			{13, "forms.b.route[1]", "journey:K has other settings in line 8: write the same in both"},
-			{17, "forms.a.route[0]", "data_extension:K has other settings in line 6: write the same in both"},
+			{12, "forms.b.route[0]", "data_extension:K has another key_column in line 6: write the same in both"},
+			{13, "forms.b.route[1]", "journey:K has another establish_contact_key in line 8: write the same in both"},
+			{17, "forms.a.route[0]", "data_extension:K has another mode in line 6: write the same in both"},
+		}},
+		{"all settings of a destination", `forms:
+  a:
+    fields: [ { name: a, column: A, type: email, required: true }, { name: b, column: B, type: email, required: true } ]
+    route:
+      - data_extension: { key: K, mode: async, async_method: post, batch: 2 }
+      - data_extension: { key: L, mode: async }
+      - data_extension: { key: M, mode: async, on_existing: skip }
+      - journey: { event_definition_key: K, on_unknown: retry }
+      - message: { definition_key: K, to: b, batch: 3 }
+      - message: { definition_key: L, to: b }
+  b:
+    on_existing: skip
+    fields: [ { name: b, column: B, type: email, required: true } ]
+    route:
+      - data_extension: { key: K, mode: async, on_existing: update }
+      - data_extension: { key: L, mode: async, key_column: Id }
+      - data_extension: { key: M, mode: async }
+      - journey: { event_definition_key: K, on_unknown: hold }
+      - message: { definition_key: K, batch: 2 }
+      - message: { definition_key: L }
+  c:
+    fields: [ { name: a, column: A, type: email, required: true } ]
+    route: [ { message: { definition_key: L } } ]
+`, nil, []config.Problem{
+			{16, "forms.b.route[0]", "data_extension:K has another async_method and another batch in line 6: write the same in both"},
+			{17, "forms.b.route[1]", "data_extension:L has another key_column and another on_existing in line 7: write the same in both"},
+			{19, "forms.b.route[3]", "journey:K has another on_unknown in line 9: write the same in both"},
+			{20, "forms.b.route[4]", "message:K has another batch in line 10: write the same in both"},
+			{24, "forms.c.route[0]", "message:L has another to in line 11: write the same in both"},
+		}},
+		{"existing rows", head + `      - data_extension: { key: A, mode: sync, on_existing: skip }
+      - data_extension: { key: B, async_method: put, on_existing: skip }
+      - data_extension: { key: C, on_existing: overwrite }
+      - data_extension: { key: D, async_method: patch }
+      - data_extension: { key: E, mode: sync, async_method: post }
+      - data_extension: { key: F, mode: sync, async_method: put, on_existing: skip }
+      - data_extension: { key: G, on_existing: [new] }
+  g:
+    on_existing: skip
+` + rightFields + `    route:
+      - data_extension: { key: H, mode: sync }
+      - data_extension: { key: I, async_method: put }
+      - data_extension: { key: J, mode: sync, on_existing: update }
+  h:
+    on_existing: never
+` + rightFields + `    route: [ { data_extension: { key: O, mode: sync } } ]
+  i:
+    on_existing: new
+` + rightFields + `    route: [ { journey: { event_definition_key: e } } ]
+  j:
+    on_existing: new
+    fields: [ { name: id, column: SubscriberKey } , { name: email, column: E, type: email, required: true } ]
+    route: [ { data_extension: { key: P } } ]
+`, nil, []config.Problem{
+			{6, route + "[0].data_extension.mode", insertHint},
+			{7, route + "[1].data_extension.async_method", putHint},
+			{8, route + "[2].data_extension.on_existing", `"overwrite" is not known; use update, skip or new`},
+			{9, route + "[3].data_extension.async_method", `"patch" is not known; use put or post`},
+			{10, route + "[4].data_extension.async_method", "has no effect with mode: sync; leave it out"},
+			{11, route + "[5].data_extension.mode", insertHint},
+			{12, route + "[6].data_extension.on_existing", "must be a single value, not a list"},
+			{17, "forms.g.route[0].data_extension.mode", insertHint},
+			{18, "forms.g.route[1].data_extension.async_method", putHint},
+			{21, "forms.h.on_existing", `"never" is not known; use update, skip or new`},
+			{25, "forms.i.on_existing", "has no effect without a data_extension step; leave it out"},
+			{30, "forms.j.fields[0].column", "is the key_column of data_extension:P, which gets the registration's id: leave the field out, or name another column"},
+		}},
+		{"batches", head + `      - data_extension: { key: A, batch: 501 }
+      - data_extension: { key: B, mode: sync, batch: -1 }
+      - data_extension: { key: C, mode: async, batch: 30001 }
+      - data_extension: { key: D, mode: fast, batch: 501 }
+      - data_extension: { key: E, batch: "50" }
+      - journey: { event_definition_key: e, batch: 101 }
+      - journey: { event_definition_key: f, batch: [1], on_unknown: again }
+      - message: { definition_key: m, batch: 501 }
+`, nil, []config.Problem{
+			{6, route + "[0].data_extension.batch", "must be a whole number from 1 to 500 with mode: auto, without quotes"},
+			{7, route + "[1].data_extension.batch", "must be a whole number from 1 to 500 with mode: sync, without quotes"},
+			{8, route + "[2].data_extension.batch", "must be a whole number from 1 to 30000 with mode: async, without quotes"},
+			{9, route + "[3].data_extension.mode", `"fast" is not known; use auto, sync or async`},
+			{10, route + "[4].data_extension.batch", "must be a whole number from 1 to 500 with mode: auto, without quotes"},
+			{11, route + "[5].journey.batch", "must be a whole number from 1 to 100, without quotes"},
+			{12, route + "[6].journey.on_unknown", `"again" is not known; use hold or retry`},
+			{12, route + "[6].journey.batch", "must be a single value, not a list"},
+			{13, route + "[7].message.batch", "must be a whole number from 1 to 500, without quotes"},
+		}},
+		{"messages", `forms:
+  a:
+    subscriber_key: uuid
+    fields: [ { name: n, column: N }, { column: I, from: ip }, { name: mail, column: Mail, type: email } ]
+    route:
+      - message: { definition_key: a, to: Nobody }
+      - message: { definition_key: b, to: N }
+      - message: { definition_key: c, to: I }
+      - message: { definition_key: d, to: Mail }
+      - message: { definition_key: e, to: [Mail] }
+      - message: { definition_key: f, to: mail, key_column: Id }
+      - message:
+  b:
+    subscriber_key: uuid
+    fields: [ { name: n, column: N } ]
+    route: [ { message: { definition_key: g } }, { message: welcome } ]
+  c:
+    subscriber_key: uuid
+    fields: [ { name: mail, column: Mail, tpye: email, required: true } ]
+    route: [ { message: { definition_key: h } }, { message: { definition_key: i, to: Nobody } }, { message: { definition_key: j, to: Mail } } ]
+`, nil, []config.Problem{
+			{5, "forms.a.fields[2].required", requiredHint},
+			{5, "forms.a.fields[2].required", requiredHint},
+			{5, "forms.a.fields[2].required", requiredHint},
+			{7, "forms.a.route[0].message.to", "there is no field for this column; name the column of a field with type: email"},
+			{8, "forms.a.route[1].message.to", "is not the column of a field with type: email, which the address must come from"},
+			{9, "forms.a.route[2].message.to", "is not the column of a field with type: email, which the address must come from"},
+			{11, "forms.a.route[4].message.to", "must be a single value, not a list"},
+			{12, "forms.a.route[5].message.key_column", "unknown key; use definition_key, to or batch"},
+			{13, "forms.a.route[6].message.definition_key", "is missing: give the definition key of the transactional message"},
+			{17, "forms.b.route[0].message.to", "is missing, and the form has no field with type: email: add one"},
+			{17, "forms.b.route[1].message", "must be a map of keys and values, not a single value"},
+			{20, "forms.c.fields[0].tpye", "unknown key; did you mean type?"},
 		}},
 		{"key columns", `forms:
   a:

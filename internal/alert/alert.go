@@ -1,0 +1,172 @@
+// Package alert knows when to tell an operator, and tells them.
+//
+// Use New, and Run it beside the pump. Every second it looks at how the
+// destinations, the store and the disk are doing, and compares that with what it
+// has told already: trouble is told when it begins, once an hour while it lasts
+// or comes back, and when it is over. Every alert is in the log; those who are
+// named by URLs (https://shoutrrr.nickfedor.com) are sent it as well.
+//
+// It never mends anything, keeps nothing over a restart, and promises no alert
+// to arrive: who must know for sure watches /healthz too.
+package alert
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Config says when to tell, and whom. A zero value means the default.
+type Config struct {
+	Receivers   []onramp.Secret // URLs such as slack://…, which hold credentials; none: the log only
+	Oldest      time.Duration   // tell when the oldest undelivered registration is older; 15m
+	FreePercent float64         // tell when less of the disk is free; 5, unless FreeBytes is set
+	FreeBytes   uint64          // tell when less than so many bytes are free; 0: see FreePercent
+}
+
+// Pump tells how each destination is doing.
+type Pump interface {
+	Health() []onramp.Health
+}
+
+// Store tells what is stored.
+type Store interface {
+	Count() onramp.Counts
+	// Oldest returns when the oldest registration was accepted that is still to
+	// be sent to a destination; zero when there is none.
+	Oldest(ctx context.Context, destination string) (time.Time, error)
+}
+
+// Sources are what is watched.
+type Sources struct {
+	Pump    Pump
+	Store   Store
+	Trouble func() error                           // why the store can't be written, without secrets, or nil; answers at once; may be nil
+	Free    func() (free, total uint64, err error) // space on the store's disk, see FreeSpace; nil: there is none to watch
+}
+
+const (
+	lookEvery  = time.Second
+	slowEvery  = 15 * time.Second // for what asks the database or the disk
+	slowFor    = 5 * time.Second  // longest time for these
+	lastChance = 5 * time.Second  // for what is still to be sent when Run is to end
+)
+
+// Watcher looks for trouble and tells of it.
+type Watcher struct {
+	cfg       Config
+	from      Sources
+	log       *slog.Logger
+	receivers []*receiver
+
+	ledger     ledger
+	dead, gave map[string]*growth   // by destination
+	still      map[string]time.Time // when a destination was last seen blocked
+	slow       []Condition          // what the last slow look found
+	freeOnce   sync.Once            // says in the log that the free space is not known
+}
+
+// New checks the receivers' URLs. Its error names every one that is wrong, as
+// alerts[0] and so on, and shows none.
+func New(cfg Config, from Sources, log *slog.Logger) (*Watcher, error) {
+	if cfg.Oldest == 0 {
+		cfg.Oldest = 15 * time.Minute
+	}
+	if cfg.FreePercent == 0 && cfg.FreeBytes == 0 {
+		cfg.FreePercent = 5
+	}
+	w := &Watcher{
+		cfg: cfg, from: from, log: log, ledger: ledger{},
+		dead: map[string]*growth{}, gave: map[string]*growth{}, still: map[string]time.Time{},
+	}
+	var wrong []error
+	for i, u := range cfg.Receivers {
+		r, err := newReceiver(i, u, log)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		w.receivers = append(w.receivers, r)
+	}
+	return w, errors.Join(wrong...)
+}
+
+// Run watches until ctx ends, and then takes a few seconds at most to send what
+// is queued. It may be called once.
+func (w *Watcher) Run(ctx context.Context) {
+	// sending goes on for a while after ctx has ended
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(lastChance)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			abandon()
+		case <-work.Done():
+		}
+	})
+	defer stop()
+	var sending sync.WaitGroup
+	for _, r := range w.receivers {
+		sending.Go(func() { r.run(ctx, work) })
+	}
+	w.watch(ctx)
+	for _, r := range w.receivers {
+		close(r.queue)
+	}
+	sending.Wait()
+}
+
+// watch looks every second. The slow look runs beside it: a database or a disk
+// that hangs must not keep the rest from being told.
+func (w *Watcher) watch(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	found := make(chan []Condition, 1) // has room, so that a late look ends even when nobody waits
+	var slowAt time.Time
+	looking := false
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case w.slow = <-found:
+			looking = false
+		case <-tick.C:
+		}
+		now := time.Now()
+		w.look(ctx, now)
+		if !looking && now.Sub(slowAt) >= slowEvery {
+			looking, slowAt = true, now
+			s := slowLook{w.from, w.cfg, w.backlogs(), w.slow, w.unknownFree}
+			go func() { found <- s.look(ctx, now) }()
+		}
+	}
+}
+
+// look compares what is with what was told, and tells the difference.
+func (w *Watcher) look(ctx context.Context, now time.Time) {
+	for _, m := range w.ledger.compare(now, append(w.quick(now), w.slow...)) {
+		w.tell(ctx, m)
+	}
+}
+
+func (w *Watcher) tell(ctx context.Context, m message) {
+	level := slog.LevelWarn
+	if m.Severe && m.stage != over {
+		level = slog.LevelError
+	}
+	w.log.Log(ctx, level, "alert", "cause", m.Cause, "title", m.title(), "detail", m.Detail,
+		"waiting", m.Waiting, "since", m.since, "mend", m.Mend)
+	for _, r := range w.receivers {
+		r.put(m)
+	}
+}
+
+func (w *Watcher) unknownFree(err error) {
+	w.freeOnce.Do(func() { w.log.Warn("free disk space is not known", "err", err) })
+}

@@ -1,0 +1,559 @@
+package alert_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/alert"
+	"onramp/internal/onramp"
+)
+
+// world is what a watcher looks at.
+type world struct {
+	mu          sync.Mutex
+	health      []onramp.Health
+	deliveries  map[string]map[onramp.DeliveryState]int64
+	oldest      map[string]time.Time
+	oldestErr   error
+	trouble     error
+	free, total uint64
+	freeErr     error
+	asked       int           // how often the disk was
+	hangs       chan struct{} // when not nil, the disk does until it is closed
+}
+
+func (w *world) Health() []onramp.Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health
+}
+
+func (w *world) Count() onramp.Counts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return onramp.Counts{Deliveries: w.deliveries}
+}
+
+func (w *world) Oldest(_ context.Context, destination string) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.oldest[destination], w.oldestErr
+}
+
+func (w *world) sources() alert.Sources {
+	return alert.Sources{
+		Pump: w, Store: w,
+		Trouble: func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.trouble
+		},
+		Free: func() (free, total uint64, err error) {
+			w.mu.Lock()
+			w.asked++
+			hangs := w.hangs
+			free, total, err = w.free, w.total, w.freeErr
+			w.mu.Unlock()
+			if hangs != nil {
+				<-hangs
+			}
+			return free, total, err
+		},
+	}
+}
+
+func (w *world) change(f func(*world)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(w)
+}
+
+// told is one alert, and how long after the start it came.
+type told struct {
+	At          time.Duration
+	Title, Text string
+}
+
+func pass(d time.Duration) { <-time.After(d) }
+
+// watching runs a watcher in synthetic time and gives what it told, once the
+// script has ended. The script runs half a second beside the watcher's seconds.
+func watching(t *testing.T, cfg alert.Config, script func(w *world)) []told {
+	t.Helper()
+	var all []told
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{deliveries: map[string]map[onramp.DeliveryState]int64{}, oldest: map[string]time.Time{}, free: 50, total: 100}
+		watcher, err := alert.New(cfg, w.sources(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		watcher.AddReceiver("test", func(title, text string) error {
+			all = append(all, told{time.Since(start), title, text})
+			return nil
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { watcher.Run(ctx) })
+		pass(500 * time.Millisecond)
+		script(w)
+		stop()
+		running.Wait()
+	})
+	return all
+}
+
+func titles(all []told) []string {
+	var list []string
+	for _, a := range all {
+		list = append(list, fmt.Sprintf("%v %s", a.At, a.Title))
+	}
+	return list
+}
+
+var (
+	extension = onramp.Destination{Kind: onramp.DataExtension, Key: "Web"}
+	journey   = onramp.Destination{Kind: onramp.Journey, Key: "Welcome"}
+	email     = onramp.Destination{Kind: onramp.Message, Key: "hello"}
+)
+
+func stopped(d onramp.Destination, state, reason, cause string, since time.Time) onramp.Health {
+	return onramp.Health{Destination: d, State: state, Reason: reason, Mend: "do something", Cause: cause, Since: since}
+}
+
+// n counts deliveries of one destination.
+func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
+	return map[onramp.DeliveryState]int64{state: count}
+}
+
+// What each condition says when it begins.
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	const deadMend = "\nmend: see why with onramp deliveries list --state dead and onramp deliveries show ID, then onramp deliveries retry ID"
+	for _, c := range []struct {
+		name   string
+		cfg    alert.Config
+		change func(w *world, now time.Time)
+		after  time.Duration
+		want   []told
+	}{
+		{
+			"nothing", alert.Config{}, func(w *world, now time.Time) {
+				w.health = []onramp.Health{{Destination: extension, State: "running"}}
+				w.deliveries["data_extension:Web"] = n(onramp.DeliveryPending, 5)
+				w.oldest["data_extension:Web"] = now.Add(-14 * time.Minute)
+				w.free = 5
+			}, 20 * time.Second, nil,
+		},
+		{
+			"blocked",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.health = []onramp.Health{stopped(journey, "blocked", "403 Forbidden:\n no scope", "c1", now.Add(-20*time.Second))}
+				w.deliveries["journey:Welcome"] = map[onramp.DeliveryState]int64{
+					onramp.DeliveryPending: 1, onramp.DeliveryWaiting: 2, onramp.DeliverySubmitted: 4,
+					onramp.DeliveryDelivered: 8, onramp.DeliveryHeld: 16, onramp.DeliveryOutOfReach: 32,
+				}
+			}, 20 * time.Second,
+			[]told{{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden: no scope\nwaiting: 7 deliveries\n" +
+				"since: 1999-12-31 23:59:40 UTC (21s)\nmend: do something"}},
+		},
+		{
+			"credentials refused",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.health = []onramp.Health{
+					stopped(extension, "blocked", "401 Unauthorized after a new token", "c1", now),
+					stopped(journey, "blocked", "403 Forbidden", "c2", now),
+					stopped(email, "blocked", "401 Unauthorized after a new token", "c1", now.Add(-2*time.Second)),
+				}
+				w.deliveries["data_extension:Web"] = n(onramp.DeliveryPending, 1)
+				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 2)
+			}, 20 * time.Second,
+			[]told{
+				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; so stand data_extension:Web and message:hello\n" +
+					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nmend: do something"},
+				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nmend: do something"},
+			},
+		},
+		{
+			"token refused",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.health = []onramp.Health{stopped(email, "blocked", "no access token: 400 invalid_client", "c", now)}
+				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 1)
+			}, time.Second,
+			[]told{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nmend: do something"}},
+		},
+		{
+			"not a 401",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 510401", "c", now)}
+			}, time.Second,
+			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 510401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nmend: do something"}},
+		},
+		{
+			"throttled",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				h := stopped(extension, "throttled", "429 Too Many Requests", "c", now)
+				h.Mend = ""
+				w.health = []onramp.Health{h}
+			}, 30 * time.Second,
+			[]told{{16 * time.Second, "onramp: throttled for long: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
+				"mend: nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"}},
+		},
+		{
+			"retries exhausted",
+			alert.Config{},
+			func(w *world, _ time.Time) {
+				w.health = []onramp.Health{{Destination: journey, State: "running", GivenUp: 2}}
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
+			}, 10 * time.Second,
+			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries since the start were tried for delivery.give_up_after in vain, the last at 2000-01-01 00:00:01 UTC\n" +
+				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend}},
+		},
+		{
+			"dead letters",
+			alert.Config{},
+			func(w *world, _ time.Time) {
+				w.deliveries["message:hello"] = n(onramp.DeliveryDead, 1)
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryDead, 1200)
+			}, 10 * time.Second,
+			[]told{
+				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend},
+				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend},
+			},
+		},
+		{
+			"store",
+			alert.Config{},
+			func(w *world, _ time.Time) {
+				w.trouble = errors.New("write: disk I/O error " + strings.Repeat("ä", 600))
+				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 3)
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
+			}, 10 * time.Second,
+			[]told{{time.Second, "onramp: store unreachable: registrations are refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nmend: registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"}},
+		},
+		{
+			"disk",
+			alert.Config{},
+			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
+			[]told{{time.Second, "onramp: disk space is low: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) are free where the database is; the limit is 5%\nwaiting: 0 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nmend: make room on the database's disk: when it is full, registrations are answered with 503"}},
+		},
+		{
+			"disk by amount",
+			alert.Config{FreeBytes: 500e6},
+			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
+			[]told{{time.Second, "onramp: disk space is low: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) are free where the database is; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nmend: make room on the database's disk: when it is full, registrations are answered with 503"}},
+		},
+		{
+			"enough by amount", alert.Config{FreeBytes: 500e6}, func(w *world, _ time.Time) { w.free, w.total = 500_000_000, 100_000_000_000 }, 40 * time.Second, nil,
+		},
+		{
+			"late",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.deliveries["journey:Welcome"] = n(onramp.DeliverySubmitted, 3)
+				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
+			}, 2 * time.Minute,
+			[]told{{61 * time.Second, "onramp: deliveries are late: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, which is more than 15m ago\n" +
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nmend: see onramp status, and the oldest with onramp deliveries list --state pending"}},
+		},
+		{
+			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
+				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
+			}, 2 * time.Minute, nil,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := watching(t, c.cfg, func(w *world) {
+				w.change(func(w *world) { c.change(w, time.Now().Add(-500*time.Millisecond)) })
+				pass(c.after)
+			})
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func block(w *world)   { w.health = []onramp.Health{stopped(journey, "blocked", "403", "c", time.Now())} }
+func unblock(w *world) { w.health = []onramp.Health{{Destination: journey, State: "running"}} }
+
+// What is told over time.
+func TestTelling(t *testing.T) {
+	t.Parallel()
+	const blocked = "blocked: journey:Welcome"
+	for _, c := range []struct {
+		name   string
+		script func(w *world)
+		want   []string
+	}{
+		{"lasts", func(w *world) {
+			w.change(block)
+			pass(2*time.Hour + 30*time.Minute)
+			w.change(unblock)
+			pass(10 * time.Minute)
+		}, []string{
+			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked, "2h0m1s onramp: still " + blocked,
+			"2h35m1s onramp: over: " + blocked + ", lasted 2h30m",
+		}},
+		{"flaps every few seconds", func(w *world) {
+			for range 3600 { // 2 h
+				w.change(block)
+				pass(time.Second)
+				w.change(unblock)
+				pass(time.Second)
+			}
+			pass(time.Hour)
+		}, []string{
+			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked,
+			"2h5m0s onramp: over: " + blocked + ", lasted 1h59m",
+		}},
+		{"comes and goes slowly", func(w *world) {
+			for range 9 { // 3 h
+				w.change(block)
+				pass(10 * time.Minute)
+				w.change(unblock)
+				pass(10 * time.Minute)
+			}
+		}, []string{
+			"1s onramp: " + blocked, "15m1s onramp: over: " + blocked + ", lasted 10m",
+			"1h0m1s onramp: again " + blocked, "1h15m1s onramp: over: " + blocked + ", lasted 10m",
+			"2h0m1s onramp: again " + blocked, "2h15m1s onramp: over: " + blocked + ", lasted 10m",
+		}},
+		{"comes back for good within the hour", func(w *world) {
+			w.change(block)
+			pass(2 * time.Minute)
+			w.change(unblock)
+			pass(10 * time.Minute)
+			w.change(block)
+			pass(time.Hour)
+			w.change(unblock)
+			pass(10 * time.Minute)
+		}, []string{
+			"1s onramp: " + blocked, "7m1s onramp: over: " + blocked + ", lasted 2m",
+			"1h0m1s onramp: again " + blocked, "1h17m1s onramp: over: " + blocked + ", lasted 1h",
+		}},
+		{"is forgotten after the hour", func(w *world) {
+			w.change(block)
+			pass(time.Minute)
+			w.change(unblock)
+			pass(2 * time.Hour)
+			w.change(block)
+			pass(time.Minute)
+		}, []string{
+			"1s onramp: " + blocked, "6m1s onramp: over: " + blocked + ", lasted 1m", "2h1m1s onramp: " + blocked,
+		}},
+		{"other causes are told for themselves", func(w *world) {
+			w.change(block)
+			pass(time.Minute)
+			w.change(func(w *world) {
+				w.health = append(w.health, stopped(email, "blocked", "401", "d", time.Now()), stopped(extension, "blocked", "403", "c", time.Now()))
+				w.trouble = errors.New("x")
+			})
+			pass(time.Minute)
+			w.change(func(w *world) { w.health, w.trouble = nil, nil })
+			pass(10 * time.Minute)
+		}, []string{
+			"1s onramp: " + blocked, "1m1s onramp: credentials refused: message:hello", "1m1s onramp: store unreachable: registrations are refused",
+			"7m1s onramp: over: blocked: journey:Welcome and data_extension:Web, lasted 2m", "7m1s onramp: over: credentials refused: message:hello, lasted 1m",
+			"7m1s onramp: over: store unreachable: registrations are refused, lasted 1m",
+		}},
+		{"dead letters until none comes for an hour", func(w *world) {
+			for i := range int64(3) {
+				w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDead, i+1) })
+				pass(40 * time.Minute)
+			}
+			pass(3 * time.Hour)
+			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDead, 4) })
+			pass(time.Minute)
+		}, []string{
+			"1s onramp: dead letters: a", "1h0m1s onramp: still dead letters: a", "2h0m1s onramp: still dead letters: a",
+			"2h25m1s onramp: over: dead letters: a, lasted 2h20m", "5h0m1s onramp: dead letters: a",
+		}},
+		{"dead letters are gone", func(w *world) {
+			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDead, 2) })
+			pass(10 * time.Minute)
+			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDelivered, 2) })
+			pass(10 * time.Minute)
+		}, []string{"1s onramp: dead letters: a", "15m1s onramp: over: dead letters: a, lasted 10m"}},
+		{"a throttle of fifteen seconds is none", func(w *world) {
+			for range 100 {
+				w.change(func(w *world) {
+					w.health = []onramp.Health{stopped(journey, "throttled", "429", "c", time.Now().Add(-500*time.Millisecond))}
+				})
+				pass(15 * time.Second)
+				w.change(unblock)
+				pass(5 * time.Second)
+			}
+		}, nil},
+		{"being late is not counted while blocked", func(w *world) {
+			w.change(func(w *world) {
+				block(w)
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
+				w.oldest["journey:Welcome"] = time.Now()
+			})
+			pass(40 * time.Minute)
+			w.change(unblock)
+			pass(14 * time.Minute)
+			w.change(func(w *world) { w.oldest["journey:Welcome"] = time.Now() })
+			pass(20 * time.Minute)
+		}, []string{
+			"1s onramp: " + blocked, "45m1s onramp: over: " + blocked + ", lasted 40m",
+			"1h9m1s onramp: deliveries are late: journey:Welcome",
+		}},
+		{"who is late stays late while blocked", func(w *world) {
+			w.change(func(w *world) {
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
+				w.oldest["journey:Welcome"] = time.Now().Add(-time.Hour)
+			})
+			pass(time.Minute)
+			w.change(block)
+			pass(20 * time.Minute)
+		}, []string{"1s onramp: deliveries are late: journey:Welcome", "1m1s onramp: " + blocked}},
+		{"what can't be asked is as it was", func(w *world) {
+			w.change(func(w *world) {
+				w.deliveries["a"] = n(onramp.DeliveryPending, 1)
+				w.oldest["a"], w.free = time.Now().Add(-time.Hour), 1
+			})
+			pass(time.Minute)
+			w.change(func(w *world) { w.oldestErr, w.freeErr = errors.New("x"), errors.New("x") })
+			pass(20 * time.Minute)
+			w.change(func(w *world) { w.oldestErr, w.freeErr, w.free, w.oldest = nil, nil, 50, nil })
+			pass(10 * time.Minute)
+		}, []string{
+			"1s onramp: deliveries are late: a", "1s onramp: disk space is low: 1 B free",
+			"26m1s onramp: over: disk space is low: 1 B free, lasted 21m",
+			"26m1s onramp: over: deliveries are late: a, lasted 21m",
+		}},
+		{"a disk that hangs", func(w *world) {
+			hangs := make(chan struct{})
+			w.change(func(w *world) { w.hangs = hangs })
+			pass(time.Minute)
+			w.change(block)
+			pass(time.Minute)
+			w.change(func(w *world) { w.hangs, w.free = nil, 1 })
+			close(hangs)
+			pass(time.Minute)
+		}, []string{"1m1s onramp: " + blocked, "2m0.5s onramp: disk space is low: 1 B free"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := titles(watching(t, alert.Config{}, c.script))
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What is told once more, and at the end, says what was between.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	got := watching(t, alert.Config{}, func(w *world) {
+		for range 3 {
+			w.change(block)
+			pass(2 * time.Minute)
+			w.change(unblock)
+			pass(time.Minute)
+		}
+		w.change(block)
+		pass(time.Hour)
+		w.change(unblock)
+		pass(6 * time.Minute)
+	})
+	want := []told{
+		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nmend: do something"},
+		{time.Hour + time.Second, "onramp: still blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1h)\n" +
+			"came back: 3 times since it was told last\nmend: do something"},
+		{74*time.Minute + time.Second, "onramp: over: blocked: journey:Welcome, lasted 1h9m", "cause, as it stood last: 403\n" +
+			"from: 2000-01-01 00:00:00 UTC\nuntil: 2000-01-01 01:09:01 UTC"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// The slow look is taken every fifteen seconds, and says once what it can't know.
+func TestSlowLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{freeErr: errors.ErrUnsupported}
+		var log strings.Builder
+		watcher, err := alert.New(alert.Config{}, w.sources(), slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		watcher.Run(ctx)
+		if w.asked != 4 || strings.Count(log.String(), "free disk space is not known") != 1 {
+			t.Errorf("asked %d times, want 4; log, which is to say it once:\n%s", w.asked, log.String())
+		}
+	})
+}
+
+// Without receivers, and without what may be left out, the log has every alert.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{health: []onramp.Health{stopped(journey, "blocked", "403", "c", time.Now())}, deliveries: map[string]map[onramp.DeliveryState]int64{"a": n(onramp.DeliveryDead, 1)}}
+		watcher, err := alert.New(alert.Config{}, alert.Sources{Pump: w, Store: w}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey || a.Key == "mend" {
+					return slog.Attr{}
+				}
+				return a
+			},
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 7*time.Minute)
+		defer stop()
+		go func() {
+			pass(1500 * time.Millisecond)
+			w.change(func(w *world) { w.health = nil })
+		}()
+		watcher.Run(ctx)
+	})
+	want := `level=ERROR msg=alert cause=blocked:c title="onramp: blocked: journey:Welcome" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
+level=WARN msg=alert cause=dead:a title="onramp: dead letters: a" detail="1 dead letter, the last at 2000-01-01 00:00:01 UTC" waiting=0 since=2000-01-01T00:00:01.000Z
+level=WARN msg=alert cause=blocked:c title="onramp: over: blocked: journey:Welcome, lasted 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
+`
+	if diff := cmp.Diff(want, log.String()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+func TestFreeSpace(t *testing.T) {
+	t.Parallel()
+	free, total, err := alert.FreeSpace(t.TempDir())
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("this system doesn't tell")
+	}
+	if err != nil || free == 0 || free > total {
+		t.Errorf("got %d of %d, %v", free, total, err)
+	}
+	if _, _, err := alert.FreeSpace(t.TempDir() + "/none"); err == nil {
+		t.Error("a folder that isn't there has free space")
+	}
+}

@@ -1,0 +1,291 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Condition is something that an operator should know, as it stands now.
+type Condition struct {
+	Cause   string    // identifies it over time
+	Title   string    // what and where
+	Detail  string    // why; no personal data, no secrets
+	Mend    string    // what to do about it
+	Waiting int64     // deliveries that wait because of it
+	Since   time.Time // zero: since it was first seen
+	Severe  bool      // nothing goes on until someone acts
+}
+
+const (
+	throttledFor = 15 * time.Second // the specification's 1, 2, 4 and 8 s
+	quietAfter   = time.Hour        // when nothing came for so long, what grew is over
+)
+
+const (
+	throttledMend = "nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"
+	deadMend      = "see why with onramp deliveries list --state dead and onramp deliveries show ID, then onramp deliveries retry ID"
+	storeMend     = "registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
+	lateMend      = "see onramp status, and the oldest with onramp deliveries list --state pending"
+	diskMend      = "make room on the database's disk: when it is full, registrations are answered with 503"
+)
+
+// quick is what can be seen at any time.
+func (w *Watcher) quick(now time.Time) []Condition {
+	health, counts := w.from.Pump.Health(), w.from.Store.Count().Deliveries
+	var found []Condition
+	for _, g := range together(health, "blocked") {
+		for _, name := range g.names {
+			w.still[name] = now
+		}
+		found = append(found, g.blocked(counts))
+	}
+	for _, g := range together(health, "throttled") {
+		if now.Sub(g.Since) > throttledFor {
+			found = append(found, g.throttled(counts))
+		}
+	}
+	for _, h := range health {
+		name := h.Destination.Name()
+		if g := grown(w.gave, name, h.GivenUp, now); g.lasts(now) {
+			found = append(found, Condition{
+				Cause: "given up:" + name, Title: "retries exhausted: " + name, Mend: deadMend,
+				Detail: fmt.Sprintf("%s since the start were tried for delivery.give_up_after in vain, the last at %s",
+					several(g.n, "delivery", "deliveries"), stamp(g.last)),
+				Waiting: waiting(counts[name]), Since: g.first,
+			})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if g := grown(w.dead, name, counts[name][onramp.DeliveryDead], now); g.lasts(now) {
+			found = append(found, Condition{
+				Cause: "dead:" + name, Title: "dead letters: " + name, Mend: deadMend,
+				Detail:  fmt.Sprintf("%s, the last at %s", several(g.n, "dead letter", "dead letters"), stamp(g.last)),
+				Waiting: waiting(counts[name]), Since: g.first,
+			})
+		}
+	}
+	if w.from.Trouble == nil {
+		return found
+	}
+	if err := w.from.Trouble(); err != nil {
+		found = append(found, Condition{
+			Cause: "store", Title: "store unreachable: registrations are refused", Severe: true,
+			Detail: oneLine(err.Error()), Mend: storeMend, Waiting: waitingFor(counts, slices.Collect(maps.Keys(counts))),
+		})
+	}
+	return found
+}
+
+// growth watches a number that tells of trouble by growing.
+type growth struct {
+	n           int64
+	first, last time.Time // when it grew in this spell; zero: it is quiet
+}
+
+// grown notes the number as it is now. The first number counts as grown: what
+// came right before a restart may not have been told.
+func grown(all map[string]*growth, name string, n int64, now time.Time) growth {
+	g := all[name]
+	if g == nil {
+		g = &growth{}
+		all[name] = g
+	}
+	if n > g.n {
+		if !g.lasts(now) {
+			g.first = now
+		}
+		g.last = now
+	}
+	g.n = n
+	return *g
+}
+
+func (g growth) lasts(now time.Time) bool {
+	return g.n > 0 && !g.last.IsZero() && now.Sub(g.last) < quietAfter
+}
+
+// standing are destinations that don't run for the same cause.
+type standing struct {
+	onramp.Health          // of the one that stopped first
+	names         []string // of all
+}
+
+// together puts the destinations in a state that have a cause in common into
+// one: a refused credential is one trouble, however many stand still by it.
+func together(health []onramp.Health, state string) []standing {
+	var all []standing
+	for _, h := range health {
+		if h.State != state {
+			continue
+		}
+		at := slices.IndexFunc(all, func(s standing) bool { return s.Cause == h.Cause })
+		if at < 0 {
+			at = len(all)
+			all = append(all, standing{Health: h})
+		}
+		names := append(all[at].names, h.Destination.Name())
+		if h.Since.Before(all[at].Since) {
+			all[at].Health = h
+		}
+		all[at].names = names
+	}
+	return all
+}
+
+// refused finds an answer that says that the credentials are wrong.
+var refused = regexp.MustCompile(`\b401\b|no access token: 40`)
+
+func (s standing) blocked(counts map[string]map[onramp.DeliveryState]int64) Condition {
+	title := "blocked: "
+	if refused.MatchString(s.Reason) {
+		title = "credentials refused: "
+	}
+	return Condition{
+		Cause: "blocked:" + s.Cause, Title: title + list(s.names, 3), Severe: true,
+		Detail: s.detail(), Mend: s.Mend, Waiting: waitingFor(counts, s.names), Since: s.Since,
+	}
+}
+
+func (s standing) throttled(counts map[string]map[onramp.DeliveryState]int64) Condition {
+	mend := s.Mend
+	if mend == "" {
+		mend = throttledMend
+	}
+	return Condition{
+		Cause: "throttled:" + s.Cause, Title: "throttled for long: " + list(s.names, 3),
+		Detail: s.detail(), Mend: mend, Waiting: waitingFor(counts, s.names), Since: s.Since,
+	}
+}
+
+func (s standing) detail() string {
+	detail := oneLine(s.Reason)
+	if len(s.names) == 1 {
+		return detail
+	}
+	return detail + "; so stand " + list(s.names, len(s.names))
+}
+
+// backlog is a destination with deliveries of its own to send.
+type backlog struct {
+	name    string
+	waiting int64
+	from    time.Time // before it nothing counts as late
+	blocked bool      // now
+}
+
+// backlogs are what the slow look asks for. That a destination was blocked is
+// told by itself: being late counts from its end.
+func (w *Watcher) backlogs() []backlog {
+	var all []backlog
+	blocked := map[string]bool{}
+	for _, h := range w.from.Pump.Health() {
+		blocked[h.Destination.Name()] = h.State == "blocked"
+	}
+	counts := w.from.Store.Count().Deliveries
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		// those that wait for the step before are late with it
+		if n := counts[name]; n[onramp.DeliveryPending]+n[onramp.DeliverySubmitted] > 0 {
+			all = append(all, backlog{name, waiting(n), w.still[name], blocked[name]})
+		}
+	}
+	return all
+}
+
+// slowLook asks the database and the disk.
+type slowLook struct {
+	from     Sources
+	cfg      Config
+	backlogs []backlog
+	before   []Condition // what the look before this one found
+	unknown  func(error) // is told why the free space is not known
+}
+
+// look gives what it found. What can't be asked now is as it was.
+func (s slowLook) look(ctx context.Context, now time.Time) []Condition {
+	ctx, stop := context.WithTimeout(ctx, slowFor)
+	defer stop()
+	var found []Condition
+	for _, b := range s.backlogs {
+		found = append(found, s.late(ctx, b, now)...)
+	}
+	if s.from.Free == nil {
+		return found
+	}
+	free, total, err := s.from.Free()
+	if err != nil {
+		s.unknown(err)
+		return append(found, s.was("disk")...)
+	}
+	percent := 100 * float64(free) / float64(max(total, 1))
+	limit := size(s.cfg.FreeBytes)
+	if s.cfg.FreeBytes == 0 {
+		limit = fmt.Sprintf("%g%%", s.cfg.FreePercent)
+	}
+	if percent < s.cfg.FreePercent || free < s.cfg.FreeBytes {
+		found = append(found, Condition{
+			Cause: "disk", Title: fmt.Sprintf("disk space is low: %s free", size(free)), Mend: diskMend, Severe: true,
+			Detail: fmt.Sprintf("%s of %s (%.1f%%) are free where the database is; the limit is %s", size(free), size(total), percent, limit),
+		})
+	}
+	return found
+}
+
+func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Condition {
+	cause := "late:" + b.name
+	before := s.was(cause)
+	if b.blocked && before == nil {
+		return nil
+	}
+	oldest, err := s.from.Store.Oldest(ctx, b.name)
+	if err != nil {
+		return before // what stops the store is told as trouble
+	}
+	if oldest.IsZero() || before == nil && now.Sub(b.from) <= s.cfg.Oldest || now.Sub(oldest) <= s.cfg.Oldest {
+		return nil
+	}
+	return []Condition{{
+		Cause: cause, Title: "deliveries are late: " + b.name, Mend: lateMend, Waiting: b.waiting,
+		Detail: fmt.Sprintf("the oldest undelivered registration was accepted at %s, which is more than %s ago", stamp(oldest), span(s.cfg.Oldest)),
+	}}
+}
+
+// was gives the condition as the look before found it, if it did.
+func (s slowLook) was(cause string) []Condition {
+	for _, c := range s.before {
+		if c.Cause == cause {
+			return []Condition{c}
+		}
+	}
+	return nil
+}
+
+// waiting counts the deliveries that are still to be made.
+func waiting(n map[onramp.DeliveryState]int64) int64 {
+	return n[onramp.DeliveryPending] + n[onramp.DeliveryWaiting] + n[onramp.DeliverySubmitted]
+}
+
+func waitingFor(counts map[string]map[onramp.DeliveryState]int64, names []string) int64 {
+	var n int64
+	for _, name := range names {
+		n += waiting(counts[name])
+	}
+	return n
+}
+
+const maxDetail = 500
+
+// oneLine makes a text fit for a line of an alert.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > maxDetail {
+		return string(r[:maxDetail]) + "…"
+	}
+	return s
+}
