@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -36,18 +35,6 @@ type RegistrationReader interface {
 	Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error)
 }
 
-// DeliveryReader reads deliveries.
-type DeliveryReader interface {
-	ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error)
-	FindDelivery(ctx context.Context, id string) (onramp.Delivery, error)
-}
-
-// DeliveryKeeper changes deliveries by an operator's hand.
-type DeliveryKeeper interface {
-	RetryDelivery(ctx context.Context, id string) error
-	DiscardDelivery(ctx context.Context, id, reason string) error
-}
-
 // Pump is what sends at the moment.
 type Pump interface {
 	Health() []onramp.Health
@@ -58,8 +45,9 @@ type Pump interface {
 // Admin is the API for operators.
 type Admin struct {
 	Read   Reader
-	Keep   DeliveryKeeper
+	Keep   Keeper
 	Pump   Pump
+	Forms  map[string]*onramp.Form // by name, as configured
 	Server *web.Server
 	Token  onramp.Secret // that requests must bring
 	Open   bool          // nothing is asked for, but only loopback is answered: for the demo
@@ -74,8 +62,12 @@ func (a *Admin) Routes(mux *http.ServeMux) {
 		"GET /api/registrations/{id}/timeline": a.timeline,
 		"GET /api/deliveries":                  a.listDeliveries,
 		"GET /api/deliveries/{id}":             a.findDelivery,
+		"GET /api/causes":                      a.listCauses,
 		"POST /api/deliveries/{id}/retry":      a.retryDelivery,
+		"POST /api/deliveries/{id}/edit":       a.editDelivery,
 		"POST /api/deliveries/{id}/discard":    a.discardDelivery,
+		"POST /api/deliveries/retry":           a.retryDeliveries,
+		"POST /api/deliveries/discard":         a.discardDeliveries,
 	} {
 		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
 	}
@@ -195,54 +187,8 @@ type Registration struct {
 	SubscriberKey string          `json:"subscriber_key"`
 	ReceivedAt    time.Time       `json:"received_at"`
 	Values        json.RawMessage `json:"values"`
+	Edits         []Edit          `json:"edits,omitempty"`      // not in lists
 	Deliveries    []Delivery      `json:"deliveries,omitempty"` // not in lists
-}
-
-// Delivery is a delivery as operators see it.
-type Delivery struct {
-	ID            string          `json:"id"`
-	Registration  string          `json:"registration"`
-	Form          string          `json:"form"`
-	Destination   string          `json:"destination"`
-	Step          int             `json:"step"`
-	State         string          `json:"state"`
-	Tries         int             `json:"tries"`
-	SubscriberKey string          `json:"subscriber_key"`
-	ReceivedAt    time.Time       `json:"received_at"`
-	DueAt         *time.Time      `json:"due_at,omitempty"` // of its next try
-	SettledAt     *time.Time      `json:"settled_at,omitempty"`
-	Reason        string          `json:"reason,omitempty"`
-	Values        json.RawMessage `json:"values,omitempty"`   // not in lists
-	Attempts      []Attempt       `json:"attempts,omitempty"` // not in lists
-}
-
-// Attempt is one try of a delivery as operators see it.
-type Attempt struct {
-	Number    int       `json:"number"`
-	StartedAt time.Time `json:"started_at"`
-	TookMS    float64   `json:"took_ms"`
-	Outcome   string    `json:"outcome"`
-	Status    int       `json:"status"` // of HTTP; 0: no answer came
-	Code      int       `json:"code"`   // Marketing Cloud's errorcode
-	Detail    string    `json:"detail"`
-	Mend      string    `json:"mend,omitempty"`
-	Request   string    `json:"request,omitempty"`
-	Answer    string    `json:"answer,omitempty"`
-}
-
-func (a *Admin) delivery(d *onramp.Delivery) Delivery {
-	v := Delivery{
-		ID: d.ID(), Registration: d.RegistrationID, Form: d.Form, Destination: d.Destination, Step: d.Step,
-		State: d.State.String(), Tries: d.Tries, SubscriberKey: d.SubscriberKey, ReceivedAt: d.ReceivedAt,
-		SettledAt: timePointer(d.SettledAt), Reason: d.Reason,
-	}
-	if !d.DueAt.Equal(onramp.Never) {
-		v.DueAt = timePointer(d.DueAt)
-	}
-	if d.State == onramp.DeliveryPending && a.Pump.Sending(d.DestinationID, d.Seq) {
-		v.State = onramp.DeliverySending.String()
-	}
-	return v
 }
 
 func (a *Admin) listRegistrations(w http.ResponseWriter, r *http.Request) error {
@@ -264,6 +210,7 @@ func (a *Admin) listRegistrations(w http.ResponseWriter, r *http.Request) error 
 func (a *Admin) registration(r *onramp.Registration) Registration {
 	v := Registration{
 		ID: r.ID, Form: r.Form, Status: r.State.String(), SubscriberKey: r.SubscriberKey, ReceivedAt: r.ReceivedAt, Values: r.Values,
+		Edits: edits(r.Edits),
 	}
 	for i := range r.Deliveries {
 		v.Deliveries = append(v.Deliveries, a.delivery(&r.Deliveries[i]))
@@ -287,101 +234,10 @@ func (a *Admin) timeline(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, map[string]any{"items": items})
 }
 
-func (a *Admin) listDeliveries(w http.ResponseWriter, r *http.Request) error {
-	filter, err := readFilter(r)
-	if err != nil {
-		return err
-	}
-	found, next, err := a.Read.ListDeliveries(r.Context(), filter)
-	if err != nil {
-		return err
-	}
-	page := Page[Delivery]{Items: []Delivery{}, Next: next}
-	for i := range found {
-		v := a.delivery(&found[i])
-		if filter.State == "" || v.State == filter.State { // pending or sending is known only here
-			page.Items = append(page.Items, v)
-		}
-	}
-	return web.WriteJSON(w, http.StatusOK, page)
-}
-
-// findDelivery is also the answer after a delivery was changed.
-func (a *Admin) findDelivery(w http.ResponseWriter, r *http.Request) error {
-	d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	v := a.delivery(&d)
-	v.Values = d.Values
-	for _, t := range d.Attempts {
-		v.Attempts = append(v.Attempts, Attempt{
-			Number: t.Number, StartedAt: t.StartedAt, TookMS: float64(t.Took.Microseconds()) / 1000, Outcome: t.Verdict.String(),
-			Status: t.Status, Code: t.Code, Detail: t.Detail, Mend: t.Mend, Request: t.Request, Answer: t.Answer,
-		})
-	}
-	return web.WriteJSON(w, http.StatusOK, v)
-}
-
-var errSending = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery is being sent at this moment; look again in a moment"}
-
-func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
-	if err := a.idle(r); err != nil {
-		return err
-	}
-	if err := a.Keep.RetryDelivery(r.Context(), r.PathValue("id")); err != nil {
-		return err
-	}
-	return a.findDelivery(w, r)
-}
-
-func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Reason string `json:"reason"`
-	}
-	decoder := json.NewDecoder(io.LimitReader(r.Body, 64<<10))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&body)
-	if err == nil {
-		_, err = decoder.Token() // nothing may follow
-	}
-	if err != io.EOF {
-		return malformed(`the body must be JSON such as {"reason":"a test"}`)
-	}
-	if strings.TrimSpace(body.Reason) == "" {
-		return &onramp.Error{
-			Kind: onramp.Invalid, Message: "a discarded delivery needs a reason",
-			Fields: []onramp.FieldError{{Field: "reason", Message: "is required"}},
-		}
-	}
-	if err := a.idle(r); err != nil {
-		return err
-	}
-	if err := a.Keep.DiscardDelivery(r.Context(), r.PathValue("id"), body.Reason); err != nil {
-		return err
-	}
-	if d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id")); err == nil {
-		a.Pump.Forget(d.DestinationID, d.Seq)
-	}
-	return a.findDelivery(w, r)
-}
-
-// idle refuses a delivery that is in flight.
-func (a *Admin) idle(r *http.Request) error {
-	d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if a.Pump.Sending(d.DestinationID, d.Seq) {
-		return errSending
-	}
-	return nil
-}
-
-// readFilter reads ?state=&form=&q=&cursor=&limit=.
+// readFilter reads ?state=&form=&q=&cause=&cursor=&limit=.
 func readFilter(r *http.Request) (onramp.Filter, error) {
 	q := r.URL.Query()
-	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Query: q.Get("q"), Cursor: q.Get("cursor")}
+	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Query: q.Get("q"), Cause: q.Get("cause"), Cursor: q.Get("cursor")}
 	if limit := q.Get("limit"); limit != "" {
 		n, err := strconv.Atoi(limit)
 		if err != nil || n < 1 || n > 500 {

@@ -74,7 +74,7 @@ func newOffice(t *testing.T) *office {
 		o.ids = append(o.ids, idOf(got))
 		settle(t, o.store, idOf(got), steps...)
 	}
-	o.Handler = adminHandler(o.store, o.pump, nil)
+	o.Handler = adminHandler(o.store, o.pump, func(a *api.Admin) { a.Forms = o.forms })
 	return o
 }
 
@@ -145,10 +145,11 @@ func TestAdminRoutesAreClosed(t *testing.T) {
 	id := onramp.DeliveryID(o.ids[1], 1)
 	for _, route := range []string{
 		"GET /api/status", "GET /api/registrations", "GET /api/registrations/" + o.ids[0], "GET /api/registrations/" + o.ids[0] + "/timeline",
+		"GET /api/causes", "POST /api/deliveries/retry", "POST /api/deliveries/discard", "POST /api/deliveries/" + id + "/edit",
 		"GET /api/deliveries", "GET /api/deliveries/" + id, "POST /api/deliveries/" + id + "/retry", "POST /api/deliveries/" + id + "/discard",
 	} {
 		method, target, _ := strings.Cut(route, " ")
-		if got := do(o, method, target, `{"reason":"x"}`); got.Status != 401 || strings.Contains(got.Body, "person") {
+		if got := do(o, method, target, `{"all":true,"reason":"x"}`); got.Status != 401 || strings.Contains(got.Body, "person") {
 			t.Errorf("%s: answered %+v", route, got)
 		}
 	}
@@ -162,16 +163,18 @@ func TestFindRegistration(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	id := o.ids[2]
-	want := strings.ReplaceAll(`{"id":"ID","form":"registration","status":"failed","subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z",`+
-		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},`+
-		`"deliveries":[`+
-		`{"id":"ID.1","registration":"ID","form":"registration","destination":"data_extension:Web_Registrations","step":1,"state":"delivered","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:53:45.123456Z"},`+
-		`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"mend the column"}]}`+"\n", "ID", id)
+	cause := outcomeOf(onramp.DeliveryDead).Cause()
+	fill := strings.NewReplacer("ID", id, "CAUSE", cause)
+	want := fill.Replace(`{"id":"ID","form":"registration","status":"failed","subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z",` +
+		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
+		`"deliveries":[` +
+		`{"id":"ID.1","registration":"ID","form":"registration","destination":"data_extension:Web_Registrations","step":1,"state":"delivered","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:53:45.123456Z"},` +
+		`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; mend the column","cause":"CAUSE"}]}` + "\n")
 	check(t, told(want), get(o, "/api/registrations/"+id))
 
-	want = strings.ReplaceAll(`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"mend the column",`+
-		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},`+
-		`"attempts":[{"number":1,"started_at":"2026-06-23T14:54:44.123456Z","took_ms":1.5,"outcome":"rejected","status":400,"code":10006,"detail":"refused","mend":"mend the column","request":"[{}]","answer":"{}"}]}`+"\n", "ID", id)
+	want = fill.Replace(`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; mend the column","cause":"CAUSE",` +
+		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
+		`"attempts":[{"number":1,"started_at":"2026-06-23T14:54:44.123456Z","took_ms":1.5,"outcome":"rejected","status":400,"code":10006,"detail":"refused","mend":"mend the column","request":"[{}]","answer":"{}"}]}` + "\n")
 	check(t, told(want), get(o, "/api/deliveries/"+id+".2"))
 }
 
@@ -191,7 +194,7 @@ func TestTimeline(t *testing.T) {
 		{"2026-06-23T14:53:44.124956Z", "delivered", row, "written"},
 		{"2026-06-23T14:54:44.123456Z", "attempt", journey, "attempt 1"},
 		{"2026-06-23T14:54:44.124956Z", "rejected", journey, "refused; mend the column"},
-		{"2026-06-23T14:54:45.123456Z", "dead", journey, "mend the column"},
+		{"2026-06-23T14:54:45.123456Z", "dead", journey, "refused; mend the column"},
 	}
 	if diff := cmp.Diff(want, got.Items); diff != "" {
 		t.Errorf("timeline (-want +got):\n%s", diff)
@@ -389,7 +392,7 @@ func TestDiscard(t *testing.T) {
 	dead := o.ids[1] + ".1"
 	for body, want := range map[string]answer{
 		"": needed, "{}": needed, "null": needed, `{"reason":" "}`: needed, `{"reason":"x","why":"y"}`: badBody, `{"reason":1}`: badBody, "reason=x": badBody, `{"reason":"x"`: badBody,
-		`{"reason":"x"} and more`: badBody, `{"reason":"` + strings.Repeat("x", 70000) + `"}`: badBody,
+		`{"reason":"x"} and more`: badBody, `{"reason":"` + strings.Repeat("x", 70000) + `"}`: problem(413, "the body is larger than 64 KiB", ""),
 	} {
 		if got := post(o, "/api/deliveries/"+dead+"/discard", body); !cmp.Equal(want, got) {
 			t.Errorf("%.40q (-want +got):\n%s", body, cmp.Diff(want, got))

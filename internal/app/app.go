@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"time"
 
+	"onramp/internal/alert"
 	"onramp/internal/api"
 	"onramp/internal/config"
 	"onramp/internal/hosted"
@@ -35,6 +37,7 @@ type App struct {
 	options Options
 	store   *store.Store
 	pump    *pump.Pump
+	alerts  *alert.Watcher
 	public  *web.Listener
 	admin   *web.Listener
 	ending  chan struct{}
@@ -69,7 +72,21 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.pump = pump.New(pump.Config{
 		Senders: a.cfg.Delivery.Senders, GiveUpAfter: a.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
 	}, a.store, sender, destinations(forms))
+	if a.alerts, err = a.newAlerts(); err != nil {
+		return err
+	}
 	return a.listen(ctx, forms)
+}
+
+func (a *App) newAlerts() (*alert.Watcher, error) {
+	from := alert.Sources{Pump: a.pump, Store: a.store, Trouble: a.store.Trouble}
+	if file := a.store.File(); file != "" {
+		from.Free = func() (free, total uint64, err error) { return alert.FreeSpace(filepath.Dir(file)) }
+	}
+	watch := a.cfg.Watch
+	return alert.New(alert.Config{
+		Receivers: a.cfg.Alerts, Oldest: watch.Oldest, FreePercent: watch.DiskFree.Percent, FreeBytes: watch.DiskFree.Bytes,
+	}, from, a.options.Log.With("part", "alert"))
 }
 
 func destinations(forms []*onramp.Form) []onramp.Destination {
@@ -92,7 +109,7 @@ func (a *App) listen(ctx context.Context, forms []*onramp.Form) error {
 	if a.public, err = web.Listen(ctx, a.cfg.Public.Listen, public); err != nil {
 		return fmt.Errorf("public listener: %w", err)
 	}
-	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, a.adminHandler()); err != nil {
+	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, a.adminHandler(byName)); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
 	return nil
@@ -131,11 +148,11 @@ func prefixes(proxies []string) []string {
 	return networks
 }
 
-func (a *App) adminHandler() http.Handler {
+func (a *App) adminHandler(forms map[string]*onramp.Form) http.Handler {
 	server := &web.Server{Log: a.options.Log, Part: "admin"}
 	mux := http.NewServeMux()
 	operators := &api.Admin{
-		Read: a.store, Keep: a.store, Pump: a.pump, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin,
+		Read: a.store, Keep: a.store, Forms: forms, Pump: a.pump, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin,
 	}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(a.health))
@@ -187,6 +204,11 @@ func (a *App) Run(ctx context.Context) error {
 			a.pump.Run(claim, work)
 		}
 	}()
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		a.alerts.Run(claim)
+	}()
 	failed := make(chan error, 2)
 	for _, l := range []*web.Listener{a.public, a.admin} {
 		go func() { failed <- l.Serve() }()
@@ -211,6 +233,7 @@ func (a *App) Run(ctx context.Context) error {
 		abandon()
 		<-delivering
 	}
+	<-watching
 	return errors.Join(err, a.store.Close())
 }
 

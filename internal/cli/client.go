@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"onramp/internal/config"
@@ -45,13 +47,25 @@ func (a *adminClient) get(ctx context.Context, path string, query url.Values, in
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return a.call(ctx, http.MethodGet, path, into)
+	return a.call(ctx, http.MethodGet, path, nil, into)
 }
 
-func (a *adminClient) call(ctx context.Context, method, path string, into any) error {
-	r, err := http.NewRequestWithContext(ctx, method, a.base+path, nil)
+// call sends a body as JSON, unless it is nil, and reads the answer.
+func (a *adminClient) call(ctx context.Context, method, path string, send, into any) error {
+	var content io.Reader
+	if send != nil {
+		text, err := json.Marshal(send)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, a.base+path, content)
 	if err != nil {
 		return err
+	}
+	if send != nil {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	if a.token != "" {
 		r.Header.Set("Authorization", "Bearer "+a.token.Reveal())
@@ -68,9 +82,18 @@ func (a *adminClient) call(ctx context.Context, method, path string, into any) e
 	if response.StatusCode >= 300 {
 		var p web.Problem
 		if json.Unmarshal(body, &p) == nil && p.Detail != "" {
-			return errors.New(p.Detail)
+			return errors.New(explain(p))
 		}
 		return fmt.Errorf("%s answered %s", a.base, response.Status)
 	}
 	return json.Unmarshal(body, into)
+}
+
+// explain gives what a problem says of each field, too.
+func explain(p web.Problem) string {
+	texts := []string{p.Detail}
+	for _, e := range p.Errors {
+		texts = append(texts, e.Field+" "+e.Message)
+	}
+	return strings.Join(texts, "; ")
 }

@@ -1,75 +1,319 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"onramp/internal/api"
+	"onramp/internal/onramp"
 )
 
 func (c *command) deliveries() *cobra.Command {
-	var flags listFlags
-	list := &cobra.Command{
-		Use: "list", Short: "List deliveries, newest first",
-		Example: "  onramp deliveries list --state dead",
-		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.listDeliveries(ctx, flags) }),
-	}
-	flags.add(list)
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show a delivery with its attempts: what was sent, what came back",
 		Example: "  onramp deliveries show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1",
-		Args:    cobra.ExactArgs(1),
+		Args:    deliveryID,
 		RunE: run(func(ctx context.Context, args []string) error {
-			return c.showDelivery(ctx, http.MethodGet, args[0], "")
+			return c.showDelivery(ctx, http.MethodGet, args[0], "", nil)
 		}),
 	}
-	retry := &cobra.Command{
-		Use: "retry ID", Short: "Try a dead, held or waiting delivery again, now",
-		Example: "  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1",
-		Args:    cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			return c.showDelivery(ctx, http.MethodPost, args[0], "/retry")
-		}),
-	}
-	for _, cmd := range []*cobra.Command{list, show, retry} {
+	under := []*cobra.Command{c.deliveriesList(), show, c.deliveriesRetry(), c.deliveriesEdit(), c.deliveriesDiscard()}
+	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("deliveries", "Look at deliveries, and retry them", list, show, retry)
+	return group("deliveries", "Look at deliveries, and retry, edit or discard them", under...)
 }
 
-func (c *command) listDeliveries(ctx context.Context, f listFlags) error {
+func (c *command) deliveriesList() *cobra.Command {
+	var flags listFlags
+	var cause string
+	var byCause bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List deliveries, newest first",
+		Long: `Lists deliveries, newest first. With --by-cause it groups those that are dead or
+held by what they failed of, the most numerous group first.`,
+		Example: `  onramp deliveries list --state dead
+  onramp deliveries list --by-cause
+  onramp deliveries list --cause 1e48f7c5`,
+		Args: cobra.NoArgs,
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVar(&cause, "cause", "", "only dead and held ones of this cause, as --by-cause names it")
+	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and held ones by their cause")
+	for _, name := range []string{"cause", "query", "cursor", "limit"} {
+		cmd.MarkFlagsMutuallyExclusive("by-cause", name)
+	}
+	cmd.RunE = run(func(ctx context.Context, _ []string) error {
+		query := flags.values()
+		if byCause {
+			query.Del("limit")
+			return c.listCauses(ctx, query)
+		}
+		if cause != "" {
+			query.Set("cause", cause)
+		}
+		return c.listDeliveries(ctx, query)
+	})
+	return cmd
+}
+
+func (c *command) deliveriesRetry() *cobra.Command {
+	var meant bulkFlags
+	cmd := &cobra.Command{
+		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Try dead, held or waiting deliveries again, now",
+		Long: `Tries a delivery again that is dead, held or waiting for its retry; or all dead
+ones of a cause or form, or, with --all, of every cause and form. Those that are
+held (--state held) may have arrived already, so to retry them together always
+needs --all.`,
+		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
+  onramp deliveries retry --cause 1e48f7c5
+  onramp deliveries retry --form registration --state held --all`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	meant.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := meant.check(cmd, args)
+		switch b := meant.Bulk; {
+		case err != nil || len(args) > 0 || b.All:
+		case b.State == onramp.DeliveryHeld.String():
+			err = errors.New("held deliveries may have arrived already, and would then arrive twice: add --all to retry them all the same")
+		case b.Cause == "" && b.Form == "":
+			err = errors.New("name a delivery, a --cause or a --form; or add --all to retry every dead delivery")
+		}
+		if err != nil {
+			return err
+		}
+		return run(func(ctx context.Context, args []string) error {
+			if len(args) > 0 {
+				return c.showDelivery(ctx, http.MethodPost, args[0], "/retry", nil)
+			}
+			return c.changeDeliveries(ctx, "retry", "Retried", meant.Bulk)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func (c *command) deliveriesDiscard() *cobra.Command {
+	var meant bulkFlags
+	cmd := &cobra.Command{
+		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Give deliveries up for good",
+		Long: `Gives a delivery up for good, or with --all all dead ones, or all held ones
+(--state held), or those of them of a cause or form. What is discarded is never
+sent, and there is no way back.`,
+		Example: `  onramp deliveries discard 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --reason "a test"
+  onramp deliveries discard --cause 1e48f7c5 --reason "sent by hand on 3 May" --all`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	meant.add(cmd)
+	cmd.Flags().StringVar(&meant.Reason, "reason", "", "why; it stands in the timeline")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := meant.check(cmd, args)
+		switch b := meant.Bulk; {
+		case err != nil:
+		case strings.TrimSpace(b.Reason) == "":
+			err = errors.New("say why, with --reason")
+		case len(args) == 0 && !b.All && b.Cause == "" && b.Form == "":
+			err = errors.New("name a delivery; or a --cause or a --form, with --all")
+		case len(args) == 0 && !b.All:
+			err = errors.New("what is discarded is never sent, and there is no way back: add --all to discard several together")
+		}
+		if err != nil {
+			return err
+		}
+		return run(func(ctx context.Context, args []string) error {
+			if len(args) > 0 {
+				return c.showDelivery(ctx, http.MethodPost, args[0], "/discard", api.Bulk{Reason: meant.Reason})
+			}
+			return c.changeDeliveries(ctx, "discard", "Discarded", meant.Bulk)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func (c *command) deliveriesEdit() *cobra.Command {
+	var set []string
+	var retry bool
+	cmd := &cobra.Command{
+		Use: "edit ID --set FIELD=VALUE", Short: "Change values of a dead or held delivery",
+		Long: `Gives fields of the form other values, which are checked as those of a visitor are;
+an empty one stands for nothing. The subscriber key follows the field that it
+comes from. The other steps of the route that are still to be made get the new
+values, too. What was there before is kept, and shown with the delivery.`,
+		Example: `  onramp deliveries edit 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --set email=ana@example.org --retry
+  onramp deliveries edit 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --set first_name=Ana --set last_name=`,
+		Args: deliveryID,
+	}
+	// not a slice of comma-separated values: a value may hold a comma
+	cmd.Flags().StringArrayVar(&set, "set", nil, "FIELD=VALUE, by the name that the field has in the form; may be given several times")
+	cmd.Flags().BoolVar(&retry, "retry", false, "then try it again, now")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		fields, err := parseSet(set)
+		if err != nil {
+			return err
+		}
+		return run(func(ctx context.Context, args []string) error {
+			return c.showDelivery(ctx, http.MethodPost, args[0], "/edit", map[string]any{"fields": fields, "retry": retry})
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// parseSet splits the values of --set. Its errors repeat none.
+func parseSet(set []string) (map[string]string, error) {
+	fields := map[string]string{}
+	for _, pair := range set {
+		name, value, found := strings.Cut(pair, "=")
+		if !found || name == "" {
+			return nil, errors.New("--set takes FIELD=VALUE, such as --set email=ana@example.org")
+		}
+		if _, twice := fields[name]; twice {
+			return nil, fmt.Errorf("--set names the field %s twice", name)
+		}
+		fields[name] = value
+	}
+	if len(fields) == 0 {
+		return nil, errors.New("say what to change, with --set FIELD=VALUE")
+	}
+	return fields, nil
+}
+
+var errEmptyID = errors.New("the ID is empty")
+
+// deliveryID wants one argument. An empty one would make another address.
+func deliveryID(cmd *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(1)(cmd, args); err != nil {
+		return err
+	}
+	if args[0] == "" {
+		return errEmptyID
+	}
+	return nil
+}
+
+// bulkFlags say which deliveries are to be changed together.
+type bulkFlags struct{ api.Bulk }
+
+func (f *bulkFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.Cause, "cause", "", "those of this cause, as list --by-cause names it")
+	cmd.Flags().StringVar(&f.Form, "form", "", "those of this form")
+	cmd.Flags().StringVar(&f.State, "state", "", "dead or held (default dead)")
+	cmd.Flags().BoolVar(&f.All, "all", false, "yes, all of them")
+}
+
+// check refuses what can't be meant: a script's empty variable among it, which
+// would widen a bulk.
+func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
+	for _, name := range []string{"cause", "form", "state", "all"} {
+		flag := cmd.Flags().Lookup(name)
+		switch {
+		case flag.Changed && len(args) > 0:
+			return fmt.Errorf("give either an ID or --%s", name)
+		case flag.Changed && flag.Value.String() == "":
+			return fmt.Errorf("--%s is empty", name)
+		}
+	}
+	switch {
+	case len(args) > 0 && args[0] == "":
+		return errEmptyID
+	case f.State != "" && f.State != onramp.DeliveryDead.String() && f.State != onramp.DeliveryHeld.String():
+		return errors.New("--state is dead or held")
+	}
+	return nil
+}
+
+// changeDeliveries has many deliveries changed and prints how many they were.
+func (c *command) changeDeliveries(ctx context.Context, action, done string, meant api.Bulk) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	admin.http.Timeout = 0 // it takes as long as there are deliveries
+	var n api.Count
+	if err := admin.call(ctx, http.MethodPost, "/api/deliveries/"+action, meant, &n); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(n)
+	}
+	noun := "deliveries"
+	if n.Count == 1 {
+		noun = "delivery"
+	}
+	fmt.Fprintf(c.Stdout, "%s %d %s.\n", done, n.Count, noun)
+	return nil
+}
+
+func (c *command) listDeliveries(ctx context.Context, query url.Values) error {
 	admin, err := c.admin()
 	if err != nil {
 		return err
 	}
 	var page api.Page[api.Delivery]
-	if err := admin.get(ctx, "/api/deliveries", f.values(), &page); err != nil {
+	if err := admin.get(ctx, "/api/deliveries", query, &page); err != nil {
 		return err
 	}
 	if c.output == "json" {
 		return c.printJSON(page)
 	}
-	rows := [][]string{{"ID", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "REASON"}}
+	rows := [][]string{{"ID", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "CAUSE", "REASON"}}
 	for _, d := range page.Items {
-		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), oneLine(d.Reason)})
+		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), orNone(d.Cause), oneLine(d.Reason)})
 	}
 	return c.page(rows, page.Next)
 }
 
+func orNone(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (c *command) listCauses(ctx context.Context, query url.Values) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	var causes api.Causes
+	if err := admin.get(ctx, "/api/causes", query, &causes); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(causes)
+	}
+	rows := [][]string{{"CAUSE", "COUNT", "DESTINATION", "STATE", "REASON"}}
+	for _, g := range causes.Items {
+		rows = append(rows, []string{orNone(g.Cause), strconv.FormatInt(g.Count, 10), g.Destination, g.State, oneLine(g.Reason)})
+	}
+	if err := c.table(rows); err != nil || len(causes.Items) == 0 {
+		return err
+	}
+	first := causes.Items[0]
+	fmt.Fprintf(c.Stdout, "\nShow one:         onramp deliveries show %s\n", first.Newest)
+	if first.Cause != "" {
+		fmt.Fprintf(c.Stdout, "All of its cause: onramp deliveries list --cause %s\n", first.Cause)
+	}
+	return nil
+}
+
 // showDelivery prints what the admin API answers about one delivery.
-func (c *command) showDelivery(ctx context.Context, method, id, action string) error {
+func (c *command) showDelivery(ctx context.Context, method, id, action string, body any) error {
 	admin, err := c.admin()
 	if err != nil {
 		return err
 	}
 	var d api.Delivery
-	if err := admin.call(ctx, method, "/api/deliveries/"+url.PathEscape(id)+action, &d); err != nil {
+	if err := admin.call(ctx, method, "/api/deliveries/"+url.PathEscape(id)+action, body, &d); err != nil {
 		return err
 	}
 	if c.output == "json" {
@@ -80,13 +324,53 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string) e
 	if d.Reason != "" {
 		fmt.Fprintf(c.Stdout, "reason          %s\n", oneLine(d.Reason))
 	}
+	if d.Cause != "" {
+		fmt.Fprintf(c.Stdout, "cause           %s\n", d.Cause)
+	}
+	c.printEdits(d.Edits)
 	for _, a := range d.Attempts {
 		fmt.Fprintf(c.Stdout, "\nattempt %d at %s, %.1f ms: %s\n  %s\n", a.Number, moment(a.StartedAt), a.TookMS, a.Outcome, oneLine(a.Detail))
-		for _, part := range []struct{ name, text string }{{"mend", a.Mend}, {"sent", a.Request}, {"answer", a.Answer}} {
+		if a.Mend != "" {
+			fmt.Fprintf(c.Stdout, "  mend    %s\n", oneLine(a.Mend))
+		}
+		for _, part := range []struct{ name, text string }{{"sent", a.Request}, {"answer", a.Answer}} {
 			if part.text != "" {
-				fmt.Fprintf(c.Stdout, "  %-8s%s\n", part.name, oneLine(part.text))
+				fmt.Fprintf(c.Stdout, "  %s\n%s", part.name, indented(part.text))
 			}
 		}
 	}
 	return nil
+}
+
+// printEdits prints what a registration held before its edits.
+func (c *command) printEdits(edits []api.Edit) {
+	for _, e := range edits {
+		fmt.Fprintf(c.Stdout, "\nedited at %s: %s; before that\n  subscriber key  %s\n  values          %s\n",
+			moment(e.At), strings.Join(e.Fields, ", "), e.SubscriberKey, e.Values)
+	}
+}
+
+// indented gives a request or an answer whole: a first line that is none of its
+// JSON as it is, and JSON spread over lines.
+func indented(text string) string {
+	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
+	head, body, _ := strings.Cut(text, "\n")
+	if json.Valid([]byte(text)) {
+		head, body = "", text
+	}
+	var spread bytes.Buffer
+	if json.Indent(&spread, []byte(body), "", "  ") == nil {
+		text = strings.TrimPrefix(head+"\n"+spread.String(), "\n")
+	}
+	return "    " + strings.ReplaceAll(visible(text), "\n", "\n    ") + "\n"
+}
+
+// visible takes out what a terminal would obey: an answer may hold anything.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }

@@ -109,11 +109,12 @@ func (c *command) showRegistration(ctx context.Context, id string) error {
 		shown.ID, shown.Form, shown.Status, shown.SubscriberKey, moment(shown.ReceivedAt), shown.Values)
 	rows := [][]string{{"DELIVERY", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "REASON"}}
 	for _, d := range shown.Deliveries {
-		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), d.Reason})
+		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), oneLine(d.Reason)})
 	}
 	if err := c.table(rows); err != nil {
 		return err
 	}
+	c.printEdits(shown.Edits)
 	fmt.Fprintln(c.Stdout)
 	return c.printTimeline(shown.Timeline)
 }
@@ -140,4 +141,4 @@ func (c *command) printTimeline(items []onramp.TimelineItem) error {
 	return c.table(rows)
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+func oneLine(s string) string { return visible(strings.Join(strings.Fields(s), " ")) }

@@ -37,6 +37,7 @@ type Filter struct {
 	State  string // public name of a state
 	Form   string
 	Query  string // part of a subscriber key or of a value
+	Cause  string // of dead and held deliveries only
 	Cursor string // where the page before this one ended
 	Limit  int    // default 50, at most 500
 }

@@ -29,6 +29,7 @@ type Delivery struct {
 	Cause           string    // what dead and held ones have in common, see Outcome.Cause; empty: neither
 	Values          json.RawMessage
 	Attempts        []Attempt // only set when a whole delivery is read
+	Edits           []Edit    // of its registration, oldest first; the same
 }
 
 // Never is the due time of a delivery that waits for another one and is woken
@@ -133,7 +134,16 @@ type Call struct {
 	Submitted   func() // called when the asynchronous route has taken the deliveries and their outcome is not known yet; may be nil
 }
 
-// Attempt is one try of a delivery, as it is stored.
+// Reason is what came back and what can be done about it, in one line.
+func (o *Outcome) Reason() string {
+	if o.Detail == "" || o.Mend == "" {
+		return o.Detail + o.Mend
+	}
+	return o.Detail + "; " + o.Mend
+}
+
+// Attempt is one try of a delivery, as it is stored. Those that one call has
+// delivered share it.
 type Attempt struct {
 	Number    int
 	StartedAt time.Time

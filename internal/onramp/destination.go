@@ -36,6 +36,38 @@ func (k DestinationKind) String() string { return destinationKinds[k] }
 // "data_extension:Web_Registrations".
 func (d Destination) Name() string { return d.Kind.String() + ":" + d.Key }
 
+// The most deliveries in one call, unless the step says less. Vendor pages
+// "Upsert a Data Extension Rowset by Key" (50 rows recommended), "Enter Contacts
+// into a Journey in Batches" (100 members), "Send Message to Multiple Recipients"
+// (500 with attributes); the asynchronous route takes 32,000 rows, but its body
+// must stay below 5 MB.
+const (
+	syncBatch    = 50
+	asyncBatch   = 3000
+	journeyBatch = 100
+	messageBatch = 500
+)
+
+// MostInCall is the most deliveries that one call to the destination carries.
+func (d Destination) MostInCall(async bool) int {
+	switch {
+	case d.Kind == DataExtension && async && d.Mode == Auto:
+		return asyncBatch // Batch is that of the synchronous calls
+	case d.Batch > 0:
+		return d.Batch
+	case d.Kind == Journey:
+		return journeyBatch
+	case d.Kind == Message:
+		return messageBatch
+	case async:
+		return asyncBatch
+	}
+	return syncBatch
+}
+
+// MayBeAsync says whether calls by the asynchronous route can occur.
+func (d Destination) MayBeAsync() bool { return d.Kind == DataExtension && d.Mode != Sync }
+
 // Mode is by which route rows get into a data extension.
 type Mode uint8
 

@@ -209,14 +209,18 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return Registration{}, &Error{
-			Kind: Invalid, Message: "some fields are not valid",
-			Fields: problems[:min(len(problems), maxFieldErrors)],
-		}
+		return Registration{}, invalid(problems)
 	}
 	r.Values = closeObject(values)
 	r.SubscriberKey = f.subscriberKey(key, email)
 	return r, nil
+}
+
+func invalid(problems []FieldError) error {
+	return &Error{
+		Kind: Invalid, Message: "some fields are not valid",
+		Fields: problems[:min(len(problems), maxFieldErrors)],
+	}
 }
 
 // assign gives every submitted value to its field, or says why it can't.

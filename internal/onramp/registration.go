@@ -16,6 +16,7 @@ type Registration struct {
 	State         RegistrationState
 	Route         []Destination // where it goes, step by step; only set on acceptance
 	Deliveries    []Delivery    // only set when a whole registration is read
+	Edits         []Edit        // by an operator, oldest first; the same
 }
 
 // RegistrationState is how far a registration has come. It follows from the

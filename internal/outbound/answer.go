@@ -17,7 +17,9 @@ var errTimeout = errors.New("no answer within the time-out")
 // The vendor's error codes that decide about an outcome (vendor pages "Error
 // Handling" and "Rate Limiting Errors").
 const (
+	codeInvalidType = 10001
 	codeAggregate   = 10006 // look at the additional errors; without any, a passing trouble
+	codeNotFound    = 30003
 	codeRateLimit   = 50100
 	codeBlocked     = 50200
 	codeUnavailable = 50300
@@ -26,9 +28,11 @@ const (
 // serviceNotFound is how the vendor's gateway answers an unknown route.
 const serviceNotFound = 596
 
-// judge tells what an error of a call means for the delivery. harmful says that
-// the call has left and must not be made twice.
-func judge(err error, harmful bool) onramp.Outcome {
+// judge tells what an error of a call means for its deliveries. sent says that
+// the call has left, and that it matters: one that does harm when it is made twice
+// is not repeated then.
+func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
+	harmful := sent && to.OnUnknown == onramp.Hold
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return judgeToken(e.err)
 	}
@@ -36,13 +40,47 @@ func judge(err error, harmful bool) onramp.Outcome {
 	if !ok {
 		return judgeSilence(err, harmful)
 	}
-	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: string(answer.Body)}
+	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: clip(answer.Body)}
 	o.Detail = describeAnswer(answer)
-	o.Verdict, o.Mend = judgeAnswer(answer)
-	if answer.Err != nil && harmful {
+	o.Verdict, o.Mend = judgeAnswer(answer, to)
+	switch {
+	case answer.Err != nil && harmful:
 		o.Verdict, o.Mend = onramp.Unknown, mendUnknown
+	case answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusGatewayTimeout:
+		o.Late = true
 	}
 	return o
+}
+
+// maxAnswer is how much of an answer is kept for the operator, in bytes.
+const maxAnswer = 16 << 10
+
+func clip(body []byte) string {
+	if len(body) > maxAnswer {
+		return string(body[:maxAnswer]) + " …"
+	}
+	return string(body)
+}
+
+// isSpoiled says that a call with several deliveries was refused for the sake of
+// some of them.
+func isSpoiled(err error) bool {
+	if _, token := errors.AsType[*tokenError](err); token {
+		return false
+	}
+	e, ok := errors.AsType[*sfmc.Error](err)
+	if !ok {
+		return errors.Is(err, sfmc.ErrInvalid) // one of them does not make a request
+	}
+	if verdict, _ := judgeAnswer(e, onramp.Destination{}); verdict != onramp.Rejected {
+		return false
+	}
+	switch {
+	case e.Status == http.StatusNotFound, e.Code == codeNotFound, e.Code == codeInvalidType && strings.HasPrefix(e.Message, "Parameter {"),
+		strings.HasPrefix(e.Message, "Primary key '"), e.CodeText == "CustomObjectNotFound":
+		return false // it is about the destination: all of them would fail
+	}
+	return true
 }
 
 const (
@@ -55,8 +93,12 @@ const (
 )
 
 // judgeAnswer is the table of outcomes (architecture, section 7).
-func judgeAnswer(e *sfmc.Error) (verdict onramp.Verdict, mend string) {
+func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, mend string) {
 	switch e.Status {
+	case http.StatusConflict:
+		if to.InsertOnly {
+			return onramp.Delivered, "" // there is such a row (section 6 of the specification)
+		}
 	case http.StatusUnauthorized:
 		return onramp.Blocked, "a fresh token was refused, too: " + mendToken
 	case http.StatusForbidden:
@@ -97,16 +139,42 @@ func isPassing(e *sfmc.Error) bool {
 	if e.Code == codeAggregate && len(e.Additional) == 0 {
 		return true
 	}
-	const deadlock = "Rerun the transaction."
-	if strings.HasSuffix(strings.TrimSpace(e.Message), deadlock) {
+	if isDeadlock(e.Message) || strings.Contains(e.Message, "could not queue") {
 		return true
 	}
 	for _, d := range e.Additional {
-		if strings.HasSuffix(strings.TrimSpace(d.Message), deadlock) {
+		if isDeadlock(d.Message) {
 			return true
 		}
 	}
 	return false
+}
+
+// isDeadlock recognises a deadlock's victim, which has no code of its own.
+func isDeadlock(message string) bool {
+	return strings.HasSuffix(strings.TrimSpace(message), "Rerun the transaction.")
+}
+
+// detailExists is the outcome of a row that was to be inserted and exists.
+const detailExists = "a row with this key exists already and stays as it is"
+
+// judgeRow tells what a row's error in the results of an asynchronous request
+// means. All of them have the same code, so that the words must tell.
+func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
+	o := onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Mend: mendData, Detail: row.Message}
+	passing := isDeadlock(row.Message)
+	for _, e := range row.Errors {
+		o.Detail += "; " + e.Message
+		passing = passing || isDeadlock(e.Message)
+	}
+	o.Detail = strings.TrimPrefix(o.Detail, "; ")
+	switch {
+	case passing:
+		o.Verdict, o.Mend = onramp.Retry, ""
+	case to.InsertOnly && strings.Contains(o.Detail, "Cannot insert duplicate key"):
+		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: detailExists}
+	}
+	return o
 }
 
 // judgeToken reads why no token could be had. It concerns every delivery alike,
@@ -140,7 +208,7 @@ func judgeSilence(err error, harmful bool) onramp.Outcome {
 		o.Verdict, o.Mend = onramp.Unknown, mendUnknown
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeout) {
-		o.Detail = "no answer within the time-out"
+		o.Detail, o.Late = "no answer within the time-out", true
 	}
 	return o
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strings"
@@ -22,8 +23,9 @@ type Config struct {
 	AuthURL      string // of a sandbox or proxy, which then serves the REST routes too
 	ClientID     string
 	ClientSecret onramp.Secret
-	AccountID    string        // MID
-	Timeout      time.Duration // of one call; default 30 s
+	AccountID    string            // MID
+	Timeout      time.Duration     // of one call; default 30 s
+	Transport    http.RoundTripper // default: the network
 }
 
 // TokenKeeper keeps the access token across restarts.
@@ -45,9 +47,12 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Transport != nil {
+		options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: cfg.Transport}))
+	}
 	requester, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{
 		ClientID: cfg.ClientID, ClientSecret: sfmc.Secret(cfg.ClientSecret.Reveal()), AccountID: cfg.AccountID,
-	})
+	}, options...)
 	if err != nil {
 		return nil, fmt.Errorf("marketing_cloud: %w", err)
 	}
@@ -76,61 +81,54 @@ func addresses(cfg Config) (authURL string, options []sfmc.Option, err error) {
 	return cfg.AuthURL, []sfmc.Option{sfmc.WithOrigin(u.Scheme + "://" + u.Host)}, nil
 }
 
-// Send makes one attempt for each delivery.
-func (s *Sender) Send(ctx context.Context, d onramp.Destination, batch []onramp.Delivery) []onramp.Outcome {
-	outcomes := make([]onramp.Outcome, len(batch))
-	for i := range batch {
-		outcomes[i] = s.sendOne(ctx, d, &batch[i])
+// Send makes the call, and more of them when that is what it takes to tell a bad
+// delivery from its neighbours.
+func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	switch {
+	case c.Destination.Kind == onramp.Journey:
+		return s.fire(ctx, c)
+	case c.Destination.Kind == onramp.Message:
+		return s.sendMessages(ctx, c)
+	case c.Async:
+		return s.storeAsync(ctx, c)
+	}
+	return s.store(ctx, c)
+}
+
+// begin gives one request its time limit. sent tells afterwards whether the
+// request has left the process.
+func (s *Sender) begin(ctx context.Context) (limited context.Context, sent *atomic.Bool, end context.CancelFunc) {
+	sent = new(atomic.Bool)
+	ctx = context.WithValue(ctx, sentKey{}, sent)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	limited, end = context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+	return limited, sent, end
+}
+
+// alike gives every delivery the same outcome.
+func alike(deliveries []onramp.Delivery, o onramp.Outcome) []onramp.Outcome {
+	outcomes := make([]onramp.Outcome, len(deliveries))
+	for i := range outcomes {
+		outcomes[i] = o
 	}
 	return outcomes
 }
 
-func (s *Sender) sendOne(ctx context.Context, d onramp.Destination, delivery *onramp.Delivery) onramp.Outcome {
-	sent := new(atomic.Bool)
-	ctx = context.WithValue(ctx, sentKey{}, sent)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
-	defer cancel()
-	var o onramp.Outcome
-	if d.Kind == onramp.Journey {
-		o = s.fireEvent(ctx, d, delivery, sent)
-	} else {
-		o = s.upsertRow(ctx, d, delivery)
+// withRequests notes for each failed delivery what was sent for it: the route
+// and its own part of the body.
+func withRequests(outcomes []onramp.Outcome, route string, part func(i int) any) []onramp.Outcome {
+	if n := len(outcomes); n > 1 {
+		route = fmt.Sprintf("%s (one of %d)", route, n)
 	}
-	return o
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Verdict != onramp.Delivered && o.Request == "" {
+			o.Request = describe(route, part(i))
+		}
+	}
+	return outcomes
 }
 
-func (s *Sender) upsertRow(ctx context.Context, d onramp.Destination, delivery *onramp.Delivery) onramp.Outcome {
-	rows := []sfmc.Row{{Keys: map[string]any{d.KeyColumn: delivery.SubscriberKey}, Values: delivery.Values}}
-	_, err := s.client.UpsertRows(ctx, d.Key, rows)
-	if err == nil {
-		return onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}
-	}
-	o := judge(err, false)
-	o.Request = describe("POST /hub/v1/dataevents/key:"+d.Key+"/rowset", rows)
-	return o
-}
-
-func (s *Sender) fireEvent(ctx context.Context, d onramp.Destination, delivery *onramp.Delivery, sent *atomic.Bool) onramp.Outcome {
-	event := sfmc.Event{
-		ContactKey: delivery.SubscriberKey, EventDefinitionKey: d.Key, EstablishContactKey: d.EstablishContactKey,
-		Data: withKey(delivery.Values, d.KeyColumn, delivery.SubscriberKey),
-	}
-	instance, err := s.client.FireEvent(ctx, event)
-	if err == nil {
-		return onramp.Outcome{Verdict: onramp.Delivered, Status: 201, Detail: "event accepted, instance " + instance}
-	}
-	// a second welcome mail can't be taken back: an event that may have been accepted is not repeated
-	o := judge(err, sent.Load())
-	o.Request = describe("POST /interaction/v1/events", map[string]any{
-		"ContactKey": event.ContactKey, "EventDefinitionKey": event.EventDefinitionKey,
-		"EstablishContactKey": event.EstablishContactKey, "Data": event.Data,
-	})
-	return o
-}
-
-// withKey puts the subscriber key in front of the other columns, which the
-// journey's data extension wants as a column, too.
+// withKey puts a key column in front of the other columns.
 func withKey(values json.RawMessage, column, key string) json.RawMessage {
 	if column == "" {
 		return values

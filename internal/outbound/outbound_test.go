@@ -81,15 +81,24 @@ func newSender(t *testing.T, url string, timeout time.Duration) *outbound.Sender
 
 var (
 	dataExtension = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumn: "SubscriberKey"}
+	mail          = onramp.Destination{Kind: onramp.Message, Key: "welcome", ToColumn: "FirstName"}
+	insertOnly    = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumn: "SubscriberKey", InsertOnly: true}
+	repeated      = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumn: "SubscriberKey", EstablishContactKey: true, OnUnknown: onramp.Again}
 	journey       = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumn: "SubscriberKey", EstablishContactKey: true}
 )
 
 func delivery() onramp.Delivery {
-	return onramp.Delivery{SubscriberKey: "ana@example.org", Values: json.RawMessage(`{"FirstName":"Ana"}`)}
+	return onramp.Delivery{RegistrationID: "r1", Step: 1, SubscriberKey: "ana@example.org", Values: json.RawMessage(`{"FirstName":"Ana"}`)}
+}
+
+// one is a call with one delivery.
+func one(to onramp.Destination) onramp.Call {
+	return onramp.Call{Destination: to, Deliveries: []onramp.Delivery{delivery()}}
 }
 
 const (
 	sentRow   = "POST /hub/v1/dataevents/key:DE1/rowset\n" + `[{"keys":{"SubscriberKey":"ana@example.org"},"values":{"FirstName":"Ana"}}]`
+	sentMail  = "POST /messaging/v1/email/messages/r1.1\n" + `{"definitionKey":"welcome","recipient":{"attributes":{"FirstName":"Ana"},"contactKey":"ana@example.org","messageKey":"r1.1","to":"Ana"}}`
 	sentEvent = "POST /interaction/v1/events\n" + `{"ContactKey":"ana@example.org","Data":{"SubscriberKey":"ana@example.org","FirstName":"Ana"},"EstablishContactKey":true,"EventDefinitionKey":"APIEvent-1"}`
 )
 
@@ -104,6 +113,8 @@ func TestAnswers(t *testing.T) {
 		limit50100   = `{"message":"Rate limit exceeded","errorcode":50100,"retryAfter":5,"documentation":""}`
 		limit50200   = `{"message":"Your requests are temporarily blocked.","errorcode":50200,"documentation":""}`
 		notFound     = `{"message":"Object Not Found","errorcode":30003,"documentation":""}`
+		duplicateKey = `{"message":"MCMS_UTM_Validation_DuplicateMessageKey: messageKey reused within the past 2 days","errorcode":109110}`
+		noAddress    = `{"message":"MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber","errorcode":109106}`
 		noScope      = `{"message":"Insufficient Privileges","errorcode":20002,"documentation":""}`
 	)
 	for _, row := range []struct {
@@ -117,6 +128,13 @@ func TestAnswers(t *testing.T) {
 		{"row stored, spec", dataExtension, reply{status: 200, body: `{"results":[{"rows":1,"errorcode":0,"status":"OK"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
 		{"row stored, 201", dataExtension, reply{status: 201}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
 		{"row stored, 202", dataExtension, reply{status: 202, body: `""`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
+		{"message accepted", mail, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"r1.1"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}, ""},
+		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
+		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Mend: mendData, Answer: noAddress}, sentMail},
+		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Mend: mendData}, strings.Replace(sentMail, `"to":"Ana"`, `"to":""`, 1)},
+		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentMail},
+		{"conflict of an insert", insertOnly, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 409, Code: 30004, Detail: "409 30004: exists", Answer: `{"message":"exists","errorcode":30004}`}, ""},
+		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Mend: mendLimit}, sentRow},
 		{"event accepted", journey, reply{status: 201, body: `{"eventInstanceId":"e1"}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 201, Detail: "event accepted, instance e1"}, ""},
 		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Mend: mendData, Answer: invalidEmail}, sentRow},
 		{"bad value, spec", dataExtension, reply{status: 400, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 1, Detail: "400 1: Unable to save rows", Mend: mendData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, sentRow},
@@ -127,12 +145,12 @@ func TestAnswers(t *testing.T) {
 		{"plain text", dataExtension, reply{status: 400, body: "Bad Request"}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Detail: "400: Bad Request", Mend: mendData, Answer: "Bad Request"}, sentRow},
 		{"bare 10006", dataExtension, reply{status: 400, body: bare10006}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows", Answer: bare10006}, sentRow},
 		{"deadlock", dataExtension, reply{status: 400, body: deadlock}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; Transaction (Process ID 5) was deadlocked. Rerun the transaction.", Answer: deadlock}, sentRow},
-		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408"}, sentRow},
+		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408", Late: true}, sentRow},
 		{"500", dataExtension, reply{status: 500, body: `{"documentation":"","errorcode":500,"message":"x"}`}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Code: 500, Detail: "500 500: x", Answer: `{"documentation":"","errorcode":500,"message":"x"}`}, sentRow},
 		{"500 to a journey", journey, reply{status: 500}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Detail: "500"}, sentEvent},
 		{"502", dataExtension, reply{status: 502}, onramp.Outcome{Verdict: onramp.Retry, Status: 502, Detail: "502"}, sentRow},
 		{"503", dataExtension, reply{status: 503}, onramp.Outcome{Verdict: onramp.Retry, Status: 503, Detail: "503"}, sentRow},
-		{"504", dataExtension, reply{status: 504}, onramp.Outcome{Verdict: onramp.Retry, Status: 504, Detail: "504"}, sentRow},
+		{"504", dataExtension, reply{status: 504}, onramp.Outcome{Verdict: onramp.Retry, Status: 504, Detail: "504", Late: true}, sentRow},
 		{"503 with Retry-After", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": "7"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: 7 * time.Second, Detail: "503", Mend: mendLimit}, sentRow},
 		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Mend: mendLimit, Answer: limit50100}, sentRow},
 		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Mend: mendLimit}, sentRow},
@@ -146,8 +164,11 @@ func TestAnswers(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			url := cloud(t, reply{status: 200, body: goodToken}, row.answer)
-			got := newSender(t, url, 0).Send(t.Context(), row.to, []onramp.Delivery{delivery()})
+			got := newSender(t, url, 0).Send(t.Context(), one(row.to))
 			row.want.Request = row.withSent
+			if want := row.want.RetryAfter; want > time.Minute { // of a date, which has whole seconds
+				got[0].RetryAfter = got[0].RetryAfter.Round(time.Minute)
+			}
 			if row.answer.drop || row.answer.status == 596 {
 				// the text of a network error, or of a gateway's page, is the system's
 				got[0].Detail, row.want.Detail = "", ""
@@ -177,7 +198,7 @@ func TestTokenAnswers(t *testing.T) {
 		for _, to := range []onramp.Destination{dataExtension, journey} {
 			t.Run(row.name+" "+to.Kind.String(), func(t *testing.T) {
 				t.Parallel()
-				got := newSender(t, cloud(t, row.token, reply{status: 200}), 0).Send(t.Context(), to, []onramp.Delivery{delivery()})
+				got := newSender(t, cloud(t, row.token, reply{status: 200}), 0).Send(t.Context(), one(to))
 				want := row.want
 				if want.Request = sentRow; to.Kind == onramp.Journey {
 					want.Request = sentEvent
@@ -201,10 +222,11 @@ func TestTimeout(t *testing.T) {
 		to   onramp.Destination
 		want onramp.Outcome
 	}{
-		{dataExtension, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Request: sentRow}},
-		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Mend: mendUnknown, Request: sentEvent}},
+		{dataExtension, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, Request: sentRow}},
+		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Late: true, Mend: mendUnknown, Request: sentEvent}},
+		{repeated, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, Request: sentEvent}},
 	} {
-		t.Run(row.to.Kind.String(), func(t *testing.T) {
+		t.Run(row.to.Kind.String()+" "+row.to.OnUnknown.String(), func(t *testing.T) {
 			t.Parallel()
 			ended := make(chan struct{})
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -216,7 +238,7 @@ func TestTimeout(t *testing.T) {
 			}))
 			defer server.Close()
 			defer close(ended)
-			got := newSender(t, server.URL, 300*time.Millisecond).Send(t.Context(), row.to, []onramp.Delivery{delivery()})
+			got := newSender(t, server.URL, 300*time.Millisecond).Send(t.Context(), one(row.to))
 			if diff := cmp.Diff([]onramp.Outcome{row.want}, got); diff != "" {
 				t.Error(diff)
 			}
@@ -232,11 +254,11 @@ func TestNobodyListens(t *testing.T) {
 		reply{status: 200, body: goodToken}.write(w)
 	}))
 	s := newSender(t, server.URL, 0)
-	if got := s.Send(t.Context(), dataExtension, []onramp.Delivery{delivery()}); got[0].Verdict == 0 {
+	if got := s.Send(t.Context(), one(dataExtension)); got[0].Verdict == 0 {
 		t.Fatal("no outcome")
 	}
 	server.Close() // the token is cached, the host is gone
-	got := s.Send(t.Context(), journey, []onramp.Delivery{delivery()})
+	got := s.Send(t.Context(), one(journey))
 	if got[0].Verdict != onramp.Retry || !strings.Contains(got[0].Detail, "refused") {
 		t.Errorf("got %v %q, want a retry after a refused connection", got[0].Verdict, got[0].Detail)
 	}
@@ -250,7 +272,7 @@ func TestSecretsStayInside(t *testing.T) {
 		cloud(t, reply{status: 401, body: `{"error":"invalid_client","error_description":"secret is wrong"}`}, reply{}),
 		cloud(t, reply{status: 200, body: strings.Replace(goodToken, `"t"`, `"tok-123"`, 1)}, reply{status: 400, body: `{"message":"tok-123"}`}),
 	} {
-		got := newSender(t, url, 0).Send(t.Context(), dataExtension, []onramp.Delivery{delivery()})[0]
+		got := newSender(t, url, 0).Send(t.Context(), one(dataExtension))[0]
 		all := got.Detail + got.Mend + got.Request + got.Answer
 		for _, secret := range []string{"tok-123", "secret is"} {
 			if strings.Contains(all, secret) {

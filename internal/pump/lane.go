@@ -11,7 +11,9 @@ import (
 )
 
 const (
-	waitingFactor = 8               // a window may hold so many times more that wait for the step before them
+	usualWindow   = 2048            // deliveries in memory
+	readTogether  = 1024            // so many are read at once
+	waitingFactor = 4               // a window may hold so many times more that wait for the step before them
 	readTrouble   = time.Second     // pause after the store could not be read
 	settleTrouble = 5 * time.Second // longest pause between tries to settle
 	markEvery     = time.Second     // how often the read mark is saved
@@ -28,6 +30,7 @@ type lane struct {
 	senders     sync.WaitGroup
 
 	window   *window
+	size     int   // of the window
 	cursor   int64 // fresh deliveries up to here have been read
 	more     bool  // there may be fresh ones after the cursor
 	nextDue  time.Time
@@ -40,34 +43,47 @@ type lane struct {
 
 	markSaved   int64
 	markSavedAt time.Time
-	inFlight    int
+	inFlight    int // calls
+	jobs        int // of these, by the asynchronous route
 	pace        pace
+	rules       [2]rule // of synchronous calls, and of asynchronous ones
+	flow        flow
+	lingers     time.Time
 
-	mu      sync.Mutex
-	sending map[int64]bool
-	state   onramp.Health
+	mu     sync.Mutex
+	flying map[int64]onramp.DeliveryState // what is in flight: sending or submitted
+	state  onramp.Health
 }
 
 // message is what a lane is told by others.
 type message struct {
-	result   *result
-	follower *onramp.Delivery
-	forget   int64
+	result    *result
+	followers []onramp.Delivery
+	forget    int64
 }
 
-// result is the end of one attempt.
+// result is the end of one call.
 type result struct {
-	entry      *entry
-	settlement onramp.Settlement
-	abandoned  bool // work ended before the outcome was on disk
+	call        *call
+	outcomes    []onramp.Outcome
+	settlements []onramp.Settlement
+	abandoned   bool // work ended before the outcomes were on disk
 }
 
 func newLane(p *Pump, d onramp.Destination) *lane {
-	return &lane{
+	l := &lane{
 		pump: p, destination: d, inbox: make(chan message, 4*p.cfg.Senders), ended: make(chan struct{}),
-		window: newWindow(), more: true, checkDue: true, toPark: map[int64]bool{}, sending: map[int64]bool{},
+		window: newWindow(), size: p.cfg.Window, more: true, checkDue: true, toPark: map[int64]bool{},
+		flying: map[int64]onramp.DeliveryState{}, rules: rules(d),
 		pace: pace{limit: p.cfg.Senders, max: p.cfg.Senders}, state: onramp.Health{Destination: d, State: running},
 	}
+	if l.size == 0 {
+		l.size = usualWindow
+		if d.MayBeAsync() {
+			l.size = max(l.size, 3*l.rules[1].most)
+		}
+	}
+	return l
 }
 
 func (l *lane) run(claim, work context.Context) {
@@ -144,10 +160,10 @@ func (l *lane) refill(work context.Context) {
 
 // room says whether the window is to be filled with fresh deliveries.
 func (l *lane) room() bool {
-	return len(l.window.fresh)-l.window.waiting <= l.pump.cfg.Window/2
+	return l.window.freshOnes-l.window.waiting <= l.size/2
 }
 
-func (l *lane) crowded() bool { return l.window.waiting > waitingFactor*l.pump.cfg.Window }
+func (l *lane) crowded() bool { return l.window.waiting > waitingFactor*l.size }
 
 func (l *lane) readFresh(work context.Context, now time.Time) error {
 	if !l.more || !l.room() {
@@ -157,7 +173,7 @@ func (l *lane) readFresh(work context.Context, now time.Time) error {
 		l.makeRoom(now)
 		return nil
 	}
-	n := l.pump.cfg.Window - (len(l.window.fresh) - l.window.waiting)
+	n := min(l.size-(l.window.freshOnes-l.window.waiting), readTogether)
 	found, to, err := l.pump.outbox.ListFresh(work, l.destination.ID, l.cursor, n)
 	if err != nil {
 		return err
@@ -184,7 +200,7 @@ func (l *lane) makeRoom(now time.Time) {
 		return
 	}
 	for _, e := range l.window.fresh {
-		if e.waiting {
+		if e.waiting && !e.gone {
 			l.toPark[e.delivery.Seq] = true
 		}
 	}
@@ -194,11 +210,10 @@ func (l *lane) readDue(work context.Context, now time.Time) error {
 	if !l.checkDue && (l.nextDue.IsZero() || now.Before(l.nextDue)) {
 		return nil
 	}
-	window := l.pump.cfg.Window
-	if l.window.due > window/2 {
+	if l.window.due > l.size/2 {
 		return nil // the results make room
 	}
-	found, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, window)
+	found, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, l.size)
 	if err != nil {
 		return err
 	}
@@ -208,7 +223,7 @@ func (l *lane) readDue(work context.Context, now time.Time) error {
 		}
 		l.window.add(d)
 	}
-	l.checkDue, l.leftDue = len(found) == window, l.more
+	l.checkDue, l.leftDue = len(found) == l.size, l.more
 	l.nextDue, err = l.pump.outbox.NextDue(work, l.destination.ID, now)
 	return err
 }
@@ -251,78 +266,6 @@ func (l *lane) saveMark(work context.Context) {
 	}
 }
 
-// dispatch starts as many calls as the destination's pace allows.
-func (l *lane) dispatch(work context.Context) {
-	if len(l.toPark) > 0 {
-		return // until it is known who is behind whom, nobody may go
-	}
-	for l.inFlight < l.pace.allowed(time.Now(), l.inFlight) {
-		e := l.window.take()
-		if e == nil {
-			return
-		}
-		e.probe = l.pace.paused()
-		l.inFlight++
-		l.setSending(e.delivery.Seq, true)
-		l.senders.Go(func() { l.send(work, e) })
-	}
-}
-
-// send makes one attempt and waits until its outcome is on disk.
-func (l *lane) send(work context.Context, e *entry) {
-	startedAt := time.Now()
-	outcome := l.pump.sender.Send(work, l.destination, []onramp.Delivery{e.delivery})[0]
-	s := l.pump.decide(&e.delivery, outcome, startedAt, time.Now())
-	l.logOutcome(work, e, s)
-	r := &result{entry: e, settlement: s}
-	// a probe that finds what is known already is not worth a line in the timeline
-	if known := e.probe && (outcome.Verdict == onramp.Throttled || outcome.Verdict == onramp.Blocked); !known {
-		r.abandoned = !l.settle(work, s)
-	}
-	l.tell(message{result: r})
-}
-
-// settle records an outcome however long the store takes. Only when work has
-// ended does it give up after one more try: then the delivery is still pending on
-// disk, and is sent again after the next start.
-func (l *lane) settle(work context.Context, s onramp.Settlement) bool {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, settleTrouble) {
-		followers, err := l.pump.outbox.Settle(context.WithoutCancel(work), []onramp.Settlement{s})
-		if err == nil {
-			for i := range followers {
-				if other := l.pump.lanes[followers[i].DestinationID]; other != nil {
-					other.tell(message{follower: &followers[i]})
-				}
-			}
-			return true
-		}
-		if work.Err() != nil {
-			return false
-		}
-		l.pump.cfg.Log.ErrorContext(work, "outcome could not be stored, trying again", "delivery_id", s.Delivery.ID(), "err", err)
-		select {
-		case <-time.After(pause):
-		case <-work.Done():
-		}
-	}
-}
-
-func (l *lane) logOutcome(work context.Context, e *entry, s onramp.Settlement) {
-	o := s.Attempt.Outcome
-	attributes := []any{
-		"delivery_id", e.delivery.ID(), "destination", l.destination.Name(), "outcome", o.Verdict.String(),
-		"status", o.Status, "code", o.Code, "took", s.Attempt.Took, // not the detail: it may quote personal data
-	}
-	switch o.Verdict {
-	case onramp.Delivered:
-		l.pump.cfg.Log.DebugContext(work, "delivery attempted", attributes...)
-	case onramp.Retry, onramp.Throttled:
-		l.pump.cfg.Log.WarnContext(work, "delivery attempted", append(attributes, "mend", o.Mend)...)
-	default:
-		l.pump.cfg.Log.ErrorContext(work, "delivery attempted", append(attributes, "mend", o.Mend)...)
-	}
-}
-
 // tell hands the lane a message; a lane that has ended needs none.
 func (l *lane) tell(m message) {
 	select {
@@ -335,8 +278,10 @@ func (l *lane) handle(m message) {
 	switch {
 	case m.result != nil:
 		l.finish(m.result)
-	case m.follower != nil:
-		l.follow(m.follower)
+	case m.followers != nil:
+		for i := range m.followers {
+			l.follow(&m.followers[i])
+		}
 	default:
 		l.forget(m.forget)
 	}
@@ -357,19 +302,28 @@ func (l *lane) forget(seq int64) {
 	}
 }
 
-// finish takes an attempt's end into account.
+// finish takes a call's end into account.
 func (l *lane) finish(r *result) {
-	e, s := r.entry, r.settlement
-	l.inFlight--
-	l.setSending(e.delivery.Seq, false)
-	l.window.land(e)
+	l.landed(r.call)
 	if r.abandoned {
+		for _, e := range r.call.entries {
+			l.window.land(e)
+		}
 		return
 	}
-	l.pace.learn(s.Attempt.Outcome, e.probe, time.Now())
-	l.setHealth()
+	l.pace.learn(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
+	l.setHealth(r.settlements)
+	for i, e := range r.call.entries {
+		l.move(e, r.settlements[i])
+	}
+}
+
+// move gives a delivery that has landed its new place: in the window, in the
+// retry set, or nowhere.
+func (l *lane) move(e *entry, s onramp.Settlement) {
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
-		return // it stays in the window, first of its key
+		l.window.land(e)
+		return // it stays, first of its key
 	}
 	l.drop(e)
 	if s.State != onramp.DeliveryPending {
@@ -421,7 +375,7 @@ func (l *lane) untilNext() time.Duration {
 	if l.more && l.room() && !now.Before(l.troubled) && (!l.crowded() || !now.Before(crowdedTo)) {
 		return 0 // there is more to read
 	}
-	for _, at := range []time.Time{l.nextDue, l.pace.until, l.troubled, crowdedTo} {
+	for _, at := range []time.Time{l.nextDue, l.pace.until, l.troubled, l.lingers, crowdedTo} {
 		if at.After(now) {
 			wait = min(wait, at.Sub(now))
 		}
@@ -432,31 +386,23 @@ func (l *lane) untilNext() time.Duration {
 	return wait
 }
 
-func (l *lane) setSending(seq int64, sending bool) {
+// setHealth tells others how the destination is doing.
+func (l *lane) setHealth(settlements []onramp.Settlement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if sending {
-		l.sending[seq] = true
-	} else {
-		delete(l.sending, seq)
+	for _, s := range settlements {
+		if s.State == onramp.DeliveryDead && s.Attempt.Verdict == onramp.Retry {
+			l.state.GivenUp++
+		}
 	}
-}
-
-func (l *lane) isSending(seq int64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.sending[seq]
-}
-
-func (l *lane) setHealth() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.state.State, l.state.Reason = l.pace.state, l.pace.reason
-	switch {
-	case l.state.State == "":
-		l.state.State, l.state.Since = running, time.Time{}
-	case l.state.Since.IsZero():
-		l.state.Since = time.Now().UTC()
+	h := &l.state
+	if !l.pace.paused() {
+		h.State, h.Reason, h.Mend, h.Cause, h.Since = running, "", "", "", time.Time{}
+		return
+	}
+	h.State, h.Reason, h.Mend, h.Cause = l.pace.state, l.pace.why.Detail, l.pace.why.Mend, l.pace.why.Cause()
+	if h.Since.IsZero() {
+		h.Since = time.Now().UTC()
 	}
 }
 
@@ -464,6 +410,30 @@ func (l *lane) health() onramp.Health {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.state
-	h.Sending = len(l.sending)
+	h.Sending = len(l.flying)
+	for _, state := range l.flying {
+		if state == onramp.DeliverySubmitted {
+			h.Submitted++
+		}
+	}
 	return h
+}
+
+func (l *lane) flight(seq int64) onramp.DeliveryState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flying[seq]
+}
+
+// setFlying notes how far the deliveries of a call are, 0 when they have landed.
+func (l *lane) setFlying(c *call, state onramp.DeliveryState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range c.entries {
+		if state == 0 {
+			delete(l.flying, e.delivery.Seq)
+		} else {
+			l.flying[e.delivery.Seq] = state
+		}
+	}
 }

@@ -47,6 +47,12 @@ func ring(bell chan struct{}) {
 
 // save appends a registration that goes to the destinations of a route.
 func (o *outbox) save(key int64, route ...onramp.Destination) {
+	o.saveOld(key, route[0], 0, route[1:]...)
+}
+
+// saveOld is save for a registration that was accepted some time ago.
+func (o *outbox) saveOld(key int64, first onramp.Destination, age time.Duration, later ...onramp.Destination) {
+	route := append([]onramp.Destination{first}, later...)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, to := range route {
@@ -56,7 +62,7 @@ func (o *outbox) save(key int64, route ...onramp.Destination) {
 		}
 		o.deliveries = append(o.deliveries, onramp.Delivery{
 			Seq: int64(len(o.deliveries) + 1), RegistrationID: "r", Step: i + 1, Steps: len(route), DestinationID: to.ID,
-			State: state, OrderingKey: key, ReceivedAt: time.Now(),
+			State: state, OrderingKey: key, ReceivedAt: time.Now().Add(-age),
 		})
 		ring(o.fresh[to.ID])
 	}

@@ -38,7 +38,7 @@ func TestPause(t *testing.T) {
 		"throttled": {
 			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429 50100", Mend: "wait"},
 			seconds(1, 2, 4, 8, 8, 8, 8),
-			onramp.Health{State: "throttled", Reason: "429 50100; wait"},
+			onramp.Health{State: "throttled", Reason: "429 50100", Mend: "wait"},
 		},
 		"told how long": {
 			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429", RetryAfter: 7 * time.Second},
@@ -48,7 +48,7 @@ func TestPause(t *testing.T) {
 		"blocked": {
 			onramp.Outcome{Verdict: onramp.Blocked, Detail: "403", Mend: "give it scopes"},
 			seconds(5, 10, 20, 40, 60, 60, 60),
-			onramp.Health{State: "blocked", Reason: "403; give it scopes"},
+			onramp.Health{State: "blocked", Reason: "403", Mend: "give it scopes"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestPause(t *testing.T) {
 				r.wait(2100 * time.Millisecond)
 				health := r.Health()
 				want := []onramp.Health{c.health, {State: "running"}}
-				want[0].Destination, want[0].Since, want[1].Destination = x, r.s.start, y
+				want[0].Destination, want[0].Since, want[0].Cause, want[1].Destination = x, r.s.start, c.outcome.Cause(), y
 				if diff := cmp.Diff(want, health); diff != "" {
 					t.Error(diff)
 				}

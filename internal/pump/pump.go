@@ -54,17 +54,18 @@ type ParkedReader interface {
 	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
 }
 
-// Sender sends deliveries to one destination.
+// Sender makes calls.
 type Sender interface {
-	// Send makes one attempt and returns one outcome for each delivery, in
-	// their order. It never fails: whatever goes wrong is an outcome.
-	Send(ctx context.Context, destination onramp.Destination, batch []onramp.Delivery) []onramp.Outcome
+	// Send makes one attempt for the deliveries of a call, and returns one
+	// outcome for each, in their order. It never fails: whatever goes wrong is an
+	// outcome.
+	Send(ctx context.Context, c onramp.Call) []onramp.Outcome
 }
 
 // Config is how the pump works. Zero values mean the defaults.
 type Config struct {
 	Senders     int           // calls in flight for each destination; default 16
-	Window      int           // deliveries of a destination in memory; default 1024
+	Window      int           // deliveries of a destination in memory; default 2048, or three asynchronous calls
 	GiveUpAfter time.Duration // age at which a failing delivery becomes a dead letter; default 72 h
 	Log         *slog.Logger  // default: nowhere
 }
@@ -73,9 +74,6 @@ func (c Config) withDefaults() Config {
 	if c.Senders <= 0 {
 		c.Senders = 16
 	}
-	if c.Window <= 0 {
-		c.Window = 1024
-	}
 	if c.GiveUpAfter <= 0 {
 		c.GiveUpAfter = 72 * time.Hour
 	}
@@ -83,6 +81,19 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// messageMemory is how long Marketing Cloud surely knows a message key: 72 hours
+// by some of its pages, two days by others. A message that is tried again later
+// could be sent twice.
+const messageMemory = 47 * time.Hour
+
+// giveUpAfter is the age at which a failing delivery becomes a dead letter.
+func (c Config) giveUpAfter(d *onramp.Destination) time.Duration {
+	if d.Kind == onramp.Message {
+		return min(c.GiveUpAfter, messageMemory)
+	}
+	return c.GiveUpAfter
 }
 
 // Pump runs the lanes of all destinations.
@@ -129,11 +140,18 @@ func (p *Pump) Health() []onramp.Health {
 	return all
 }
 
-// Sending says whether a delivery is in flight.
-func (p *Pump) Sending(destination int, seq int64) bool {
-	l := p.lanes[destination]
-	return l != nil && l.isSending(seq)
+// Flight says whether a delivery is in flight: DeliverySending, or
+// DeliverySubmitted when an asynchronous route has taken it and its outcome is
+// not known yet; else 0.
+func (p *Pump) Flight(destination int, seq int64) onramp.DeliveryState {
+	if l := p.lanes[destination]; l != nil {
+		return l.flight(seq)
+	}
+	return 0
 }
+
+// Sending says whether a delivery is in flight.
+func (p *Pump) Sending(destination int, seq int64) bool { return p.Flight(destination, seq) != 0 }
 
 // Forget drops a delivery from memory that the store has settled by an
 // operator's hand, and the later steps of its route. One that is in flight is

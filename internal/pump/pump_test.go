@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	x = onramp.Destination{ID: 1, Kind: onramp.DataExtension, Key: "x"}
-	y = onramp.Destination{ID: 2, Kind: onramp.Journey, Key: "y"}
+	x = onramp.Destination{ID: 1, Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync, Batch: 1}
+	y = onramp.Destination{ID: 2, Kind: onramp.Journey, Key: "y", Batch: 1}
 )
 
 var ok = onramp.Outcome{Verdict: onramp.Delivered}
@@ -27,8 +27,10 @@ var ok = onramp.Outcome{Verdict: onramp.Delivered}
 // call is one call of the sender.
 type call struct {
 	destination int
-	seq         int64
+	seq         int64         // of its first delivery
 	at          time.Duration // since the start
+	deliveries  int
+	async       bool
 }
 
 // sender answers as its function says and checks that no two deliveries with
@@ -49,24 +51,33 @@ func newSender(t *testing.T, f func(ctx context.Context, to onramp.Destination, 
 	return &sender{t: t, sendFunc: f, start: time.Now(), inFlight: map[[2]int64]int64{}, most: map[int]int{}, count: map[int]int{}}
 }
 
-func (s *sender) Send(ctx context.Context, to onramp.Destination, batch []onramp.Delivery) []onramp.Outcome {
-	d := batch[0]
-	key := [2]int64{int64(to.ID), d.OrderingKey}
+func (s *sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	to := c.Destination
 	s.mu.Lock()
-	if other := s.inFlight[key]; other != 0 {
-		s.t.Errorf("%d is sent while %d of its key is in flight", d.Seq, other)
+	for _, d := range c.Deliveries {
+		key := [2]int64{int64(to.ID), d.OrderingKey}
+		if other := s.inFlight[key]; other != 0 {
+			s.t.Errorf("%d is sent while %d of its key is in flight", d.Seq, other)
+		}
+		s.inFlight[key] = d.Seq
 	}
-	s.inFlight[key] = d.Seq
 	s.count[to.ID]++
 	s.most[to.ID] = max(s.most[to.ID], s.count[to.ID])
-	s.calls = append(s.calls, call{to.ID, d.Seq, time.Since(s.start)})
+	s.calls = append(s.calls, call{to.ID, c.Deliveries[0].Seq, time.Since(s.start), len(c.Deliveries), c.Async})
 	s.mu.Unlock()
-	o := s.sendFunc(ctx, to, d)
+	outcomes := make([]onramp.Outcome, len(c.Deliveries))
+	var all sync.WaitGroup
+	for i, d := range c.Deliveries {
+		all.Go(func() { outcomes[i] = s.sendFunc(ctx, to, d) })
+	}
+	all.Wait()
 	s.mu.Lock()
-	delete(s.inFlight, key)
+	for _, d := range c.Deliveries {
+		delete(s.inFlight, [2]int64{int64(to.ID), d.OrderingKey})
+	}
 	s.count[to.ID]--
 	s.mu.Unlock()
-	return []onramp.Outcome{o}
+	return outcomes
 }
 
 // times lists when calls to a destination were made.
@@ -100,20 +111,30 @@ type running struct {
 // run runs a pump until the test's function returns, then drains it.
 func run(t *testing.T, cfg pump.Config, send func(ctx context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome, test func(r running)) {
 	t.Helper()
+	runAll(t, []onramp.Destination{x, y, x}, cfg, send, test)
+}
+
+func runAll(t *testing.T, to []onramp.Destination, cfg pump.Config, send func(ctx context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome, test func(r running)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := running{o: newOutbox(), s: newSender(t, send)}
-		r.Pump = pump.New(cfg, r.o, r.s, []onramp.Destination{x, y, x})
-		claim, stop := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			r.Run(claim, t.Context())
-		}()
-		test(r)
-		stop()
-		<-ended
+		r.Pump = pump.New(cfg, r.o, r.s, to)
+		during(t, r.Pump, func() { test(r) })
 	})
+}
+
+// during runs a pump while a function runs, then drains it.
+func during(t *testing.T, p *pump.Pump, test func()) {
+	claim, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.Run(claim, t.Context())
+	}()
+	test()
+	stop()
+	<-ended
 }
 
 // wait lets time pass until a moment after the start.

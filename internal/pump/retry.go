@@ -25,22 +25,19 @@ func retryDelay(tries int) time.Duration {
 }
 
 // decide turns the outcome of an attempt into what is to be recorded.
-func (p *Pump) decide(d *onramp.Delivery, o onramp.Outcome, startedAt, now time.Time) onramp.Settlement {
-	s := onramp.Settlement{
-		Delivery: d, State: onramp.DeliveryPending, Tries: d.Tries, DueAt: d.DueAt, At: now,
-		Attempt: &onramp.Attempt{StartedAt: startedAt, Took: now.Sub(startedAt), Outcome: o},
-	}
-	switch o.Verdict {
+func decide(d *onramp.Delivery, a *onramp.Attempt, giveUpAfter time.Duration, now time.Time) onramp.Settlement {
+	s := onramp.Settlement{Delivery: d, State: onramp.DeliveryPending, Tries: d.Tries, DueAt: d.DueAt, At: now, Attempt: a}
+	switch a.Verdict {
 	case onramp.Throttled, onramp.Blocked:
 		return s // the destination waits; this is not the delivery's fault
 	case onramp.Retry:
 		s.Tries++
-		if now.Sub(d.ReceivedAt) < p.cfg.GiveUpAfter {
+		if s.Tries <= quickTries || now.Sub(d.ReceivedAt) < giveUpAfter { // an old one that an operator retries has its quick tries, too
 			s.DueAt = now.Add(retryDelay(s.Tries))
 			return s
 		}
 		s.State = onramp.DeliveryDead
-		s.Attempt.Mend = "given up after " + p.cfg.GiveUpAfter.String() + "; retry it when Marketing Cloud is well again"
+		a.Mend = "given up after " + giveUpAfter.String() + "; retry it when Marketing Cloud is well again"
 	case onramp.Delivered:
 		s.Tries++
 		s.State = onramp.DeliveryDelivered

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,7 +119,11 @@ func live(t *testing.T, path string, random *rand.Rand) {
 	})
 	for round := range 4 {
 		d := openStore(t, path)
-		p := pump.New(pump.Config{Window: 8, Senders: 4}, d.s, s, d.forms[0].Route)
+		route := slices.Clone(d.forms[0].Route)
+		for i := range route {
+			route[i].Batch = 1 + random.IntN(4)
+		}
+		p := pump.New(pump.Config{Window: 8, Senders: 4}, d.s, s, route)
 		claim, stop := context.WithCancel(t.Context())
 		work, abandon := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -233,6 +238,6 @@ func fill(d *onDisk, n, keys int) {
 // instant is a sender that delivers at once.
 type instant struct{}
 
-func (instant) Send(context.Context, onramp.Destination, []onramp.Delivery) []onramp.Outcome {
-	return []onramp.Outcome{ok}
+func (instant) Send(_ context.Context, c onramp.Call) []onramp.Outcome {
+	return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
 }

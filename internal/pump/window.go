@@ -3,6 +3,7 @@ package pump
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"onramp/internal/onramp"
 )
@@ -10,11 +11,18 @@ import (
 // entry is a delivery in memory.
 type entry struct {
 	delivery  onramp.Delivery
-	waiting   bool // for the step before it
+	readyAt   time.Time // since when it may be sent
+	waiting   bool      // for the step before it
 	inFlight  bool
-	probe     bool // sent to find out whether the destination works again
+	gone      bool // out of the window
 	forgotten bool // settled by an operator's hand while it was in flight
 	foundDue  bool // the store had it due while the lane took it for something else
+}
+
+// size is about what the delivery adds to the body of a request, in bytes.
+func (e *entry) size() int {
+	const around = 64 // names and punctuation
+	return len(e.delivery.Values) + len(e.delivery.SubscriberKey) + around
 }
 
 // queue holds the entries of one ordering key, oldest first.
@@ -28,10 +36,11 @@ type queue struct {
 type window struct {
 	bySeq  map[int64]*entry
 	queues map[int64]*queue // by ordering key
-	fresh  []*entry         // never parked, by seq
+	fresh  []*entry         // never parked, by seq; those that are gone are taken out now and then
 	ready  []*entry         // may be sent now, by seq
 
-	due, waiting int // how many entries are parked, and how many wait for the step before them
+	freshOnes, due, waiting int // how many entries are fresh, parked, and wait for the step before them
+	everReady               int // how many entries have become ready, ever
 }
 
 func newWindow() *window {
@@ -53,6 +62,7 @@ func (w *window) add(d onramp.Delivery) {
 		w.due++
 	} else {
 		w.fresh = insertBySeq(w.fresh, e)
+		w.freshOnes++
 	}
 	if e.waiting {
 		w.waiting++
@@ -60,24 +70,42 @@ func (w *window) add(d onramp.Delivery) {
 	w.refresh(q)
 }
 
+// remove takes an entry out, whether it is in flight or not.
 func (w *window) remove(e *entry) {
-	if w.bySeq[e.delivery.Seq] != e {
+	if e.gone {
 		return
 	}
+	e.gone = true
 	delete(w.bySeq, e.delivery.Seq)
 	q := w.queues[e.delivery.OrderingKey]
+	if q.inFlight == e {
+		q.inFlight, e.inFlight = nil, false
+	}
 	if q.entries = removeBySeq(q.entries, e); len(q.entries) == 0 {
 		delete(w.queues, e.delivery.OrderingKey)
 	}
 	if e.delivery.Parked() {
 		w.due--
 	} else {
-		w.fresh = removeBySeq(w.fresh, e)
+		w.freshOnes--
+		w.trimFresh()
 	}
 	if e.waiting {
 		w.waiting--
 	}
 	w.refresh(q)
+}
+
+// trimFresh forgets those in front that are gone, so that the first one counts,
+// and all that are gone when they are the most.
+func (w *window) trimFresh() {
+	for len(w.fresh) > 0 && w.fresh[0].gone {
+		w.fresh[0] = nil
+		w.fresh = w.fresh[1:]
+	}
+	if len(w.fresh) > 2*w.freshOnes+64 {
+		w.fresh = slices.DeleteFunc(w.fresh, func(e *entry) bool { return e.gone })
+	}
 }
 
 // start ends an entry's wait for the step before it.
@@ -89,18 +117,32 @@ func (w *window) start(e *entry) {
 	}
 }
 
-// take returns the oldest entry that may be sent and marks it as in flight; nil
-// when there is none.
-func (w *window) take() *entry {
-	if len(w.ready) == 0 {
-		return nil
+// take returns the oldest entries that may be sent, at most n and so many bytes
+// (but at least one), and marks them as in flight. Those that were tried before
+// go in smaller company each time, so that one which spoils its call is alone in
+// the end.
+func (w *window) take(n, bytes int) []*entry {
+	var taken, passed []*entry
+	rest := w.ready
+	for ; len(rest) > 0 && len(taken) < n && bytes > 0; rest = rest[1:] {
+		e := rest[0]
+		company := max(n>>min(e.delivery.Tries, 30), 1)
+		if len(taken) >= company {
+			passed = append(passed, e)
+			continue
+		}
+		taken = append(taken, e)
+		n, bytes = min(n, company), bytes-e.size()
 	}
-	e := w.ready[0]
-	e.inFlight = true
-	q := w.queues[e.delivery.OrderingKey]
-	q.inFlight = e
-	w.refresh(q)
-	return e
+	if w.ready = rest; len(passed) > 0 {
+		w.ready = append(passed, rest...)
+	}
+	for _, e := range taken {
+		e.inFlight = true
+		q := w.queues[e.delivery.OrderingKey]
+		q.inFlight, q.ready = e, nil
+	}
+	return taken
 }
 
 // land ends an entry's flight.
@@ -126,6 +168,8 @@ func (w *window) refresh(q *queue) {
 		w.ready = removeBySeq(w.ready, q.ready)
 	}
 	if ready != nil {
+		ready.readyAt = time.Now()
+		w.everReady++
 		w.ready = insertBySeq(w.ready, ready)
 	}
 	q.ready = ready

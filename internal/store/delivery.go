@@ -3,15 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"time"
 
 	"onramp/internal/onramp"
 )
 
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
-	d.due_at, d.settled_at, d.reason, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps, r.data`
+	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps, r.data`
 
 // selectDeliveries reads deliveries with what they need of their registrations.
 const selectDeliveries = `SELECT ` + deliveryColumns + `, FALSE FROM delivery d JOIN registration r ON r.seq = d.registration_seq `
@@ -30,16 +28,17 @@ func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) 
 	for rows.Next() {
 		var d onramp.Delivery
 		var due, settled sql.NullInt64
-		var reason sql.NullString
+		var reason, cause sql.NullString
 		var form int
 		var receivedAt int64
 		err := rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
-			&due, &settled, &reason, &d.RegistrationID, &form, &d.SubscriberKey, &receivedAt, &d.Steps, (*[]byte)(&d.Values), &d.Behind)
+			&due, &settled, &reason, &cause, &d.RegistrationID, &form, &d.SubscriberKey, &receivedAt, &d.Steps, (*[]byte)(&d.Values), &d.Behind)
 		if err != nil {
 			return nil, err
 		}
 		d.Form, d.Destination = s.names.formName(form), s.names.destinationName(d.DestinationID)
-		d.ReceivedAt, d.DueAt, d.SettledAt, d.Reason = fromMicros(receivedAt), fromNull(due), fromNull(settled), reason.String
+		d.ReceivedAt, d.DueAt, d.SettledAt = fromMicros(receivedAt), fromNull(due), fromNull(settled)
+		d.Reason, d.Cause = reason.String, cause.String
 		deliveries = append(deliveries, d)
 	}
 	return deliveries, rows.Err()
@@ -150,8 +149,8 @@ func (t *tx) park(seq int64) (moved bool, err error) {
 
 var errNoDelivery = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such delivery"}
 
-// FindDelivery returns a delivery with its attempts, or an error of kind
-// NotFound.
+// FindDelivery returns a delivery with its attempts and edits, or an error of
+// kind NotFound.
 func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, error) {
 	registration, step, ok := onramp.ParseDeliveryID(id)
 	if !ok {
@@ -165,13 +164,20 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 		return onramp.Delivery{}, errNoDelivery
 	}
 	d := found[0]
-	d.Attempts, err = s.listAttempts(ctx, d.Seq)
-	return d, readerErr("list attempts", err)
+	if d.Attempts, err = s.listAttempts(ctx, d.Seq); err != nil {
+		return d, readerErr("list attempts", err)
+	}
+	d.Edits, err = s.listEdits(ctx, d.RegistrationSeq)
+	return d, readerErr("list edits", err)
 }
 
 func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Attempt, error) {
+	// the last one may stand with others of its call
 	rows, err := s.readers.QueryContext(ctx, `SELECT number, started_at, took, verdict, status, code, detail, mend, request, answer
-		FROM attempt WHERE delivery_seq = $1 ORDER BY number`, delivery)
+		FROM attempt WHERE delivery_seq = $1
+		UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
+			c.started_at, c.took, 1, c.status, 0, c.detail, '', '', '' FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
+		ORDER BY 1`, delivery)
 	if err != nil {
 		return nil, err
 	}
@@ -188,117 +194,4 @@ func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Atte
 		attempts = append(attempts, a)
 	}
 	return attempts, rows.Err()
-}
-
-// RetryDelivery makes a dead, held or parked delivery due at once, whatever the
-// reason for its state. Its tries start anew. The error is of kind NotFound, or
-// Conflict when there is nothing to retry.
-func (s *Store) RetryDelivery(ctx context.Context, id string) error {
-	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.retry(id) }})
-	return wrapUnlessKnown("retry delivery", err)
-}
-
-func (t *tx) retry(id string) error {
-	d, err := t.findDelivery(id)
-	if err != nil {
-		return err
-	}
-	dead := d.State == onramp.DeliveryDead || d.State == onramp.DeliveryHeld
-	if !dead && !(d.State == onramp.DeliveryPending && d.Parked()) {
-		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, held or waiting for its retry can be retried; this one is " + d.State.String()}
-	}
-	err = t.exec(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, due_at = CASE
-			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
-		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq)
-	if err != nil {
-		return err
-	}
-	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryPending)
-	t.moveRegistration(standing(&d), stateAt(d.Step, 0))
-	woken := map[int]wakeUp{d.DestinationID: dueUp}
-	if dead {
-		if err := t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
-			return err
-		}
-		if _, err := t.moveLaterSteps(&d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken); err != nil {
-			return err
-		}
-	}
-	t.wakeAfter(woken)
-	return nil
-}
-
-// DiscardDelivery gives a delivery up for good. The error is of kind NotFound,
-// or Conflict when it is settled already or waits for the step before it.
-func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
-	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.discard(id, reason) }})
-	return wrapUnlessKnown("discard delivery", err)
-}
-
-func (t *tx) discard(id, reason string) error {
-	d, err := t.findDelivery(id)
-	if err != nil {
-		return err
-	}
-	switch d.State {
-	case onramp.DeliveryDead, onramp.DeliveryHeld, onramp.DeliveryPending:
-	default:
-		return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
-	}
-	err = t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3 WHERE seq = $4`,
-		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq)
-	if err != nil {
-		return err
-	}
-	woken := map[int]wakeUp{}
-	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryDiscarded)
-	t.moveRegistration(standing(&d), onramp.RegistrationFailed)
-	t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
-	if _, err := t.moveLaterSteps(&d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken); err != nil {
-		return err
-	}
-	if d.Parked() {
-		if err := t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken); err != nil {
-			return err
-		}
-	}
-	t.wakeAfter(woken)
-	return nil
-}
-
-// findDelivery reads what a change by an operator's hand needs, as it is now.
-func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
-	registration, step, ok := onramp.ParseDeliveryID(id)
-	if !ok {
-		return onramp.Delivery{}, errNoDelivery
-	}
-	d := onramp.Delivery{RegistrationID: registration, Step: step}
-	var due sql.NullInt64
-	found, err := t.find(`SELECT d.seq, r.steps, d.destination_id, d.state, d.tries, d.ordering_key, d.due_at
-		FROM delivery d JOIN registration r ON r.seq = d.registration_seq
-		WHERE r.id = $1 AND d.seq = r.delivery_seq + $2 AND $2 < r.steps`,
-		[]any{registration, step - 1}, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due)
-	if err == nil && !found {
-		err = errNoDelivery
-	}
-	d.DueAt = fromNull(due)
-	return d, err
-}
-
-// standing is the state of a registration whose current step is d.
-func standing(d *onramp.Delivery) onramp.RegistrationState {
-	switch d.State {
-	case onramp.DeliveryDead:
-		return onramp.RegistrationFailed
-	case onramp.DeliveryHeld:
-		return onramp.RegistrationHeld
-	}
-	return stateAt(d.Step, d.Tries)
-}
-
-func wrapUnlessKnown(step string, err error) error {
-	if _, known := errors.AsType[*onramp.Error](err); known || err == nil {
-		return err
-	}
-	return fmt.Errorf("%s: %w", step, err)
 }

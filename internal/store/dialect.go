@@ -34,6 +34,7 @@ type dialect struct {
 	placeholder func(n int) string
 	lease       time.Duration // how long a lease lasts unless renewed; 0: as long as the process
 	fence       string        // begins a transaction by proving the epoch, and keeps it until the end
+	check       string        // says "ok" when the file is whole
 }
 
 var sqliteDialect = dialect{
@@ -45,6 +46,7 @@ var sqliteDialect = dialect{
 	bulk:         16,
 	// measured: the driver looks each $n up by its name, which costs a third with so many
 	placeholder: func(int) string { return "?" },
+	check:       "PRAGMA quick_check(1)",
 }
 
 var postgresDialect = dialect{
@@ -65,7 +67,7 @@ func (s *Store) connect(rawURL string) (*sql.DB, error) {
 		s.dialect = postgresDialect
 		return s.connectPostgres(rawURL)
 	}
-	s.dialect = sqliteDialect
+	s.dialect, s.file = sqliteDialect, rawURL
 	return s.connectSQLite(rawURL)
 }
 
@@ -90,12 +92,12 @@ func (s *Store) connectSQLite(path string) (*sql.DB, error) {
 	if err := file.Close(); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	writer, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=wal_autocheckpoint(1000)"))
+	writer, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=wal_autocheckpoint(1000)", "_pragma=cache_size(-4000)"))
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	writer.SetMaxOpenConns(1)
-	s.readers, err = sql.Open("sqlite", sqliteDSN(path, "_pragma=query_only(on)"))
+	s.readers, err = sql.Open("sqlite", sqliteDSN(path, "_pragma=query_only(on)", "_pragma=cache_size(-1000)"))
 	if err != nil {
 		return nil, errors.Join(err, writer.Close(), lock.Unlock())
 	}
@@ -110,7 +112,6 @@ func sqliteDSN(path string, more ...string) string {
 		"_pragma=busy_timeout(10000)",
 		"_pragma=journal_mode(wal)",
 		"_pragma=synchronous(full)",
-		"_pragma=cache_size(-4000)",
 	}, more...)
 	u := url.URL{Path: filepath.ToSlash(path)}
 	return "file:" + u.EscapedPath() + "?" + strings.Join(settings, "&")
@@ -132,12 +133,16 @@ func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
 }
 
 // explain adds what an operator can do about an error at the start.
-func (d dialect) explain(err error) error {
+func (s *Store) explain(err error) error {
+	wayOut := fmt.Sprintf("nothing was changed; stop starting it, move %s and its -wal file away together and put a backup in their place, "+
+		`or save what can be read: sqlite3 %s ".recover" | sqlite3 saved.db`, s.file, s.file)
+	if errors.Is(err, errDamaged) {
+		return fmt.Errorf("%s: %w; %s", s.file, err, wayOut)
+	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return fmt.Errorf("the database file is damaged or is no SQLite database: %w; "+
-				"move it away and restore a backup, or rescue what it holds with: sqlite3 FILE .recover", err)
+			return fmt.Errorf("%s: the database file is damaged or is no SQLite database: %w; %s", s.file, err, wayOut)
 		case sqlite3.SQLITE_FULL:
 			return fmt.Errorf("the disk is full: %w; free some space and start again", err)
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"onramp/internal/onramp"
 )
 
 // The statements of the readers, for the test of their plans.
@@ -21,6 +23,22 @@ const (
 func WithFreeze(c Config, keys int, registrations int64) Config {
 	c.freeze = freeze{keys, registrations}
 	return c
+}
+
+// CutOff leaves the store as a node that has lost its connection to the others:
+// its lease is renewed no more, and its lock is gone. It goes on believing that
+// all is its own.
+func (s *Store) CutOff() error {
+	if s.stopRenewal != nil {
+		s.stopRenewal()
+		s.release = nil
+	}
+	if s.lock == nil {
+		return nil
+	}
+	lock := s.lock
+	s.lock = nil
+	return lock.Unlock()
 }
 
 // Partitions is how many rows the lease table has.
@@ -118,4 +136,24 @@ func (s *Store) Watched() int {
 	s.watchers.mu.Lock()
 	defer s.watchers.mu.Unlock()
 	return len(s.watchers.waiting)
+}
+
+// Query is a statement with its parameters.
+type Query struct {
+	Text      string
+	Arguments []any
+}
+
+// OperatorQueries are the statements that read the dead and held deliveries,
+// with every filter and without.
+func (s *Store) OperatorQueries() []Query {
+	var queries []Query
+	for _, f := range []onramp.Filter{{}, {State: "dead", Form: "one", Cause: "c"}} {
+		where, arguments, err := s.failedWhere(f)
+		if err != nil {
+			panic(err)
+		}
+		queries = append(queries, Query{listFailed + where + ` ORDER BY d.seq`, arguments}, Query{listCauses + where + ofCauses, arguments})
+	}
+	return queries
 }

@@ -82,9 +82,12 @@ func (s *Store) renewLease() {
 			}
 		}
 	}()
-	s.release = func() {
+	s.stopRenewal = func() {
 		stop()
 		<-ended
+	}
+	s.release = func() {
+		s.stopRenewal()
 		ctx, cancel := context.WithTimeout(context.Background(), s.dialect.lease)
 		defer cancel()
 		// if this fails the lease just runs out

@@ -164,6 +164,11 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 	if err != nil {
 		return nil, "", err
 	}
+	if f.Cause != "" {
+		states += " AND d.state IN (6, 7, 9) AND d.cause = $6" // who has a cause is in that index
+	} else {
+		states += " AND CAST($6 AS TEXT) = ''"
+	}
 	below, err := before(f)
 	if err != nil {
 		return nil, "", err
@@ -178,7 +183,7 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 		if strings.Contains(states, "IN (6, 7, 9)") {
 			lowest = 1 // a small index holds just these: no need to look in portions
 		}
-		rows, err := s.listDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page))
+		rows, err := s.listDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page), storable(f.Cause))
 		if err != nil {
 			return nil, "", readerErr("list deliveries", err)
 		}

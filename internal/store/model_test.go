@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store"
 )
 
 // model is what the store should hold, in its simplest form, and the part of
@@ -21,6 +22,9 @@ type model struct {
 	w          *world
 	deliveries []*modelled // in the order of acceptance
 	inFlight   []onramp.Delivery
+
+	cutOff *store.Store      // a node that lost its lease and does not know it; nil: there is none
+	its    []onramp.Delivery // what it has in flight
 }
 
 type modelled struct {
@@ -48,6 +52,7 @@ func TestModel(t *testing.T) {
 				"settle":  m.settle,
 				"retry":   m.retry,
 				"discard": m.discard,
+				"edit":    m.edit,
 				"wait": func(rt *rapid.T) {
 					w.clock.advance(time.Duration(rapid.IntRange(1, 90).Draw(rt, "seconds")) * time.Second)
 				},
@@ -55,10 +60,14 @@ func TestModel(t *testing.T) {
 					m.inFlight = nil // their outcomes are lost
 					w.reopen()
 				},
-				"": m.check,
+				"settle a call": m.settleCall,
+				"take over":     m.takeOver,
+				"stale results": m.staleResults,
+				"":              m.check,
 			})
 			m.deliverAll(rt)
 			m.check(rt)
+			m.bury()
 		})
 	})
 }
@@ -68,7 +77,7 @@ func (w *world) reset() {
 	if err := w.s.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, table := range []string{"attempt", "delivery", "registration", "tally"} {
+	for _, table := range []string{"attempt", "delivery", "edit", "registration", "tally"} {
 		if _, err := w.db.Exec("DELETE FROM " + table); err != nil {
 			w.t.Fatal(err)
 		}
@@ -185,6 +194,63 @@ func (m *model) settle(rt *rapid.T) {
 	}
 }
 
+// settleCall settles what one call has delivered.
+func (m *model) settleCall(rt *rapid.T) {
+	if len(m.inFlight) == 0 {
+		rt.Skip("nothing is in flight")
+	}
+	to := rapid.SampledFrom(m.inFlight).Draw(rt, "destination").DestinationID
+	var call, rest []onramp.Delivery
+	for _, d := range m.inFlight {
+		if d.DestinationID == to && rapid.IntRange(0, 3).Draw(rt, "in the call") > 0 {
+			call = append(call, d)
+		} else {
+			rest = append(rest, d)
+		}
+	}
+	m.inFlight = rest
+	m.w.call(call)
+	for _, d := range call {
+		if mine := m.of(d); mine.state == pending {
+			mine.tries = d.Tries + 1
+			m.move(d.Seq, delivered)
+		}
+	}
+}
+
+// takeOver has another node open the store after the lease of this one has run
+// out. What was in flight goes on in the node that was cut off.
+func (m *model) takeOver(rt *rapid.T) {
+	m.bury()
+	m.cutOff, m.its, m.inFlight = m.w.s, m.inFlight, nil
+	if err := m.cutOff.CutOff(); err != nil {
+		rt.Fatal(err)
+	}
+	m.w.clock.advance(16 * time.Second)
+	m.w.open()
+}
+
+// staleResults has the node that was cut off report what came of its calls, and
+// change deliveries by an operator's hand: nothing of it may have an effect.
+func (m *model) staleResults(rt *rapid.T) {
+	if m.cutOff == nil || len(m.its) == 0 {
+		rt.Skip("nobody was cut off with something in flight")
+	}
+	state := rapid.SampledFrom([]onramp.DeliveryState{delivered, pending, dead, held}).Draw(rt, "state")
+	for _, d := range m.its {
+		// an error is as good as being ignored; check sees whether it was
+		_, _ = m.cutOff.Settle(context.Background(), []onramp.Settlement{m.w.settlement(d, state, time.Minute)})
+	}
+}
+
+// bury closes the node that was cut off.
+func (m *model) bury() {
+	if m.cutOff != nil {
+		_ = m.cutOff.Close() // whatever it says, it is over
+		m.cutOff, m.its = nil, nil
+	}
+}
+
 // move gives a pending delivery its new state, and the later steps theirs.
 func (m *model) move(seq int64, state onramp.DeliveryState) {
 	d := m.deliveries[seq-1]
@@ -232,6 +298,21 @@ func (m *model) discard(rt *rapid.T) {
 	}
 	if err == nil {
 		m.move(seq, onramp.DeliveryDiscarded)
+	}
+}
+
+// edit gives a dead or held delivery, and the later steps of its route, another
+// key.
+func (m *model) edit(rt *rapid.T) {
+	d, seq := m.any(rt)
+	key := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
+	edit, r := m.w.edited(d.name, key)
+	err := m.w.s.EditDelivery(context.Background(), m.w.id(d.name), edit, r)
+	if allowed := d.state == dead || d.state == held; allowed != (err == nil) {
+		rt.Fatalf("edit of %s, which is %s: %v", d.name, d.state, err)
+	}
+	for i := seq - 1; err == nil && i < seq+int64(d.steps-d.step); i++ {
+		m.deliveries[i].key = key
 	}
 }
 

@@ -217,7 +217,7 @@ func TestOpenErrors(t *testing.T) {
 		"no folder":   {func(t *testing.T) string { return filepath.Join(t.TempDir(), "none", "onramp.db") }, "its folder must exist and be writable"},
 		"a folder":    {func(t *testing.T) string { return t.TempDir() }, "is a directory"},
 		"no database": {func(t *testing.T) string { return file(t, []byte(strings.Repeat("hello ", 1000))) }, "is damaged or is no SQLite database"},
-		"damaged":     {damagedFile, "is damaged or is no SQLite database"},
+		"damaged":     {damagedFile, "the database file is damaged: "},
 		"cut off":     {cutOffFile, "is damaged or is no SQLite database"},
 		"bad URL":     {func(*testing.T) string { return "postgres://host:port/" }, "the postgres URL can't be read"},
 		"no server":   {func(t *testing.T) string { return "postgres:///none?user=none&host=" + t.TempDir() }, "open database: "},

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,14 @@ func TestPlans(t *testing.T) {
 			t.Errorf("no %q in the plan of\n%s\n%s", want, query, plan)
 		}
 	}
+	for _, head := range []string{"UPDATE delivery SET state = 5, tries = 1", "UPDATE delivery SET state = 2 WHERE", "UPDATE delivery SET state = $1, tries = $2"} {
+		at := slices.IndexFunc(statements, func(s string) bool { return strings.HasPrefix(s, head) })
+		if at < 0 {
+			t.Errorf("no statement begins with %s", head)
+		} else if plan := w.plan(statements[at]); !strings.HasPrefix(plan[0], "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)") {
+			t.Errorf("deliveries are not settled by their seq: %v of\n%s", plan, statements[at])
+		}
+	}
 	elder := "SEARCH p USING INDEX delivery_key (destination_id=? AND ordering_key=?"
 	found := strings.Contains(strings.Join(w.plan(store.ListFreshQuery), "\n"), elder)
 	if !found {
@@ -95,6 +104,11 @@ func (w *world) exercise() {
 	w.settleRead(d, delivered, 0)
 	w.settleRead(d, delivered, 0)
 	w.discard("bob1.1")
+	w.save("both", "cid1", "cid2")
+	both := []onramp.Delivery{w.find("cid1.1"), w.find("bob1.1")}
+	w.call(both) // one of them is settled already
+	w.call([]onramp.Delivery{w.find("cid2.1")})
+	w.operate()
 	key := onramp.NewIdempotencyKey("one", "key", nil)
 	for range 2 {
 		r := w.registration("one", "ana")
@@ -133,6 +147,9 @@ func (w *world) plan(query string) []string {
 
 // highest is the number of a query's last parameter.
 func highest(query string) (n int) {
+	if n = strings.Count(query, "?"); n > 0 {
+		return n
+	}
 	for i := 1; i < 20; i++ {
 		if strings.Contains(query, fmt.Sprint("$", i)) {
 			n = i

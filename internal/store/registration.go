@@ -182,8 +182,8 @@ func (r *registrationRow) registration(n *names) onramp.Registration {
 
 var errNoRegistration = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such registration"}
 
-// FindRegistration returns a registration with its deliveries, without their
-// attempts, or an error of kind NotFound.
+// FindRegistration returns a registration with its edits and deliveries, these
+// without their attempts, or an error of kind NotFound.
 func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registration, error) {
 	row := &registrationRow{}
 	err := s.readers.QueryRowContext(ctx, `SELECT `+registrationColumns+` FROM registration r WHERE r.id = $1`, id).Scan(row.into()...)
@@ -196,8 +196,12 @@ func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registr
 	r := row.registration(&s.names)
 	r.Deliveries, err = s.listDeliveries(ctx,
 		`WHERE d.seq >= $1 AND d.seq < $2 ORDER BY d.seq`, row.deliverySeq, row.deliverySeq+int64(row.steps))
+	if err != nil {
+		return r, readerErr("list deliveries of registration", err)
+	}
 	r.State = stateOf(r.Deliveries)
-	return r, readerErr("list deliveries of registration", err)
+	r.Edits, err = s.listEdits(ctx, r.Seq)
+	return r, readerErr("list edits", err)
 }
 
 // stateOf derives a registration's state from its deliveries, in their order.

@@ -20,9 +20,13 @@ import (
 func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]onramp.Delivery, error) {
 	var followers []onramp.Delivery
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		followers = followers[:0]
 		woken := map[int]wakeUp{}
-		for _, settlement := range settlements {
+		var rest []onramp.Settlement
+		var err error
+		if rest, followers, err = t.settleDelivered(settlements, woken); err != nil {
+			return err
+		}
+		for _, settlement := range rest {
 			next, err := t.settle(&settlement, woken)
 			if err != nil {
 				return err
@@ -71,19 +75,19 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
 	d := s.Delivery
 	settledAt := s.At
-	reason := sql.NullString{}
+	var reason, cause sql.NullString
 	if s.State == onramp.DeliveryPending {
 		settledAt = d.SettledAt
 	} else if s.State != onramp.DeliveryDelivered && s.Attempt != nil {
-		reason = sql.NullString{String: storable(s.Attempt.Mend), Valid: true}
+		reason = sql.NullString{String: storable(s.Attempt.Reason()), Valid: true}
+		cause = sql.NullString{String: s.Attempt.Cause(), Valid: true}
 	}
 	for {
 		// written under the epoch that was leased, so that a node that was cut off changes nothing
-		n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, due_at = CASE
-				WHEN CAST($5 AS BIGINT) IS NULL THEN NULL WHEN `+parkedElder+` THEN CAST($6 AS BIGINT) ELSE CAST($5 AS BIGINT) END
-			WHERE seq = $7 AND state = $8 AND tries = $9
-			AND EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = $10)`,
-			uint8(s.State), s.Tries, nullTime(settledAt), reason, nullTime(s.DueAt), micros(onramp.Never),
+		n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, cause = $5, due_at = CASE
+				WHEN CAST($6 AS BIGINT) IS NULL THEN NULL WHEN `+parkedElder+` THEN CAST($7 AS BIGINT) ELSE CAST($6 AS BIGINT) END
+			WHERE seq = $8 AND state = $9 AND tries = $10 AND `+underLease("$11"),
+			uint8(s.State), s.Tries, nullTime(settledAt), reason, cause, nullTime(s.DueAt), micros(onramp.Never),
 			d.Seq, uint8(onramp.DeliveryPending), d.Tries, t.store.epoch)
 		if err != nil || n > 0 {
 			return n > 0, err
@@ -98,6 +102,12 @@ func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
 		now.Tries = tries
 		d, s.Delivery = &now, &now
 	}
+}
+
+// underLease is true of a delivery whose partition is owned under the epoch that
+// the parameter gives.
+func underLease(epoch string) string {
+	return `EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = ` + epoch + `)`
 }
 
 func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {

@@ -62,19 +62,19 @@ func TestSettle(t *testing.T) {
 		"dead": {
 			func(w *world) []string { return w.settle("ana.1", dead, 0) },
 			[]string{"2: out of reach"},
-			[]string{"ana.1 dead tries 1 settled 0s reason mend it", "ana.2 out of reach"},
+			[]string{"ana.1 dead tries 1 settled 0s reason answered; mend it", "ana.2 out of reach"},
 		},
 		"held": {
 			func(w *world) []string { return w.settle("ana.1", held, 0) },
 			[]string{"2: out of reach"},
-			[]string{"ana.1 held tries 1 settled 0s reason mend it", "ana.2 out of reach"},
+			[]string{"ana.1 held tries 1 settled 0s reason answered; mend it", "ana.2 out of reach"},
 		},
 		"the last step is dead": {
 			func(w *world) []string {
 				w.settle("ana.1", delivered, 0)
 				return w.settle("ana.2", dead, 0)
 			}, nil,
-			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 dead tries 1 settled 0s reason mend it"},
+			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 dead tries 1 settled 0s reason answered; mend it"},
 		},
 		"retried": {
 			func(w *world) []string { return w.settle("ana.1", pending, time.Minute) },
@@ -102,7 +102,7 @@ func TestSettle(t *testing.T) {
 				return w.settle("ana.1", dead, 0)
 			},
 			[]string{"2: out of reach"},
-			[]string{"ana.1 dead tries 2 settled 0s reason mend it", "ana.2 out of reach"},
+			[]string{"ana.1 dead tries 2 settled 0s reason answered; mend it", "ana.2 out of reach"},
 		},
 		"the last step is retried": {
 			func(w *world) []string {
@@ -195,7 +195,7 @@ func TestOrderPerKey(t *testing.T) {
 				w.settle("ana2.1", dead, 0)
 			},
 			[]string{
-				"ana1.1 dead tries 2 settled 0s reason mend it", "ana2.1 dead tries 1 settled 0s reason mend it",
+				"ana1.1 dead tries 2 settled 0s reason answered; mend it", "ana2.1 dead tries 1 settled 0s reason answered; mend it",
 				"ana3.1 pending due 0s", "bob.1 pending",
 			},
 		},
@@ -311,7 +311,7 @@ func TestOrderAcrossSteps(t *testing.T) {
 				w.settle("ana1.1", dead, 0)
 			},
 			[]string{
-				"ana1.1 dead tries 2 settled 0s reason mend it", "ana1.2 out of reach",
+				"ana1.1 dead tries 2 settled 0s reason answered; mend it", "ana1.2 out of reach",
 				"ana2.1 pending", "ana2.2 waiting", "ana3.1 pending due 0s",
 			},
 		},
@@ -378,7 +378,7 @@ func TestAttempts(t *testing.T) {
 		if diff := cmp.Diff(want, got.Attempts); diff != "" {
 			t.Error(diff)
 		}
-		if got.Reason != "c\ufffdd" {
+		if got.Reason != "a\ufffdb; c\ufffdd" {
 			t.Errorf("reason %q", got.Reason)
 		}
 	})

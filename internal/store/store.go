@@ -30,13 +30,16 @@ type Config struct {
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	dialect dialect
+	file    string // of SQLite
 	now     func() time.Time
 	owner   string
 	readers *sql.DB
 	writer  *writer
 	lock    unlocker
-	release func() // ends the renewal of the lease
-	freeze  freeze
+	release func() // ends the renewal of the lease and gives it back
+
+	stopRenewal func()
+	freeze      freeze
 
 	epoch       int64
 	names       names
@@ -68,13 +71,17 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	if err := s.open(ctx, db); err != nil {
-		return nil, errors.Join(s.dialect.explain(err), s.Close())
+		return nil, errors.Join(s.explain(err), s.Close())
 	}
 	return s, nil
 }
 
 func (s *Store) open(ctx context.Context, db *sql.DB) error {
-	if err := migrate(ctx, db, s.dialect); err != nil {
+	err := checkPages(ctx, db, s.dialect)
+	if err == nil {
+		err = migrate(ctx, db, s.dialect)
+	}
+	if err != nil {
 		return errors.Join(err, db.Close())
 	}
 	s.writer = newWriter(db, s)
@@ -131,6 +138,18 @@ func (s *Store) Close() error {
 // Commits returns how many transactions were committed since Open; on SQLite
 // each one is one fsync of the write-ahead log.
 func (s *Store) Commits() int64 { return s.writer.commits.Load() }
+
+// Trouble tells why the last commit failed, nil when it is on disk. While it
+// lasts nothing can be accepted or settled.
+func (s *Store) Trouble() error {
+	if err := s.writer.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// File is the name of the SQLite file; "" when there is none of ours.
+func (s *Store) File() string { return s.file }
 
 // Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {

@@ -35,16 +35,32 @@ func (t *tx) watchAll(fresh []*acceptance) {
 	}
 }
 
+// outcome is how a registration ended.
+type outcome struct {
+	id    string
+	state onramp.RegistrationState
+}
+
 // settled tells a registration's watchers how it ended, once that is on disk.
 func (w *watchers) settled(t *tx, id string, state onramp.RegistrationState) {
-	t.after = append(t.after, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, c := range w.waiting[id] {
-			c <- state
+	if len(t.outcomes) == 0 {
+		t.after = append(t.after, func() { w.tell(t.outcomes) })
+	}
+	t.outcomes = append(t.outcomes, outcome{id, state})
+}
+
+func (w *watchers) tell(outcomes []outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
+		return
+	}
+	for _, o := range outcomes {
+		for _, c := range w.waiting[o.id] {
+			c <- o.state
 		}
-		delete(w.waiting, id)
-	})
+		delete(w.waiting, o.id)
+	}
 }
 
 // Forget ends the watch of a request that has waited long enough.

@@ -32,9 +32,11 @@ type writer struct {
 	db      *sql.DB
 	session *session
 	commits atomic.Int64
+	trouble atomic.Pointer[error] // of the last commit; nil: it was on disk
 
 	registrationSeq int64 // of the newest committed registration
 	deliverySeq     int64
+	callSeq         int64
 
 	closing sync.RWMutex // held for reading while something is queued
 	closed  bool
@@ -44,6 +46,7 @@ type writer struct {
 	done    chan struct{}
 
 	registrations, deliveries insertion
+	settlements               settlements
 }
 
 var errClosed = errors.New("the store is closed")
@@ -53,13 +56,14 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}),
 		registrations: newInsertion(s.dialect, insertRegistration, 10, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
+		settlements:   newSettlements(s.dialect),
 	}
 }
 
 // loadSeqs finds where the numbering goes on.
 func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
-	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0)`).
-		Scan(&w.registrationSeq, &w.deliverySeq)
+	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0),
+		COALESCE((SELECT MAX(seq) FROM call), 0)`).Scan(&w.registrationSeq, &w.deliverySeq, &w.callSeq)
 	if err == nil {
 		w.store.advanceTo(w.deliverySeq)
 	}
@@ -152,8 +156,11 @@ func (w *writer) commit(group []*op) {
 			return
 		}
 		if refused == nil {
+			w.trouble.Store(nil)
 			if err == nil {
 				t.applied(w.store)
+			} else {
+				w.trouble.Store(&err)
 			}
 			for _, o := range group {
 				o.done <- err
@@ -190,7 +197,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	}
 	t = &tx{
 		ctx: ctx, session: w.session, store: w.store, now: w.store.now(),
-		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, tally: map[tallyKey]int64{},
+		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, callSeq: w.callSeq, tally: map[tallyKey]int64{},
 	}
 	if err := t.exec(w.store.dialect.begin); err != nil {
 		w.endSession()
@@ -212,7 +219,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
 	w.commits.Add(1)
-	w.registrationSeq, w.deliverySeq = t.registrationSeq, t.deliverySeq
+	w.registrationSeq, w.deliverySeq, w.callSeq = t.registrationSeq, t.deliverySeq, t.callSeq
 	return t, nil, nil
 }
 
@@ -271,10 +278,12 @@ type tx struct {
 	now     time.Time
 	broken  bool // the database failed, not the op
 
-	registrationSeq, deliverySeq int64
+	registrationSeq, deliverySeq, callSeq int64
 
 	tally map[tallyKey]int64
 	after []func() // run once the commit is on disk
+
+	outcomes []outcome // of registrations, for their watchers
 }
 
 // carryOut does the work of a group: registrations first, all at once.
@@ -348,6 +357,28 @@ func (t *tx) find(query string, args []any, into ...any) (found bool, err error)
 		return false, t.failed(err)
 	}
 	return true, nil
+}
+
+// each runs a query and hands over its rows, one after the other.
+func (t *tx) each(query string, args []any, row func(scan func(...any) error) error) error {
+	statement, err := t.statement(query)
+	if err != nil {
+		return err
+	}
+	rows, err := statement.QueryContext(t.ctx, args...)
+	if err != nil {
+		return t.failed(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return t.failed(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return t.failed(err)
+	}
+	return nil
 }
 
 // insertion is an INSERT of any number of rows: as many as the dialect likes by

@@ -1,0 +1,228 @@
+package api_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/api"
+	"onramp/internal/onramp"
+)
+
+func outcomeOf(state onramp.DeliveryState) *onramp.Outcome {
+	o := outcomes[state]
+	return &o
+}
+
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	const row, journey = "data_extension:Web_Registrations", "journey:APIEvent-welcome"
+	dead, held := outcomeOf(onramp.DeliveryDead), outcomeOf(onramp.DeliveryHeld)
+	cause := func(o *onramp.Outcome, destination, state, id string) string {
+		return `{"cause":"` + o.Cause() + `","destination":"` + destination + `","state":"` + state + `","reason":"` + o.Reason() + `","count":1,"oldest":"` + id + `","newest":"` + id + `"}`
+	}
+	kept, second, first := cause(held, row, "held", o.ids[3]+".1"), cause(dead, journey, "dead", o.ids[2]+".2"), cause(dead, row, "dead", o.ids[1]+".1")
+	for target, want := range map[string][]string{
+		"/api/causes":                              {kept, second, first},
+		"/api/causes?state=dead":                   {second, first},
+		"/api/causes?state=held&form=registration": {kept},
+		"/api/causes?form=open":                    nil,
+		"/api/causes?form=nobody":                  nil,
+	} {
+		check(t, told(`{"items":[`+strings.Join(want, ",")+`]}`+"\n"), get(o, target))
+	}
+	check(t, problem(400, "the state must be dead or held", ""), get(o, "/api/causes?state=discarded"))
+
+	for target, want := range map[string][]string{
+		"/api/deliveries?cause=" + dead.Cause():                   {"2.2 dead", "1.1 dead"},
+		"/api/deliveries?cause=" + dead.Cause() + "&q=person1":    {"1.1 dead"},
+		"/api/deliveries?state=held&cause=" + held.Cause():        {"3.1 held"},
+		"/api/deliveries?state=held&cause=" + dead.Cause():        {},
+		"/api/deliveries?cause=%00":                               {},
+		"/api/deliveries?state=delivered&cause=" + dead.Cause():   {},
+		"/api/deliveries?form=nobody&cause=" + dead.Cause():       {},
+		"/api/deliveries?form=registration&cause=" + held.Cause(): {"3.1 held"},
+	} {
+		if got, next := o.keysOf(t, get(o, target)); next != "" || !cmp.Equal(want, got) {
+			t.Errorf("%s: %v, next %q; want %v", target, got, next, want)
+		}
+	}
+}
+
+// What many deliveries could suffer from must be asked for in so many words.
+func TestBulkRefusals(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	before := o.store.Count()
+	const all = `,"errors":[{"field":"all","message":"must be true"}]`
+	any := problem(422, `this would retry every dead delivery: name a cause or a form, or add "all": true`, all)
+	twice := problem(422, `held deliveries may have arrived already, and would then arrive twice: add "all": true to retry them all the same`, all)
+	forever := problem(422, `what is discarded is never sent, and there is no way back: add "all": true to discard several together`, all)
+	state := problem(422, "only dead and held deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or held"}]`)
+	reason := problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
+	noRetry := problem(400, `the body must be JSON such as {"cause":"1e48f7c5"}`, "")
+	noDiscard := problem(400, `the body must be JSON such as {"cause":"1e48f7c5","reason":"a test","all":true}`, "")
+	for request, want := range map[string]answer{
+		`retry `:                 any,
+		`retry {}`:               any,
+		`retry {"state":"dead"}`: any,
+		`retry {"all":false}`:    any,
+		`retry {"state":"held"}`: twice,
+		`retry {"state":"held","cause":"a","form":"b"}`:         twice,
+		`retry {"state":"pending","all":true}`:                  state,
+		`retry {"state":"DEAD","all":true}`:                     state,
+		`retry {"states":"dead"}`:                               noRetry,
+		`retry {"all":"true"}`:                                  noRetry,
+		`retry {"all":true} {}`:                                 noRetry,
+		`retry all=true`:                                        noRetry,
+		`retry {"cause":"` + strings.Repeat("x", 70000) + `"}`:  problem(413, "the body is larger than 64 KiB", ""),
+		`discard {"all":true}`:                                  reason,
+		`discard {"all":true,"reason":" "}`:                     reason,
+		`discard {"reason":"x"}`:                                forever,
+		`discard {"reason":"x","cause":"a","form":"b"}`:         forever,
+		`discard {"reason":"x","state":"held","cause":"a"}`:     forever,
+		`discard {"reason":"x","state":"delivered","all":true}`: state,
+		`discard {"reason":1,"all":true}`:                       noDiscard,
+	} {
+		what, body, _ := strings.Cut(request, " ")
+		if got := post(o, "/api/deliveries/"+what, body); !cmp.Equal(want, got) {
+			t.Errorf("%.60s (-want +got):\n%s", request, cmp.Diff(want, got))
+		}
+	}
+	if diff := cmp.Diff(before, o.store.Count()); diff != "" {
+		t.Errorf("something was changed:\n%s", diff)
+	}
+}
+
+func TestBulk(t *testing.T) {
+	t.Parallel()
+	dead, held := outcomeOf(onramp.DeliveryDead).Cause(), outcomeOf(onramp.DeliveryHeld).Cause()
+	const isDead, isHeld, pending, discarded = "dead", "held", "pending", "discarded"
+	for request, want := range map[string]struct {
+		answer string
+		states []string // of 1.1, 2.2 and 3.1
+	}{
+		`retry {"cause":"` + dead + `"}`:                                         {`{"count":2}`, []string{pending, pending, isHeld}},
+		`retry {"form":"registration","state":"dead"}`:                           {`{"count":2}`, []string{pending, pending, isHeld}},
+		`retry {"all":true}`:                                                     {`{"count":2}`, []string{pending, pending, isHeld}},
+		`retry {"all":true,"state":"held"}`:                                      {`{"count":1}`, []string{isDead, isDead, pending}},
+		`retry {"cause":"` + held + `"}`:                                         {`{"count":0}`, []string{isDead, isDead, isHeld}},
+		`retry {"form":"open"}`:                                                  {`{"count":0}`, []string{isDead, isDead, isHeld}},
+		`discard {"all":true,"reason":"x"}`:                                      {`{"count":2}`, []string{discarded, discarded, isHeld}},
+		`discard {"all":true,"reason":"x","state":"held","form":"registration"}`: {`{"count":1}`, []string{isDead, isDead, discarded}},
+		`discard {"all":true,"reason":"x","cause":"nonsense"}`:                   {`{"count":0}`, []string{isDead, isDead, isHeld}},
+	} {
+		t.Run(request, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t)
+			what, body, _ := strings.Cut(request, " ")
+			check(t, told(want.answer+"\n"), post(o, "/api/deliveries/"+what, body))
+			var got []string
+			for _, id := range []string{o.ids[1] + ".1", o.ids[2] + ".2", o.ids[3] + ".1"} {
+				d, err := o.store.FindDelivery(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, d.State.String())
+			}
+			if diff := cmp.Diff(want.states, got); diff != "" {
+				t.Error(diff)
+			}
+			if len(o.pump.forgotten) > 0 {
+				t.Errorf("the pump was told to forget %v, which it does not know", o.pump.forgotten)
+			}
+		})
+	}
+}
+
+// An edit shows what was before, and a retry with it sends what is now.
+func TestEdit(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id := o.ids[2] + ".2"
+	was := whole(t, o, id)
+	got := post(o, "/api/deliveries/"+id+"/edit", `{"fields":{"email":"Ana@EXAMPLE.org","opt_in":"yes"}}`)
+	now := whole(t, o, id)
+	if got.Status != 200 || got.Body != get(o, "/api/deliveries/"+id).Body {
+		t.Errorf("answered %+v", got)
+	}
+	want := was
+	want.SubscriberKey = "Ana@example.org"
+	want.Values = json.RawMessage(strings.NewReplacer("person2@example.org", "Ana@example.org", "false", "true").Replace(string(was.Values)))
+	if len(now.Edits) == 1 {
+		want.Edits = []api.Edit{{At: now.Edits[0].At, Fields: []string{"email", "opt_in"}, SubscriberKey: "person2@example.org", Values: was.Values}}
+	}
+	if diff := cmp.Diff(want, now); diff != "" {
+		t.Errorf("the delivery (-want +got):\n%s", diff)
+	}
+	var r api.Registration
+	if err := json.Unmarshal([]byte(get(o, "/api/registrations/"+o.ids[2]).Body), &r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Edits, r.Edits); diff != "" {
+		t.Errorf("the registration's edits (-want +got):\n%s", diff)
+	}
+
+	got = post(o, "/api/deliveries/"+id+"/edit", `{"fields":{"first_name":"Ana"},"retry":true}`)
+	now = whole(t, o, id)
+	if got.Status != 200 || now.State != "pending" || now.Cause != "" || len(now.Edits) != 2 || !strings.Contains(string(now.Values), `"FirstName":"Ana"`) {
+		t.Errorf("after edit and retry: %+v\n%+v", got, now)
+	}
+	if len(o.pump.forgotten) > 0 {
+		t.Errorf("the pump was told to forget %v: it might forget what is due now", o.pump.forgotten)
+	}
+}
+
+// whole is a delivery as the admin API shows it.
+func whole(t *testing.T, o *office, id string) (d api.Delivery) {
+	t.Helper()
+	got := get(o, "/api/deliveries/"+id)
+	if err := json.Unmarshal([]byte(got.Body), &d); err != nil || got.Status != 200 {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	return d
+}
+
+func TestEditRefusals(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	bad := problem(400, `the body must be JSON such as {"fields":{"email":"ana@example.org"},"retry":true}, every value as a text`, "")
+	nothing := problem(422, "no field is named that is to be changed", "")
+	state := func(name string) answer {
+		return problem(409, "only a delivery that is dead or held can be edited; this one is "+name, "")
+	}
+	wrong := func(field, message string) answer {
+		return problem(422, "some fields are not valid", `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)
+	}
+	dead := o.ids[1] + ".1"
+	for request, want := range map[string]answer{
+		dead + ` `: nothing, dead + ` {}`: nothing, dead + ` {"fields":{}}`: nothing, dead + ` {"retry":true}`: nothing,
+		dead + ` {"fields":{"opt_in":true}}`:                                     bad,
+		dead + ` {"fields":["email"]}`:                                           bad,
+		dead + ` {"field":{"email":"ana@example.org"}}`:                          bad,
+		dead + ` {"fields":{"email":"ana@example.org"}`:                          bad,
+		dead + ` {"fields":{"email":"not an address"}}`:                          wrong("email", "must be an e-mail address"),
+		dead + ` {"fields":{"email":""}}`:                                        wrong("email", "is required"),
+		dead + ` {"fields":{"EmailAddress":"ana@example.org"}}`:                  wrong("EmailAddress", "is not a field of this form"),
+		dead + ` {"fields":{"IPAddress":"192.0.2.7"}}`:                           wrong("IPAddress", "is filled in by Onramp and can't be set"),
+		dead + ` {"fields":{"first_name":"` + strings.Repeat("x", 70000) + `"}}`: problem(413, "the body is larger than 64 KiB", ""),
+		o.ids[0] + `.1 {"fields":{"first_name":"Ana"}}`:                          state("delivered"),
+		o.ids[1] + `.2 {"fields":{"first_name":"Ana"}}`:                          state("waiting"),
+		o.ids[4] + `.1 {"fields":{"first_name":"Ana"}}`:                          state("pending"),
+		o.ids[1] + `.9 {"fields":{"first_name":"Ana"}}`:                          problem(404, "there is no such delivery", ""),
+	} {
+		id, body, _ := strings.Cut(request, " ")
+		if got := post(o, "/api/deliveries/"+id+"/edit", body); !cmp.Equal(want, got) {
+			t.Errorf("%.60s (-want +got):\n%s", request, cmp.Diff(want, got))
+		}
+	}
+	if d := whole(t, o, dead); d.State != "dead" || len(d.Edits) > 0 {
+		t.Errorf("something was changed: %+v", d)
+	}
+	gone := adminHandler(o.store, o.pump, nil)
+	check(t, problem(409, "the form of this delivery is no longer configured, so nobody can tell what its fields may hold", ""),
+		post(gone, "/api/deliveries/"+dead+"/edit", `{"fields":{"first_name":"Ana"}}`))
+}

@@ -1,0 +1,113 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"onramp/internal/api"
+	words "onramp/internal/onramp"
+	"onramp/internal/store"
+	"onramp/internal/web"
+)
+
+// idle is a pump that sends nothing, so that a script finds what it left.
+type idle struct{}
+
+func (idle) Health() []words.Health  { return nil }
+func (idle) Sending(int, int64) bool { return false }
+func (idle) Forget(int, int64)       {}
+
+// office is a database with deliveries that an operator has to look after, and
+// the admin API over it.
+type office struct {
+	*testscript.Env
+	store *store.Store
+	at    time.Time
+}
+
+// TestOperator runs what an operator does with dead letters: each script finds
+// the deliveries $DEAD1 and $DEAD2 of one cause, $OTHER of a form that is no
+// longer configured, $HELD and $DONE, and the causes of each as $CAUSE_DEAD1.
+func TestOperator(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "operator"), Setup: func(e *testscript.Env) error {
+		kept, err := store.Open(context.Background(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db")})
+		if err != nil {
+			return err
+		}
+		forms, err := kept.RegisterForms(context.Background(), operatorForms())
+		if err != nil {
+			return errors.Join(err, kept.Close())
+		}
+		admin := &api.Admin{
+			Read: kept, Keep: kept, Pump: idle{}, Forms: map[string]*words.Form{"registration": forms[0]}, Open: true,
+			Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"},
+		}
+		mux := http.NewServeMux()
+		admin.Routes(mux)
+		server := httptest.NewServer(mux)
+		e.Defer(func() {
+			server.Close()
+			if err := kept.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		e.Setenv("ONRAMP_ADMIN_LISTEN", strings.TrimPrefix(server.URL, "http://"))
+		o := &office{Env: e, store: kept, at: time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)}
+		refused := words.Outcome{
+			Verdict: words.Rejected, Status: 400, Code: 10006, Detail: "no such column", Mend: "mend the column",
+			Request: "POST /hub/v1/dataevents/key:Web_Registrations/rowset\n" + `[{"keys":{"SubscriberKey":"ana@example.org"},"values":{"Age":12345678901234567890}}]`,
+			Answer:  "{\"message\":\"no such column\",\r\n\"errorcode\":10006}",
+		}
+		html := words.Outcome{Verdict: words.Rejected, Status: 404, Detail: "no \x1b[31msuch page", Request: "POST /hub", Answer: "<html>\r\n\x1b]0;title\x07gone</html>"}
+		lost := words.Outcome{Verdict: words.Unknown, Detail: "no answer", Mend: "look whether it has arrived"}
+		return errors.Join(
+			o.settled("DEAD1", forms[0], "ana@example.org", words.DeliveryDead, refused),
+			o.settled("DEAD2", forms[0], "bob@example.org", words.DeliveryDead, refused),
+			o.settled("OTHER", forms[1], "cem@example.org", words.DeliveryDead, html),
+			o.settled("HELD", forms[0], "dan@example.org", words.DeliveryHeld, lost),
+			o.settled("DONE", forms[0], "eve@example.org", words.DeliveryDelivered, words.Outcome{Verdict: words.Delivered, Status: 200, Detail: "row stored"}),
+		)
+	}})
+}
+
+func operatorForms() []words.Form {
+	route := []words.Destination{{Kind: words.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}}
+	fields := []words.Field{
+		{Name: "email", Column: "EmailAddress", Type: words.Email, Required: true}, {Name: "first_name", Column: "FirstName", Max: 20},
+	}
+	return []words.Form{{Name: "registration", Fields: fields, Route: route}, {Name: "survey", Fields: fields, Route: route}}
+}
+
+// settled stores a registration, settles its delivery and names it to the script.
+func (o *office) settled(name string, form *words.Form, email string, state words.DeliveryState, outcome words.Outcome) error {
+	ctx := context.Background()
+	r, err := form.Accept(words.Submission{
+		ReceivedAt: o.at, Inputs: []words.Input{{Name: "email", Value: words.Scalar{Kind: words.String, Text: email}}},
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := o.store.SaveRegistration(ctx, &r, words.IdempotencyKey{}, false); err != nil {
+		return err
+	}
+	d, err := o.store.FindDelivery(ctx, words.DeliveryID(r.ID, 1))
+	if err != nil {
+		return err
+	}
+	attempt := &words.Attempt{StartedAt: o.at.Add(time.Second), Took: 1500 * time.Microsecond, Outcome: outcome}
+	_, err = o.store.Settle(ctx, []words.Settlement{{Delivery: &d, State: state, Tries: 1, At: o.at.Add(time.Minute), Attempt: attempt}})
+	o.Setenv(name, d.ID())
+	o.Setenv("REGISTRATION_"+name, r.ID)
+	o.Setenv("CAUSE_"+name, outcome.Cause())
+	return err
+}

@@ -1,0 +1,234 @@
+package onramp_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/onramp"
+)
+
+// editedForm has a required address, optional fields before and after it, one
+// with a default, and values that Onramp fills in.
+func editedForm() onramp.Form {
+	form := contractForm()
+	form.Fields = append(form.Fields,
+		onramp.Field{Name: "age", Column: "Age", Type: onramp.Integer},
+		onramp.Field{Name: "work", Column: "WorkAddress", Type: onramp.Email})
+	return form
+}
+
+// stored is a registration of editedForm, with a column that the form has no
+// longer.
+func stored(values string) onramp.Registration {
+	return onramp.Registration{
+		Seq: 7, ID: "id", Form: "registration", SubscriberKey: "user@example.com", ReceivedAt: receivedAt,
+		State: onramp.RegistrationFailed, Values: json.RawMessage(values),
+	}
+}
+
+func TestEdit(t *testing.T) {
+	t.Parallel()
+	const before = `{"EmailAddress":"user@example.com","LastName":"Doe","Gone":[1, "a"],"OptInStatus":true,"Source":"Website Registration","Age":41}`
+	keyField := func(f *onramp.Form) { f.SubscriberKey = onramp.KeyStrategy{From: onramp.KeyField, Field: 2} }
+	for name, c := range map[string]struct {
+		change  func(*onramp.Form)
+		changes map[string]string
+		key     string // "": stays
+		values  string
+	}{
+		"one value":             {nil, map[string]string{"last_name": "  Ro\u0065\u0301 "}, "", strings.Replace(before, "Doe", "Ro\u00e9", 1)},
+		"nothing new":           {nil, map[string]string{"last_name": "Doe", "opt_in": "on", "age": "041"}, "", before},
+		"a new column":          {nil, map[string]string{"first_name": `J"ane`}, "", strings.Replace(before, `"LastName"`, `"FirstName":"J\"ane","LastName"`, 1)},
+		"a new column, last":    {nil, map[string]string{"work": "a@B.example"}, "", strings.Replace(before, `}`, `,"WorkAddress":"a@b.example"}`, 1)},
+		"removed":               {nil, map[string]string{"last_name": " ", "first_name": ""}, "", strings.Replace(before, `"LastName":"Doe",`, "", 1)},
+		"the last one removed":  {nil, map[string]string{"age": ""}, "", strings.Replace(before, `,"Age":41`, "", 1)},
+		"emptied to a default":  {nil, map[string]string{"opt_in": ""}, "", strings.Replace(before, "true", "false", 1)},
+		"several":               {nil, map[string]string{"opt_in": "no", "age": " 42 "}, "", strings.NewReplacer("true", "false", "41", "42").Replace(before)},
+		"the key":               {nil, map[string]string{"email": "Ana@EXAMPLE.org"}, "Ana@example.org", strings.Replace(before, "user@example.com", "Ana@example.org", 1)},
+		"not the first address": {nil, map[string]string{"work": "ana@example.org"}, "", strings.Replace(before, `}`, `,"WorkAddress":"ana@example.org"}`, 1)},
+		"an address with a UUID": {
+			func(f *onramp.Form) { f.SubscriberKey = onramp.KeyStrategy{From: onramp.KeyUUID} },
+			map[string]string{"email": "ana@example.org"},
+			"", strings.Replace(before, "user@example.com", "ana@example.org", 1),
+		},
+		"the field that is the key": {keyField, map[string]string{"last_name": "Roe"}, "Roe", strings.Replace(before, "Doe", "Roe", 1)},
+		"another than the key":      {keyField, map[string]string{"email": "ana@example.org"}, "", strings.Replace(before, "user@example.com", "ana@example.org", 1)},
+		"the second address takes over": {
+			func(f *onramp.Form) {
+				f.Fields[0].Required = false
+				f.Fields[1].Type, f.Fields[1].Column = onramp.Email, "Other"
+			},
+			map[string]string{"email": "", "first_name": "b@example.org"},
+			"b@example.org",
+			strings.Replace(before, `"EmailAddress":"user@example.com",`, `"Other":"b@example.org",`, 1),
+		},
+		"a column whose case has changed": {
+			func(f *onramp.Form) { f.Fields[2].Column = "LASTNAME" }, map[string]string{"last_name": "Roe"}, "", strings.Replace(before, "Doe", "Roe", 1),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			form := editedForm()
+			if c.change != nil {
+				c.change(&form)
+			}
+			r := stored(before)
+			got, err := onramp.NewForm(form, "secret").Edit(r, c.changes)
+			if err != nil {
+				t.Fatal(err, fieldErrors(err))
+			}
+			want := stored(c.values)
+			if c.key != "" {
+				want.SubscriberKey = c.key
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("edited (-want +got):\n%s\n%s", diff, got.Values)
+			}
+			if string(r.Values) != before {
+				t.Errorf("the registration from before is now %s", r.Values)
+			}
+		})
+	}
+}
+
+func TestEditRefusals(t *testing.T) {
+	t.Parallel()
+	const before = `{"EmailAddress":"user@example.com","FirstName":"Jane"}`
+	const notField, filledIn, noKey = "is not a field of this form", "is filled in by Onramp and can't be set", "is the subscriber key and can't be empty"
+	for name, c := range map[string]struct {
+		change  func(*onramp.Form)
+		changes map[string]string
+		want    []onramp.FieldError
+	}{
+		"nothing":           {nil, nil, nil},
+		"no field":          {nil, map[string]string{"nobody": "secret value"}, []onramp.FieldError{{Field: "nobody", Message: notField}}},
+		"a column":          {nil, map[string]string{"EmailAddress": "a@b.example"}, []onramp.FieldError{{Field: "EmailAddress", Message: notField}}},
+		"a filled-in one":   {nil, map[string]string{"ipaddress": "192.0.2.9"}, []onramp.FieldError{{Field: "ipaddress", Message: filledIn}}},
+		"no name":           {nil, map[string]string{"": "secret value"}, []onramp.FieldError{{Field: "", Message: notField}}},
+		"required":          {nil, map[string]string{"email": " "}, []onramp.FieldError{{Field: "email", Message: "is required"}}},
+		"a wrong value":     {nil, map[string]string{"email": "secret value"}, []onramp.FieldError{{Field: "email", Message: notEmail}}},
+		"too long":          {nil, map[string]string{"first_name": strings.Repeat("x", 101)}, []onramp.FieldError{{Field: "first_name", Message: "must be at most 100 characters"}}},
+		"control character": {nil, map[string]string{"first_name": "a\x00b"}, []onramp.FieldError{{Field: "first_name", Message: noControls}}},
+		"all at once": {nil, map[string]string{"email": "x", "age": "secret value", "z": "1", "last_name": "Doe"}, []onramp.FieldError{
+			{Field: "z", Message: notField}, {Field: "email", Message: notEmail}, {Field: "age", Message: notInteger},
+		}},
+		"a filled-in one with a name": {
+			func(f *onramp.Form) { f.Fields[6].Name = "ip" },
+			map[string]string{"ip": "192.0.2.9"},
+			[]onramp.FieldError{{Field: "ip", Message: filledIn}},
+		},
+		"no key is left": {
+			func(f *onramp.Form) { f.Fields[0].Required = false }, map[string]string{"email": ""}, []onramp.FieldError{{Field: "email", Message: noKey}},
+		},
+		"no key is left of a field": {
+			func(f *onramp.Form) { f.SubscriberKey = onramp.KeyStrategy{From: onramp.KeyField, Field: 1} },
+			map[string]string{"first_name": ""},
+			[]onramp.FieldError{{Field: "first_name", Message: noKey}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			form := editedForm()
+			if c.change != nil {
+				c.change(&form)
+			}
+			_, err := onramp.NewForm(form, "secret").Edit(stored(before), c.changes)
+			wantInvalid(t, err)
+			if diff := cmp.Diff(c.want, fieldErrors(err)); diff != "" {
+				t.Errorf("fields (-want +got):\n%s", diff)
+			}
+			if strings.Contains(err.Error(), "secret value") {
+				t.Errorf("the value is repeated: %v", err)
+			}
+		})
+	}
+}
+
+func wantInvalid(t *testing.T, err error) {
+	t.Helper()
+	if e, ok := err.(*onramp.Error); !ok || e.Kind != onramp.Invalid {
+		t.Fatalf("got error %v, want one of kind Invalid", err)
+	}
+}
+
+// What is stored is damaged: that is no fault of who edits, and nothing of it
+// is told.
+func TestEditDamaged(t *testing.T) {
+	t.Parallel()
+	form := editedForm()
+	for _, values := range []string{``, `[]`, `"secret"`, `{"EmailAddress":`, `{"EmailAddress":"secret`, `{"EmailAddress":secret}`, `{1:2}`} {
+		_, err := onramp.NewForm(form, "secret").Edit(stored(values), map[string]string{"email": "ana@example.org"})
+		if _, known := err.(*onramp.Error); err == nil || known || strings.Contains(err.Error(), "ecret") {
+			t.Errorf("%s: got error %v", values, err)
+		}
+	}
+}
+
+// An edit gives what Accept would have given, had the new values been submitted
+// in the first place; and it refuses what Accept refuses, in the same words.
+func FuzzFormEdit(f *testing.F) {
+	form := everyType()
+	form.Fields = append(slices.Clone(form.Fields), onramp.Field{Name: "must", Column: "must", Required: true, Max: 5})
+	form.SubscriberKey = onramp.KeyStrategy{From: onramp.KeyField, Field: len(form.Fields) - 1}
+	form = onramp.NewForm(*form, "secret")
+	first := map[string]string{
+		"text": "Jane", "email": "jane@example.com", "boolean": "yes", "integer": "1", "phone": "+49 30 123456", "choice": "Red", "code": "ABC", "must": "k",
+	}
+	for _, seed := range [][2]string{
+		{"text", "e\u0301\u0323\ufb01"},
+		{"text", " "},
+		{"text", "a\x00b"},
+		{"email", "Jane@BÜCHER.example"},
+		{"boolean", "off"},
+		{"integer", "-7"},
+		{"decimal", "-0.10"},
+		{"date", "2026-06-23T23:59:59.9+02:00"},
+		{"phone", ""},
+		{"locale", "zh_hans_cn"},
+		{"choice", "Cafe\u0301"},
+		{"code", "abc"},
+		{"must", "other"},
+		{"must", ""},
+		{"nobody", "secret value"},
+		{"text", `"}{\`},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if strings.EqualFold(name, "agent") {
+			return // a column that Onramp fills in: the one thing that is told in other words
+		}
+		before, err := form.Accept(formPost(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := maps.Clone(first)
+		both[name] = value
+		want, wantErr := form.Accept(formPost(both))
+		got, err := form.Edit(before, map[string]string{name: value})
+		if wantErr != nil || err != nil {
+			if diff := cmp.Diff(fieldErrors(wantErr), fieldErrors(err)); diff != "" {
+				t.Fatalf("refused with %v, want %v:\n%s", err, wantErr, diff)
+			}
+			checkRefusal(t, name, value, err)
+			return
+		}
+		if diff := cmp.Diff([]string{string(want.Values), want.SubscriberKey}, []string{string(got.Values), got.SubscriberKey}); diff != "" {
+			t.Errorf("edited (-accepted +edited):\n%s", diff)
+		}
+	})
+}
+
+// formPost is what a browser sends.
+func formPost(values map[string]string) onramp.Submission {
+	s := onramp.Submission{ReceivedAt: receivedAt}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		s.Inputs = append(s.Inputs, onramp.Input{Name: name, Value: posted(values[name])})
+	}
+	return s
+}

@@ -1,0 +1,205 @@
+package outbound
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"onramp/internal/onramp"
+	"onramp/sfmc"
+)
+
+// store upserts rows by the synchronous route.
+func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	to := c.Destination
+	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+		rows := make([]sfmc.Row, len(deliveries))
+		for i := range deliveries {
+			rows[i] = sfmc.Row{Keys: map[string]any{to.KeyColumn: rowKey(to, &deliveries[i])}, Values: deliveries[i].Values}
+		}
+		ctx, _, end := s.begin(ctx)
+		defer end()
+		err := s.client.StoreRows(ctx, to.Key, rows)
+		if err == nil {
+			return alike(deliveries, onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), false
+		}
+		outcomes := alike(deliveries, judge(err, to, false))
+		route := "POST /hub/v1/dataevents/key:" + to.Key + "/rowset"
+		return withRequests(outcomes, route, func(i int) any { return rows[i : i+1] }), isSpoiled(err)
+	})
+}
+
+// rowKey is the value of a row's key column.
+func rowKey(to onramp.Destination, d *onramp.Delivery) string {
+	if to.OnExisting == onramp.CreateNew {
+		return d.RegistrationID
+	}
+	return d.SubscriberKey
+}
+
+// storeAsync gives rows to the asynchronous route and waits for their results.
+func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	to := c.Destination
+	method, write := http.MethodPut, s.client.UpsertRowsAsync
+	if to.InsertOnly {
+		method, write = http.MethodPost, s.client.InsertRowsAsync
+	}
+	route := method + " /data/v1/async/dataextensions/key:" + to.Key + "/rows"
+	outcomes := isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+		rows := make([]any, len(deliveries))
+		for i := range deliveries {
+			rows[i] = withKey(deliveries[i].Values, to.KeyColumn, rowKey(to, &deliveries[i]))
+		}
+		part := func(i int) any { return map[string]any{"items": rows[i : i+1]} }
+		limited, _, end := s.begin(ctx)
+		defer end()
+		id, err := write(limited, to.Key, rows)
+		if err != nil {
+			return withRequests(alike(deliveries, judge(err, to, false)), route, part), isSpoiled(err)
+		}
+		if c.Submitted != nil {
+			c.Submitted()
+		}
+		return withRequests(s.await(ctx, to, id, len(rows)), route, part), false
+	})
+	return s.updateExisting(ctx, c, outcomes)
+}
+
+// updateExisting stores those rows by the synchronous route that the
+// asynchronous insert refused because they exist, though they are to be updated.
+func (s *Sender) updateExisting(ctx context.Context, c onramp.Call, outcomes []onramp.Outcome) []onramp.Outcome {
+	if !c.Destination.InsertOnly || c.Destination.OnExisting != onramp.Update {
+		return outcomes
+	}
+	var existing []int
+	for i := range outcomes {
+		if outcomes[i].Detail == detailExists {
+			existing = append(existing, i)
+		}
+	}
+	most := c.Destination.MostInCall(false)
+	for len(existing) > 0 {
+		part := existing[:min(most, len(existing))]
+		existing = existing[len(part):]
+		deliveries := make([]onramp.Delivery, len(part))
+		for i, at := range part {
+			deliveries[i] = c.Deliveries[at]
+		}
+		for i, o := range s.store(ctx, onramp.Call{Destination: c.Destination, Deliveries: deliveries}) {
+			outcomes[part[i]] = o
+		}
+	}
+	return outcomes
+}
+
+// How the results of an asynchronous request are waited for. A small one takes
+// half a second to two; the status of one that was just submitted is often not
+// there yet, and an unknown request is answered in the same way.
+const (
+	firstPoll    = 500 * time.Millisecond // after the submission; grows by a half up to
+	slowestPoll  = 5 * time.Second
+	longestTrace = 2 * time.Minute  // without any status
+	longestJob   = 15 * time.Minute // until it is complete
+	pollTroubles = 5                // failed polls in a row
+)
+
+// await polls until every row of a request has its outcome.
+func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) []onramp.Outcome {
+	all := func(o onramp.Outcome) []onramp.Outcome { return alike(make([]onramp.Delivery, rows), o) }
+	begun := time.Now()
+	troubles, told := 0, time.Duration(0)
+	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
+		select {
+		case <-time.After(max(pause, told)):
+		case <-ctx.Done():
+			return all(judge(context.Cause(ctx), to, false))
+		}
+		status, err := s.status(ctx, id)
+		var outcomes []onramp.Outcome
+		if err == nil && status.Done() {
+			outcomes, err = s.results(ctx, to, id, status, rows)
+		}
+		waited := time.Since(begun).Round(time.Second)
+		switch {
+		case err != nil:
+			o := judge(err, to, false)
+			if troubles++; troubles >= pollTroubles || o.Verdict == onramp.Rejected {
+				o.Verdict = passing(o.Verdict)
+				o.Detail = "result of request " + id + ": " + o.Detail
+				return all(o)
+			}
+			told = min(o.RetryAfter, longestTrace)
+		case outcomes != nil:
+			return outcomes
+		case !status.Found && waited >= longestTrace:
+			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s left no trace in %v", id, waited)})
+		case waited >= longestJob:
+			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q after %v", id, status.RequestStatus, waited)})
+		default:
+			troubles, told = 0, 0
+		}
+	}
+}
+
+// passing turns a refusal to tell the result into another try: nothing is wrong
+// with the rows.
+func passing(v onramp.Verdict) onramp.Verdict {
+	if v == onramp.Rejected {
+		return onramp.Retry
+	}
+	return v
+}
+
+func (s *Sender) status(ctx context.Context, id string) (sfmc.AsyncStatus, error) {
+	ctx, _, end := s.begin(ctx)
+	defer end()
+	return s.client.AsyncStatus(ctx, id)
+}
+
+// results gives the outcome of each row of a complete request. That all went
+// well the status has said already; only errors are looked up.
+func (s *Sender) results(ctx context.Context, to onramp.Destination, id string, status sfmc.AsyncStatus, rows int) ([]onramp.Outcome, error) {
+	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored, request " + id}
+	if status.AllOK() {
+		return alike(make([]onramp.Delivery, rows), stored), nil
+	}
+	outcomes := make([]onramp.Outcome, 0, rows)
+	for page := 1; len(outcomes) < rows; page++ {
+		limited, _, end := s.begin(ctx)
+		found, err := s.client.AsyncResults(limited, id, page)
+		end()
+		if page > 1 && errors.Is(err, sfmc.ErrAnswer) || err == nil && len(found.Items) == 0 {
+			break // there are no more, or always the same ones
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range found.Items {
+			if item.OK {
+				outcomes = append(outcomes, stored)
+			} else {
+				outcomes = append(outcomes, judgeRow(to, item))
+			}
+		}
+	}
+	for len(outcomes) < rows {
+		outcomes = append(outcomes, onramp.Outcome{
+			Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q and says nothing of this row", id, status.RequestStatus),
+		})
+	}
+	return outcomes[:rows], nil
+}
+
+// text is a column's value among those of a registration; "" when it is missing
+// or no text.
+func text(values json.RawMessage, column string) string {
+	var columns map[string]json.RawMessage
+	var value string
+	if json.Unmarshal(values, &columns) != nil || json.Unmarshal(columns[column], &value) != nil {
+		return ""
+	}
+	return value
+}

@@ -1,0 +1,77 @@
+package outbound
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"onramp/internal/onramp"
+	"onramp/sfmc"
+)
+
+// fire lets contacts enter journeys: one by the route for one, several by the
+// route for batches.
+func (s *Sender) fire(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	if len(c.Deliveries) == 1 {
+		return []onramp.Outcome{s.fireOne(ctx, c.Destination, &c.Deliveries[0])}
+	}
+	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+		if len(deliveries) == 1 {
+			o := s.fireOne(ctx, c.Destination, &deliveries[0])
+			return []onramp.Outcome{o}, o.Verdict == onramp.Rejected
+		}
+		return s.fireMany(ctx, c.Destination, deliveries)
+	})
+}
+
+// eventData are the columns of an event: the data extension behind it wants the
+// subscriber key among them.
+func eventData(to onramp.Destination, d *onramp.Delivery) json.RawMessage {
+	return withKey(d.Values, to.KeyColumn, d.SubscriberKey)
+}
+
+func (s *Sender) fireOne(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
+	event := sfmc.Event{
+		ContactKey: d.SubscriberKey, EventDefinitionKey: to.Key, EstablishContactKey: to.EstablishContactKey, Data: eventData(to, d),
+	}
+	ctx, sent, end := s.begin(ctx)
+	defer end()
+	instance, err := s.client.FireEvent(ctx, event)
+	if err == nil {
+		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusCreated, Detail: "event accepted, instance " + instance}
+	}
+	// a second welcome mail can't be taken back: an event that may have been accepted is not repeated
+	o := judge(err, to, sent.Load())
+	o.Request = describe("POST /interaction/v1/events", map[string]any{
+		"ContactKey": event.ContactKey, "EventDefinitionKey": event.EventDefinitionKey,
+		"EstablishContactKey": event.EstablishContactKey, "Data": event.Data,
+	})
+	return o
+}
+
+func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
+	members := make([]sfmc.Member, len(deliveries))
+	for i := range deliveries {
+		members[i] = sfmc.Member{ContactKey: deliveries[i].SubscriberKey, Data: eventData(to, &deliveries[i])}
+	}
+	ctx, sent, end := s.begin(ctx)
+	defer end()
+	fired, err := s.client.FireEvents(ctx, to.Key, members)
+	if err != nil {
+		outcomes, spoiled = alike(deliveries, judge(err, to, sent.Load())), isSpoiled(err)
+	} else {
+		outcomes = alike(deliveries, onramp.Outcome{
+			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "event accepted, request " + fired.RequestID,
+		})
+		for i, m := range fired.Members {
+			if m.Err != nil {
+				outcomes[i] = judge(m.Err, to, false)
+			}
+		}
+	}
+	return withRequests(outcomes, "POST /interaction/v1/async/events", func(i int) any {
+		return map[string]any{"eventDefinitionKey": to.Key, "members": []any{
+			map[string]any{"contactKey": members[i].ContactKey, "data": members[i].Data},
+		}}
+	}), spoiled
+}

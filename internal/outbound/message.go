@@ -1,0 +1,78 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"onramp/internal/onramp"
+	"onramp/sfmc"
+)
+
+// sendMessages sends transactional messages. The delivery's id is the message
+// key, of which Marketing Cloud takes only one: a repeated call does no harm.
+func (s *Sender) sendMessages(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+		if len(deliveries) == 1 {
+			o := s.sendMessage(ctx, c.Destination, &deliveries[0])
+			return []onramp.Outcome{o}, o.Verdict == onramp.Rejected
+		}
+		return s.sendBatch(ctx, c.Destination, deliveries)
+	})
+}
+
+// recipient is who gets the message of a delivery. A missing address is left to
+// Marketing Cloud to refuse.
+func recipient(to onramp.Destination, d *onramp.Delivery) sfmc.Recipient {
+	return sfmc.Recipient{ContactKey: d.SubscriberKey, To: text(d.Values, to.ToColumn), MessageKey: d.ID(), Attributes: d.Values}
+}
+
+func (s *Sender) sendMessage(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
+	r := recipient(to, d)
+	ctx, _, end := s.begin(ctx)
+	defer end()
+	id, err := s.client.SendMessage(ctx, r.MessageKey, to.Key, r)
+	if err == nil {
+		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}
+	}
+	o := judgeMessage(err, to)
+	return withRequests([]onramp.Outcome{o}, "POST /messaging/v1/email/messages/"+r.MessageKey, func(int) any { return describeMessage(to, r) })[0]
+}
+
+func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
+	recipients := make([]sfmc.Recipient, len(deliveries))
+	for i := range deliveries {
+		recipients[i] = recipient(to, &deliveries[i])
+	}
+	ctx, _, end := s.begin(ctx)
+	defer end()
+	sent, err := s.client.SendMessages(ctx, to.Key, recipients)
+	if err != nil {
+		outcomes, spoiled = alike(deliveries, judge(err, to, false)), isSpoiled(err)
+	} else {
+		outcomes = alike(deliveries, onramp.Outcome{
+			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
+		})
+		for i, m := range sent.Messages {
+			if m.Err != nil {
+				outcomes[i] = judgeMessage(m.Err, to)
+			}
+		}
+	}
+	return withRequests(outcomes, "POST /messaging/v1/email/messages", func(i int) any { return describeMessage(to, recipients[i]) }), spoiled
+}
+
+// judgeMessage takes a message key that is known already for what it is: our own
+// earlier call has arrived.
+func judgeMessage(err error, to onramp.Destination) onramp.Outcome {
+	if e, ok := errors.AsType[*sfmc.Error](err); ok && e.DuplicateMessageKey() {
+		return onramp.Outcome{Verdict: onramp.Delivered, Status: e.Status, Detail: "message was accepted from an earlier attempt"}
+	}
+	return judge(err, to, false)
+}
+
+func describeMessage(to onramp.Destination, r sfmc.Recipient) any {
+	return map[string]any{"definitionKey": to.Key, "recipient": map[string]any{
+		"contactKey": r.ContactKey, "to": r.To, "messageKey": r.MessageKey, "attributes": r.Attributes,
+	}}
+}

@@ -1,0 +1,241 @@
+package pump
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	mostBytes = 4 << 20 // of a request's body; Marketing Cloud takes 5 MB
+
+	// A call that could carry more leaves at once in quiet times. In busy ones,
+	// when company is sure to come, it does so only while few are under way, or
+	// when its oldest delivery has waited so long.
+	busyRate    = 400 // deliveries a second
+	linger      = 25 * time.Millisecond
+	asyncLinger = 500 * time.Millisecond
+
+	mostJobs = 3 // asynchronous calls under way: each one is thousands of deliveries in memory
+
+	// Mode auto takes the asynchronous route when so many wait, or when more than
+	// a call's worth waits and the oldest was accepted so long ago.
+	deepQueue = 1000
+	oldQueue  = time.Minute
+)
+
+// call is one call under way.
+type call struct {
+	entries []*entry
+	async   bool // by the asynchronous route
+	probe   bool // made to find out whether the destination works again
+}
+
+// rule is how calls of one kind are filled.
+type rule struct {
+	most   int           // deliveries in one
+	free   int           // so many may be under way before one waits for company
+	busy   float64       // deliveries a second from which on one waits at all
+	linger time.Duration // how long it waits
+}
+
+// rules gives those of synchronous and of asynchronous calls.
+func rules(d onramp.Destination) [2]rule {
+	return [2]rule{{d.MostInCall(false), 2, busyRate, linger}, {d.MostInCall(true), 1, 0, asyncLinger}}
+}
+
+// flow measures how many deliveries a second become ready to be sent.
+type flow struct {
+	from int       // of the count
+	at   time.Time // when it was taken
+	rate float64
+}
+
+const flowEvery = 100 * time.Millisecond
+
+// measure takes the count of all that ever were ready, and gives the rate.
+func (f *flow) measure(count int, now time.Time) float64 {
+	if passed := now.Sub(f.at); passed >= flowEvery {
+		f.rate = float64(count-f.from) / passed.Seconds()
+		f.from, f.at = count, now
+	}
+	return f.rate
+}
+
+// dispatch starts as many calls as the destination's pace allows.
+func (l *lane) dispatch(work context.Context) {
+	l.lingers = time.Time{}
+	if len(l.toPark) > 0 {
+		return // until it is known who is behind whom, nobody may go
+	}
+	for {
+		now := time.Now()
+		if len(l.window.ready) == 0 || l.inFlight >= l.pace.allowed(now, l.inFlight) {
+			return
+		}
+		c := l.nextCall(now)
+		if c == nil {
+			return
+		}
+		l.inFlight++
+		if c.async {
+			l.jobs++
+		}
+		l.setFlying(c, onramp.DeliverySending)
+		l.senders.Go(func() { l.send(work, c) })
+	}
+}
+
+// nextCall takes the deliveries of the next call out of the window; nil when it
+// waits for company.
+func (l *lane) nextCall(now time.Time) *call {
+	if l.pace.paused() {
+		return &call{entries: l.window.take(1, mostBytes), async: l.destination.Mode == onramp.Async, probe: true}
+	}
+	async, ok := l.route(now)
+	if !ok {
+		return nil
+	}
+	rule, underWay := l.rules[0], l.inFlight-l.jobs
+	if async {
+		rule, underWay = l.rules[1], l.jobs
+	}
+	most := l.pace.most(rule.most)
+	waited := now.Sub(l.window.ready[0].readyAt)
+	busy := l.flow.measure(l.window.everReady, now) >= rule.busy
+	if busy && len(l.window.ready) < most && underWay >= rule.free && waited < rule.linger {
+		l.lingers = now.Add(rule.linger - waited)
+		return nil
+	}
+	return &call{entries: l.window.take(most, mostBytes), async: async}
+}
+
+// route chooses between the synchronous and the asynchronous route; ok is false
+// when the right one has no room.
+func (l *lane) route(now time.Time) (async, ok bool) {
+	room := l.jobs < mostJobs
+	switch {
+	case !l.destination.MayBeAsync():
+		return false, true
+	case l.destination.Mode == onramp.Async || l.destination.OnExisting == onramp.Skip:
+		return true, room // there is no synchronous insert
+	}
+	waiting := len(l.window.ready)
+	old := now.Sub(l.window.ready[0].delivery.ReceivedAt) > oldQueue && waiting > l.rules[0].most
+	return room && (waiting >= deepQueue || old), true
+}
+
+// send makes one call and waits until its outcomes are on disk.
+func (l *lane) send(work context.Context, c *call) {
+	deliveries := make([]onramp.Delivery, len(c.entries))
+	for i, e := range c.entries {
+		deliveries[i] = e.delivery
+	}
+	startedAt := time.Now()
+	r := &result{call: c}
+	r.outcomes = l.pump.sender.Send(work, onramp.Call{
+		Destination: l.destination, Async: c.async, Deliveries: deliveries,
+		Submitted: func() { l.setFlying(c, onramp.DeliverySubmitted) },
+	})
+	r.settlements = decideAll(deliveries, r.outcomes, startedAt, l.pump.cfg.giveUpAfter(&l.destination))
+	l.logCall(work, c, r.outcomes)
+	// a probe that finds what is known already is not worth a line in the timeline
+	verdict := r.outcomes[0].Verdict
+	if known := c.probe && (verdict == onramp.Throttled || verdict == onramp.Blocked); !known {
+		r.abandoned = !l.settle(work, r.settlements)
+	}
+	l.tell(message{result: r})
+}
+
+// decideAll decides for each delivery of a call. Those that were delivered alike
+// share their attempt.
+func decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedAt time.Time, giveUpAfter time.Duration) []onramp.Settlement {
+	now := time.Now()
+	settlements := make([]onramp.Settlement, len(deliveries))
+	var shared *onramp.Attempt
+	for i := range deliveries {
+		a := shared
+		if a == nil || outcomes[i] != a.Outcome {
+			a = &onramp.Attempt{StartedAt: startedAt, Took: now.Sub(startedAt), Outcome: outcomes[i]}
+		}
+		if a.Verdict == onramp.Delivered {
+			shared = a
+		}
+		settlements[i] = decide(&deliveries[i], a, giveUpAfter, now)
+	}
+	return settlements
+}
+
+// settle records outcomes however long the store takes. Only when work has
+// ended does it give up after one more try: then the deliveries are still pending
+// on disk, and are sent again after the next start.
+func (l *lane) settle(work context.Context, settlements []onramp.Settlement) bool {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, settleTrouble) {
+		followers, err := l.pump.outbox.Settle(context.WithoutCancel(work), settlements)
+		if err == nil {
+			l.pump.tellFollowers(followers)
+			return true
+		}
+		if work.Err() != nil {
+			return false
+		}
+		l.pump.cfg.Log.ErrorContext(work, "outcomes could not be stored, trying again", "deliveries", len(settlements), "err", err)
+		select {
+		case <-time.After(pause):
+		case <-work.Done():
+		}
+	}
+}
+
+// tellFollowers tells each lane of the later steps that are its.
+func (p *Pump) tellFollowers(followers []onramp.Delivery) {
+	byLane := map[*lane][]onramp.Delivery{}
+	for _, d := range followers {
+		if l := p.lanes[d.DestinationID]; l != nil {
+			byLane[l] = append(byLane[l], d)
+		}
+	}
+	for l, deliveries := range byLane {
+		l.tell(message{followers: deliveries})
+	}
+}
+
+// landed takes a call out of the counts.
+func (l *lane) landed(c *call) {
+	l.inFlight--
+	if c.async {
+		l.jobs--
+	}
+	l.setFlying(c, 0)
+}
+
+// logCall writes a line for each different outcome of a call.
+func (l *lane) logCall(work context.Context, c *call, outcomes []onramp.Outcome) {
+	type kind struct {
+		verdict      onramp.Verdict
+		status, code int
+		mend         string
+	}
+	count := map[kind]int{}
+	first := map[kind]string{}
+	for i, o := range outcomes {
+		k := kind{o.Verdict, o.Status, o.Code, o.Mend}
+		if count[k]++; count[k] == 1 {
+			first[k] = c.entries[i].delivery.ID()
+		}
+	}
+	for k, n := range count {
+		level := slog.LevelError
+		switch k.verdict {
+		case onramp.Delivered:
+			level = slog.LevelDebug
+		case onramp.Retry, onramp.Throttled:
+			level = slog.LevelWarn
+		}
+		// not the detail: it may quote personal data
+		l.pump.cfg.Log.Log(work, level, "delivery attempted", "delivery_id", first[k], "deliveries", n, "destination", l.destination.Name(),
+			"outcome", k.verdict.String(), "status", k.status, "code", k.code, "mend", k.mend)
+	}
+}

@@ -1,0 +1,379 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// RetryDelivery makes a dead, held or parked delivery due at once, whatever the
+// reason for its state. Its tries start anew. The error is of kind NotFound, or
+// Conflict when there is nothing to retry.
+func (s *Store) RetryDelivery(ctx context.Context, id string) error {
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		d, err := t.findDelivery(id)
+		if err != nil {
+			return err
+		}
+		if !failed(d.State) && !(d.State == onramp.DeliveryPending && d.Parked()) {
+			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, held or waiting for its retry can be retried; this one is " + d.State.String()}
+		}
+		woken := map[int]wakeUp{}
+		if err := t.retry(&d, woken); err != nil {
+			return err
+		}
+		t.wakeAfter(woken)
+		return nil
+	}})
+	return wrapUnlessKnown("retry delivery", err)
+}
+
+// failed says that nothing more happens to a delivery by itself, and that an
+// operator can have it sent.
+func failed(s onramp.DeliveryState) bool {
+	return s == onramp.DeliveryDead || s == onramp.DeliveryHeld
+}
+
+func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
+	err := t.exec(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, cause = NULL, due_at = CASE
+			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
+		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq)
+	if err != nil {
+		return err
+	}
+	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryPending)
+	t.moveRegistration(standing(d), stateAt(d.Step, 0))
+	woken[d.DestinationID] |= dueUp
+	if !failed(d.State) {
+		return nil // it was in the retry set already, and its later steps with it
+	}
+	if err := t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
+		return err
+	}
+	_, err = t.moveLaterSteps(d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken)
+	return err
+}
+
+// DiscardDelivery gives a delivery up for good. The error is of kind NotFound,
+// or Conflict when it is settled already or waits for the step before it.
+func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		d, err := t.findDelivery(id)
+		if err != nil {
+			return err
+		}
+		if !failed(d.State) && d.State != onramp.DeliveryPending {
+			return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
+		}
+		woken := map[int]wakeUp{}
+		if err := t.discard(&d, reason, woken); err != nil {
+			return err
+		}
+		t.wakeAfter(woken)
+		return nil
+	}})
+	return wrapUnlessKnown("discard delivery", err)
+}
+
+func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) error {
+	err := t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3, cause = NULL WHERE seq = $4`,
+		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq)
+	if err != nil {
+		return err
+	}
+	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryDiscarded)
+	t.moveRegistration(standing(d), onramp.RegistrationFailed)
+	t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
+	if _, err := t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken); err != nil {
+		return err
+	}
+	if d.Parked() {
+		return t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken)
+	}
+	return nil
+}
+
+// portion is how many deliveries of a bulk are changed by one transaction, so
+// that nothing else waits long.
+const portion = 200
+
+// RetryDeliveries does for all dead deliveries of a cause or form, or all held
+// ones, what RetryDelivery does for one, oldest first, and returns for how many.
+// Each one that was dead when it began is taken once, whatever comes of it
+// meanwhile. It stops when ctx ends; what was retried until then stays so.
+func (s *Store) RetryDeliveries(ctx context.Context, f onramp.Filter) (n int64, err error) {
+	n, err = s.changeFailed(ctx, f, (*tx).retry)
+	return n, wrapUnlessKnown("retry deliveries", err)
+}
+
+// DiscardDeliveries does the same with DiscardDelivery.
+func (s *Store) DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (n int64, err error) {
+	n, err = s.changeFailed(ctx, f, func(t *tx, d *onramp.Delivery, woken map[int]wakeUp) error {
+		return t.discard(d, reason, woken)
+	})
+	return n, wrapUnlessKnown("discard deliveries", err)
+}
+
+func (s *Store) changeFailed(ctx context.Context, f onramp.Filter, change func(*tx, *onramp.Delivery, map[int]wakeUp) error) (n int64, err error) {
+	if f.State == "" {
+		f.State = onramp.DeliveryDead.String()
+	}
+	seqs, err := s.listFailed(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	for seqs := range slices.Chunk(seqs, portion) {
+		if ctx.Err() != nil {
+			return n, context.Cause(ctx)
+		}
+		var changed int64
+		err := s.writer.write(ctx, &op{run: func(t *tx) error {
+			changed = 0
+			woken := map[int]wakeUp{}
+			for _, seq := range seqs {
+				d, still, err := t.findFailed(seq, f)
+				if err == nil && still {
+					changed++
+					err = change(t, &d, woken)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			t.wakeAfter(woken)
+			return nil
+		}})
+		if err != nil {
+			return n, err
+		}
+		n += changed
+	}
+	return n, nil
+}
+
+// failedWhere is the condition for the dead and held deliveries that a filter
+// lets through, in the words of the partial index that holds them.
+func (s *Store) failedWhere(f onramp.Filter) (where string, arguments []any, err error) {
+	where = `d.seq > 0 AND d.state IN (6, 7, 9)`
+	switch state, _ := onramp.ParseDeliveryState(f.State); {
+	case f.State == "":
+		where += fmt.Sprintf(` AND d.state IN (%d, %d)`, onramp.DeliveryDead, onramp.DeliveryHeld)
+	case failed(state):
+		where += fmt.Sprintf(` AND d.state = %d`, state)
+	default:
+		return "", nil, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or held"}
+	}
+	if f.Cause != "" {
+		arguments = append(arguments, storable(f.Cause))
+		where += fmt.Sprintf(` AND d.cause = $%d`, len(arguments))
+	}
+	if f.Form != "" {
+		arguments = append(arguments, formArgument(f.Form, &s.names))
+		// one look for each: a join might read all registrations
+		where += fmt.Sprintf(` AND (SELECT r.form_id FROM registration r WHERE r.seq = d.registration_seq) = $%d`, len(arguments))
+	}
+	return where, arguments, nil
+}
+
+// listFailed lists the seqs of dead or held deliveries, oldest first.
+func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error) {
+	where, arguments, err := s.failedWhere(f)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.readers.QueryContext(ctx, listFailed+where+` ORDER BY d.seq`, arguments...)
+	if err != nil {
+		return nil, readerErr("list failed deliveries", err)
+	}
+	defer rows.Close()
+	var seqs []int64
+	for rows.Next() {
+		var seq int64
+		if err := rows.Scan(&seq); err != nil {
+			return nil, readerErr("list failed deliveries", err)
+		}
+		seqs = append(seqs, seq)
+	}
+	return seqs, readerErr("list failed deliveries", rows.Err())
+}
+
+const listFailed = `SELECT d.seq FROM delivery d WHERE `
+
+const (
+	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, newest.reason, first.id, oldest.step, last.id, newest.step
+		FROM (SELECT d.destination_id, COALESCE(d.cause, '') AS cause, d.state, COUNT(*) AS n, MIN(d.seq) AS oldest, MAX(d.seq) AS newest
+			FROM delivery d WHERE `
+	ofCauses = ` GROUP BY d.destination_id, d.state, COALESCE(d.cause, '') ORDER BY n DESC, newest DESC LIMIT 500) g
+		JOIN delivery oldest ON oldest.seq = g.oldest JOIN registration first ON first.seq = oldest.registration_seq
+		JOIN delivery newest ON newest.seq = g.newest JOIN registration last ON last.seq = newest.registration_seq
+		ORDER BY g.n DESC, g.newest DESC`
+)
+
+// ListCauses groups the dead and held deliveries by destination, state and
+// cause, the most numerous group first, at most 500 of them. Those that failed
+// before there were causes have the cause "".
+func (s *Store) ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.CauseGroup, error) {
+	where, arguments, err := s.failedWhere(f)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := s.queryCauses(ctx, listCauses+where+ofCauses, arguments)
+	return groups, readerErr("list causes", err)
+}
+
+func (s *Store) queryCauses(ctx context.Context, query string, arguments []any) ([]onramp.CauseGroup, error) {
+	rows, err := s.readers.QueryContext(ctx, query, arguments...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var groups []onramp.CauseGroup
+	for rows.Next() {
+		var g onramp.CauseGroup
+		var destination, oldestStep, newestStep int
+		var oldest, newest string
+		var reason sql.NullString
+		err := rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest, &oldestStep, &newest, &newestStep)
+		if err != nil {
+			return nil, err
+		}
+		g.Destination, g.Reason = s.names.destinationName(destination), reason.String
+		g.Oldest, g.Newest = onramp.DeliveryID(oldest, oldestStep), onramp.DeliveryID(newest, newestStep)
+		groups = append(groups, g)
+	}
+	return groups, rows.Err()
+}
+
+// EditDelivery gives the registration of a dead or held delivery the values and
+// the subscriber key of r, and keeps in edit what it held: the values, key and
+// names that the operator has seen and changed. It sends nothing.
+//
+// With another key this delivery and the later steps of its route keep their
+// order among those of that key; what is delivered already is left alone. The
+// error is of kind NotFound, or Conflict when the delivery is neither dead nor
+// held or the registration was changed since it was read.
+func (s *Store) EditDelivery(ctx context.Context, id string, edit onramp.Edit, r onramp.Registration) error {
+	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.edit(id, &edit, &r) }})
+	return wrapUnlessKnown("edit delivery", err)
+}
+
+func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
+	d, err := t.findDelivery(id)
+	if err != nil {
+		return err
+	}
+	if !failed(d.State) {
+		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or held can be edited; this one is " + d.State.String()}
+	}
+	var key, values string
+	found, err := t.find(`SELECT subscriber_key, data FROM registration WHERE seq = $1`, []any{d.RegistrationSeq}, &key, &values)
+	if err != nil {
+		return err
+	}
+	if !found || key != edit.SubscriberKey || values != string(edit.Values) {
+		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration was changed meanwhile; look at it again"}
+	}
+	if key == r.SubscriberKey && values == string(r.Values) {
+		return nil
+	}
+	fields, err := json.Marshal(edit.Fields)
+	if err != nil {
+		return err
+	}
+	err = t.exec(`INSERT INTO edit (registration_seq, number, edited_at, fields, subscriber_key, data)
+		VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM edit WHERE registration_seq = $1), $2, $3, $4, $5)`,
+		d.RegistrationSeq, micros(t.now), string(fields), key, values)
+	if err != nil {
+		return err
+	}
+	err = t.exec(`UPDATE registration SET subscriber_key = $1, data = $2 WHERE seq = $3`, r.SubscriberKey, string(r.Values), d.RegistrationSeq)
+	if err != nil || key == r.SubscriberKey {
+		return err
+	}
+	// neither it nor a later step is in the retry set, nor in the pump's memory:
+	// nobody waits for it under the old key, and under the new one a retry finds its place
+	order := onramp.OrderingKey(r.SubscriberKey)
+	return t.exec(`UPDATE delivery SET ordering_key = $1, partition_id = $2 WHERE seq >= $3 AND seq <= $4`,
+		order, uint64(order)%partitions, d.Seq, d.Seq+int64(d.Steps-d.Step))
+}
+
+// listEdits reads what a registration held before its edits, oldest first.
+func (s *Store) listEdits(ctx context.Context, registration int64) ([]onramp.Edit, error) {
+	rows, err := s.readers.QueryContext(ctx, listEdits, registration)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var edits []onramp.Edit
+	for rows.Next() {
+		var e onramp.Edit
+		var at int64
+		var fields []byte
+		if err := rows.Scan(&at, &fields, &e.SubscriberKey, (*[]byte)(&e.Values)); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(fields, &e.Fields); err != nil {
+			return nil, err
+		}
+		e.At = fromMicros(at)
+		edits = append(edits, e)
+	}
+	return edits, rows.Err()
+}
+
+const listEdits = `SELECT edited_at, fields, subscriber_key, data FROM edit WHERE registration_seq = $1 ORDER BY number`
+
+// change is what a change by an operator's hand needs to know of a delivery, as
+// it is now.
+const change = `SELECT r.id, d.registration_seq, d.step, d.seq, r.steps, d.destination_id, d.state, d.tries, d.ordering_key, d.due_at
+	FROM delivery d JOIN registration r ON r.seq = d.registration_seq `
+
+func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
+	registration, step, ok := onramp.ParseDeliveryID(id)
+	if !ok {
+		return onramp.Delivery{}, errNoDelivery
+	}
+	d, found, err := t.findChange(`WHERE r.id = $1 AND d.seq = r.delivery_seq + $2 AND $2 < r.steps`, registration, step-1)
+	if err == nil && !found {
+		err = errNoDelivery
+	}
+	return d, err
+}
+
+// findFailed finds a delivery, if it is still one that a filter has let through.
+func (t *tx) findFailed(seq int64, f onramp.Filter) (d onramp.Delivery, still bool, err error) {
+	state, _ := onramp.ParseDeliveryState(f.State)
+	return t.findChange(`WHERE d.seq = $1 AND d.state = $2 AND ($3 = '' OR d.cause = $3)`, seq, uint8(state), storable(f.Cause))
+}
+
+func (t *tx) findChange(where string, arguments ...any) (d onramp.Delivery, found bool, err error) {
+	var due sql.NullInt64
+	found, err = t.find(change+where, arguments,
+		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due)
+	d.DueAt = fromNull(due)
+	return d, found, err
+}
+
+// standing is the state of a registration whose current step is d.
+func standing(d *onramp.Delivery) onramp.RegistrationState {
+	switch d.State {
+	case onramp.DeliveryDead:
+		return onramp.RegistrationFailed
+	case onramp.DeliveryHeld:
+		return onramp.RegistrationHeld
+	}
+	return stateAt(d.Step, d.Tries)
+}
+
+func wrapUnlessKnown(step string, err error) error {
+	if _, known := errors.AsType[*onramp.Error](err); known || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}

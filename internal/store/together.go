@@ -1,0 +1,208 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	"onramp/internal/onramp"
+)
+
+// together is a statement over the deliveries of a list of seqs. It is prepared
+// for a few lengths only: a shorter list repeats its last seq.
+type together struct {
+	lengths [3]int
+	texts   [3]string
+}
+
+// newTogether makes a statement of its text before the list and after it.
+// Parameters stand as ? in both, and are counted by the dialect.
+func newTogether(d dialect, before, after string) together {
+	s := together{lengths: [3]int{1, 8, 64}}
+	for i, length := range s.lengths {
+		text := before + strings.Repeat("?, ", length-1) + "?" + after
+		var b strings.Builder
+		for n := 1; ; n++ {
+			part, rest, more := strings.Cut(text, "?")
+			b.WriteString(part)
+			if !more {
+				break
+			}
+			b.WriteString(d.placeholder(n))
+			text = rest
+		}
+		s.texts[i] = b.String()
+	}
+	return s
+}
+
+// fit gives the text for so many seqs, and how many of them it takes.
+func (s *together) fit(seqs int) (text string, length int) {
+	for i, length := range s.lengths {
+		if seqs <= length || i == len(s.lengths)-1 {
+			return s.texts[i], length
+		}
+	}
+	return "", 0
+}
+
+// arguments are those before the list, the list, and those after it.
+func (s *together) arguments(length int, seqs []int64, before, after []any) []any {
+	args := append(make([]any, 0, len(before)+length+len(after)), before...)
+	for i := range length {
+		args = append(args, seqs[min(i, len(seqs)-1)])
+	}
+	return append(args, after...)
+}
+
+// settlements are the statements that settle many deliveries at once.
+type settlements struct {
+	delivered, started, mine together
+}
+
+func newSettlements(d dialect) settlements {
+	return settlements{
+		delivered: newTogether(d, `UPDATE delivery SET state = 5, tries = 1, settled_at = ?, call_seq = ? WHERE seq IN (`,
+			`) AND state = 2 AND tries = 0 AND due_at IS NULL AND `+underLease("?")),
+		started: newTogether(d, `UPDATE delivery SET state = 2 WHERE seq IN (`,
+			`) AND state = 1 AND due_at IS NULL RETURNING seq, destination_id`),
+		mine: newTogether(d, `SELECT seq FROM delivery WHERE seq IN (`, `) AND call_seq = ?`),
+	}
+}
+
+// settleDelivered settles those that a call delivered at their first try, all by
+// a few statements, and starts the next steps of their routes. It returns the
+// settlements that are left, each to be looked at by itself.
+func (t *tx) settleDelivered(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
+	for len(all) > 0 {
+		if !atFirstTry(&all[0]) {
+			rest, all = append(rest, all[0]), all[1:]
+			continue
+		}
+		n := 1
+		for n < len(all) && all[n].Attempt == all[0].Attempt && atFirstTry(&all[n]) {
+			n++
+		}
+		left, next, err := t.settleCall(all[:n], woken)
+		if err != nil {
+			return nil, nil, err
+		}
+		rest, followers, all = append(rest, left...), append(followers, next...), all[n:]
+	}
+	return rest, followers, nil
+}
+
+// atFirstTry says that a delivery was delivered without ever having been parked,
+// and that there is nothing to keep of its request.
+func atFirstTry(s *onramp.Settlement) bool {
+	return s.State == onramp.DeliveryDelivered && s.Attempt != nil && s.Attempt.Request == "" && s.Attempt.Answer == "" &&
+		s.Attempt.Mend == "" && s.Attempt.Code == 0 && !s.Delivery.Parked() && s.Delivery.Tries == 0
+}
+
+// settleCall settles what one call delivered.
+func (t *tx) settleCall(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
+	a := all[0].Attempt
+	t.callSeq++
+	err = t.exec(`INSERT INTO call (seq, started_at, took, status, detail) VALUES ($1, $2, $3, $4, $5)`,
+		t.callSeq, micros(a.StartedAt), a.Took.Microseconds(), a.Status, storable(a.Detail))
+	if err != nil {
+		return nil, nil, err
+	}
+	statement := &t.store.writer.settlements.delivered
+	for len(all) > 0 {
+		text, length := statement.fit(len(all))
+		part := all[:min(length, len(all))]
+		all = all[len(part):]
+		seqs := seqsOf(part)
+		n, err := t.update(text, statement.arguments(length, seqs, []any{micros(part[0].At), t.callSeq}, []any{t.store.epoch})...)
+		if err != nil {
+			return nil, nil, err
+		}
+		if n != int64(len(part)) {
+			var left []onramp.Settlement
+			if part, left, err = t.sortOutSettled(part, seqs); err != nil {
+				return nil, nil, err
+			}
+			rest = append(rest, left...)
+		}
+		next, err := t.moveRoutes(part, woken)
+		if err != nil {
+			return nil, nil, err
+		}
+		followers = append(followers, next...)
+	}
+	return rest, followers, nil
+}
+
+func seqsOf(settlements []onramp.Settlement) []int64 {
+	seqs := make([]int64, len(settlements))
+	for i := range settlements {
+		seqs[i] = settlements[i].Delivery.Seq
+	}
+	return seqs
+}
+
+// sortOutSettled tells those that this call has settled from those that stood
+// differently by then, as an operator's hand may have it.
+func (t *tx) sortOutSettled(all []onramp.Settlement, seqs []int64) (settled, left []onramp.Settlement, err error) {
+	statement := &t.store.writer.settlements.mine
+	text, length := statement.fit(len(seqs))
+	mine := map[int64]bool{}
+	err = t.each(text, statement.arguments(length, seqs, nil, []any{t.callSeq}), func(scan func(...any) error) error {
+		var seq int64
+		err := scan(&seq)
+		mine[seq] = true
+		return err
+	})
+	for _, s := range all {
+		if mine[s.Delivery.Seq] {
+			settled = append(settled, s)
+		} else {
+			left = append(left, s)
+		}
+	}
+	return settled, left, err
+}
+
+// moveRoutes brings the counts up to date and starts the next steps.
+func (t *tx) moveRoutes(all []onramp.Settlement, woken map[int]wakeUp) (followers []onramp.Delivery, err error) {
+	waiting := map[int64]*onramp.Delivery{} // the next step, by its seq
+	var seqs []int64
+	for _, s := range all {
+		d := s.Delivery
+		t.moveDelivery(d.DestinationID, onramp.DeliveryPending, onramp.DeliveryDelivered)
+		if d.Step == d.Steps {
+			t.moveRegistration(stateAt(d.Step, 0), onramp.RegistrationDelivered)
+			t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationDelivered)
+			continue
+		}
+		t.moveRegistration(stateAt(d.Step, 0), onramp.RegistrationDelivering)
+		waiting[d.Seq+1] = d
+		seqs = append(seqs, d.Seq+1)
+	}
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	statement := &t.store.writer.settlements.started
+	text, length := statement.fit(len(seqs))
+	err = t.each(text, statement.arguments(length, seqs, nil, nil), func(scan func(...any) error) error {
+		next := onramp.Delivery{State: onramp.DeliveryPending}
+		if err := scan(&next.Seq, &next.DestinationID); err != nil {
+			return err
+		}
+		delete(waiting, next.Seq)
+		t.moveDelivery(next.DestinationID, onramp.DeliveryWaiting, onramp.DeliveryPending)
+		followers = append(followers, next)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start next steps: %w", err)
+	}
+	for _, d := range waiting { // parked, or out of reach
+		next, err := t.startNextStep(d, woken)
+		if err != nil {
+			return nil, err
+		}
+		followers = append(followers, next...)
+	}
+	return followers, nil
+}
