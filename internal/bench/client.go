@@ -47,31 +47,43 @@ func newClient(c LoadConfig, r request) *client {
 	}
 }
 
-// run sends until the plan or the quota of counted requests is at its end, or
-// ctx is.
+// run sends one request after the other until the plan or the quota of counted
+// requests is at its end, or ctx is.
 func (k *client) run(ctx context.Context, plan schedule, quota int64) {
 	start := time.Since(plan.begin)
 	for quota > 0 && start < plan.end {
-		a, err := k.exchange(ctx)
-		end := time.Since(plan.begin)
-		if ctx.Err() != nil {
-			if !errors.Is(context.Cause(ctx), errDrain) {
-				return // the caller gave up; this is not the server's error
-			}
-			if err != nil {
-				err = errDrain
-			}
+		end, ok := k.once(ctx, plan, start)
+		if !ok {
+			return
 		}
 		if start >= plan.warmup {
-			k.count(start, end, a, err)
 			quota--
-		}
-		if isRefused(err) {
-			pause(ctx, redial)
-			end = time.Since(plan.begin)
 		}
 		start = end
 	}
+}
+
+// once makes one request that is to start at start, and counts it unless it
+// belongs to the warm-up. It is not ok when the caller gave up.
+func (k *client) once(ctx context.Context, plan schedule, start time.Duration) (end time.Duration, ok bool) {
+	a, err := k.exchange(ctx)
+	end = time.Since(plan.begin)
+	if ctx.Err() != nil {
+		if !errors.Is(context.Cause(ctx), errDrain) {
+			return end, false // this is not the server's error
+		}
+		if err != nil {
+			err = errDrain
+		}
+	}
+	if start >= plan.warmup {
+		k.count(start, end, a, err)
+	}
+	if isRefused(err) {
+		pause(ctx, redial)
+		end = time.Since(plan.begin)
+	}
+	return end, true
 }
 
 // exchange sends one request and reads its answer, on a new connection if the

@@ -49,6 +49,65 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// What fell due and never found a connection counts as an error as well.
+func TestDrainOpenLoop(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan struct{})
+	hung := make(chan struct{})
+	go func() {
+		defer close(hung)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		cancel(errDrain)
+		<-ended
+	}()
+	c := LoadConfig{Addr: l.Addr().String(), Connections: 1, Requests: 5, Rate: 1e6}.withDefaults()
+	g := &generator{config: c, request: newRequest(c), plan: schedule{end: math.MaxInt64}}
+	err = g.openLoop(ctx)
+	close(ended)
+	<-hung
+	g.disconnect()
+	got := gather(g.clients, g.plan)
+	if err != nil || got.Errors != 5 || got.Requests != 0 {
+		t.Errorf("result %+v, error %v; want five errors", got, err)
+	}
+}
+
+func TestIncrement(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ from, to string }{
+		{"0000", "0001"},
+		{"0009", "000a"},
+		{"000f", "0010"},
+		{"0fff", "1000"},
+		{"9fff", "a000"},
+		{"ffff", "0000"},
+	} {
+		digits := []byte(tt.from)
+		if increment(digits); string(digits) != tt.to {
+			t.Errorf("%s becomes %s, want %s", tt.from, digits, tt.to)
+		}
+	}
+}
+
+func TestRenewAllocates(t *testing.T) {
+	c := LoadConfig{Addr: "x:1", Body: []byte(Placeholder), IdempotencyKeys: true}.withDefaults()
+	k := newClient(c, newRequest(c))
+	if allocs := testing.AllocsPerRun(100, func() { k.request.renew(k.random) }); allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 // The generator must not collect garbage while it measures.
 func TestReadAnswerAllocates(t *testing.T) {
 	for _, text := range []string{

@@ -7,6 +7,9 @@
 // say little. Bare is the handler to compare with, Alternate runs the rounds,
 // NewReport judges them. MemoryOf and CPUOf read what a server spends.
 //
+// DeliverReport is for what happens after the answer: how fast, how late and
+// with how many calls registrations reach their destination.
+//
 // The package starts no process and knows nothing of the product's routes or
 // storage; whoever calls it does. Absolute figures drift by the minute on a
 // shared machine, so the report is about ratios within a round.
@@ -56,7 +59,13 @@ type LoadConfig struct {
 	Warmup time.Duration `json:"warmup_ns,omitempty"`
 	// Path is the target of the POST, with its query; "" means "/".
 	Path string `json:"path,omitempty"`
-	// Body is sent as it is, with every request.
+	// Rate begins so many requests a second, whether or not earlier ones are
+	// answered (an open loop); 0 means that each connection sends its next request
+	// when the last is answered (a closed loop). With a Rate, Connections is how
+	// many requests may be open at once; one that has to wait for a connection is
+	// late, and its latency says so.
+	Rate float64 `json:"rate,omitempty"`
+	// Body is sent with every request, as it is but for a Placeholder in it.
 	Body []byte `json:"body,omitempty"`
 	// Header is sent too. Content-Type is application/json unless given here.
 	Header http.Header `json:"header,omitempty"`
@@ -64,6 +73,9 @@ type LoadConfig struct {
 	IdempotencyKeys bool `json:"idempotency_keys,omitempty"`
 	// WantStatus is the answer that counts; 0 means 202.
 	WantStatus int `json:"want_status,omitempty"`
+	// Begun, when not nil, is told the moment from which Warmup and Duration
+	// count: the server has been reached and the first request goes out.
+	Begun func(time.Time) `json:"-"`
 }
 
 // Result is what the clients saw.
@@ -81,9 +93,10 @@ type Result struct {
 	// Elapsed runs from the end of the warm-up to the last answer counted.
 	Elapsed time.Duration `json:"elapsed_ns"`
 
-	// P50, P99 and Max are latencies of Requests, from the moment the client is
-	// free to send until its answer is read; connecting anew is part of it. An
-	// error has none: it is often quick.
+	// P50, P99 and Max are latencies of Requests until the answer is read; from
+	// the moment the client is free to send or, with a Rate, from the moment the
+	// request was due. Connecting anew is part of it. An error has none: it is
+	// often quick.
 	P50 time.Duration `json:"p50_ns"`
 	P99 time.Duration `json:"p99_ns"`
 	Max time.Duration `json:"max_ns"`
@@ -99,10 +112,10 @@ func (r Result) Rate() float64 {
 	return float64(r.Requests) / r.Elapsed.Seconds()
 }
 
-// Load sends the same request over and over, on every connection the next one
-// when the last is answered (a closed loop), and returns what came back. A
-// request that began in time is waited for after the end, so that a server
-// cannot look quick by leaving its last answers out.
+// Load sends the same request over and over, in a closed or an open loop (see
+// LoadConfig.Rate), and returns what came back. A request that began in time is
+// waited for after the end, so that a server cannot look quick by leaving its
+// last answers out.
 //
 // Wrong answers and lost connections are counted, not returned, and a lost
 // connection is made anew. Load returns an error when c makes no request, when
@@ -113,46 +126,75 @@ func Load(ctx context.Context, c LoadConfig) (Result, error) {
 	if err := c.validate(); err != nil {
 		return Result{}, err
 	}
-	req := newRequest(c)
-	plan := schedule{warmup: c.Warmup, end: math.MaxInt64}
+	g := &generator{config: c, request: newRequest(c), plan: schedule{warmup: c.Warmup, end: math.MaxInt64}}
+	defer g.disconnect()
 	running := ctx
 	if c.Duration > 0 {
-		plan.end = c.Warmup + c.Duration
-		limited, cancel := context.WithTimeoutCause(ctx, plan.end+drain, errDrain)
+		g.plan.end = c.Warmup + c.Duration
+		limited, cancel := context.WithTimeoutCause(ctx, g.plan.end+drain, errDrain)
 		defer cancel()
 		running = limited
 	}
-
-	clients := make([]*client, c.Connections)
-	defer func() {
-		for _, k := range clients {
-			if k != nil {
-				k.disconnect()
-			}
-		}
-	}()
-	for i := range clients {
-		clients[i] = newClient(c, req.clone())
-		if err := clients[i].connect(running); err != nil {
-			return Result{}, fmt.Errorf("connect to %s: %w", c.Addr, err)
-		}
+	loop := g.closedLoop
+	if c.Rate > 0 {
+		loop = g.openLoop
 	}
-
-	plan.begin = time.Now()
-	var wg sync.WaitGroup
-	for i, k := range clients {
-		quota := int64(math.MaxInt64)
-		if c.Requests > 0 {
-			quota = share(c.Requests, len(clients), i)
-		}
-		wg.Go(func() { k.run(running, plan, quota) })
+	if err := loop(running); err != nil {
+		return Result{}, fmt.Errorf("connect to %s: %w", c.Addr, err)
 	}
-	wg.Wait()
-	res := gather(clients, plan)
+	res := gather(g.clients, g.plan)
 	if ctx.Err() != nil {
 		return res, context.Cause(ctx)
 	}
 	return res, nil
+}
+
+// generator is one Load.
+type generator struct {
+	config  LoadConfig
+	request request
+	plan    schedule
+	clients []*client
+}
+
+func (g *generator) addClient() *client {
+	k := newClient(g.config, g.request.clone(len(g.clients)))
+	g.clients = append(g.clients, k)
+	return k
+}
+
+func (g *generator) disconnect() {
+	for _, k := range g.clients {
+		k.disconnect()
+	}
+}
+
+func (g *generator) begin() {
+	g.plan.begin = time.Now()
+	if g.config.Begun != nil {
+		g.config.Begun(g.plan.begin)
+	}
+}
+
+// closedLoop keeps every connection busy. It returns an error when the server
+// cannot be reached.
+func (g *generator) closedLoop(ctx context.Context) error {
+	for range g.config.Connections {
+		if err := g.addClient().connect(ctx); err != nil {
+			return err
+		}
+	}
+	g.begin()
+	var wg sync.WaitGroup
+	for i, k := range g.clients {
+		quota := int64(math.MaxInt64)
+		if g.config.Requests > 0 {
+			quota = share(g.config.Requests, len(g.clients), i)
+		}
+		wg.Go(func() { k.run(ctx, g.plan, quota) })
+	}
+	wg.Wait()
+	return nil
 }
 
 func (c LoadConfig) withDefaults() LoadConfig {
@@ -173,8 +215,11 @@ func (c LoadConfig) validate() error {
 	if c.Addr == "" {
 		errs = append(errs, errors.New("no address to send to"))
 	}
-	if c.Connections < 0 || c.Requests < 0 || c.Duration < 0 || c.Warmup < 0 {
+	if c.Connections < 0 || c.Requests < 0 || c.Duration < 0 || c.Warmup < 0 || c.Rate < 0 {
 		errs = append(errs, errors.New("a count or a time is negative"))
+	}
+	if c.Connections > maxConnections {
+		errs = append(errs, fmt.Errorf("more than %d connections", maxConnections))
 	}
 	if c.WantStatus < 200 || c.WantStatus > 999 {
 		errs = append(errs, fmt.Errorf("status %d cannot be waited for", c.WantStatus))

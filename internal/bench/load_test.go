@@ -344,6 +344,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"no server", bench.LoadConfig{Addr: nobody, Requests: 1}, "connect to " + nobody + ": "},
 		{"no address", bench.LoadConfig{}, "no address to send to"},
 		{"negative", bench.LoadConfig{Addr: nobody, Connections: -1}, "a count or a time is negative"},
+		{"negative rate", bench.LoadConfig{Addr: nobody, Rate: -1}, "a count or a time is negative"},
+		{"too many connections", bench.LoadConfig{Addr: nobody, Connections: 1 << 17}, "more than 65536 connections"},
+		{"no server for an open loop", bench.LoadConfig{Addr: nobody, Rate: 1}, "connect to " + nobody + ": "},
+		{"two placeholders", bench.LoadConfig{Addr: nobody, Body: []byte(bench.Placeholder + bench.Placeholder)}, "the body has the placeholder more than once"},
 		{"interim status", bench.LoadConfig{Addr: nobody, WantStatus: 100}, "status 100 cannot be waited for"},
 		{"path", bench.LoadConfig{Addr: nobody, Path: "x"}, `path "x"`},
 		{"path with a blank", bench.LoadConfig{Addr: nobody, Path: "/a b"}, `path "/a b"`},
@@ -369,7 +373,7 @@ func TestLoadJSON(t *testing.T) {
 	t.Parallel()
 	config := bench.LoadConfig{
 		Addr: "127.0.0.1:1", Connections: 2, Duration: time.Second, Requests: 3, Warmup: time.Millisecond, Path: "/p",
-		Body: []byte{0, 255}, Header: http.Header{"A": {"b"}}, IdempotencyKeys: true, WantStatus: 201,
+		Body: []byte{0, 255}, Header: http.Header{"A": {"b"}}, IdempotencyKeys: true, WantStatus: 201, Rate: 0.5,
 	}
 	var latency bench.Histogram
 	latency.Record(3 * time.Millisecond)
@@ -447,5 +451,108 @@ func BenchmarkLoad(b *testing.B) {
 			}
 			b.ReportMetric(float64(res.Elapsed.Nanoseconds())/float64(res.Requests), "ns/request")
 		})
+	}
+}
+
+// recordBodies answers requests and keeps their bodies.
+func recordBodies(t *testing.T) (addr string, bodies func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, string(body))
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String(), func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+// No two requests are the same: neither of two connections nor of two runs nor
+// of the two loops; and all are equally long.
+func TestLoadUnique(t *testing.T) {
+	t.Parallel()
+	addr, bodies := recordBodies(t)
+	config := bench.LoadConfig{
+		Addr: addr, Connections: 8, Requests: 300, Body: []byte(`{"email":"` + bench.Placeholder + `@example.com"}`),
+	}
+	for _, rate := range []float64{0, 0, 1e6} {
+		config.Rate = rate
+		if res, err := bench.Load(t.Context(), config); err != nil || res.Requests != 300 {
+			t.Fatalf("result %+v, error %v", res, err)
+		}
+	}
+	seen := map[string]bool{}
+	for _, body := range bodies() {
+		if !regexp.MustCompile(`^\{"email":"[0-9a-f]{24}@example\.com"\}$`).MatchString(body) {
+			t.Fatalf("body %s", body)
+		}
+		if seen[body] {
+			t.Errorf("%s came twice", body)
+		}
+		seen[body] = true
+	}
+	if len(seen) != 900 {
+		t.Errorf("%d different bodies, want 900", len(seen))
+	}
+}
+
+// In an open loop requests go out although nothing is answered.
+func TestLoadOpenLoop(t *testing.T) {
+	t.Parallel()
+	const requests = 20
+	var arrived atomic.Int64
+	all := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if arrived.Add(1) == requests {
+			close(all)
+		}
+		<-all
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(srv.Close)
+	var begun []time.Time
+	before := time.Now()
+	res, err := bench.Load(t.Context(), bench.LoadConfig{
+		Addr: srv.Listener.Addr().String(), Connections: requests, Requests: requests, Rate: 1000,
+		Begun: func(at time.Time) { begun = append(begun, at) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(bench.Result{Requests: requests, Connections: requests}, counts(res)); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	if len(begun) != 1 || begun[0].Before(before) || begun[0].After(time.Now()) {
+		t.Errorf("begun at %v", begun)
+	}
+}
+
+// A request that had to wait for a connection is late from the moment it was
+// due, not from the moment it was sent.
+func TestLoadOpenLoopLateness(t *testing.T) {
+	t.Parallel()
+	const stall = 50 * time.Millisecond
+	var arrived atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if arrived.Add(1) == 1 {
+			<-time.After(stall)
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(srv.Close)
+	res, err := bench.Load(t.Context(), bench.LoadConfig{Addr: srv.Listener.Addr().String(), Connections: 1, Requests: 10, Rate: 1000})
+	if err != nil || res.Requests != 10 || res.Connections != 1 {
+		t.Fatalf("result %+v, error %v", res, err)
+	}
+	// the last one was due 9 ms after the first
+	if least := res.Latency.Quantile(0); least < stall-10*time.Millisecond {
+		t.Errorf("the quickest answer took %v, but none came in the first %v", least, stall)
 	}
 }

@@ -181,14 +181,16 @@ func (j judged) verdict() string {
 // Misses says in words each bar that was not reached; none means accepted.
 // Memory and start that were not measured are no misses: outside Linux there is
 // no telling. A ratio that was not measured is one.
-func (r *Report) Misses() []string {
-	var misses []string
-	for _, j := range r.bars() {
+func (r *Report) Misses() []string { return misses(r.bars()) }
+
+func misses(bars []judged) []string {
+	var all []string
+	for _, j := range bars {
 		if j.missed() {
-			misses = append(misses, j.String())
+			all = append(all, j.String())
 		}
 	}
-	return misses
+	return all
 }
 
 // WriteText prints the report for people: a line a round, the medians, the bars.

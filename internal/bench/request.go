@@ -2,23 +2,36 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 const (
 	keyHeader = "Idempotency-Key"
 	keyLength = 32 // hexadecimal digits: 128 bits, so two processes do not meet
+
+	// Placeholder stands in a LoadConfig's Body, once, for as many hexadecimal
+	// digits that no other request has: none of another connection, and none of
+	// another run on this machine.
+	Placeholder = "{digits of this request}"
+
+	// The digits are the run's start in microseconds, the connection, and a count.
+	runDigits        = 12
+	connectionDigits = 4
+	maxConnections   = 1 << (4 * connectionDigits)
 )
 
 // request is a whole request as bytes, ready to be written.
 type request struct {
-	bytes []byte
-	key   int // where the idempotency key starts; 0 when there is none
+	bytes  []byte
+	key    int // where the idempotency key starts; 0 when there is none
+	unique int // where the digits of this request start; 0 when there are none
 }
 
 func newRequest(c LoadConfig) request {
@@ -41,29 +54,65 @@ func newRequest(c LoadConfig) request {
 		b.WriteString(strings.Repeat("0", keyLength) + "\r\n")
 	}
 	b.WriteString("\r\n")
+	if at := bytes.Index(c.Body, []byte(Placeholder)); at >= 0 {
+		r.unique = b.Len() + at
+	}
 	b.Write(c.Body)
 	r.bytes = b.Bytes()
+	if r.unique > 0 {
+		writeDigits(r.digits(), 0)
+		writeDigits(r.digits()[:runDigits], uint64(time.Now().UnixMicro()))
+	}
 	return r
 }
 
-// clone gives a client bytes of its own to write keys into.
-func (r request) clone() request {
-	return request{bytes: slices.Clone(r.bytes), key: r.key}
+// clone gives a connection bytes of its own to write into.
+func (r request) clone(connection int) request {
+	r.bytes = slices.Clone(r.bytes)
+	if r.unique > 0 {
+		writeDigits(r.digits()[runDigits:][:connectionDigits], uint64(connection))
+	}
+	return r
 }
 
-// renew writes a fresh key over the last one.
+// digits are those that stand in the Placeholder's place.
+func (r request) digits() []byte { return r.bytes[r.unique : r.unique+len(Placeholder)] }
+
+// renew makes another request of the last one: with a fresh key and with digits
+// of its own. Counting up in place changes hardly more than one byte.
 func (r request) renew(random *rand.PCG) {
-	if r.key == 0 {
-		return
-	}
-	const digits = "0123456789abcdef"
-	key := r.bytes[r.key : r.key+keyLength]
-	for half := range slices.Chunk(key, 16) {
-		v := random.Uint64()
-		for i := range half {
-			half[i] = digits[v&15]
-			v >>= 4
+	if r.key > 0 {
+		for half := range slices.Chunk(r.bytes[r.key:r.key+keyLength], 16) {
+			writeDigits(half, random.Uint64())
 		}
+	}
+	if r.unique > 0 {
+		increment(r.digits())
+	}
+}
+
+// writeDigits writes the lowest hexadecimal digits of v, as many as there is
+// room for.
+func writeDigits(to []byte, v uint64) {
+	for i := range slices.Backward(to) {
+		to[i] = "0123456789abcdef"[v&15]
+		v >>= 4
+	}
+}
+
+// increment adds one to a hexadecimal number.
+func increment(digits []byte) {
+	for i, digit := range slices.Backward(digits) {
+		switch digit {
+		case 'f':
+			digits[i] = '0'
+			continue // carry one
+		case '9':
+			digits[i] = 'a'
+		default:
+			digits[i]++
+		}
+		return
 	}
 }
 
@@ -73,6 +122,9 @@ func (c LoadConfig) validateRequest() []error {
 	var errs []error
 	if !strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, unprintable) || strings.Contains(c.Path, " ") {
 		errs = append(errs, fmt.Errorf("path %q", c.Path))
+	}
+	if bytes.Count(c.Body, []byte(Placeholder)) > 1 {
+		errs = append(errs, errors.New("the body has the placeholder more than once"))
 	}
 	for name, values := range c.Header {
 		switch http.CanonicalHeaderKey(name) {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,117 +21,30 @@ import (
 	"onramp/internal/web"
 )
 
-// benchSettings are what the flags of bench accept say.
-type benchSettings struct {
-	rounds      int
-	duration    time.Duration
-	connections int
-	keys        string
-	data        string
-}
+// registrationsPath is where a site posts the registrations of the form that
+// every command here uses.
+const registrationsPath = "/v1/forms/registration/registrations"
 
+// bench has the two measurements, and hidden commands for the processes that
+// they consist of.
 func (c *command) bench() *cobra.Command {
-	s := benchSettings{}
-	accept := &cobra.Command{
-		Use:   "accept",
-		Short: "Measure durable accepts beside a bare HTTP handler",
-		Long: `Measures how many registrations a second Onramp accepts, each on disk before its
-answer, as a share of what a bare net/http handler does that reads the body and
-answers 202. Both run in turns, each in a process of its own, as does the load
-generator. Deliveries are written but not sent meanwhile. Only the ratio says
-much: absolute figures change with the machine and the hour.`,
-		Example: "  onramp bench accept\n  onramp bench accept --rounds 9 --duration 10s --output json",
-		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.benchAccept(ctx, s) }),
-	}
-	accept.Flags().IntVar(&s.rounds, "rounds", 5, "how often both are measured")
-	accept.Flags().DurationVar(&s.duration, "duration", 4*time.Second, "of one measurement")
-	accept.Flags().IntVar(&s.connections, "connections", 64, "keep-alive connections")
-	accept.Flags().StringVar(&s.keys, "idempotency-keys", "both", "a fresh Idempotency-Key on every request: without, with, or both in turn")
-	accept.Flags().StringVar(&s.data, "data", "", "folder for the database (default: a temporary one); it decides which disk is measured")
-	c.outputFlag(accept)
-	return group("bench", "Measure this machine", accept, c.benchBare(), c.benchOnramp(), c.benchLoad())
-}
-
-func (c *command) benchAccept(ctx context.Context, s benchSettings) error {
-	var reports []*bench.Report
-	for _, keys := range []bool{false, true} {
-		if s.keys == "with" && !keys || s.keys == "without" && keys {
-			continue
-		}
-		report, err := c.benchOnce(ctx, s, keys)
-		if err != nil {
-			return err
-		}
-		reports = append(reports, report)
-		if c.output != "json" {
-			if err := report.WriteText(c.Stdout); err != nil {
-				return err
-			}
-			fmt.Fprintln(c.Stdout)
-		}
-	}
-	if len(reports) == 0 {
-		return errors.New("--idempotency-keys is with, without or both")
-	}
-	if c.output == "json" {
-		if err := c.printJSON(reports); err != nil {
-			return err
-		}
-	}
-	var misses []error
-	for _, r := range reports {
-		for _, miss := range r.Misses() {
-			misses = append(misses, errors.New(miss))
-		}
-	}
-	return errors.Join(misses...)
-}
-
-// benchOnce starts both servers and measures them in turns.
-func (c *command) benchOnce(ctx context.Context, s benchSettings, keys bool) (*bench.Report, error) {
-	dir, err := os.MkdirTemp(s.data, "onramp-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	bare, err := startChild(ctx, c.Stderr, "bare")
-	if err != nil {
-		return nil, err
-	}
-	defer bare.stop()
-	gateway, err := startChild(ctx, c.Stderr, "onramp", dir)
-	if err != nil {
-		return nil, err
-	}
-	defer gateway.stop()
-	load := bench.LoadConfig{
-		Connections: s.connections, Duration: s.duration, Body: []byte(tryBody), IdempotencyKeys: keys,
-		// what a browser sends along, so that the rows have the size of real ones
-		Header: http.Header{
-			"User-Agent": {"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"},
-			"Referer":    {"https://example.com/register"},
-		},
-	}
-	rounds, err := bench.Alternate(ctx, s.rounds,
-		func(ctx context.Context) (bench.Run, error) { return bare.measure(ctx, load, "/") },
-		func(ctx context.Context) (bench.Run, error) {
-			return gateway.measure(ctx, load, "/v1/forms/registration/registrations")
-		}, nil)
-	if err != nil {
-		return nil, err
-	}
-	return bench.NewReport(rounds, gateway.ready, keys), nil
+	return group(
+		"bench", "Measure this machine", c.benchAccept(), c.benchDeliver(),
+		c.benchBare(), c.benchOnramp(), c.benchGateway(), c.benchSandbox(), c.benchLoad(),
+	)
 }
 
 // childReady is the first line that a child server prints.
 type childReady struct {
-	URL string `json:"url"`
+	URL   string `json:"url"`
+	Admin string `json:"admin,omitempty"`
 }
 
 // childStats is what a child server answers to a line on its standard input.
 type childStats struct {
-	Fsyncs int64 `json:"fsyncs"`
+	Fsyncs  int64            `json:"fsyncs,omitempty"`
+	Calls   map[string]int64 `json:"calls,omitempty"`   // answered, by route
+	Refused int64            `json:"refused,omitempty"` // calls of them that were
 }
 
 func (c *command) benchBare() *cobra.Command {
@@ -143,7 +56,7 @@ func (c *command) benchBare() *cobra.Command {
 				return err
 			}
 			go func() { _ = l.Serve() }() // ends with the process
-			return c.answerStats(childReady{l.URL()}, func() childStats { return childStats{} })
+			return c.answerStats(childReady{URL: l.URL()}, func() childStats { return childStats{} })
 		}),
 	}
 }
@@ -158,23 +71,103 @@ func (c *command) benchOnramp() *cobra.Command {
 			}
 			cfg.Database = filepath.Join(args[0], "onramp.db")
 			cfg.Public.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
-			log, err := os.Create(filepath.Join(args[0], "log"))
+			return c.serveChild(ctx, args[0], cfg, app.Options{NoPump: true})
+		}),
+	}
+}
+
+func (c *command) benchGateway() *cobra.Command {
+	return &cobra.Command{
+		Use: "gateway DIR", Short: "The gateway that bench has deliver", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: run(func(ctx context.Context, args []string) error {
+			// without the environment: it might name a real account
+			cfg, err := config.Load(filepath.Join(args[0], gatewayConfig), nil)
 			if err != nil {
 				return err
 			}
-			defer log.Close()
-			a, err := app.Start(ctx, cfg, app.Options{Log: slog.New(slog.NewJSONHandler(log, nil)), Version: buildVersion(), NoPump: true})
+			return c.serveChild(ctx, args[0], cfg, app.Options{OpenAdmin: true})
+		}),
+	}
+}
+
+// serveChild runs a gateway with its log in a folder until the parent closes the
+// pipe.
+func (c *command) serveChild(ctx context.Context, dir string, cfg *config.Config, o app.Options) error {
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	o.Log, o.Version = slog.New(slog.NewJSONHandler(log, nil)), buildVersion()
+	a, err := app.Start(ctx, cfg, o)
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(running) }()
+	err = c.answerStats(childReady{a.PublicURL(), a.AdminURL()}, func() childStats { return childStats{Fsyncs: a.Commits()} })
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+func (c *command) benchSandbox() *cobra.Command {
+	return &cobra.Command{
+		Use: "sandbox", Short: "The sandbox that bench delivers to", Hidden: true, Args: cobra.NoArgs,
+		RunE: run(func(ctx context.Context, _ []string) error {
+			counter := &callCounter{calls: map[string]int64{}}
+			s, err := app.StartSandbox(ctx, "127.0.0.1:0", "", slog.New(counter))
 			if err != nil {
 				return err
 			}
 			running, stop := context.WithCancel(ctx)
 			ended := make(chan error, 1)
-			go func() { ended <- a.Run(running) }()
-			err = c.answerStats(childReady{a.PublicURL()}, func() childStats { return childStats{a.Commits()} })
+			go func() { ended <- s.Run(running) }()
+			err = c.answerStats(childReady{URL: s.URL()}, counter.stats)
 			stop()
 			return errors.Join(err, <-ended)
 		}),
 	}
+}
+
+// callCounter counts the sandbox's calls by the line that it logs of each. To
+// ask the sandbox for its state would have it copy all of its rows.
+type callCounter struct {
+	mu      sync.Mutex
+	calls   map[string]int64
+	refused int64
+}
+
+func (n *callCounter) Enabled(context.Context, slog.Level) bool { return true }
+func (n *callCounter) WithAttrs([]slog.Attr) slog.Handler       { return n }
+func (n *callCounter) WithGroup(string) slog.Handler            { return n }
+
+// Handle counts a call. One that was cut off has the status 0.
+func (n *callCounter) Handle(_ context.Context, line slog.Record) error {
+	var route string
+	var status int64
+	line.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "route":
+			route = a.Value.String()
+		case "status":
+			status = a.Value.Int64()
+		}
+		return true
+	})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls[route]++
+	if status < 200 || status > 299 {
+		n.refused++
+	}
+	return nil
+}
+
+func (n *callCounter) stats() childStats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return childStats{Calls: maps.Clone(n.calls), Refused: n.refused}
 }
 
 // answerStats says that a child is ready and then answers each line it reads,
@@ -205,58 +198,23 @@ func (c *command) benchLoad() *cobra.Command {
 			if err := json.NewDecoder(c.Stdin).Decode(&load); err != nil {
 				return err
 			}
+			out := json.NewEncoder(c.Stdout)
+			var told error
+			load.Begun = func(at time.Time) { told = out.Encode(loadBegun{at}) }
 			result, err := bench.Load(ctx, load)
-			if err != nil {
+			if err := errors.Join(err, told); err != nil {
 				return err
 			}
-			return json.NewEncoder(c.Stdout).Encode(result)
+			return out.Encode(result)
 		}),
 	}
 }
 
-// measure runs the load generator against the child once.
-func (c *child) measure(ctx context.Context, load bench.LoadConfig, path string) (bench.Run, error) {
-	u, err := url.Parse(c.url)
-	if err != nil {
-		return bench.Run{}, err
+// browserHeader is what a browser sends along, so that the rows have the size of
+// real ones.
+func browserHeader() http.Header {
+	return http.Header{
+		"User-Agent": {"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"},
+		"Referer":    {"https://example.com/register"},
 	}
-	load.Addr, load.Path = u.Host, path
-	warmUp := load
-	warmUp.Duration /= 4
-	if _, err := runLoad(ctx, warmUp); err != nil {
-		return bench.Run{}, err
-	}
-	before, err := c.figures()
-	if err != nil {
-		return bench.Run{}, err
-	}
-	result, err := runLoad(ctx, load)
-	if err != nil {
-		return bench.Run{}, err
-	}
-	after, err := c.figures()
-	if err != nil {
-		return bench.Run{}, err
-	}
-	return bench.Run{
-		Result: result, Fsyncs: after.Fsyncs - before.Fsyncs, CPU: after.cpu - before.cpu, ResidentBytes: after.peak,
-	}, nil
-}
-
-// figures are what a child has used up so far.
-type figures struct {
-	childStats
-	cpu  time.Duration
-	peak int64
-}
-
-func (c *child) figures() (f figures, err error) {
-	if f.childStats, err = c.stats(); err != nil {
-		return f, err
-	}
-	// where there is no /proc these stay zero, which means not measured
-	f.cpu, _ = bench.CPUOf(c.process.Pid)
-	memory, _ := bench.MemoryOf(c.process.Pid)
-	f.peak = memory.Peak
-	return f, nil
 }

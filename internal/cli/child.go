@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,7 @@ type child struct {
 	in      io.WriteCloser
 	out     *json.Decoder
 	url     string
+	admin   string        // of a gateway that has it open
 	ready   time.Duration // from its start to its first line
 }
 
@@ -48,7 +50,7 @@ func startChild(ctx context.Context, stderr io.Writer, args ...string) (*child, 
 		c.stop()
 		return nil, fmt.Errorf("bench %s did not start: %w", args[0], err)
 	}
-	c.url, c.ready = ready.URL, time.Since(begin)
+	c.url, c.admin, c.ready = ready.URL, ready.Admin, time.Since(begin)
 	return c, nil
 }
 
@@ -69,26 +71,74 @@ func (c *child) stop() {
 	_ = c.cmd.Wait() // how it ended no longer matters
 }
 
-// runLoad runs the load generator in a process of its own, so that its garbage
-// and its scheduling are not the server's.
-func runLoad(ctx context.Context, load bench.LoadConfig) (result bench.Result, err error) {
+// loadBegun is the first line of a load generator.
+type loadBegun struct {
+	At time.Time `json:"at"`
+}
+
+// loader is a load generator that runs, in a process of its own, so that its
+// garbage and its scheduling are not the server's.
+type loader struct {
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	out    *json.Decoder
+	begun  time.Time // when its first request went out
+}
+
+func startLoad(ctx context.Context, load bench.LoadConfig) (*loader, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return result, err
+		return nil, err
 	}
 	settings, err := json.Marshal(load)
 	if err != nil {
-		return result, err
+		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, self, "bench", "load")
 	cmd.Stdin = bytes.NewReader(settings)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("start load generator: %w", err)
+	}
+	l := &loader{cmd: cmd, cancel: cancel, out: json.NewDecoder(out)}
+	var begun loadBegun
+	if err := l.out.Decode(&begun); err != nil {
+		l.stop()
+		return nil, fmt.Errorf("load generator did not begin: %w", err)
+	}
+	l.begun = begun.At
+	return l, nil
+}
+
+// result waits for the end of the load.
+func (l *loader) result() (result bench.Result, err error) {
+	defer l.cancel()
+	if err := l.out.Decode(&result); err != nil {
+		return result, errors.Join(fmt.Errorf("read the load generator's result: %w", err), l.cmd.Wait())
+	}
+	if err := l.cmd.Wait(); err != nil {
 		return result, fmt.Errorf("load generator: %w", err)
 	}
-	if err := json.Unmarshal(out, &result); err != nil {
-		return result, fmt.Errorf("read the load generator's result: %w", err)
-	}
 	return result, nil
+}
+
+// stop ends a load whose result nobody needs; after result it does nothing.
+func (l *loader) stop() {
+	l.cancel()
+	_ = l.cmd.Wait() // how it ended no longer matters
+}
+
+// runLoad is a load from its start to its end.
+func runLoad(ctx context.Context, load bench.LoadConfig) (bench.Result, error) {
+	l, err := startLoad(ctx, load)
+	if err != nil {
+		return bench.Result{}, err
+	}
+	return l.result()
 }
