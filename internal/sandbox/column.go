@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -38,72 +37,71 @@ type Column struct {
 	Default any `json:"default,omitempty"`
 }
 
-// check tells what is wrong with a value for the column, in the vendor's
-// words, or "". The value is a string, a bool or a json.Number.
-func (c Column) check(value any) string {
-	text := textOf(value)
+// check tells what is wrong with a value for the column, as the end of the
+// vendor's sentence, or "". The value is not empty.
+func (c *Column) check(v value) string {
+	text, isString := v.text, v.kind == kindText
 	// Undocumented: "" is the vendor's advice for "no value" in a nullable
 	// column, so it is accepted there whatever the type.
 	if text == "" && (c.Nullable || c.Type == typeText) {
 		return ""
 	}
-	_, isString := value.(string)
 	switch c.Type {
 	case typeText:
 	case typeEmail:
 		if !isString || !validEmail(text) {
-			return c.problem("is not a valid email address. Parse error [InvalidEmailAddress]")
+			return "is not a valid email address. Parse error [InvalidEmailAddress]"
 		}
 	case typePhone:
-		if _, isBool := value.(bool); isBool || !validPhone(text) {
-			return c.problem("is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]")
+		if v.bool() || !validPhone(text) {
+			return "is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]"
 		}
 	// The vendor's words for the types below are not published; these follow
 	// the two above.
 	case typeBoolean:
-		if _, ok := parseBoolean(value); !ok {
-			return c.problem("is not a valid boolean.")
+		if _, ok := parseBoolean(text); !ok {
+			return "is not a valid boolean."
 		}
 	case typeDate:
 		if _, ok := parseDate(text); !isString || !ok {
-			return c.problem("is not a valid date.")
+			return "is not a valid date."
 		}
 	case typeNumber:
 		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
-			return c.problem("is not a valid number.")
+			return "is not a valid number."
 		}
 	case typeDecimal:
 		if !validDecimal(text, c.Length, c.Scale) {
-			return c.problem("is not a valid decimal.")
+			return "is not a valid decimal."
 		}
 		return "" // Length counts digits here
 	case typeLocale:
 		if !isString || !validLocale(text) {
-			return c.problem("is not a valid locale.")
+			return "is not a valid locale."
 		}
 	}
-	if c.Length > 0 && codeUnits(text) > c.Length {
-		return c.problem("exceeds the column's maximum length.")
+	// Most texts are shorter in bytes already.
+	if c.Length > 0 && len(text) > c.Length && codeUnits(text) > c.Length {
+		return "exceeds the column's maximum length."
 	}
 	return ""
 }
 
 // problem puts a complaint into the vendor's sentence.
-func (c Column) problem(what string) string {
+func (c *Column) problem(what string) string {
 	return c.Name + ": The value for column [" + c.Name + "] " + what
 }
 
 // missing is the complaint about a column that has no value and needs one.
 // Undocumented on the synchronous routes; the words are the asynchronous
 // route's, in this route's frame.
-func (c Column) missing() string {
+func (c *Column) missing() string {
 	return c.Name + ": Column [" + c.Name + "] does not allow null value."
 }
 
 // identity is the value as part of a primary key: values that Marketing Cloud
 // would store alike are alike. The value has passed check.
-func (c Column) identity(value any) string {
-	text := textOf(value)
+func (c *Column) identity(text string) string {
 	switch c.Type {
 	case typeNumber:
 		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
@@ -117,7 +115,7 @@ func (c Column) identity(value any) string {
 		}
 		return sign + strings.TrimLeft(whole, "0") + "." + strings.TrimRight(fraction, "0")
 	case typeBoolean:
-		if b, ok := parseBoolean(value); ok {
+		if b, ok := parseBoolean(text); ok {
 			return strconv.FormatBool(b)
 		}
 	case typeDate:
@@ -130,29 +128,16 @@ func (c Column) identity(value any) string {
 
 // render is the value as a rowset read shows it: always a string, Booleans as
 // "True" and "False", no value as "".
-func (c Column) render(value any) string {
+func (c *Column) render(text string) string {
 	if c.Type == typeBoolean {
-		if b, ok := parseBoolean(value); ok {
+		if b, ok := parseBoolean(text); ok {
 			if b {
 				return "True"
 			}
 			return "False"
 		}
 	}
-	return textOf(value)
-}
-
-// textOf is a JSON scalar as text; nil is "".
-func textOf(value any) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	case bool:
-		return strconv.FormatBool(v)
-	}
-	return ""
+	return text
 }
 
 // codeUnits is a text's length as SQL Server's nvarchar counts it.
@@ -166,34 +151,41 @@ func codeUnits(s string) int {
 
 // parseBoolean reads true and false, and 1 and 0. Undocumented: the vendor
 // shows JSON true and false only; these are the usual spellings beside them.
-func parseBoolean(value any) (b, ok bool) {
-	switch strings.ToLower(textOf(value)) {
-	case "true", "1":
+func parseBoolean(text string) (b, ok bool) {
+	switch {
+	case text == "1", strings.EqualFold(text, "true"):
 		return true, true
-	case "false", "0":
+	case text == "0", strings.EqualFold(text, "false"):
 		return false, true
 	}
 	return false, false
 }
 
-// parseDate reads ISO 8601 with Z, with an offset or without a zone, a date
-// alone, and the US format. A time without a zone is server time, UTC-6 all
-// year. The range is that of SQL Server's datetime: the years 1753 to 9999.
-func parseDate(s string) (time.Time, bool) {
-	layouts := []string{
-		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
-		"2006-01-02",
+// serverZone is where a time without a zone is: server time, UTC-6 all year.
+var serverZone = time.FixedZone("server", -6*60*60)
+
+// The layouts of dates, the most likely first: one that does not fit costs.
+var (
+	isoLayouts = []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
 	}
+	usLayouts = []string{
+		"1/2/2006", "1/2/2006 15:04", "1/2/2006 15:04:05", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM",
+	}
+)
+
+// parseDate reads ISO 8601 with Z, with an offset or without a zone, a date
+// alone, and the US format. The range is that of SQL Server's datetime: the
+// years 1753 to 9999.
+func parseDate(s string) (time.Time, bool) {
+	layouts := isoLayouts
 	if strings.Contains(s, "/") {
-		layouts = []string{
-			"1/2/2006", "1/2/2006 15:04", "1/2/2006 15:04:05", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM",
-		}
+		layouts = usLayouts
 	} else if len(s) > 10 && s[10] == ' ' {
 		s = s[:10] + "T" + s[11:]
 	}
-	server := time.FixedZone("server", -6*60*60)
 	for _, layout := range layouts {
-		if t, err := time.ParseInLocation(layout, s, server); err == nil {
+		if t, err := time.ParseInLocation(layout, s, serverZone); err == nil {
 			return t, t.Year() >= 1753 && t.Year() <= 9999
 		}
 	}
@@ -204,39 +196,44 @@ func parseDate(s string) (time.Time, bool) {
 // characters, a dotted domain that ends in letters, 254 in all.
 func validEmail(s string) bool {
 	local, domain, _ := strings.Cut(s, "@")
-	if local == "" || len(local) > 100 || codeUnits(s) > 254 || strings.Contains(domain, "@") {
+	if local == "" || len(local) > 100 || len(s) > 254 && codeUnits(s) > 254 || strings.Contains(domain, "@") {
 		return false
 	}
-	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+	if local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
 		return false
 	}
-	for _, r := range local {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		if !letter && !strings.ContainsRune(".!#$%&'*+-/=?^_`{|}~", r) {
+	for _, c := range []byte(local) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+		if !letter && strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", c) < 0 {
 			return false
 		}
 	}
-	labels := strings.Split(domain, ".")
-	if len(labels) < 2 {
-		return false
-	}
-	for _, label := range labels {
+	labels, top := 0, ""
+	for label := range strings.SplitSeq(domain, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
 		for _, r := range label {
-			if r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+			if r != '-' && !isLetter(r) && (r < '0' || r > '9') && !unicode.IsDigit(r) && !unicode.IsMark(r) {
 				return false
 			}
 		}
+		labels, top = labels+1, label
 	}
-	top := labels[len(labels)-1]
-	if rest, ok := strings.CutPrefix(strings.ToLower(top), "xn--"); ok {
-		return rest != ""
+	if labels < 2 {
+		return false
+	}
+	if len(top) > 4 && strings.EqualFold(top[:4], "xn--") {
+		return true
 	}
 	return codeUnits(top) >= 2 && strings.IndexFunc(top, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsMark(r)
+		return !isLetter(r) && !unicode.IsMark(r)
 	}) < 0
+}
+
+// isLetter is unicode.IsLetter, quick for the letters of nearly all domains.
+func isLetter(r rune) bool {
+	return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= 0x80 && unicode.IsLetter(r)
 }
 
 // validPhone accepts 7 to 15 digits (E.164's most) with the usual signs.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -51,7 +52,7 @@ func (s *Sandbox) controlAnswer(r *http.Request) (answer, error) {
 	known := map[string]operation{
 		"/_sandbox":        {"GET", s.page},
 		"/_sandbox/":       {"GET", s.page},
-		"/_sandbox/state":  {"GET", func(*http.Request) (answer, error) { return jsonAnswer(http.StatusOK, s.State()), nil }},
+		"/_sandbox/state":  {"GET", s.controlState},
 		"/_sandbox/reset":  {"POST", s.controlReset},
 		"/_sandbox/faults": {"PUT", s.controlFaults},
 		"/_sandbox/clock":  {"POST", s.controlClock},
@@ -64,6 +65,19 @@ func (s *Sandbox) controlAnswer(r *http.Request) (answer, error) {
 		return answer{}, &controlError{http.StatusMethodNotAllowed, "the method here is " + op.method}
 	}
 	return op.run(r)
+}
+
+// controlState answers GET /_sandbox/state?limit=N with everything, or with the
+// newest N of each kind.
+func (s *Sandbox) controlState(r *http.Request) (answer, error) {
+	limit := -1
+	if text := r.URL.Query().Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
+			return answer{}, &controlError{http.StatusBadRequest, fmt.Sprintf("limit %q is not a number from 0 up", text)}
+		}
+	}
+	return jsonAnswer(http.StatusOK, s.state(limit)), nil
 }
 
 // controlReset answers POST /_sandbox/reset with the clock.
@@ -86,7 +100,7 @@ func (s *Sandbox) controlFaults(r *http.Request) (answer, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return jsonAnswer(http.StatusOK, map[string]any{"faults": s.world.faultList()}), nil
+	return jsonAnswer(http.StatusOK, map[string]any{"faults": s.world.faultList(s.now())}), nil
 }
 
 // controlClock answers POST /_sandbox/clock {"advance":"21m"} with the clock.

@@ -26,7 +26,8 @@ const initial = `{"clock":"2026-06-23T14:52:45Z",
 		{"name":"PageURL","type":"Text","length":500,"primary_key":false,"nullable":true}],"rows":[]}},
 	"journeys":{"APIEvent-sandbox-welcome":{"contacts":[]}},
 	"message_definitions":{"welcome":{"name":"welcome","status":"Active"}},
-	"messages":[],"tokens":[],"callbacks":[],"subscriptions":[],"calls":{},"faults":[]}`
+	"messages":[],"jobs":[],"tokens":[],"callbacks":[],"subscriptions":[],"calls":{},"faults":[],
+	"totals":{"rows":{"Web_Registrations":0},"contacts":{"APIEvent-sandbox-welcome":0},"messages":0,"jobs":0,"tokens":0}}`
 
 func TestState(t *testing.T) {
 	t.Parallel()
@@ -61,6 +62,7 @@ func TestState(t *testing.T) {
 	want["calls"] = map[string]any{
 		"POST /v2/token": 1.0, "POST /interaction/v1/events": 1.0, "POST /hub/v1/dataevents/{id}/rowset": 1.0, "(unknown route)": 2.0,
 	}
+	want["totals"] = decode(t, `{"rows":{"Web_Registrations":2},"contacts":{"APIEvent-sandbox-welcome":1},"messages":0,"jobs":0,"tokens":1}`)
 	want["faults"] = []any{map[string]any{"match": "/hub/v1/", "status": 429.0, "errorcode": 50200.0, "retry_after": 5.0, "count": 3.0}}
 	w := send(t, s, "GET", "/_sandbox/state", "")
 	if diff := cmp.Diff(any(want), decode(t, w.Body.String())); diff != "" {
@@ -93,6 +95,50 @@ func TestStateIsCopy(t *testing.T) {
 	st.Calls["POST /v2/token"] = 99
 	delete(st.DataExtensions, "Web_Registrations")
 	same(t, send(t, s, "GET", "/_sandbox/state", ""), 200, string(before))
+}
+
+// A limit leaves out the oldest of each kind, and the totals count them.
+func TestStateLimit(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	for _, key := range []string{"a", "b", "c"} {
+		submit(t, s, auth, "PUT", asyncPath, items(flat(key, "")))
+		posted(t, s, auth, messagesPath+"/"+key, oneMessage(ana), 202)
+		advance(t, s, time.Second)
+	}
+	for _, key := range []string{"d", "e"} {
+		enteredAll(t, s, auth, batch(batchMember(key, "")))
+	}
+	authorize(t, s)
+	totals := sandbox.Totals{Rows: map[string]int{"Web_Registrations": 5}, Contacts: map[string]int{"APIEvent-sandbox-welcome": 2}, Messages: 3, Jobs: 3, Tokens: 2}
+	for _, row := range []struct {
+		query string
+		want  []int
+		last  string
+	}{{"", []int{5, 2, 3, 3, 2}, "e"}, {"?limit=", []int{5, 2, 3, 3, 2}, "e"}, {"?limit=9", []int{5, 2, 3, 3, 2}, "e"}, {"?limit=2", []int{2, 2, 2, 2, 2}, "e"}, {"?limit=0", []int{0, 0, 0, 0, 0}, ""}} {
+		var st sandbox.State
+		w := send(t, s, "GET", "/_sandbox/state"+row.query, "")
+		if err := json.Unmarshal(w.Body.Bytes(), &st); err != nil || w.Code != 200 {
+			t.Fatal(w.Code, err)
+		}
+		list := st.DataExtensions["Web_Registrations"].Rows
+		got := []int{len(list), len(st.Journeys["APIEvent-sandbox-welcome"].Contacts), len(st.Messages), len(st.Jobs), len(st.Tokens)}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s: rows, contacts, messages, jobs, tokens (-want +got):\n%s", row.query, diff)
+		}
+		if len(list) > 0 && list[len(list)-1]["SubscriberKey"] != row.last {
+			t.Errorf("%s: the last row is %v", row.query, list[len(list)-1])
+		}
+		if diff := cmp.Diff(totals, st.Totals); diff != "" {
+			t.Errorf("%s: totals (-want +got):\n%s", row.query, diff)
+		}
+		if st.Calls["PUT /data/v1/async/dataextensions/{id}/rows"] != 3 {
+			t.Errorf("%s: calls are %v", row.query, st.Calls)
+		}
+	}
+	same(t, send(t, s, "GET", "/_sandbox/state?limit=-1", ""), 400, `{"message":"limit \"-1\" is not a number from 0 up"}`)
+	same(t, send(t, s, "GET", "/_sandbox/state?limit=x", ""), 400, `{"message":"limit \"x\" is not a number from 0 up"}`)
 }
 
 func TestClock(t *testing.T) {
@@ -153,7 +199,11 @@ func TestPage(t *testing.T) {
 	for range 60 {
 		entered(t, s, auth, event(goodData))
 	}
-	setFaults(t, s, sandbox.Fault{Match: "/hub/", Name: "drop_answer", Count: 2})
+	submit(t, s, auth, "PUT", asyncPath, items(flat("a", ""), "{}"))
+	posted(t, s, auth, messagesPath+"/m-1", oneMessage(ana), 202)
+	advance(t, s, time.Second)
+	submit(t, s, auth, "POST", asyncPath, items())
+	setFaults(t, s, sandbox.Fault{Match: "/hub/", Name: "drop_answer", Count: 2, For: "1h"}, sandbox.Fault{Name: "row_error", Contains: "<poison>"})
 	for _, target := range []string{"/_sandbox", "/_sandbox/"} {
 		w := send(t, s, "GET", target, "")
 		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Content-Security-Policy") == "" {
@@ -162,7 +212,8 @@ func TestPage(t *testing.T) {
 		page := w.Body.String()
 		for _, part := range []string{
 			"&lt;script&gt;alert(1)&lt;/script&gt;", "61 contacts entered, the newest 50 first", "drop_answer",
-			"POST /interaction/v1/events", "curl -s http://sandbox.test/v2/token", "2026-06-23 14:52:45 UTC", "1 row, newest first",
+			"POST /interaction/v1/events", "curl -s http://sandbox.test/v2/token", "2026-06-23 14:52:45 UTC", "2 rows, newest first",
+			"ana@example.org", "1 message sent", "2 jobs", "upsert", "Complete", "Pending", "&lt;poison&gt;", "1h0m0s",
 		} {
 			if !strings.Contains(page, part) {
 				t.Errorf("%s: the page lacks %q", target, part)

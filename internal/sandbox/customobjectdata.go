@@ -66,9 +66,9 @@ func (s *Sandbox) readRows(c *call) (answer, error) {
 	if params.pageSize > 0 {
 		q.pageSize = params.pageSize
 	}
-	s.mu.Lock()
+	now := s.lock()
 	defer s.mu.Unlock()
-	q.expires = s.now().Add(queryLife)
+	q.expires = now.Add(queryLife)
 	page, err := s.world.read(q, max(params.page, 1))
 	if err != nil {
 		return answer{}, err
@@ -84,9 +84,9 @@ func (s *Sandbox) readMoreRows(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	s.mu.Lock()
+	now := s.lock()
 	defer s.mu.Unlock()
-	q, ok := s.world.queries.find(c.param("token"), s.now())
+	q, ok := s.world.queries.find(c.param("token"), now)
 	if !ok {
 		return answer{}, failure(http.StatusNotFound, codeNotFound)
 	}
@@ -179,9 +179,9 @@ func (w *world) read(q query, page int) (rowPage, error) {
 			return rowPage{}, unresolved("$filter")
 		}
 		rows = nil
-		for _, row := range d.rows {
-			if keep(row) {
-				rows = append(rows, row)
+		for _, r := range d.rows {
+			if keep(r) {
+				rows = append(rows, r)
 			}
 		}
 	}
@@ -207,22 +207,24 @@ func (w *world) read(q query, page int) (rowPage, error) {
 	if end < len(rows) {
 		p.Links["next"] = link(page + 1)
 	}
-	for _, row := range rows[start:end] {
-		p.Items = append(p.Items, d.item(row))
+	for _, r := range rows[start:end] {
+		p.Items = append(p.Items, d.item(r))
 	}
 	return p, nil
 }
 
 // item shows a row as the vendor reads it back: names in lower case, values
 // all strings. Undocumented: a cell without a value reads "".
-func (d *dataExtension) item(row []any) rowItem {
+func (d *dataExtension) item(r row) rowItem {
 	item := rowItem{Keys: map[string]string{}, Values: map[string]string{}}
-	for i, c := range d.columns {
+	for i := range d.columns {
+		var v value
+		v, r = r.next()
 		into := item.Values
-		if c.PrimaryKey {
+		if d.columns[i].PrimaryKey {
 			into = item.Keys
 		}
-		into[strings.ToLower(c.Name)] = c.render(row[i])
+		into[strings.ToLower(d.columns[i].Name)] = d.columns[i].render(v.text)
 	}
 	return item
 }

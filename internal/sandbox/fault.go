@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"html"
@@ -12,10 +13,11 @@ import (
 )
 
 // The named faults. Each comment says which other fields the fault takes
-// beside Match, Method, Count and DelayMS, which all of them take.
+// beside Match, Method, Contains, Count, For and DelayMS, which all of them
+// take.
 const (
 	// FaultRevokeTokens makes all tokens given out so far invalid, once: as soon
-	// as it is set, or when it has a Match or Method, at the next call that
+	// as it is set, or when it has a Match, Method or Contains, at the next call that
 	// matches (Count: at so many calls). The call then goes on.
 	FaultRevokeTokens = "revoke_tokens"
 	// FaultDropRequest closes the connection before anything is done.
@@ -34,6 +36,59 @@ const (
 	// which the vendor gives for locks and load, with good data. Message.
 	FaultBare10006 = "bare_10006"
 )
+
+// The named faults that change what a good call does, on the routes that they
+// are about and nowhere else. A call that is refused for another reason does not
+// use one up. DelayMS is taken by the two times only, and is no wait there.
+const (
+	// FaultRowDeadlock makes rows of asynchronous jobs fail with errorCode 2 and
+	// a message that ends in "Rerun the transaction."; they are not stored. Count
+	// counts rows, and Contains chooses those with the text in a value. It is
+	// decided when the job is submitted.
+	FaultRowDeadlock = "row_deadlock"
+	// FaultRowError makes rows of asynchronous jobs fail with errorCode 2 and an
+	// error of one column: the first whose value has the text of Contains.
+	// Otherwise as FaultRowDeadlock. Message.
+	FaultRowError = "row_error"
+	// FaultJobTime gives jobs that are submitted DelayMS from submission to
+	// completion, in place of 300; 0 is at once. Count counts jobs.
+	FaultJobTime = "job_time"
+	// FaultStatusTime hides the status of jobs that are submitted for DelayMS,
+	// in place of 50: it is not found until then. Count counts jobs.
+	FaultStatusTime = "status_time"
+	// FaultStatusMissing makes calls for a job's status find none.
+	FaultStatusMissing = "status_missing"
+	// FaultOldNotFound answers a job for an unknown data extension as old
+	// documents show it: status 200, resultType "Operational".
+	FaultOldNotFound = "old_not_found"
+	// FaultMemberError refuses members of POST /interaction/v1/async/events for
+	// what they hold: errorcode 10005. Count counts members, and Contains
+	// chooses those with the text in the contact key or in a value. Errorcode,
+	// Message.
+	FaultMemberError = "member_error"
+	// FaultNotQueued is FaultMemberError for members that are good but have no
+	// room: errorcode 10000.
+	FaultNotQueued = "not_queued"
+)
+
+// late tells whether a fault is one that changes what a good call does.
+func (f Fault) late() bool {
+	switch f.Name {
+	case FaultRowDeadlock, FaultRowError, FaultJobTime, FaultStatusTime, FaultStatusMissing, FaultOldNotFound,
+		FaultMemberError, FaultNotQueued:
+		return true
+	}
+	return false
+}
+
+// perRow tells whether a fault hits rows or members and not calls.
+func (f Fault) perRow() bool {
+	switch f.Name {
+	case FaultRowDeadlock, FaultRowError, FaultMemberError, FaultNotQueued:
+		return true
+	}
+	return false
+}
 
 // maxDelay bounds a fault's delay: more than any client waits.
 const maxDelay = time.Hour
@@ -54,6 +109,10 @@ type Fault struct {
 	Match string `json:"match,omitempty"`
 	// Method is the HTTP method to match; "" matches all.
 	Method string `json:"method,omitempty"`
+	// Contains is a text that must stand in the call's body, letter for letter
+	// as it was sent; "" matches all, and calls without a body too. For faults
+	// of rows and members it must stand in a value of theirs.
+	Contains string `json:"contains,omitempty"`
 	// Status is the HTTP status to answer, 400 to 599; a Name that takes it
 	// allows 200 to 599.
 	Status int `json:"status,omitempty"`
@@ -71,6 +130,9 @@ type Fault struct {
 	// Count is how many calls it hits; 0 means until it is cleared. In a State
 	// it is how many are left.
 	Count int `json:"count,omitempty"`
+	// For is a duration such as "10m" on the sandbox's clock, after which the
+	// fault ends by itself; "" means no end. In a State it is what is left.
+	For string `json:"for,omitempty"`
 	// DelayMS is how many milliseconds the call waits first, at most an hour.
 	DelayMS int `json:"delay_ms,omitempty"`
 }
@@ -87,6 +149,10 @@ func (f Fault) check() error {
 	bad(strings.HasPrefix(f.Match, "/_sandbox"), "match %q: the sandbox's own pages have no faults", f.Match)
 	bad(f.Method != "" && strings.Trim(f.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "", "method %q is not in capitals", f.Method)
 	bad(f.Count < 0, "count %d is negative", f.Count)
+	if f.For != "" {
+		d, err := time.ParseDuration(f.For)
+		bad(err != nil || d <= 0, `for %q is not a duration above zero, such as "10m"`, f.For)
+	}
 	bad(f.DelayMS < 0 || f.DelayMS > int(maxDelay.Milliseconds()), "delay_ms %d is not in 0 to %d", f.DelayMS, maxDelay.Milliseconds())
 	bad(f.RetryAfter < 0, "retry_after %d is negative", f.RetryAfter)
 	bad(f.RetryAfterDate && f.RetryAfter == 0, "retry_after_date without retry_after")
@@ -108,16 +174,105 @@ func (f Fault) check() error {
 		bad(f.Status < 200 || f.Status > 599, "%s needs a status in 200 to 599, not %d", f.Name, f.Status)
 		bad(f.Errorcode != 0, "%s has no errorcode", f.Name)
 		bad(f.Name == FaultEmptyBody && f.Message != "", "%s has no message", f.Name)
+	case FaultMemberError, FaultNotQueued:
+		bad(f.Status != 0 || f.RetryAfter != 0, "%s has no status and no retry_after", f.Name)
+	case FaultRowError:
+		bad(f.Status != 0 || f.Errorcode != 0 || f.RetryAfter != 0, "%s has no status, errorcode or retry_after", f.Name)
+	case FaultRowDeadlock, FaultJobTime, FaultStatusTime, FaultStatusMissing, FaultOldNotFound:
+		bad(f.Status != 0 || answers, "%s has no status, errorcode, message or retry_after", f.Name)
 	default:
 		bad(true, "unknown name %q", f.Name)
 	}
+	times := f.Name == FaultJobTime || f.Name == FaultStatusTime
+	bad(f.late() && !times && f.DelayMS != 0, "%s has no delay_ms", f.Name)
 	return errors.Join(errs...)
+}
+
+// delay is DelayMS as a duration.
+func (f Fault) delay() time.Duration {
+	return time.Duration(f.DelayMS) * time.Millisecond
 }
 
 // activeFault is a fault that is set. The sandbox's mutex guards it.
 type activeFault struct {
 	Fault
-	left int // calls still to hit; negative means no end
+	left int       // calls, or rows, still to hit; negative means no end
+	ends time.Time // zero means never
+}
+
+// over tells whether the fault hits nothing any more.
+func (f *activeFault) over(now time.Time) bool {
+	return f.left == 0 || !f.ends.IsZero() && !now.Before(f.ends)
+}
+
+// fits tells whether the fault is for a call. For faults of rows and members
+// that says nothing yet about their Contains.
+func (f *activeFault) fits(c *call) bool {
+	return (f.Method == "" || f.Method == c.request.Method) && strings.HasPrefix(c.request.URL.Path, f.Match) &&
+		(f.Contains == "" || f.perRow() || bytes.Contains(c.body, []byte(f.Contains)))
+}
+
+// hit uses the fault up by one.
+func (f *activeFault) hit() {
+	if f.left > 0 {
+		f.left--
+	}
+}
+
+// lateFaults are those of certain names that are for one call. The sandbox's
+// mutex guards them.
+type lateFaults []*activeFault
+
+// late finds the faults of the names for a call; most often there are none. It
+// needs the sandbox's mutex.
+func (w *world) late(c *call, now time.Time, names ...string) lateFaults {
+	var list lateFaults
+	for _, f := range w.faults {
+		if slices.Contains(names, f.Name) && !f.over(now) && f.fits(c) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// strike takes the first of the faults that is for a row with the cells, or
+// returns nil.
+func (fs lateFaults) strike(cells []value, more ...value) *Fault {
+	for _, f := range fs {
+		has := func(v value) bool { return !v.empty() && strings.Contains(v.text, f.Contains) }
+		if f.left == 0 || f.perRow() && f.Contains != "" && !slices.ContainsFunc(cells, has) && !slices.ContainsFunc(more, has) {
+			continue
+		}
+		f.hit()
+		hit := f.Fault
+		return &hit
+	}
+	return nil
+}
+
+// rowError is what a fault says about a row of a job.
+func (f Fault) rowError(d *dataExtension, r *sentRow) (message string, columns []columnError) {
+	if f.Name == FaultRowDeadlock {
+		return "Transaction (Process ID 62) was deadlocked on lock resources with another process and has been chosen as " +
+			"the deadlock victim. Rerun the transaction.", nil
+	}
+	at := max(0, slices.IndexFunc(r.cells, func(v value) bool { return !v.empty() && strings.Contains(v.text, f.Contains) }))
+	e := d.columns[at].asyncError("is not valid.")
+	e.Message = f.message(e.Message)
+	return e.Message, []columnError{e}
+}
+
+// memberError is what a fault says about a member of a batch of events.
+// Undocumented: the words; the page of the route names the error of the second.
+func (f Fault) memberError() (code int, message string) {
+	code, message = codeInvalidValue, "Invalid value."
+	if f.Name == FaultNotQueued {
+		code, message = codeGeneric, "Interaction Count Limit Exceeded: We could not queue your event."
+	}
+	if f.Errorcode != 0 {
+		code = f.Errorcode
+	}
+	return code, f.message(message)
 }
 
 // Fault adds faults after those that are set. It refuses all of them when one
@@ -143,8 +298,9 @@ func (s *Sandbox) setFaults(faults []Fault, keep bool) error {
 	if !keep {
 		s.world.faults = nil
 	}
+	now := s.now()
 	for _, f := range faults {
-		if f == (Fault{Name: FaultRevokeTokens, Count: min(f.Count, 1)}) {
+		if f == (Fault{Name: FaultRevokeTokens, Count: min(f.Count, 1), For: f.For}) {
 			s.world.tokens.revoke()
 			continue
 		}
@@ -155,7 +311,15 @@ func (s *Sandbox) setFaults(faults []Fault, keep bool) error {
 		if left == 0 {
 			left = -1
 		}
-		s.world.faults = append(s.world.faults, &activeFault{f, left})
+		active := &activeFault{Fault: f, left: left}
+		if f.For != "" {
+			d, err := time.ParseDuration(f.For)
+			if err != nil {
+				return fmt.Errorf("fault: %w", err) // cannot be: check has parsed it
+			}
+			active.ends = now.Add(d)
+		}
+		s.world.faults = append(s.world.faults, active)
 	}
 	return nil
 }
@@ -174,14 +338,16 @@ func (s *Sandbox) arrive(c *call) misfortune {
 	defer s.mu.Unlock()
 	s.world.calls[c.name()]++
 	var m misfortune
+	if len(s.world.faults) == 0 {
+		return m
+	}
+	now := s.now()
 	for _, f := range s.world.faults {
-		if f.left == 0 || f.Method != "" && f.Method != c.request.Method || !strings.HasPrefix(c.request.URL.Path, f.Match) {
+		if f.late() || f.over(now) || !f.fits(c) {
 			continue
 		}
-		if f.left > 0 {
-			f.left--
-		}
-		m.delay += time.Duration(f.DelayMS) * time.Millisecond
+		f.hit()
+		m.delay += f.delay()
 		switch {
 		case f.Name == FaultRevokeTokens:
 			s.world.tokens.revoke()
@@ -198,7 +364,7 @@ func (s *Sandbox) arrive(c *call) misfortune {
 		}
 		break
 	}
-	s.world.faults = slices.DeleteFunc(s.world.faults, func(f *activeFault) bool { return f.left == 0 })
+	s.world.faults = slices.DeleteFunc(s.world.faults, func(f *activeFault) bool { return f.over(now) })
 	return m
 }
 

@@ -3,9 +3,12 @@ package sandbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,6 +267,19 @@ func TestFaultsRefused(t *testing.T) {
 		{`[{"name":"empty_body","status":500,"message":"x"}]`, "fault 1: empty_body has no message"},
 		{`[{"name":"html","status":500,"errorcode":1}]`, "fault 1: html has no errorcode"},
 		{`[{"name":"bare_10006","status":500}]`, "fault 1: bare_10006 has status 400, not 500"},
+		{`[{"status":500,"for":"10"}]`, `fault 1: for "10" is not a duration above zero, such as "10m"`},
+		{`[{"status":500,"for":"-1s"}]`, `fault 1: for "-1s" is not a duration above zero, such as "10m"`},
+		{`[{"status":500,"for":60}]`, "the body does not fit: json: cannot unmarshal number into Go struct field Fault.for of type string"},
+		{`[{"contains":"x"}]`, "fault 1: nothing to do: want a name, a status or a delay_ms"},
+		{`[{"name":"row_deadlock","message":"x"}]`, "fault 1: row_deadlock has no status, errorcode, message or retry_after"},
+		{`[{"name":"row_deadlock","delay_ms":1}]`, "fault 1: row_deadlock has no delay_ms"},
+		{`[{"name":"row_error","errorcode":1}]`, "fault 1: row_error has no status, errorcode or retry_after"},
+		{`[{"name":"job_time","status":500}]`, "fault 1: job_time has no status, errorcode, message or retry_after"},
+		{`[{"name":"status_time","delay_ms":3600001}]`, "fault 1: delay_ms 3600001 is not in 0 to 3600000"},
+		{`[{"name":"status_missing","delay_ms":1}]`, "fault 1: status_missing has no delay_ms"},
+		{`[{"name":"old_not_found","retry_after":1}]`, "fault 1: old_not_found has no status, errorcode, message or retry_after"},
+		{`[{"name":"member_error","status":500}]`, "fault 1: member_error has no status and no retry_after"},
+		{`[{"name":"not_queued","retry_after":1}]`, "fault 1: not_queued has no status and no retry_after"},
 	} {
 		t.Run(row.body, func(t *testing.T) {
 			t.Parallel()
@@ -281,5 +297,103 @@ func TestFaultsRefused(t *testing.T) {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A fault with a text hits the calls that have it in their body, and no other.
+func TestFaultContains(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	setFaults(t, s, sandbox.Fault{Match: "/hub/", Contains: "poison", Status: 500, Count: 2}, sandbox.Fault{Name: "revoke_tokens", Contains: "revoke"})
+	upsert := func(keys ...string) int {
+		var list []string
+		for _, key := range keys {
+			list = append(list, person(key, ""))
+		}
+		return send(t, s, "POST", rowset, "["+strings.Join(list, ",")+"]", auth).Code
+	}
+	got := []int{upsert("a"), upsert("b", "poison", "c"), upsert("b"), upsert("poison"), upsert("poison"), upsert("revoke"), upsert("d")}
+	if diff := cmp.Diff([]int{200, 500, 200, 500, 200, 401, 401}, got); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	if left := s.State().Faults; len(left) != 0 {
+		t.Errorf("faults left: %v", left)
+	}
+	auth = authorize(t, s)
+	setFaults(t, s, sandbox.Fault{Contains: "x", Status: 500})
+	if w := send(t, s, "GET", "/v2/userinfo", "", auth); w.Code != 200 {
+		t.Errorf("a call without a body: %d", w.Code)
+	}
+}
+
+// A fault with a time ends by itself, whatever its count.
+func TestFaultFor(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	same(t, send(t, s, "PUT", "/_sandbox/faults", `[{"match":"/hub/","status":503,"for":"10m"},{"match":"/hub/","status":500,"for":"10m0.001s","count":9},{"name":"row_deadlock","for":"5m"}]`), 200,
+		`{"faults":[{"match":"/hub/","status":503,"for":"10m0s"},{"match":"/hub/","status":500,"for":"10m0.001s","count":9},{"name":"row_deadlock","for":"5m0s"}]}`)
+	var got []int
+	for _, wait := range []time.Duration{0, 5 * time.Minute, 5*time.Minute - 1, 1, time.Millisecond} {
+		advance(t, s, wait)
+		got = append(got, send(t, s, "POST", rowset, "[]", auth).Code)
+	}
+	if diff := cmp.Diff([]int{503, 503, 503, 500, 200}, got); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	if left := s.State().Faults; len(left) != 0 {
+		t.Errorf("faults left: %v", left)
+	}
+	id := submit(t, s, auth, "PUT", asyncPath, items(flat("a", "")))
+	advance(t, s, time.Second)
+	wantJSON(t, ask(t, s, auth, id, "results"), results(1, upserted))
+	setFaults(t, s, sandbox.Fault{Match: "/x", Status: 500, For: "1h", Count: 2})
+	advance(t, s, 15*time.Minute)
+	if diff := cmp.Diff([]sandbox.Fault{{Match: "/x", Status: 500, For: "45m0s", Count: 2}}, s.State().Faults); diff != "" {
+		t.Errorf("faults left (-want +got):\n%s", diff)
+	}
+}
+
+// However many callers there are, a fault hits as often as it says.
+func TestFaultCountsAreExact(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	const callers, each = 8, 25
+	setFaults(t, s,
+		sandbox.Fault{Match: "/hub/", Contains: "poison", Status: 500, Count: 17}, sandbox.Fault{Name: "row_deadlock", Count: 31},
+		sandbox.Fault{Name: "not_queued", Count: 43}, sandbox.Fault{Match: "/hub/", Status: 503, For: "1h", Count: 5})
+	var failed, busy, notQueued atomic.Int64
+	var wg sync.WaitGroup
+	for n := range callers {
+		wg.Go(func() {
+			for i := range each {
+				key := fmt.Sprintf("u-%d-%d", n, i)
+				switch send(t, s, "POST", rowset, "["+person("poison-"+key, "")+"]", auth).Code {
+				case 500:
+					failed.Add(1)
+				case 503:
+					busy.Add(1)
+				}
+				submit(t, s, auth, "PUT", asyncPath, items(flat(key, "")))
+				got, _ := enteredAll(t, s, auth, batch(batchMember("e"+key, "")))
+				if got["notQueuedCount"] == 1.0 {
+					notQueued.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	advance(t, s, time.Second)
+	st := s.State()
+	deadlocked := 0
+	for _, j := range st.Jobs {
+		deadlocked += j.FailedRows
+	}
+	const all = callers * each
+	got := []int{int(failed.Load()), int(busy.Load()), deadlocked, int(notQueued.Load()), len(st.Faults), len(st.DataExtensions["Web_Registrations"].Rows)}
+	if diff := cmp.Diff([]int{17, 5, 31, 43, 0, 3*all - 17 - 5 - 31 - 43}, got); diff != "" {
+		t.Errorf("failed, busy, deadlocked, not queued, faults left, rows (-want +got):\n%s", diff)
 	}
 }

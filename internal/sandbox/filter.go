@@ -17,7 +17,7 @@ const (
 )
 
 // predicate tells whether a row passes a filter.
-type predicate func(row []any) bool
+type predicate func(r row) bool
 
 // filterParser reads a filter: comparisons joined by and, or and parentheses;
 // "and" binds tighter.
@@ -111,7 +111,7 @@ func (p *filterParser) either() (predicate, error) {
 		var right predicate
 		a := left
 		right, err = p.both()
-		left = func(row []any) bool { return a(row) || right(row) }
+		left = func(r row) bool { return a(r) || right(r) }
 	}
 	return left, err
 }
@@ -122,7 +122,7 @@ func (p *filterParser) both() (predicate, error) {
 		var right predicate
 		a := left
 		right, err = p.single()
-		left = func(row []any) bool { return a(row) && right(row) }
+		left = func(r row) bool { return a(r) && right(r) }
 	}
 	return left, err
 }
@@ -153,7 +153,7 @@ func (p *filterParser) single() (predicate, error) {
 
 // comparison makes the predicate of one column. A cell without a value passes
 // none, as in SQL.
-func (c Column) comparison(ordinal int, operator, literal string) (predicate, error) {
+func (c *Column) comparison(ordinal int, operator, literal string) (predicate, error) {
 	var pass func(order int) bool
 	switch operator {
 	case "eq":
@@ -169,18 +169,22 @@ func (c Column) comparison(ordinal int, operator, literal string) (predicate, er
 	case "le":
 		pass = func(order int) bool { return order <= 0 }
 	case "like":
-		return func(row []any) bool { return row[ordinal] != nil && like(c.render(row[ordinal]), literal) }, nil
+		return func(r row) bool {
+			v := r.cell(ordinal)
+			return !v.empty() && like(c.render(v.text), literal)
+		}, nil
 	default:
 		return nil, fmt.Errorf("no operator %q", operator)
 	}
-	return func(row []any) bool {
-		return row[ordinal] != nil && pass(c.compare(textOf(row[ordinal]), literal))
+	return func(r row) bool {
+		v := r.cell(ordinal)
+		return !v.empty() && pass(c.compare(v.text, literal))
 	}, nil
 }
 
 // compare orders two values as the column's type does; what does not parse is
 // compared as text.
-func (c Column) compare(a, b string) int {
+func (c *Column) compare(a, b string) int {
 	switch c.Type {
 	case typeNumber, typeDecimal:
 		x, errX := strconv.ParseFloat(a, 64)
@@ -229,7 +233,7 @@ func like(text, pattern string) bool {
 
 // sorted returns the rows in the order of $orderBy, "column [asc|desc], …";
 // without it, in order of insertion. The rows given stay as they are.
-func (d *dataExtension) sorted(rows [][]any, orderBy string) ([][]any, error) {
+func (d *dataExtension) sorted(rows []row, orderBy string) ([]row, error) {
 	if orderBy == "" {
 		return rows, nil
 	}
@@ -257,9 +261,9 @@ func (d *dataExtension) sorted(rows [][]any, orderBy string) ([][]any, error) {
 		criteria = append(criteria, by)
 	}
 	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b []any) int {
+	slices.SortStableFunc(rows, func(a, b row) int {
 		for _, by := range criteria {
-			if order := d.columns[by.ordinal].compare(textOf(a[by.ordinal]), textOf(b[by.ordinal])); order != 0 {
+			if order := d.columns[by.ordinal].compare(a.cell(by.ordinal).text, b.cell(by.ordinal).text); order != 0 {
 				return order * by.sign
 			}
 		}

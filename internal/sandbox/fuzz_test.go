@@ -1,6 +1,10 @@
 package sandbox_test
 
-import "testing"
+import (
+	"testing"
+
+	"onramp/internal/sandbox"
+)
 
 // Whatever a stranger sends, nothing panics and nothing is our fault.
 func FuzzRowset(f *testing.F) {
@@ -24,6 +28,38 @@ func FuzzRowset(f *testing.F) {
 			decode(t, w.Body.String())
 		}
 		if w := send(t, s, "GET", "/_sandbox/state", ""); w.Code != 200 {
+			t.Errorf("state: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// The same for the routes that take many at once, and for messages.
+func FuzzBatches(f *testing.F) {
+	for _, seed := range []string{
+		"", "null", "{}", `{"items":[{}]}`, `{"items":[{"SubscriberKey":"a","EmailAddress":"a@b.cd","RegistrationTimestamp":"2026-06-23"},{"subscriberkey":null}]}`,
+		`{"items":[{"keys":{},"values":{}}]}`, `{"ITEMS":[],"items":[{"SubscriberKey":1e5}]}`, batch(batchMember("a", ""), `{"contactKey":"\ud800","data":null}`),
+		`{"eventDefinitionKey":"APIEvent-sandbox-welcome","members":[{"contactKey":"a","contactKey":1,"data":[[]]}]}`,
+		oneMessage(ana), `{"definitionKey":"welcome","attributes":{"a":1},"recipients":[{` + ana + `},{"attributes":{"a":{"b":[]}}}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	s := newSandbox(f)
+	auth := authorize(f, s)
+	// Jobs are complete at once, so that their rows are applied too.
+	if err := s.Fault(sandbox.Fault{Name: "job_time"}, sandbox.Fault{Name: "status_time"}); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, to := range []struct{ method, target string }{
+			{"POST", asyncPath}, {"PUT", asyncPath}, {"POST", batchPath}, {"POST", messagesPath}, {"POST", messagesPath + "/m"},
+		} {
+			w := send(t, s, to.method, to.target, string(body), auth)
+			if w.Code >= 500 {
+				t.Errorf("%s %s: %d %s", to.method, to.target, w.Code, w.Body)
+			}
+			decode(t, w.Body.String())
+		}
+		if w := send(t, s, "GET", "/_sandbox/state?limit=5", ""); w.Code != 200 {
 			t.Errorf("state: %d %s", w.Code, w.Body)
 		}
 	})

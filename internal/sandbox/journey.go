@@ -1,8 +1,7 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"maps"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -13,7 +12,15 @@ import (
 type journey struct {
 	eventKey  string
 	extension *dataExtension
-	contacts  []Contact
+	entries   []entry // oldest first; they do not change
+}
+
+// entry is a contact in a journey, in little memory.
+type entry struct {
+	contactKey string
+	id         guid
+	at         time.Time
+	data       row // of the journey's data extension, without defaults
 }
 
 // Contact is one entry of a contact into a journey.
@@ -39,12 +46,13 @@ const (
 	eventUnknownField
 	eventMissingField
 	eventBadValue
+	eventTooMany
 )
 
-// eventError is the table of that route's 400s. Vendor page postEvent names the
-// classes; undocumented: their codes and words. about is what the message is
-// about: a parameter, a field, a key, or for eventBadValue the column's
-// complaint.
+// eventError is the table of the 400s of that route and of its twin for many.
+// Vendor page postEvent names the classes; undocumented: their codes and words.
+// about is what the message is about: a parameter, a field, a key, or for
+// eventBadValue the column's complaint.
 func eventError(fault eventFault, about string) *apiError {
 	row := func(code int, format string) *apiError {
 		return failuref(http.StatusBadRequest, code, "%s", strings.ReplaceAll(format, "{}", about))
@@ -64,132 +72,253 @@ func eventError(fault eventFault, about string) *apiError {
 		return row(codeMissingField, "The field {} is required by the data extension of the event definition.")
 	case eventBadValue:
 		return row(codeInvalidType, "{}")
+	case eventTooMany:
+		// Vendor page enterContactsIntoJourneyInBatches names code and error;
+		// undocumented: the sentence's end.
+		return row(codeGeneric, "Interaction Count Limit Exceeded: a request has at most 100 members.")
 	default: // eventBadJSON
 		return failure(http.StatusBadRequest, codeInvalidFormat)
 	}
 }
 
-// eventRequest is the body of POST /interaction/v1/events. encoding/json
-// matches its names in any case, as the vendor does. EstablishContactKey, in
-// old samples, is accepted and ignored.
-type eventRequest struct {
-	ContactKey         json.RawMessage
-	EventDefinitionKey json.RawMessage
-	Data               json.RawMessage
+// member is what one event says about one contact. Its texts are parts of the
+// body.
+type member struct {
+	contactKey value
+	data       string // as it was written; "" when it was not sent
+}
+
+// read reads the value of a name. Clients send the names in any case.
+func (m *member) read(p *scanner, name string) {
+	switch {
+	case strings.EqualFold(name, "ContactKey"):
+		m.contactKey = p.value()
+	case strings.EqualFold(name, "Data"):
+		m.data = p.raw()
+	default:
+		p.value() // EstablishContactKey, in old samples, is accepted and ignored
+	}
 }
 
 // fireEvent answers POST /interaction/v1/events, vendor page postEvent: it
 // writes the row of the event's data extension and enters the contact.
 func (s *Sandbox) fireEvent(c *call) (answer, error) {
-	var sent *eventRequest
-	if json.Unmarshal(c.body, &sent) != nil || sent == nil {
+	p := scanner{text: string(c.body)}
+	var m member
+	var eventKey value
+	for more := p.enter('{'); more; more = p.more('{') {
+		if name := p.name(); strings.EqualFold(name, "EventDefinitionKey") {
+			eventKey = p.value()
+		} else {
+			m.read(&p, name)
+		}
+	}
+	if !p.done() {
 		return answer{}, eventError(eventBadJSON, "")
 	}
-	contactKey, err := requiredText("ContactKey", sent.ContactKey)
+	if err := requireText("ContactKey", m.contactKey); err != nil {
+		return answer{}, err
+	}
+	j, err := s.journey("EventDefinitionKey", eventKey)
 	if err != nil {
 		return answer{}, err
 	}
-	eventKey, err := requiredText("EventDefinitionKey", sent.EventDefinitionKey)
+	id := randomGUID()
+	r, err := j.extension.readEvent(m, id)
 	if err != nil {
 		return answer{}, err
 	}
-	if strings.Contains(eventKey, ".") {
-		return answer{}, eventError(eventKeyHasPeriod, eventKey)
-	}
-	var data map[string]any
-	if len(sent.Data) > 0 {
-		if data, err = decodeScalars(sent.Data); err != nil {
-			return answer{}, eventError(eventWrongType, "Data")
-		}
-	}
-	id := newGUID()
+	now := s.lock()
+	j.enter(m, id, now, &r)
+	s.mu.Unlock()
+	return jsonAnswer(http.StatusCreated, map[string]string{"eventInstanceId": id.String()}), nil
+}
 
+// journey finds the journey of an event definition key that was sent as the
+// parameter.
+func (s *Sandbox) journey(parameter string, eventKey value) (*journey, error) {
+	if err := requireText(parameter, eventKey); err != nil {
+		return nil, err
+	}
+	if strings.Contains(eventKey.text, ".") {
+		return nil, eventError(eventKeyHasPeriod, eventKey.text)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := s.world.journeys[eventKey]
+	j := s.world.journeys[eventKey.text]
 	if j == nil {
-		return answer{}, eventError(eventUnknownDefinition, eventKey)
+		return nil, eventError(eventUnknownDefinition, eventKey.text)
 	}
-	key, values, err := j.extension.understandEvent(contactKey, id, data)
+	return j, nil
+}
+
+// requireText refuses a parameter that is not a string with something in it.
+func requireText(name string, v value) error {
+	switch {
+	case v.empty(), v.kind == kindText && v.text == "":
+		return eventError(eventMissingParameter, name)
+	case v.kind != kindText:
+		return eventError(eventWrongType, name)
+	}
+	return nil
+}
+
+// readEvent finds and checks the columns of an event's data, which is stricter
+// than a rowset: unknown fields are refused, and required ones must be there
+// even when the row exists (vendor page how-to-fire-an-event). The primary key
+// alone may be missing: the contact key stands in for it.
+func (d *dataExtension) readEvent(m member, id guid) (sentRow, error) {
+	p := d.reader(m.data)
+	r := p.row()
+	if m.data != "" {
+		p.object(&r, allColumns)
+	}
+	switch {
+	case p.bad || p.deep:
+		return sentRow{}, eventError(eventWrongType, "Data")
+	case p.twice:
+		return sentRow{}, eventError(eventBadJSON, "")
+	case p.hasStranger:
+		return sentRow{}, eventError(eventUnknownField, p.stranger)
+	}
+	// "eventInstanceId" is reserved: the value sent is dropped, and a column of
+	// that name gets the id of the event (vendor page postEvent).
+	if i, ok := d.column(reservedField); ok {
+		r.cells[i] = value{kindText, id.String()}
+	}
+	if len(d.primary) == 1 && r.cells[d.primary[0]].text == "" {
+		r.cells[d.primary[0]] = m.contactKey
+	}
+	for i := range d.columns {
+		c, v := &d.columns[i], &r.cells[i]
+		if v.kind == kindNull {
+			*v = value{} // null counts as not sent
+		}
+		switch {
+		case v.empty() && !c.Nullable && !d.defaulted(i), c.PrimaryKey && v.text == "":
+			return sentRow{}, eventError(eventMissingField, c.Name)
+		case !v.empty():
+			if what := c.check(*v); what != "" {
+				return sentRow{}, eventError(eventBadValue, c.problem(what))
+			}
+		}
+	}
+	r.identity = d.identity(r.cells)
+	return r, nil
+}
+
+// enter saves the row of an accepted event and enters its contact. It needs the
+// sandbox's mutex.
+func (j *journey) enter(m member, id guid, at time.Time, r *sentRow) {
+	d := j.extension
+	e := entry{id: id, at: at, data: d.save(r)}
+	b := d.scratch[:0]
+	for _, v := range r.cells {
+		b = appendCell(b, v)
+	}
+	d.scratch = b
+	if string(e.data) != string(b) { // often the event has all that the row has
+		e.data = row(b)
+	}
+	if len(d.primary) == 1 { // nearly always the contact key itself
+		e.contactKey = e.data.cell(d.primary[0]).text
+	}
+	if e.contactKey != m.contactKey.text {
+		e.contactKey = strings.Clone(m.contactKey.text)
+	}
+	j.entries = append(j.entries, e)
+}
+
+// contact is an entry as a State shows it.
+func (d *dataExtension) contact(e entry) Contact {
+	return Contact{ContactKey: e.contactKey, EventInstanceID: e.id.String(), At: e.at, Data: d.asMap(e.data)}
+}
+
+// maxMembers is the most contacts in one call. Vendor page
+// enterContactsIntoJourneyInBatches.
+const maxMembers = 100
+
+// memberResult is what became of one member of a batch: it has an errorcode and
+// a message only when it was not queued. Undocumented: then it has no
+// eventInstanceId.
+type memberResult struct {
+	ContactKey      string `json:"contactKey"`
+	EventInstanceID string `json:"eventInstanceId,omitempty"`
+	Errorcode       int    `json:"errorcode,omitempty"`
+	Message         string `json:"message,omitempty"`
+}
+
+// fireEvents answers POST /interaction/v1/async/events, vendor page
+// enterContactsIntoJourneyInBatches: every good member enters, whatever the
+// others are. Undocumented: the status; third parties tell of 202. The vendor
+// enters the contacts a little later; the sandbox does it at once.
+func (s *Sandbox) fireEvents(c *call) (answer, error) {
+	p := scanner{text: string(c.body)}
+	var members []member
+	var eventKey value
+	for more := p.enter('{'); more; more = p.more('{') {
+		switch name := p.name(); {
+		case strings.EqualFold(name, "eventDefinitionKey"):
+			eventKey = p.value()
+		case strings.EqualFold(name, "members") && p.peek() == '[':
+			members = nil
+			for more := p.enter('['); more; more = p.more('[') {
+				var m member
+				for more := p.enter('{'); more; more = p.more('{') {
+					m.read(&p, p.name())
+				}
+				members = append(members, m)
+			}
+		default:
+			p.value()
+		}
+	}
+	if !p.done() {
+		return answer{}, eventError(eventBadJSON, "")
+	}
+	j, err := s.journey("eventDefinitionKey", eventKey)
 	if err != nil {
 		return answer{}, err
 	}
-	j.extension.save(key, values)
-	j.contacts = append(j.contacts, Contact{
-		ContactKey: contactKey, EventInstanceID: id, At: s.now(), Data: j.extension.eventData(key, values),
-	})
-	return jsonAnswer(http.StatusCreated, map[string]string{"eventInstanceId": id}), nil
-}
-
-// requiredText reads a parameter that must be a string with something in it.
-func requiredText(name string, raw json.RawMessage) (string, error) {
-	var text *string
-	if len(raw) > 0 && json.Unmarshal(raw, &text) != nil {
-		return "", eventError(eventWrongType, name)
+	if len(members) == 0 {
+		return answer{}, eventError(eventMissingParameter, "members")
 	}
-	if text == nil || *text == "" {
-		return "", eventError(eventMissingParameter, name)
+	if len(members) > maxMembers {
+		return answer{}, eventError(eventTooMany, "")
 	}
-	return *text, nil
-}
-
-// understandEvent finds and checks the columns of an event's data, which is
-// stricter than a rowset: unknown fields are refused, and required ones must
-// be there even when the row exists (vendor page how-to-fire-an-event). The
-// primary key alone may be missing: the contact key stands in for it.
-func (d *dataExtension) understandEvent(contactKey, id string, data map[string]any) (key []any, values []cell, err error) {
-	// "eventInstanceId" is reserved: the value sent is dropped, and a column of
-	// that name gets the id of the event (vendor page postEvent).
-	const reserved = "eventInstanceId"
-	sent := make(map[string]any, len(data)+1)
-	maps.Copy(sent, data)
-	maps.DeleteFunc(sent, func(name string, _ any) bool { return strings.EqualFold(name, reserved) })
-	if _, ok := d.column(reserved); ok {
-		sent[reserved] = id
+	results := make([]memberResult, len(members))
+	ids := make([]guid, len(members))
+	rows := make([]sentRow, len(members))
+	for i, m := range members {
+		if m.contactKey.kind == kindText {
+			results[i].ContactKey = m.contactKey.text
+		}
+		ids[i] = randomGUID()
+		err := requireText("contactKey", m.contactKey)
+		if err == nil {
+			rows[i], err = j.extension.readEvent(m, ids[i])
+		}
+		if e, ok := errors.AsType[*apiError](err); ok {
+			results[i].Errorcode, results[i].Message = *e.Code, e.Message
+		}
 	}
-	known, unknown, err := d.cells(sent)
-	if err != nil {
-		return nil, nil, eventError(eventBadJSON, "")
-	}
-	if len(unknown) > 0 {
-		return nil, nil, eventError(eventUnknownField, unknown[0])
-	}
-
-	given := make([]any, len(d.columns)) // null counts as not given
-	for _, k := range known {
-		given[k.ordinal] = k.value
-	}
-	if len(d.primary) == 1 && textOf(given[d.primary[0]]) == "" {
-		given[d.primary[0]] = contactKey
-	}
-	for i, c := range d.columns {
-		switch {
-		case given[i] == nil && !c.Nullable && c.Default == nil,
-			c.PrimaryKey && textOf(given[i]) == "":
-			return nil, nil, eventError(eventMissingField, c.Name)
-		case given[i] != nil:
-			if p := c.check(given[i]); p != "" {
-				return nil, nil, eventError(eventBadValue, p)
+	failed := 0
+	now := s.lock()
+	faults := s.world.late(c, now, FaultMemberError, FaultNotQueued)
+	for i, m := range members {
+		if results[i].Errorcode == 0 {
+			if f := faults.strike(rows[i].cells, m.contactKey); f != nil {
+				results[i].Errorcode, results[i].Message = f.memberError()
+			} else {
+				results[i].EventInstanceID = ids[i].String()
+				j.enter(m, ids[i], now, &rows[i])
+				continue
 			}
 		}
-		switch {
-		case c.PrimaryKey:
-			key = append(key, given[i])
-		case given[i] != nil:
-			values = append(values, cell{i, given[i]})
-		}
+		failed++
 	}
-	return key, values, nil
-}
-
-// eventData is an event's data under the columns' exact names.
-func (d *dataExtension) eventData(key []any, values []cell) map[string]any {
-	m := make(map[string]any, len(key)+len(values))
-	for i, ordinal := range d.primary {
-		m[d.columns[ordinal].Name] = key[i]
-	}
-	for _, v := range values {
-		m[d.columns[v.ordinal].Name] = v.value
-	}
-	return m
+	s.mu.Unlock()
+	return jsonAnswer(http.StatusAccepted, map[string]any{
+		"requestId": newGUID(), "count": len(members), "notQueuedCount": failed, "members": results,
+	}), nil
 }

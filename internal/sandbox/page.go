@@ -16,10 +16,11 @@ var pageSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
-	"value": textOf,
+	"value": func(v any) string { return valueOf(v).text },
 }).Parse(pageSource))
 
-// pageRows is how many rows, contacts and tokens of a kind the page shows.
+// pageRows is how many rows, contacts, messages, jobs and tokens of a kind the
+// page shows.
 const pageRows = 50
 
 // pageView is what the page's template sees.
@@ -33,7 +34,6 @@ type pageView struct {
 	Tables       []tableView
 	Entries      []entryView
 	Calls        []callView
-	Tokens       int // in all
 	Limit        int
 }
 
@@ -66,19 +66,19 @@ func (s *Sandbox) page(r *http.Request) (answer, error) {
 	if v.Dialect == "" {
 		v.Dialect = DialectFacts
 	}
-	rows, contacts, tokens := s.totals()
-	v.Tokens = tokens
 	for _, key := range slices.Sorted(maps.Keys(v.State.DataExtensions)) {
 		d := v.State.DataExtensions[key]
 		slices.Reverse(d.Rows)
-		v.Tables = append(v.Tables, tableView{key, rows[key], d})
+		v.Tables = append(v.Tables, tableView{key, v.State.Totals.Rows[key], d})
 	}
 	for _, key := range slices.Sorted(maps.Keys(v.State.Journeys)) {
 		j := v.State.Journeys[key]
 		slices.Reverse(j.Contacts)
-		v.Entries = append(v.Entries, entryView{key, contacts[key], j})
+		v.Entries = append(v.Entries, entryView{key, v.State.Totals.Contacts[key], j})
 	}
 	slices.Reverse(v.State.Tokens)
+	slices.Reverse(v.State.Messages)
+	slices.Reverse(v.State.Jobs)
 	for _, name := range slices.Sorted(maps.Keys(v.State.Calls)) {
 		v.Calls = append(v.Calls, callView{name, v.State.Calls[name]})
 	}
@@ -87,19 +87,4 @@ func (s *Sandbox) page(r *http.Request) (answer, error) {
 		return answer{}, fmt.Errorf("render page: %w", err)
 	}
 	return answer{status: http.StatusOK, contentType: htmlType, body: b.Bytes()}, nil
-}
-
-// totals counts what the page shows only the newest of: rows and contacts by
-// key, and tokens.
-func (s *Sandbox) totals() (rows, contacts map[string]int, tokens int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rows, contacts = map[string]int{}, map[string]int{}
-	for key, d := range s.world.extensions {
-		rows[key] = len(d.rows)
-	}
-	for key, j := range s.world.journeys {
-		contacts[key] = len(j.contacts)
-	}
-	return rows, contacts, len(s.world.tokens.issued)
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,12 +34,14 @@ type route struct {
 	open    bool     // no token is needed
 	json    bool     // the body must be JSON
 	handle  func(*Sandbox, *call) (answer, error)
+
+	name string // method and pattern; set by routes
 }
 
 // routes lists every operation. Scopes: vendor page "REST API Permission IDs
 // and Scopes".
 func routes() []route {
-	return []route{
+	list := []route{
 		{method: "POST", pattern: "/v2/token", open: true, handle: (*Sandbox).token},
 		{method: "GET", pattern: "/v2/userinfo", handle: (*Sandbox).userinfo},
 		{method: "GET", pattern: "/platform/v1/tokenContext", handle: (*Sandbox).tokenContext},
@@ -64,7 +67,43 @@ func routes() []route {
 			method: "POST", pattern: "/interaction/v1/events", json: true,
 			scopes: []string{"journeys_read", "list_and_subscribers_read"}, handle: (*Sandbox).fireEvent,
 		},
+		{
+			method: "POST", pattern: "/interaction/v1/async/events", json: true,
+			scopes: []string{"journeys_read", "list_and_subscribers_read"}, handle: (*Sandbox).fireEvents,
+		},
+		{
+			method: "POST", pattern: "/data/v1/async/dataextensions/{id}/rows", json: true,
+			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).insertRows,
+		},
+		{
+			method: "PUT", pattern: "/data/v1/async/dataextensions/{id}/rows", json: true,
+			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).putRows,
+		},
+		{
+			method: "GET", pattern: "/data/v1/async/{requestId}/status",
+			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).jobStatus,
+		},
+		{
+			method: "GET", pattern: "/data/v1/async/{requestId}/results",
+			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).jobResults,
+		},
+		{
+			method: "POST", pattern: "/messaging/v1/email/messages", json: true,
+			scopes: []string{"email_send"}, handle: (*Sandbox).sendMessages,
+		},
+		{
+			method: "POST", pattern: "/messaging/v1/email/messages/{messageKey}", json: true,
+			scopes: []string{"email_send"}, handle: (*Sandbox).sendMessage,
+		},
+		{
+			method: "GET", pattern: "/messaging/v1/email/messages/{messageKey}",
+			scopes: []string{"email_read"}, handle: (*Sandbox).messageStatus,
+		},
 	}
+	for i := range list {
+		list[i].name = list[i].method + " " + list[i].pattern
+	}
+	return list
 }
 
 // call is one request, read to its end.
@@ -82,7 +121,7 @@ func (c *call) name() string {
 	if c.route == nil {
 		return unknownRoute
 	}
-	return c.route.method + " " + c.route.pattern
+	return c.route.name
 }
 
 // param is a segment of the path, decoded. A segment that cannot be decoded
@@ -117,7 +156,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The body is read before any delay: net/http notices that a caller hung up
 	// only once the body is read.
 	var err error
-	if c.body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1)); err != nil {
+	if c.body, err = readBody(r); err != nil {
 		panic(http.ErrAbortHandler) // nobody is left to answer
 	}
 	if c.tooLarge = len(c.body) > maxBody; c.tooLarge {
@@ -144,6 +183,16 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.logCall(c, a.status)
 	a.write(w)
+}
+
+// readBody reads a body to its end, or as far as tells that it is too large.
+func readBody(r *http.Request) ([]byte, error) {
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(r.ContentLength, maxBody)) + bytes.MinRead) // so that it does not grow
+	}
+	_, err := b.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	return b.Bytes(), err
 }
 
 // logCall writes the one line of a call; status 0 is a connection that was
@@ -223,9 +272,9 @@ func isJSON(r *http.Request) bool {
 func (s *Sandbox) match(r *http.Request) *call {
 	c := &call{request: r}
 	path := r.URL.EscapedPath()
-	// Vendor pages getEndpoints and getTokenContext show both with and without
-	// a slash at the end.
-	if strings.HasPrefix(path, "/platform/") {
+	// Vendor pages getEndpoints, getTokenContext and sendMessageMultipleRecipients
+	// show both with and without a slash at the end.
+	if strings.HasPrefix(path, "/platform/") || path == "/messaging/v1/email/messages/" {
 		path = strings.TrimSuffix(path, "/")
 	}
 	segments := strings.Split(path, "/")

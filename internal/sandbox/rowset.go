@@ -1,24 +1,17 @@
 package sandbox
 
 import (
-	"bytes"
-	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 )
-
-// rowRequest is one row of an upsert. Both parts are kept as they were sent,
-// since a success echoes them.
-type rowRequest struct {
-	Keys   json.RawMessage `json:"keys"`
-	Values json.RawMessage `json:"values"`
-}
 
 // upsertRows answers POST /hub/v1/dataevents/{id}/rowset, vendor page
 // postDataExtensionRowsetByKey. More than 50 rows are accepted: the vendor's
@@ -36,33 +29,65 @@ func (s *Sandbox) upsertRowset(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var sent []*rowRequest
-	if err := decodeBody(c.body, &sent); err != nil {
-		return answer{}, err
-	}
-	if sent == nil {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat) // the body was "null"
-	}
-	rows := make([]rowValues, len(sent))
-	for i, r := range sent {
-		if r == nil {
-			return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
-		}
-		if rows[i], err = r.values(); err != nil {
-			return answer{}, err
-		}
+	rows, ok := d.readRowset(c.body)
+	if !ok {
+		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
 	}
 	if err := s.saveRows(d, rows); err != nil {
 		return answer{}, err
 	}
 	if s.dialect == DialectSpec {
-		results := make([]specResult, len(sent))
+		results := make([]specResult, len(rows))
 		for i := range results {
 			results[i] = specResult{Rows: 1, Status: "OK"}
 		}
 		return specRowsetAnswer(http.StatusOK, results), nil
 	}
-	return jsonAnswer(http.StatusOK, sent), nil
+	// The vendor answers with the rows that were sent: so the body, as it is.
+	return answer{status: http.StatusOK, contentType: jsonType, body: c.body}, nil
+}
+
+// readRowset reads a list of {"keys":{…},"values":{…}}. Other members of a row
+// are passed over, and of two with one name the last counts.
+func (d *dataExtension) readRowset(body []byte) ([]sentRow, bool) {
+	p := d.reader(string(body))
+	rows := make([]sentRow, 0, 1+min(len(body)/512, 64))
+	for more := p.enter('['); more; more = p.more('[') {
+		r := p.row()
+		p.rowsetRow(&r)
+		d.examine(&r)
+		rows = append(rows, r)
+	}
+	return rows, p.done() && p.valid()
+}
+
+// rowsetRow reads one row of a rowset and returns its values as they were
+// written.
+func (p *rowReader) rowsetRow(r *sentRow) (values string) {
+	for more := p.enter('{'); more; more = p.more('{') {
+		switch name := p.name(); {
+		case strings.EqualFold(name, "keys"):
+			r.wrongKey = ""
+			for _, i := range p.d.primary {
+				r.cells[i] = value{}
+			}
+			p.object(r, keyColumns)
+		case strings.EqualFold(name, "values"):
+			r.known = 0
+			for i := range r.cells {
+				if !p.d.columns[i].PrimaryKey {
+					r.cells[i] = value{}
+				}
+			}
+			p.peek()
+			from := p.at
+			p.object(r, otherColumns)
+			values = p.text[from:p.at]
+		default:
+			p.value()
+		}
+	}
+	return values
 }
 
 // upsertRow answers PUT /hub/v1/dataevents/{id}/rows/{primaryKeys}, vendor page
@@ -76,29 +101,41 @@ func (s *Sandbox) upsertRow(c *call) (answer, error) {
 	if !ok {
 		return answer{}, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {primaryKeys} is invalid.")
 	}
-	var sent *rowRequest
-	if err := decodeBody(c.body, &sent); err != nil {
-		return answer{}, err
-	}
-	if sent == nil {
+	p := d.reader(string(c.body))
+	r := p.row()
+	values := p.rowsetRow(&r)
+	if !p.done() || !p.valid() {
 		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
 	}
-	sent.Keys = nil // the path names the row, whatever the body says
-	row, err := sent.values()
-	if err != nil {
+	// The path names the row, whatever the body says.
+	for _, i := range d.primary {
+		r.cells[i] = value{}
+	}
+	r.wrongKey = ""
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		i, ok := d.column(name)
+		switch {
+		case !ok || !d.columns[i].PrimaryKey:
+			if r.wrongKey == "" {
+				r.wrongKey = name
+			}
+		case r.cells[i].kind != kindNone:
+			return answer{}, failure(http.StatusBadRequest, codeInvalidFormat) // in two spellings
+		default:
+			r.cells[i] = value{kindText, keys[name]}
+		}
+	}
+	d.examine(&r)
+	if err := s.saveRows(d, []sentRow{r}); err != nil {
 		return answer{}, err
 	}
-	row.keys = keys
-	if err := s.saveRows(d, []rowValues{row}); err != nil {
-		return answer{}, err
-	}
-	return jsonAnswer(http.StatusOK, map[string]any{"keys": keys, "values": sent.Values}), nil
+	return jsonAnswer(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
 }
 
 // parsePrimaryKeys reads "name:value,name:value". Names and values are
 // percent-encoded one by one, so a colon or comma in a value is not taken for
 // a separator.
-func parsePrimaryKeys(raw string) (map[string]any, bool) {
+func parsePrimaryKeys(raw string) (map[string]string, bool) {
 	// encodeURIComponent over the whole segment hides the colons too.
 	if !strings.Contains(raw, ":") {
 		decoded, err := url.PathUnescape(raw)
@@ -106,9 +143,9 @@ func parsePrimaryKeys(raw string) (map[string]any, bool) {
 			return nil, false
 		}
 		name, value, ok := strings.Cut(decoded, ":")
-		return map[string]any{name: value}, ok && name != ""
+		return map[string]string{name: value}, ok && name != ""
 	}
-	keys := map[string]any{}
+	keys := map[string]string{}
 	for pair := range strings.SplitSeq(raw, ",") {
 		rawName, rawValue, ok := strings.Cut(pair, ":")
 		name, nameErr := url.PathUnescape(rawName)
@@ -125,24 +162,23 @@ func parsePrimaryKeys(raw string) (map[string]any, bool) {
 // GUID or id:GUID. Undocumented: the answer for one that does not exist; 404
 // with 30003 is the vendor's "object not found".
 func (s *Sandbox) extension(c *call) (*dataExtension, error) {
-	name := c.param("id")
-	key, byKey := strings.CutPrefix(name, "key:")
-	id := strings.TrimPrefix(name, "id:")
-	if !byKey && !isGUID(id) {
+	ref := c.param("id")
+	if !validReference(ref) {
 		return nil, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {guid} is invalid.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var d *dataExtension
-	if byKey {
-		d = s.world.extensionByKey(key)
-	} else {
-		d = s.world.extensionByID(id)
-	}
+	d := s.world.extensionByReference(ref)
 	if d == nil {
 		return nil, failure(http.StatusNotFound, codeNotFound)
 	}
 	return d, nil
+}
+
+// validReference tells whether a path's {id} is key:EXTERNALKEY, GUID or
+// id:GUID.
+func validReference(ref string) bool {
+	return strings.HasPrefix(ref, "key:") || isGUID(strings.TrimPrefix(ref, "id:"))
 }
 
 // isGUID tells whether s has a GUID's form, in any case.
@@ -159,43 +195,6 @@ func isGUID(s string) bool {
 	return true
 }
 
-// rowValues is one row of an upsert, decoded: strings, bools, json.Numbers and
-// nils under the names that were sent.
-type rowValues struct {
-	keys, values map[string]any
-}
-
-func (r *rowRequest) values() (rowValues, error) {
-	keys, err := decodeScalars(r.Keys)
-	if err != nil {
-		return rowValues{}, err
-	}
-	values, err := decodeScalars(r.Values)
-	return rowValues{keys, values}, err
-}
-
-// decodeScalars reads a JSON object whose values are scalars; absent and null
-// are an empty one. Columns hold scalars, so anything deeper is a body of the
-// wrong format.
-func decodeScalars(raw json.RawMessage) (map[string]any, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var m map[string]any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber() // a number is stored as it was written
-	if d.Decode(&m) != nil {
-		return nil, failure(http.StatusBadRequest, codeInvalidFormat)
-	}
-	for _, v := range m {
-		switch v.(type) {
-		case map[string]any, []any:
-			return nil, failure(http.StatusBadRequest, codeInvalidFormat)
-		}
-	}
-	return m, nil
-}
-
 // noExistingField is the vendor's complaint about a row none of whose values
 // has a column. It comes first among a call's complaints.
 const noExistingField = "At least one existing field is required in the values property"
@@ -203,13 +202,14 @@ const noExistingField = "At least one existing field is required in the values p
 // saveRows upserts the rows in order, up to the first bad one. Later rows are
 // not saved, good or not, but their complaints are told with the others: each
 // once, without saying whose they are.
-func (s *Sandbox) saveRows(d *dataExtension, rows []rowValues) error {
-	s.mu.Lock()
+func (s *Sandbox) saveRows(d *dataExtension, rows []sentRow) error {
+	s.lock()
 	defer s.mu.Unlock()
 	var complaints []string
 	failed := false
-	for _, r := range rows {
-		key, values, problems, err := d.understand(r)
+	for i := range rows {
+		r := &rows[i]
+		problems, err := d.refuse(r)
 		switch {
 		case err != nil && !failed:
 			return err
@@ -221,7 +221,7 @@ func (s *Sandbox) saveRows(d *dataExtension, rows []rowValues) error {
 				}
 			}
 		case !failed:
-			d.save(key, values)
+			d.save(r)
 		}
 	}
 	if !failed {
@@ -233,65 +233,39 @@ func (s *Sandbox) saveRows(d *dataExtension, rows []rowValues) error {
 	return unsavable(d.id, complaints)
 }
 
-// understand finds the columns of one row and checks them. Problems make the
-// row bad; a problem without text is the null that the vendor refuses without
-// a word. An error is a refusal of another kind than 10006.
-func (d *dataExtension) understand(r rowValues) (key []any, values []cell, problems []string, err error) {
-	key, err = d.primaryKey(r.keys)
-	if err != nil {
-		return nil, nil, nil, err
+// refuse tells what is wrong with a row of a rowset, as the table is now. A
+// problem without text is the null that the vendor refuses without a word. An
+// error is a refusal of another kind than 10006.
+func (d *dataExtension) refuse(r *sentRow) (problems []string, err error) {
+	if r.wrongKey != "" {
+		// The vendor names the column in lower case here.
+		return nil, failuref(http.StatusBadRequest, codeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.wrongKey))
 	}
-	for i, ordinal := range d.primary {
-		if p := d.columns[ordinal].check(key[i]); p != "" {
-			problems = append(problems, p)
-		}
-	}
-	known, _, err := d.cells(r.values)
-	if err != nil {
-		return nil, nil, nil, failure(http.StatusBadRequest, codeInvalidFormat)
-	}
-	if len(known) == 0 {
-		return nil, nil, append([]string{noExistingField}, problems...), nil
-	}
-	for _, v := range known {
-		// The keys name the row; the same column among the values changes nothing.
-		if !d.columns[v.ordinal].PrimaryKey {
-			values = append(values, v)
-		}
-	}
-	found, null := d.check(d.identity(key), values)
-	problems = append(problems, found...)
-	// Reported: null is refused even where the column allows it, and the answer
-	// does not say why. The vendor's users send "" or leave the column out.
-	if null && len(problems) == 0 {
-		problems = []string{""}
-	}
-	return key, values, problems, nil
-}
-
-// primaryKey takes the primary key's values, in order, from a row's keys.
-func (d *dataExtension) primaryKey(keys map[string]any) ([]any, error) {
-	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		if i, ok := d.column(name); !ok || !d.columns[i].PrimaryKey {
-			// The vendor names the column in lower case here.
-			return nil, failuref(http.StatusBadRequest, codeGeneric, "Primary key '%s' does not exist.", strings.ToLower(name))
-		}
-	}
-	known, _, err := d.cells(keys)
-	if err != nil {
-		return nil, failure(http.StatusBadRequest, codeInvalidFormat)
-	}
-	if len(known) != len(d.primary) || len(known) == 0 {
+	if r.identity == "" {
 		return nil, missingKeys()
 	}
-	key := make([]any, len(known))
-	for i, k := range known { // both are in order of columns
-		if textOf(k.value) == "" {
-			return nil, missingKeys()
-		}
-		key[i] = k.value
+	if r.known == 0 {
+		problems = []string{noExistingField}
 	}
-	return key, nil
+	if r.bad || r.known > 0 && r.partial {
+		_, exists := d.index[r.identity]
+		for _, f := range d.flaws(r, exists || r.known == 0) {
+			if r.known == 0 && !f.column.PrimaryKey {
+				continue
+			}
+			if f.what == "" {
+				problems = append(problems, f.column.missing())
+			} else {
+				problems = append(problems, f.column.problem(f.what))
+			}
+		}
+	}
+	// Reported: null is refused even where the column allows it, and the answer
+	// does not say why. The vendor's users send "" or leave the column out.
+	if r.null && len(problems) == 0 {
+		problems = []string{""}
+	}
+	return problems, nil
 }
 
 // missingKeys refuses a row that its keys do not name. Undocumented: the words
@@ -313,11 +287,30 @@ func specRowsetAnswer(status int, results []specResult) answer {
 	return jsonAnswer(status, map[string]any{"results": results})
 }
 
-// newGUID makes a random GUID.
+// newGUID makes a random GUID. It is an id, not a secret.
 func newGUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand says so
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	return randomGUID().String()
+}
+
+// guid is a GUID in as little memory as it needs.
+type guid [16]byte
+
+func randomGUID() guid {
+	var g guid
+	binary.LittleEndian.PutUint64(g[:], rand.Uint64())
+	binary.LittleEndian.PutUint64(g[8:], rand.Uint64())
+	g[6] = g[6]&0x0f | 0x40
+	g[8] = g[8]&0x3f | 0x80
+	return g
+}
+
+func (g guid) String() string {
+	b := make([]byte, 0, 36)
+	for i := range g {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, g[i:i+1])
+	}
+	return string(b)
 }

@@ -3,7 +3,11 @@
 //
 // What it does NOT emulate:
 //
-//   - Sending. No mail leaves it; a journey takes contacts in and stops there.
+//   - Sending. No mail leaves it; a message counts as sent as soon as it is
+//     taken, and a journey takes contacts in and stops there. There is one
+//     message definition, and it is active.
+//   - Time. What is asynchronous takes 300 ms, or what [Fault] says, on the
+//     sandbox's clock; batches of events enter their contacts at once.
 //   - Time zones. Marketing Cloud keeps dates as server time (UTC-6, no zone);
 //     the sandbox keeps every value exactly as it was sent.
 //   - SQL Server's collation. Values, keys among them, are compared letter by
@@ -119,6 +123,8 @@ type world struct {
 	tokens     tokens
 	extensions map[string]*dataExtension // by external key
 	journeys   map[string]*journey       // by event definition key
+	jobs       jobs
+	messages   messages
 	queries    queries
 	faults     []*activeFault
 	calls      map[string]int // by route pattern, so it cannot grow without end
@@ -162,6 +168,15 @@ func (s *Sandbox) Now() time.Time {
 	return s.now()
 }
 
+// lock takes mu for work with the world's rows: it applies the asynchronous
+// jobs that are complete by now, and returns the time.
+func (s *Sandbox) lock() time.Time {
+	s.mu.Lock()
+	now := s.now()
+	s.world.jobs.settle(now)
+	return now
+}
+
 // now needs mu.
 func (s *Sandbox) now() time.Time {
 	return s.base().Add(s.world.offset).UTC()
@@ -181,6 +196,15 @@ func (s *Sandbox) Advance(d time.Duration) error {
 	}
 	s.world.offset += d
 	return nil
+}
+
+// extensionByReference finds what a path's {id} names, or returns nil: see
+// validReference. It needs mu.
+func (w *world) extensionByReference(ref string) *dataExtension {
+	if key, ok := strings.CutPrefix(ref, "key:"); ok {
+		return w.extensionByKey(key)
+	}
+	return w.extensionByID(strings.TrimPrefix(ref, "id:"))
 }
 
 // extensionByKey finds a data extension by its external key, in any case, or

@@ -15,10 +15,12 @@ type State struct {
 	// Journeys are the running journeys, by event definition key.
 	Journeys map[string]Journey `json:"journeys"`
 	// MessageDefinitions are the transactional messages that can be sent, by
-	// definition key; Messages are those that were sent. The sandbox cannot
-	// send yet, so there are none.
+	// definition key; Messages are those that were sent, oldest first.
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
-	Messages           []any                        `json:"messages"`
+	Messages           []Message                    `json:"messages"`
+	// Jobs are the asynchronous inserts and upserts that are remembered, oldest
+	// first. Rows of a job that is not complete are in no data extension yet.
+	Jobs []Job `json:"jobs"`
 	// Tokens are the access tokens given out, oldest first; tokens that expired
 	// ten minutes before the newest was given out are left out.
 	Tokens []Token `json:"tokens"`
@@ -29,8 +31,40 @@ type State struct {
 	// Calls counts the calls by route, as "POST /v2/token"; calls to no route
 	// are together under "(unknown route)". Calls that a fault hit count too.
 	Calls map[string]int `json:"calls"`
-	// Faults are those still set, with the calls that they have left.
+	// Faults are those still set, with the calls and the time that they have
+	// left.
 	Faults []Fault `json:"faults"`
+	// Totals count what there is, also where a limit left some out.
+	Totals Totals `json:"totals"`
+}
+
+// Totals are the numbers of things in a sandbox.
+type Totals struct {
+	Rows     map[string]int `json:"rows"`     // by the data extension's external key
+	Contacts map[string]int `json:"contacts"` // entries, by event definition key
+	Messages int            `json:"messages"`
+	Jobs     int            `json:"jobs"`
+	Tokens   int            `json:"tokens"`
+}
+
+// Job is an asynchronous insert or upsert in a State.
+type Job struct {
+	RequestID     string    `json:"request_id"`
+	DataExtension string    `json:"data_extension"` // external key
+	Insert        bool      `json:"insert"`         // else an upsert
+	Status        string    `json:"status"`         // Pending, Executing or Complete
+	Rows          int       `json:"rows"`
+	FailedRows    int       `json:"failed_rows"` // 0 until it is complete
+	SubmittedAt   time.Time `json:"submitted_at"`
+	CompleteAt    time.Time `json:"complete_at"`
+}
+
+// view is the job as a State shows it.
+func (j *job) view(now time.Time) Job {
+	return Job{
+		RequestID: j.id, DataExtension: j.extension.key, Insert: j.insert, Status: j.state(now), Rows: j.count,
+		FailedRows: len(j.failures), SubmittedAt: j.submitted, CompleteAt: j.done,
+	}
 }
 
 // DataExtension is a table in a State.
@@ -70,51 +104,80 @@ func (s *Sandbox) State() State {
 	return s.state(-1)
 }
 
-// state is State with at most the newest so many rows, contacts and tokens of
-// each kind; negative means all.
+// state is State with at most the newest so many rows, contacts, messages, jobs
+// and tokens of each kind; negative means all. Rows become maps after the mutex
+// is let go: there may be a million of them.
 func (s *Sandbox) state(limit int) State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	now := s.lock()
 	w := s.world
 	st := State{
-		Clock:              s.now(),
+		Clock:              now,
 		DataExtensions:     make(map[string]DataExtension, len(w.extensions)),
 		Journeys:           make(map[string]Journey, len(w.journeys)),
 		MessageDefinitions: map[string]MessageDefinition{WelcomeMessageKey: {Name: WelcomeMessageKey, Status: "Active"}},
-		Messages:           []any{}, Callbacks: []any{}, Subscriptions: []any{},
+		Messages:           []Message{}, Jobs: []Job{}, Callbacks: []any{}, Subscriptions: []any{},
 		Tokens: []Token{},
 		Calls:  maps.Clone(w.calls),
-		Faults: w.faultList(),
+		Faults: w.faultList(now),
+		Totals: Totals{
+			Rows: map[string]int{}, Contacts: map[string]int{},
+			Messages: len(w.messages.sent), Jobs: len(w.jobs.list), Tokens: len(w.tokens.issued),
+		},
 	}
-	for key, d := range w.extensions {
-		rows := newest(d.rows, limit)
-		view := DataExtension{
-			ID: d.id, Name: d.name, Columns: slices.Clone(d.columns), Rows: make([]map[string]any, len(rows)),
-		}
-		for i, row := range rows {
-			view.Rows[i] = d.asMap(row)
-		}
-		st.DataExtensions[key] = view
+	rows, entries := map[string][]row{}, map[string][]entry{}
+	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
+	for key, d := range extensions {
+		st.Totals.Rows[key] = len(d.rows)
+		rows[key] = slices.Clone(newest(d.rows, limit))
 	}
-	for key, j := range w.journeys {
-		contacts := slices.Clone(newest(j.contacts, limit))
-		for i := range contacts {
-			contacts[i].Data = maps.Clone(contacts[i].Data)
-		}
-		st.Journeys[key] = Journey{Contacts: append([]Contact{}, contacts...)}
+	for key, j := range journeys {
+		st.Totals.Contacts[key] = len(j.entries)
+		entries[key] = newest(j.entries, limit) // these do not change
+	}
+	sent := newest(w.messages.sent, limit) // nor do these
+	for _, j := range newest(w.jobs.list, limit) {
+		st.Jobs = append(st.Jobs, j.view(now))
 	}
 	for _, t := range newest(w.tokens.issued, limit) {
 		st.Tokens = append(st.Tokens, t.view())
+	}
+	s.mu.Unlock()
+
+	for key, d := range extensions {
+		view := DataExtension{
+			ID: d.id, Name: d.name, Columns: slices.Clone(d.columns), Rows: make([]map[string]any, len(rows[key])),
+		}
+		for i, r := range rows[key] {
+			view.Rows[i] = d.asMap(r)
+		}
+		st.DataExtensions[key] = view
+	}
+	for key, j := range journeys {
+		view := Journey{Contacts: make([]Contact, len(entries[key]))}
+		for i, e := range entries[key] {
+			view.Contacts[i] = j.extension.contact(e)
+		}
+		st.Journeys[key] = view
+	}
+	for _, m := range sent {
+		st.Messages = append(st.Messages, m.view())
 	}
 	return st
 }
 
 // faultList is the faults that are set. It needs the sandbox's mutex.
-func (w *world) faultList() []Fault {
-	list := make([]Fault, len(w.faults))
-	for i, f := range w.faults {
-		list[i] = f.Fault
-		list[i].Count = max(f.left, 0)
+func (w *world) faultList(now time.Time) []Fault {
+	list := []Fault{}
+	for _, f := range w.faults {
+		if f.over(now) {
+			continue
+		}
+		view := f.Fault
+		view.Count = max(f.left, 0)
+		if !f.ends.IsZero() {
+			view.For = f.ends.Sub(now).String()
+		}
+		list = append(list, view)
 	}
 	return list
 }
