@@ -319,8 +319,10 @@ func TestDrain(t *testing.T) {
 	defer cloud.Close()
 	w.cloud = cloud.URL
 	onlyRows := func(cfg string) string {
-		return strings.Replace(strings.Replace(cfg, "marketing_cloud:", "delivery: { senders: 4 }\nmarketing_cloud:", 1),
-			"      - journey: { event_definition_key: APIEvent-sandbox-welcome, establish_contact_key: true }\n", "", 1)
+		return strings.NewReplacer(
+			"marketing_cloud:", "delivery: { senders: 4 }\nmarketing_cloud:", "mode: auto", "mode: sync, batch: 1",
+			"      - journey: { event_definition_key: APIEvent-sandbox-welcome, establish_contact_key: true }\n", "",
+		).Replace(cfg)
 	}
 	w.start(onlyRows, database)
 	for i := range 20 {

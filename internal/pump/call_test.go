@@ -86,9 +86,7 @@ func TestBusy(t *testing.T) {
 // What has piled up leaves in full calls.
 func TestPile(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync}, pump.Config{Senders: 2}, slowly(ms(100), ok), func(r running) {
-		for i := range 120 {
-			r.o.save(int64(100+i), x)
-		}
+		r.o.saveMany(120, 0, x)
 		r.wait(time.Second)
 		if diff := cmp.Diff([]sized{{0, 50, false}, {0, 50, false}, {ms(100), 20, false}}, r.s.sizes(x.ID)); diff != "" {
 			t.Error(diff)
@@ -123,9 +121,7 @@ func TestCallsShrink(t *testing.T) {
 		return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
 	}
 	runCalls(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync, Batch: 64}, pump.Config{Senders: 1}, s, func(r *calling) {
-		for i := range 640 {
-			r.o.save(int64(i), x)
-		}
+		r.o.saveMany(640, 0, x)
 		r.wait(time.Hour)
 		if diff := cmp.Diff([]int{64, 32, 16, 8, 8, 8}, r.sizes()[:6]); diff != "" {
 			t.Error(diff)
@@ -135,9 +131,7 @@ func TestCallsShrink(t *testing.T) {
 		}
 		largest.Store(1000)
 		before := len(r.sizes())
-		for i := range 1000 {
-			r.o.save(int64(i), x)
-		}
+		r.o.saveMany(1000, 0, x)
 		r.wait(2 * time.Hour)
 		if sizes := r.sizes()[before:]; slices.Max(sizes) != 64 {
 			t.Errorf("calls do not grow again: %v", sizes)
@@ -158,9 +152,7 @@ func TestCompany(t *testing.T) {
 		return slices.Repeat([]onramp.Outcome{o}, len(c.Deliveries))
 	}
 	runCalls(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync, Batch: 32}, pump.Config{}, s, func(r *calling) {
-		for i := range 32 {
-			r.o.save(int64(i), x)
-		}
+		r.o.saveMany(32, 0, x)
 		r.wait(time.Hour)
 		want := slices.DeleteFunc(upTo(32), func(seq int64) bool { return seq == 20 })
 		if diff := cmp.Diff(want, sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
@@ -176,26 +168,20 @@ func TestCompany(t *testing.T) {
 func TestAuto(t *testing.T) {
 	auto := onramp.Destination{Kind: onramp.DataExtension, Key: "x"}
 	runTo(t, auto, pump.Config{Senders: 2}, slowly(time.Second, ok), func(r running) {
-		for i := range 1020 {
-			r.o.save(int64(i), x)
-		}
+		r.o.saveMany(1020, 0, x)
 		r.wait(10 * time.Second)
 		if diff := cmp.Diff([]sized{{0, 1020, true}}, r.s.sizes(x.ID)); diff != "" {
 			t.Error("deep:", diff)
 		}
 		r.s.calls = nil
-		for i := range 120 {
-			r.o.save(int64(i), x)
-		}
+		r.o.saveMany(120, 0, x)
 		r.wait(20 * time.Second)
 		want := []sized{{10 * time.Second, 50, false}, {10 * time.Second, 50, false}, {11 * time.Second, 20, false}}
 		if diff := cmp.Diff(want, r.s.sizes(x.ID)); diff != "" {
 			t.Error("short:", diff)
 		}
 		r.s.calls = nil
-		for i := range 60 {
-			r.o.saveOld(int64(i), x, 2*time.Minute)
-		}
+		r.o.saveMany(60, 2*time.Minute, x)
 		r.wait(30 * time.Second)
 		if diff := cmp.Diff([]sized{{20 * time.Second, 60, true}}, r.s.sizes(x.ID)); diff != "" {
 			t.Error("old:", diff)
@@ -237,9 +223,7 @@ func TestAsync(t *testing.T) {
 		if state := r.Flight(x.ID, 1); state != onramp.DeliverySubmitted || health.Sending != 1 || health.Submitted != 1 {
 			t.Errorf("then it is %v, %+v", state, health)
 		}
-		for i := range 450 {
-			r.o.save(int64(10+i), x)
-		}
+		r.o.saveMany(450, 0, x)
 		r.wait(ms(500))
 		if diff := cmp.Diff([]int{1, 100, 100}, r.sizes()); diff != "" {
 			t.Error(diff)
@@ -271,9 +255,7 @@ func TestMixedOutcomes(t *testing.T) {
 		return outcomes
 	}
 	runCalls(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync}, pump.Config{}, s, func(r *calling) {
-		for i := range 5 {
-			r.o.save(int64(i), x)
-		}
+		r.o.saveMany(5, 0, x)
 		r.wait(time.Minute)
 		if diff := cmp.Diff([]int64{1, 3, 4, 5}, sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
 			t.Error(diff)

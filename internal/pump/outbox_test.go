@@ -47,14 +47,26 @@ func ring(bell chan struct{}) {
 
 // save appends a registration that goes to the destinations of a route.
 func (o *outbox) save(key int64, route ...onramp.Destination) {
-	o.saveOld(key, route[0], 0, route[1:]...)
-}
-
-// saveOld is save for a registration that was accepted some time ago.
-func (o *outbox) saveOld(key int64, first onramp.Destination, age time.Duration, later ...onramp.Destination) {
-	route := append([]onramp.Destination{first}, later...)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.append(key, 0, route...)
+	for _, to := range route {
+		ring(o.fresh[to.ID])
+	}
+}
+
+// saveMany appends registrations of different keys, accepted some time ago, all
+// at once: the pump sees none or all of them.
+func (o *outbox) saveMany(n int, age time.Duration, to onramp.Destination) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range n {
+		o.append(int64(i), age, to)
+	}
+	ring(o.fresh[to.ID])
+}
+
+func (o *outbox) append(key int64, age time.Duration, route ...onramp.Destination) {
 	for i, to := range route {
 		state := onramp.DeliveryWaiting
 		if i == 0 {
@@ -64,7 +76,6 @@ func (o *outbox) saveOld(key int64, first onramp.Destination, age time.Duration,
 			Seq: int64(len(o.deliveries) + 1), RegistrationID: "r", Step: i + 1, Steps: len(route), DestinationID: to.ID,
 			State: state, OrderingKey: key, ReceivedAt: time.Now().Add(-age),
 		})
-		ring(o.fresh[to.ID])
 	}
 }
 

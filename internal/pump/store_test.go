@@ -192,15 +192,24 @@ func settleDown(t *testing.T, d *onDisk, ids []string) {
 	}
 }
 
-// BenchmarkLane measures what the lanes get through with a destination that
-// answers at once; half of the deliveries are second steps.
+// BenchmarkLane measures what the lanes get through, with a destination that
+// answers at once and with one that takes 50 ms a call; half of the deliveries
+// are second steps.
 func BenchmarkLane(b *testing.B) {
-	for name, keys := range map[string]int{"keys": 1 << 30, "few keys": 100} {
-		b.Run(name, func(b *testing.B) {
+	for _, row := range []struct {
+		name string
+		keys int
+		to   pump.Sender
+	}{
+		{"keys", 1 << 30, instant(0)}, {"few keys", 100, instant(0)}, {"50 ms", 1 << 30, instant(50 * time.Millisecond)},
+	} {
+		b.Run(row.name, func(b *testing.B) {
 			d := openStore(b, filepath.Join(b.TempDir(), "onramp.db"))
 			defer d.close()
-			fill(d, b.N, keys)
-			p := pump.New(pump.Config{}, d.s, instant{}, d.forms[0].Route)
+			fill(d, b.N, row.keys)
+			route := slices.Clone(d.forms[0].Route)
+			route[0].Batch, route[1].Batch = 0, 0 // what suits the calls
+			p := pump.New(pump.Config{}, d.s, row.to, route)
 			claim, stop := context.WithCancel(context.Background())
 			ended := make(chan struct{})
 			b.ResetTimer()
@@ -235,9 +244,12 @@ func fill(d *onDisk, n, keys int) {
 	}
 }
 
-// instant is a sender that delivers at once.
-type instant struct{}
+// instant is a sender that delivers at once, or after a while.
+type instant time.Duration
 
-func (instant) Send(_ context.Context, c onramp.Call) []onramp.Outcome {
+func (i instant) Send(_ context.Context, c onramp.Call) []onramp.Outcome {
+	if i > 0 {
+		<-time.After(time.Duration(i))
+	}
 	return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
 }
