@@ -11,7 +11,7 @@ test: ## run the tests; those without their database or browser are skipped
 	go test ./...
 
 test-complete: ## run the tests with race detector and shuffling; nothing is skipped
-	ONRAMP_TEST_REQUIRE=postgres,chromium go test -race -shuffle=on ./...
+	ONRAMP_TEST_REQUIRE=postgres,chromium,fuse go test -race -shuffle=on ./...
 
 lint: ## vet, staticcheck, gofumpt
 	go vet ./...
@@ -30,5 +30,6 @@ fuzz: ## run every fuzz target for 30 s
 
 bench: ## measure this machine
 	go run ./cmd/onramp bench accept
+	go run ./cmd/onramp bench deliver
 
 check: lint test-complete ## what has to pass

@@ -36,6 +36,9 @@ type Delivery struct {
 // by it.
 var Never = time.UnixMicro(1<<62 - 1).UTC()
 
+// LongestRetry is the longest time to the next try of a delivery.
+const LongestRetry = time.Hour
+
 // ID is the delivery's public name: the registration's id, a dot, and the step.
 func (d *Delivery) ID() string { return DeliveryID(d.RegistrationID, d.Step) }
 

@@ -11,7 +11,7 @@ const (
 	quickTries = 3           // tries before a delivery is parked for longer
 	quickDelay = time.Second // after the first try; doubles
 	parkDelay  = time.Minute // after the last quick try; doubles
-	maxDelay   = time.Hour
+	maxDelay   = onramp.LongestRetry
 )
 
 // retryDelay is how long to wait after so many tries: exponential, with up to a

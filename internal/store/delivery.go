@@ -86,17 +86,30 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	return deliveries, newest, nil
 }
 
-const listDue = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
+const (
+	listDue   = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
+	listStray = `WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
+)
 
 // ListDue returns at most n parked deliveries to a destination that are due,
 // the longest overdue first. None is after the seq to, up to which fresh ones
 // were read: one of those may be an elder of its key.
+//
+// Those with a time further away than any retry is set count as due, too: the
+// clock was ahead when they were parked, and has been set back.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
-	deliveries, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
-	return deliveries, readerErr("list due deliveries", err)
+	due, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
+	if err != nil || len(due) == n {
+		return due, readerErr("list due deliveries", err)
+	}
+	stray, err := s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
+	return append(due, stray...), readerErr("list due deliveries", err)
 }
 
 const nextDue = `SELECT MIN(due_at) FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL`
+
+// soon is when to look again for deliveries that a clock has left behind.
+const soon = time.Minute
 
 // NextDue returns when the next parked delivery to a destination becomes due
 // after a time; zero when none does by itself.
@@ -106,7 +119,10 @@ func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (
 	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {
 		return time.Time{}, readerErr("find next due time", err)
 	}
-	return fromMicros(due.Int64), nil
+	if next := fromMicros(due.Int64); next.Sub(after) <= onramp.LongestRetry {
+		return next, nil
+	}
+	return after.Add(soon), nil
 }
 
 // Park moves those deliveries into the retry set that have an elder with the

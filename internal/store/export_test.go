@@ -16,6 +16,7 @@ import (
 const (
 	ListFreshQuery = listFresh
 	ListDueQuery   = selectDeliveries + listDue
+	ListStrayQuery = selectDeliveries + listStray
 	NextDueQuery   = nextDue
 )
 

@@ -225,17 +225,23 @@ func TestDiscardDeliveries(t *testing.T) {
 	})
 }
 
-// many saves so many registrations and has them all dead.
-func (w *world) many(n int) {
-	w.t.Helper()
+// many are names of registrations, each with a key of its own.
+func many(n int) []string {
 	names := make([]string, n)
-	var settlements []onramp.Settlement
 	for i := range names {
-		names[i] = fmt.Sprintf("p%dx", i) // each one has a key of its own
+		names[i] = fmt.Sprintf("p%dx", i)
 	}
-	w.save("one", names...)
+	return names
+}
+
+// kill has the first deliveries of registrations dead, all by one write.
+func (w *world) kill(names []string) {
+	w.t.Helper()
+	var settlements []onramp.Settlement
 	for _, name := range names {
-		settlements = append(settlements, w.settlement(w.find(name+".1"), dead, 0))
+		if d := w.find(name + ".1"); d.State == pending {
+			settlements = append(settlements, w.settlement(d, dead, 0))
+		}
 	}
 	if _, err := w.s.Settle(context.Background(), settlements); err != nil {
 		w.t.Fatal(err)
@@ -255,43 +261,55 @@ func (b between) Err() error {
 }
 
 // A bulk is written in portions, the oldest first. Meanwhile the first one dies
-// again, another one dies for the first time, and of the last two one is retried
-// by somebody else and one is dead for another cause: none of these is taken.
+// again and others die for the first time: none of these is taken. Nor is one
+// that somebody else has retried, or, when a cause is named, one that now has
+// another.
 func TestBulkPortions(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		const n = 250
+		const n = 205
 		w.save("one", "old")
-		w.many(n)
+		w.save("one", many(n)...)
+		w.kill(many(n))
 		w.save("one", "new")
-		f := onramp.Filter{Cause: w.find("p0x.1").Cause}
-		var commits int64
-		done := false
-		ctx := between{t.Context(), func() {
-			if done || w.find("p0x.1").State != pending {
-				return
+		cause := w.find("p0x.1").Cause
+		for _, f := range []onramp.Filter{{Cause: cause}, {}} {
+			var commits int64
+			done := false
+			got, err := w.s.RetryDeliveries(between{t.Context(), func() {
+				if done || w.find("p0x.1").State != pending {
+					return
+				}
+				done = true
+				if young, old := w.find("p199x.1").State, w.find("p200x.1").State; young != pending || old != dead {
+					t.Errorf("after the first portion the 200th is %s and the next one %s", young, old)
+				}
+				for _, d := range []string{"p0x.1", "old.1", "new.1"} {
+					w.settle(d, dead, 0)
+				}
+				w.retry("p204x.1")
+				w.exec(`UPDATE delivery SET cause = 'another' WHERE seq = $1`, w.find("p203x.1").Seq)
+				commits = w.s.Commits()
+			}}, f)
+			want, other := int64(n-2), dead
+			if f.Cause == "" {
+				want, other = n-1, pending
 			}
-			done = true
-			if young, old := w.find("p199x.1").State, w.find("p200x.1").State; young != pending || old != dead {
-				t.Errorf("after the first portion the 200th is %s and the next one %s", young, old)
+			if err != nil || got != want {
+				t.Errorf("%+v: retried %d, %v; want %d", f, got, err, want)
 			}
-			for _, d := range []string{"p0x.1", "old.1", "new.1"} {
-				w.settle(d, dead, 0)
+			if more := w.s.Commits() - commits; more != 1 {
+				t.Errorf("%d transactions after the first portion, want one", more)
 			}
-			w.retry("p249x.1")
-			w.exec(`UPDATE delivery SET cause = 'another' WHERE seq = $1`, w.find("p248x.1").Seq)
-			commits = w.s.Commits()
-		}}
-		got, err := w.s.RetryDeliveries(ctx, f)
-		if err != nil || got != n-2 {
-			t.Errorf("retried %d, %v; want %d", got, err, n-2)
-		}
-		if more := w.s.Commits() - commits; more != 1 {
-			t.Errorf("%d transactions after the first portion, want one", more)
-		}
-		for _, d := range []string{"p0x.1", "old.1", "new.1", "p248x.1"} {
-			if got := w.find(d).State; got != dead {
-				t.Errorf("%s is %s, want dead", d, got)
+			for d, want := range map[string]onramp.DeliveryState{"p0x.1": dead, "old.1": dead, "new.1": dead, "p203x.1": other, "p204x.1": pending} {
+				if got := w.find(d).State; got != want {
+					t.Errorf("%+v: %s is %s, want %s", f, d, got, want)
+				}
 			}
+			// once more, from the start
+			w.exec(`UPDATE delivery SET cause = $1 WHERE state = 6`, cause)
+			w.retry("old.1")
+			w.retry("new.1")
+			w.kill(many(n))
 		}
 	})
 }
@@ -299,7 +317,8 @@ func TestBulkPortions(t *testing.T) {
 // A bulk whose caller has left stops, and what it has done is done.
 func TestBulkCancelled(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		w.many(201)
+		w.save("one", many(201)...)
+		w.kill(many(201))
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		n, err := w.s.DiscardDeliveries(between{ctx, func() {

@@ -49,7 +49,7 @@ func TestPlans(t *testing.T) {
 	}
 	w.reset()
 	w.fill(filling())
-	for _, query := range append(statements, store.ListFreshQuery, store.ListDueQuery, store.NextDueQuery) {
+	for _, query := range append(statements, store.ListFreshQuery, store.ListDueQuery, store.ListStrayQuery, store.NextDueQuery) {
 		switch verb, _, _ := strings.Cut(query, " "); verb {
 		case "SELECT", "UPDATE":
 		default:
@@ -66,6 +66,7 @@ func TestPlans(t *testing.T) {
 	for query, want := range map[string]string{
 		store.ListFreshQuery: "SEARCH d USING INTEGER PRIMARY KEY (rowid>?)",
 		store.ListDueQuery:   "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at<?)",
+		store.ListStrayQuery: "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at>? AND due_at<?)",
 		store.NextDueQuery:   "SEARCH delivery USING COVERING INDEX delivery_due (destination_id=? AND due_at>?)",
 	} {
 		if plan := strings.Join(w.plan(query), "\n"); !strings.Contains(plan, want) {

@@ -1,0 +1,14 @@
+// Package crash is a test: it breaks what a gateway stands on, in every way that
+// its promises speak of, and counts what became of each registration that was
+// answered. It has no code but its tests.
+//
+// TestCrashMatrix prints the table. A run takes seconds; ONRAMP_CRASH=long makes
+// it hundreds of rounds, for which -timeout 30m is enough, and
+// ONRAMP_CRASH_TABLE names a file that the table is written to. Where FUSE can't
+// be mounted three of its rows are skipped, unless ONRAMP_TEST_REQUIRE names fuse.
+//
+// Three instruments do the work: a disk whose power can be cut (disk, which
+// Linux mounts by FUSE), a recorder between gateway and Marketing Cloud that
+// counts what arrived, and a gateway in a process of its own that can be killed.
+// TestPowerCutInstrument shows that the disk does lose what was not synced.
+package crash

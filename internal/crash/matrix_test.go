@@ -1,0 +1,112 @@
+package crash_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// tally is a row of the table: what became of the registrations that were
+// answered 2xx.
+type tally struct {
+	fault      string // comes after the row's name
+	rounds     int
+	accepted   int
+	once, more int // delivered
+	dead       int // or held: kept for an operator
+	lost       int
+}
+
+func (t *tally) add(other tally) {
+	t.rounds += other.rounds
+	t.accepted += other.accepted
+	t.once += other.once
+	t.more += other.more
+	t.dead += other.dead
+	t.lost += other.lost
+}
+
+// matrix is the rows of the table. Each breaks one thing, and returns what became
+// of the registrations.
+var matrix = []struct {
+	fault string
+	run   func(t *testing.T) []tally
+}{
+	{"kill -9 at a random moment", killGateway},
+	{"Marketing Cloud killed meanwhile", killSandbox},
+	{"token endpoint down for a while", breakTokens},
+	{"power cut", cutPower},
+	{"disk full", fillDisk},
+	{"disk read-only for a while", lockDisk},
+	{"write-ahead log cut short", cutLog},
+	{"database damaged in one page", damagePages},
+	{"clock set back by an hour or a day", turnClock},
+	{"SIGTERM with many waiting", terminate},
+}
+
+// TestCrashMatrix breaks what a gateway stands on: whatever was answered is
+// delivered, or kept for an operator.
+func TestCrashMatrix(t *testing.T) {
+	t.Parallel()
+	results := make([][]tally, len(matrix))
+	t.Run("faults", func(t *testing.T) {
+		for i, fault := range matrix {
+			t.Run(fault.fault, func(t *testing.T) {
+				t.Parallel()
+				defer func() {
+					if results[i] == nil {
+						results[i] = make([]tally, 1)
+					}
+					for j := range results[i] {
+						if t.Skipped() {
+							results[i][j].fault += " (skipped)"
+						} else if t.Failed() {
+							results[i][j].fault += " (FAILED)"
+						}
+					}
+				}()
+				results[i] = fault.run(t)
+				for _, r := range results[i] {
+					if r.lost != 0 || r.accepted != r.once+r.more+r.dead {
+						t.Errorf("%d of %d registrations were answered and are lost: %+v", r.lost, r.accepted, r)
+					}
+				}
+			})
+		}
+	})
+	table := draw(results)
+	t.Log("\n" + table)
+	if path := os.Getenv("ONRAMP_CRASH_TABLE"); path != "" {
+		if err := os.WriteFile(path, []byte(table), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// draw makes a table in Markdown.
+func draw(results [][]tally) string {
+	var b strings.Builder
+	line := func(cells ...any) { fmt.Fprintf(&b, "| %-56v | %6v | %8v | %14v | %24v | %4v | %4v |\n", cells...) }
+	line("fault", "rounds", "accepted", "delivered once", "delivered more than once", "dead", "lost")
+	b.WriteString("|" + strings.Repeat("-", 58) + "|" + strings.Repeat("-", 7) + ":|" + strings.Repeat("-", 9) + ":|" +
+		strings.Repeat("-", 15) + ":|" + strings.Repeat("-", 25) + ":|" + strings.Repeat("-", 5) + ":|" + strings.Repeat("-", 5) + ":|\n")
+	for i, rows := range results {
+		for _, r := range rows {
+			if fault := matrix[i].fault + r.fault; r.rounds > 0 {
+				line(fault, r.rounds, r.accepted, r.once, r.more, r.dead, r.lost)
+			} else {
+				line(fault, "", "", "", "", "", "")
+			}
+		}
+	}
+	return b.String()
+}
+
+// rounds is how often a row repeats its fault: seconds in all, or many.
+func rounds(few, many int) int {
+	if os.Getenv("ONRAMP_CRASH") == "long" {
+		return many
+	}
+	return few
+}

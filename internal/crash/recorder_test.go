@@ -1,0 +1,235 @@
+package crash_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The steps of a route, as the recorder tells them apart.
+const (
+	row   = "row"   // in a data extension
+	event = "event" // of a journey
+)
+
+// recorder stands between a gateway and its sandbox, and counts the rows and
+// events in calls that were answered 2xx: what a gateway or a sandbox that is
+// killed knows of them is lost.
+type recorder struct {
+	url string
+
+	mu       sync.Mutex
+	upstream *url.URL
+	gate     chan struct{}             // calls wait until it is closed; nil: they don't
+	arrived  map[string]map[string]int // by step and subscriber key
+	odd      []string                  // calls that it could not read
+}
+
+func newRecorder(t *testing.T, upstream string) *recorder {
+	t.Helper()
+	r := &recorder{}
+	r.forget()
+	r.pointTo(t, upstream)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			p.SetURL(r.upstream)
+		},
+		ModifyResponse: r.answered,
+		// no answer from there is no answer here
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     log.New(io.Discard, "", 0),
+		Transport:    &http.Transport{MaxIdleConnsPerHost: 64},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler) // the gateway was killed
+		}
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		r.pass(request)
+		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		proxy.ServeHTTP(w, request)
+	}))
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+// hold has all calls wait until release is called.
+func (r *recorder) hold() (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gate := make(chan struct{})
+	r.gate = gate
+	return sync.OnceFunc(func() { close(gate) })
+}
+
+// pass waits at the gate, as long as the caller does.
+func (r *recorder) pass(request *http.Request) {
+	r.mu.Lock()
+	gate := r.gate
+	r.mu.Unlock()
+	if gate == nil {
+		return
+	}
+	select {
+	case <-gate:
+	case <-request.Context().Done():
+	}
+}
+
+// pointTo changes the sandbox.
+func (r *recorder) pointTo(t *testing.T, upstream string) {
+	t.Helper()
+	u, err := url.Parse(upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.upstream = u
+}
+
+// forget starts counting anew.
+func (r *recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived = map[string]map[string]int{row: {}, event: {}}
+}
+
+// count is how often a step of a registration was delivered.
+func (r *recorder) count(step, subscriberKey string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.arrived[step][subscriberKey]
+}
+
+// misread lists the calls that hold nothing the recorder knows.
+func (r *recorder) misread() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.odd
+}
+
+func (r *recorder) answered(response *http.Response) error {
+	request := response.Request
+	if response.StatusCode/100 != 2 || request.Method == http.MethodGet || request.GetBody == nil {
+		return nil
+	}
+	body, err := request.GetBody()
+	if err != nil {
+		return err
+	}
+	step, keys, err := subscriberKeys(request.URL.Path, body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.odd = append(r.odd, request.URL.Path+": "+err.Error())
+	}
+	for _, key := range keys {
+		r.arrived[step][key]++
+	}
+	return nil
+}
+
+// subscriberKeys reads whom a call is about, and nothing from calls that deliver
+// nothing.
+func subscriberKeys(path string, body io.Reader) (step string, keys []string, err error) {
+	decode := json.NewDecoder(body).Decode
+	switch {
+	case strings.HasPrefix(path, "/hub/v1/dataevents/"): // …/key:KEY/rowset
+		var rows []struct {
+			Keys struct{ SubscriberKey string }
+		}
+		err = decode(&rows)
+		for i := range rows {
+			keys = append(keys, rows[i].Keys.SubscriberKey)
+		}
+		return row, keys, err
+	case strings.HasPrefix(path, "/data/v1/async/dataextensions/"): // …/key:KEY/rows
+		var request struct {
+			Items []struct{ SubscriberKey string }
+		}
+		err = decode(&request)
+		for i := range request.Items {
+			keys = append(keys, request.Items[i].SubscriberKey)
+		}
+		return row, keys, err
+	case strings.HasPrefix(path, "/interaction/v1/events"):
+		var one struct{ ContactKey string }
+		err = decode(&one)
+		return event, []string{one.ContactKey}, err
+	case strings.HasPrefix(path, "/interaction/v1/async/events"):
+		var request struct {
+			Members []struct {
+				ContactKey string `json:"contactKey"`
+			}
+		}
+		err = decode(&request)
+		for i := range request.Members {
+			keys = append(keys, request.Members[i].ContactKey)
+		}
+		return event, keys, err
+	}
+	return "", nil, nil
+}
+
+// What each call holds, by the vendor's names.
+func TestRecorder(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Refuse") != "" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	defer upstream.Close()
+	r := newRecorder(t, upstream.URL)
+	post := func(path, body string, refuse bool) {
+		request, err := http.NewRequest(http.MethodPost, r.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refuse {
+			request.Header.Set("Refuse", "yes")
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	for path, body := range map[string]string{
+		"/hub/v1/dataevents/key:K/rowset":           `[{"keys":{"SubscriberKey":"A"},"values":{}},{"keys":{"SubscriberKey":"B"},"values":{}}]`,
+		"/data/v1/async/dataextensions/key:K/rows":  `{"items":[{"SubscriberKey":"A"},{"SubscriberKey":"C"}]}`,
+		"/interaction/v1/events":                    `{"ContactKey":"A","EventDefinitionKey":"E"}`,
+		"/interaction/v1/async/events":              `{"eventDefinitionKey":"E","members":[{"contactKey":"B","data":{}},{"contactKey":"C","data":{}}]}`,
+		"/v2/token":                                 `{"grant_type":"client_credentials"}`,
+		"/hub/v1/dataevents/key:K/rowset?unread=it": `not JSON`,
+	} {
+		post(path, body, false)
+		post(path, body, true)
+	}
+	for key, want := range map[string][2]int{"A": {2, 1}, "B": {1, 1}, "C": {1, 1}} {
+		if got := [2]int{r.count(row, key), r.count(event, key)}; got != want {
+			t.Errorf("%s has %d rows and %d events, want %v", key, got[0], got[1], want)
+		}
+	}
+	if len(r.misread()) != 1 {
+		t.Errorf("misread: %q, want the one that is not JSON", r.misread())
+	}
+	upstream.Close()
+	if response, err := http.Post(r.url+"/v2/token", "application/json", strings.NewReader("{}")); err == nil {
+		response.Body.Close()
+		t.Errorf("without a sandbox it answers %s", response.Status)
+	}
+}
