@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -110,4 +111,72 @@ func (o *office) settled(name string, form *words.Form, email string, state word
 	o.Setenv("REGISTRATION_"+name, r.ID)
 	o.Setenv("CAUSE_"+name, outcome.Cause())
 	return err
+}
+
+// TestDeadLetter has Marketing Cloud refuse a registration for its address, as
+// it does with one that it doesn't take, and an operator mend it: what arrives,
+// in both steps of the route, is what was edited.
+func TestDeadLetter(t *testing.T) {
+	t.Parallel()
+	printed := startDemo(t, t.TempDir())
+	public := find(t, `form in the browser +(http://[^/]+)/f/registration`, printed)
+	sandbox := find(t, `sandbox +(http://[^/]+)/_sandbox/`, printed)
+	environ := []string{"ONRAMP_ADMIN_LISTEN=" + find(t, `admin API +http://([^/]+)/api/status`, printed)}
+	send := func(method, url, body string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Prefer", "wait=30")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode >= 300 {
+			t.Fatalf("%s %s answered %s %s %v", method, url, response.Status, answer, err)
+		}
+		return string(answer)
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		status, stdout, stderr := onramp(t.Context(), environ, args...)
+		if status != 0 {
+			t.Fatalf("onramp %v: status %d: %s", args, status, stderr)
+		}
+		return stdout
+	}
+
+	send("PUT", sandbox+"/_sandbox/faults", `[{"match":"/hub/v1/dataevents","status":400,"errorcode":10001,"message":"not a valid address"}]`)
+	registered := send("POST", public+"/v1/forms/registration/registrations", `{"email":"anna@example.org","opt_in":true}`)
+	if find(t, `"status":"([^"]+)"`, registered) != "failed" {
+		t.Fatalf("the registration that is refused is %s", registered)
+	}
+	id := find(t, `"id":"([^"]+)"`, registered)
+	send("PUT", sandbox+"/_sandbox/faults", `[]`)
+
+	cause := find(t, `(?m)^([0-9a-f]{8}) +1 +data_extension:Web_Registrations +dead `, run("deliveries", "list", "--by-cause"))
+	find(t, `(`+id+`\.1) `, run("deliveries", "list", "--cause", cause))
+	run("deliveries", "edit", id+".1", "--set", "email=ana@example.org")
+	find(t, `(?m)^Retried (1) delivery\.$`, run("deliveries", "retry", "--cause", cause))
+
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for shown := ""; !strings.Contains(shown, "status          delivered"); shown = run("registrations", "show", id) {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not delivered: %s", shown)
+		}
+	}
+	state := send("GET", sandbox+"/_sandbox/state", "")
+	find(t, `("SubscriberKey": ?"ana@example.org")`, state)
+	find(t, `("contact_key": ?"ana@example.org")`, state)
+	if strings.Contains(state, "anna") {
+		t.Errorf("what was edited has arrived: %s", state)
+	}
 }
