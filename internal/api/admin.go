@@ -38,7 +38,9 @@ type RegistrationReader interface {
 // Pump is what sends at the moment.
 type Pump interface {
 	Health() []onramp.Health
-	Sending(destination int, seq int64) bool
+	// Flight is DeliverySending or DeliverySubmitted while a delivery is in
+	// flight, else 0.
+	Flight(destination int, seq int64) onramp.DeliveryState
 	Forget(destination int, seq int64)
 }
 
@@ -152,9 +154,12 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) error {
 		for state, n := range counts.Deliveries[name] {
 			s.Deliveries[state.String()] += n
 		}
-		sending := min(int64(health[name].Sending), counts.Deliveries[name][onramp.DeliveryPending])
+		pending, h := counts.Deliveries[name][onramp.DeliveryPending], health[name]
+		submitted := min(int64(h.Submitted), pending)
+		sending := min(int64(h.Sending), pending-submitted)
 		s.Deliveries["sending"] += sending
-		s.Deliveries["pending"] -= sending
+		s.Deliveries["submitted"] += submitted
+		s.Deliveries["pending"] -= sending + submitted
 	}
 	return web.WriteJSON(w, http.StatusOK, s)
 }

@@ -114,8 +114,8 @@ func (a *Admin) delivery(d *onramp.Delivery) Delivery {
 	if !d.DueAt.Equal(onramp.Never) {
 		v.DueAt = timePointer(d.DueAt)
 	}
-	if d.State == onramp.DeliveryPending && a.Pump.Sending(d.DestinationID, d.Seq) {
-		v.State = onramp.DeliverySending.String()
+	if flight := a.Pump.Flight(d.DestinationID, d.Seq); d.State == onramp.DeliveryPending && flight != 0 {
+		v.State = flight.String()
 	}
 	return v
 }
@@ -254,7 +254,7 @@ func (a *Admin) idle(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if a.Pump.Sending(d.DestinationID, d.Seq) {
+	if a.Pump.Flight(d.DestinationID, d.Seq) != 0 {
 		return errSending
 	}
 	return nil

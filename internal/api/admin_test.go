@@ -22,12 +22,22 @@ import (
 type fakePump struct {
 	health    []onramp.Health
 	sending   map[int64]bool // by seq of the delivery
+	submitted map[int64]bool
 	forgotten []int64
 }
 
-func (p *fakePump) Health() []onramp.Health       { return p.health }
-func (p *fakePump) Sending(_ int, seq int64) bool { return p.sending[seq] }
-func (p *fakePump) Forget(_ int, seq int64)       { p.forgotten = append(p.forgotten, seq) }
+func (p *fakePump) Health() []onramp.Health { return p.health }
+func (p *fakePump) Flight(_ int, seq int64) onramp.DeliveryState {
+	switch {
+	case p.submitted[seq]:
+		return onramp.DeliverySubmitted
+	case p.sending[seq]:
+		return onramp.DeliverySending
+	}
+	return 0
+}
+
+func (p *fakePump) Forget(_ int, seq int64) { p.forgotten = append(p.forgotten, seq) }
 func operator(h http.Handler) func(string) answer {
 	return func(target string) answer { return get(h, target) }
 }
@@ -426,12 +436,12 @@ func TestStatus(t *testing.T) {
 	o := newOffice(t)
 	since := time.Date(2026, 6, 23, 15, 0, 0, 0, time.UTC)
 	o.pump.health = []onramp.Health{
-		{Destination: o.forms["registration"].Route[0], State: "blocked", Reason: "the credentials are refused", Since: since, Sending: 1},
+		{Destination: o.forms["registration"].Route[0], State: "blocked", Reason: "the credentials are refused", Since: since, Sending: 1, Submitted: 1},
 		{Destination: onramp.Destination{ID: 9, Kind: onramp.Journey, Key: "fresh"}, State: "running"},
 	}
 	check(t, told(`{"accepted":6,`+
 		`"registrations":{"delivered":1,"delivering":1,"erased":0,"failed":2,"held":1,"queued":1},`+
-		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":1,"pending":1,"sending":1,"submitted":0,"waiting":4},`+
+		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":1,"pending":0,"sending":1,"submitted":1,"waiting":4},`+
 		`"destinations":[`+
 		`{"name":"data_extension:Web_Registrations","state":"blocked","reason":"the credentials are refused","since":"2026-06-23T15:00:00Z","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
 		`{"name":"journey:APIEvent-welcome","state":"unconfigured","reason":"no form's route names it any more","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
@@ -447,5 +457,26 @@ func TestAdminStoreUnavailable(t *testing.T) {
 	h := adminHandler(g.store, &fakePump{}, nil)
 	for _, target := range []string{"/api/registrations", "/api/registrations/x", "/api/registrations/x/timeline", "/api/deliveries", "/api/deliveries/x.1"} {
 		check(t, problem(503, "the database could not be read; please try again", "", "Retry-After: 5"), get(h, target))
+	}
+}
+
+// What is in flight is known to the pump only: the list tells it apart.
+func TestInFlight(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.pump.sending[11] = true                  // 5.1
+	o.pump.submitted = map[int64]bool{9: true} // 4.1
+	for state, want := range map[string][]string{"sending": {o.ids[5] + ".1"}, "submitted": {o.ids[4] + ".1"}, "pending": nil} {
+		var page struct{ Items []struct{ ID, State string } }
+		if err := json.Unmarshal([]byte(get(o, "/api/deliveries?state="+state).Body), &page); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, d := range page.Items {
+			got = append(got, d.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", state, diff)
+		}
 	}
 }

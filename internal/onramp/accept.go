@@ -56,8 +56,8 @@ type Health struct {
 	Mend        string    // what an operator can do about it
 	Cause       string    // the same for all destinations that stopped alike, see Outcome.Cause
 	Since       time.Time // when it stopped running; zero while it runs
-	Sending     int       // deliveries in flight
-	Submitted   int       // of these, given to an asynchronous route and not confirmed yet
+	Sending     int       // deliveries in flight, but for the submitted ones
+	Submitted   int       // deliveries that an asynchronous route has taken and not confirmed yet
 	GivenUp     int64     // deliveries that became dead letters by their age, since the start
 }
 

@@ -410,10 +410,11 @@ func (l *lane) health() onramp.Health {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.state
-	h.Sending = len(l.flying)
 	for _, state := range l.flying {
 		if state == onramp.DeliverySubmitted {
 			h.Submitted++
+		} else {
+			h.Sending++
 		}
 	}
 	return h

@@ -28,7 +28,7 @@ func TestForget(t *testing.T) {
 		r.o.save(2, y)    // 5, behind 4
 		r.o.save(3, x)    // 6
 		r.wait(time.Second)
-		if !r.Sending(x.ID, 1) || r.Sending(x.ID, 3) || r.Sending(99, 1) {
+		if r.Flight(x.ID, 1) != onramp.DeliverySending || r.Flight(x.ID, 3) != 0 || r.Flight(99, 1) != 0 {
 			t.Error("it is not known what is in flight")
 		}
 		for _, seq := range []int64{1, 3} {

@@ -150,9 +150,6 @@ func (p *Pump) Flight(destination int, seq int64) onramp.DeliveryState {
 	return 0
 }
 
-// Sending says whether a delivery is in flight.
-func (p *Pump) Sending(destination int, seq int64) bool { return p.Flight(destination, seq) != 0 }
-
 // Forget drops a delivery from memory that the store has settled by an
 // operator's hand, and the later steps of its route. One that is in flight is
 // not called back.

@@ -23,6 +23,10 @@ func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
+	return s.scanDeliveries(rows)
+}
+
+func (s *Store) scanDeliveries(rows *sql.Rows) ([]onramp.Delivery, error) {
 	defer rows.Close()
 	var deliveries []onramp.Delivery
 	for rows.Next() {
@@ -73,7 +77,10 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	if newest <= after {
 		return nil, after, nil
 	}
-	deliveries, err = s.queryDeliveries(ctx, listFresh, after, destination, n)
+	rows, err := s.fresh.QueryContext(ctx, after, destination, n)
+	if err == nil {
+		deliveries, err = s.scanDeliveries(rows)
+	}
 	if err != nil {
 		return nil, after, readerErr("list fresh deliveries", err)
 	}

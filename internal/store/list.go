@@ -43,7 +43,7 @@ func matches(f onramp.Filter, parameter string) (condition string, argument any)
 	}
 	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 	return `(lower(r.subscriber_key) LIKE ` + parameter + ` ESCAPE '\' OR lower(r.data) LIKE ` + parameter + ` ESCAPE '\')`,
-		"%" + escape.Replace(strings.ToLower(f.Query)) + "%"
+		"%" + escape.Replace(strings.ToLower(storable(f.Query))) + "%"
 }
 
 // ListRegistrations returns registrations with their states, newest first, and
@@ -157,8 +157,8 @@ func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onra
 }
 
 // ListDeliveries returns deliveries without their attempts, newest first, and
-// the cursor of the next page, as ListRegistrations does. "sending" is known to
-// the pump only: here such a delivery is "pending".
+// the cursor of the next page, as ListRegistrations does. "sending" and
+// "submitted" are known to the pump only: here such a delivery is "pending".
 func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error) {
 	states, err := storedStates(f.State)
 	if err != nil {
@@ -208,8 +208,8 @@ func storedStates(name string) (string, error) {
 		return "", unknownState(name)
 	case state == onramp.DeliveryWaiting:
 		return fmt.Sprintf(" AND d.state IN (%d, %d)", onramp.DeliveryWaiting, onramp.DeliveryOutOfReach), nil
-	case state == onramp.DeliverySending:
-		state = onramp.DeliveryPending
+	case state == onramp.DeliverySending || state == onramp.DeliverySubmitted:
+		state = onramp.DeliveryPending // the rest is known to the pump only
 	case state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryHeld:
 		// in the words of the partial index, so that it is used
 		return fmt.Sprintf(" AND d.state IN (6, 7, 9) AND d.state = %d", state), nil

@@ -98,7 +98,7 @@ func TestListDeliveries(t *testing.T) {
 			{onramp.Filter{State: "dead"}, "bob1.1"},
 			{onramp.Filter{State: "held"}, "dan1.1"},
 			{onramp.Filter{State: "discarded"}, "eve1.1"},
-			{onramp.Filter{State: "submitted"}, ""},
+			{onramp.Filter{State: "submitted"}, "ana2.1 cem1.1 ana1.2"},
 			{onramp.Filter{Form: "one", State: "held"}, "dan1.1"},
 			{onramp.Filter{Form: "both", State: "held"}, ""},
 			{onramp.Filter{Query: "ana", State: "pending"}, "ana2.1 ana1.2"},

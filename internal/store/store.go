@@ -34,6 +34,7 @@ type Store struct {
 	now     func() time.Time
 	owner   string
 	readers *sql.DB
+	fresh   *sql.Stmt // listFresh, which runs after every commit: to parse it costs more than to run it
 	writer  *writer
 	lock    unlocker
 	release func() // ends the renewal of the lease and gives it back
@@ -96,7 +97,8 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.dialect.lease > 0 {
 		s.renewLease()
 	}
-	return nil
+	s.fresh, err = s.readers.PrepareContext(ctx, listFresh)
+	return err
 }
 
 // load reads what the process keeps in memory.
@@ -124,6 +126,9 @@ func (s *Store) Close() error {
 		}
 		if s.writer != nil {
 			err = s.writer.close()
+		}
+		if s.fresh != nil {
+			err = errors.Join(err, s.fresh.Close())
 		}
 		if s.readers != nil {
 			err = errors.Join(err, s.readers.Close())
