@@ -23,9 +23,9 @@ import (
 // idle is a pump that sends nothing, so that a script finds what it left.
 type idle struct{}
 
-func (idle) Health() []words.Health  { return nil }
-func (idle) Sending(int, int64) bool { return false }
-func (idle) Forget(int, int64)       {}
+func (idle) Health() []words.Health                { return nil }
+func (idle) Flight(int, int64) words.DeliveryState { return 0 }
+func (idle) Forget(int, int64)                     {}
 
 // office is a database with deliveries that an operator has to look after, and
 // the admin API over it.
