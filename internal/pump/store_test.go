@@ -90,9 +90,9 @@ func TestLife(t *testing.T) {
 func live(t *testing.T, path string, random *rand.Rand) {
 	var ids []string
 	draw := make(chan int) // the senders' dice
+	dice := rand.New(rand.NewPCG(random.Uint64(), 0))
 	go func() {
 		defer close(draw)
-		dice := rand.New(rand.NewPCG(random.Uint64(), 0))
 		for {
 			select {
 			case draw <- dice.IntN(100):
