@@ -158,9 +158,10 @@ func (l *lane) refill(work context.Context) {
 	}
 }
 
-// room says whether the window is to be filled with fresh deliveries.
+// room says whether the window is to be filled with fresh deliveries: when there
+// is room for a good many, so that few readings bring them.
 func (l *lane) room() bool {
-	return l.window.freshOnes-l.window.waiting <= l.size/2
+	return l.window.freshOnes-l.window.waiting <= l.size-min(readTogether, l.size/2)
 }
 
 func (l *lane) crowded() bool { return l.window.waiting > waitingFactor*l.size }
