@@ -138,7 +138,7 @@ func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
 // What each condition says when it begins.
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	const deadMend = "\nmend: see why with onramp deliveries list --state dead and onramp deliveries show ID, then onramp deliveries retry ID"
+	const deadMend = "\nmend: see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
 	for _, c := range []struct {
 		name   string
 		cfg    alert.Config

@@ -30,7 +30,7 @@ const (
 
 const (
 	throttledMend = "nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"
-	deadMend      = "see why with onramp deliveries list --state dead and onramp deliveries show ID, then onramp deliveries retry ID"
+	deadMend      = "see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
 	storeMend     = "registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
 	lateMend      = "see onramp status, and the oldest with onramp deliveries list --state pending"
 	diskMend      = "make room on the database's disk: when it is full, registrations are answered with 503"

@@ -208,7 +208,9 @@ func (l *lane) makeRoom(now time.Time) {
 }
 
 func (l *lane) readDue(work context.Context, now time.Time) error {
-	if !l.checkDue && (l.nextDue.IsZero() || now.Before(l.nextDue)) {
+	// a time further away than any retry is set means that the clock was set back
+	waits := l.nextDue.IsZero() || now.Before(l.nextDue) && l.nextDue.Sub(now) <= onramp.LongestRetry
+	if !l.checkDue && waits {
 		return nil
 	}
 	if l.window.due > l.size/2 {
