@@ -19,13 +19,11 @@ require (
 	modernc.org/sqlite v1.60.1
 )
 
-require (
-	github.com/hanwen/go-fuse/v2 v2.12.1
-)
+require github.com/hanwen/go-fuse/v2 v2.12.1
 
 require (
 	github.com/chromedp/cdproto v0.159.0 // indirect
-	github.com/chromedp/chromedp v0.23.0 // indirect
+	github.com/chromedp/chromedp v0.23.0
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/google/uuid v1.6.0 // indirect
