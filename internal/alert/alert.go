@@ -65,6 +65,7 @@ type Watcher struct {
 
 	ledger     ledger
 	dead, gave map[string]*growth   // by destination
+	held       map[string]*growth   // the same
 	still      map[string]time.Time // when a destination was last seen blocked
 	slow       []Condition          // what the last slow look found
 	freeOnce   sync.Once            // says in the log that the free space is not known
@@ -81,7 +82,7 @@ func New(cfg Config, from Sources, log *slog.Logger) (*Watcher, error) {
 	}
 	w := &Watcher{
 		cfg: cfg, from: from, log: log, ledger: ledger{},
-		dead: map[string]*growth{}, gave: map[string]*growth{}, still: map[string]time.Time{},
+		dead: map[string]*growth{}, gave: map[string]*growth{}, held: map[string]*growth{}, still: map[string]time.Time{},
 	}
 	var wrong []error
 	for i, u := range cfg.Receivers {

@@ -224,6 +224,16 @@ func TestConditions(t *testing.T) {
 				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend}},
 		},
 		{
+			"held",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				h := onramp.Health{Destination: journey, State: "running", Unknown: 3}
+				w.health = []onramp.Health{h}
+			}, 20 * time.Second,
+			[]told{{time.Second, "onramp: held for you to decide: journey:Welcome", "cause: 3 deliveries since the start may have arrived, but the answer was lost, the last at 2000-01-01 00:00:01 UTC\n" +
+				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nmend: see them with onramp deliveries list --state held; retry those of which a second message does no harm, and discard the others"}},
+		},
+		{
 			"dead letters",
 			alert.Config{},
 			func(w *world, _ time.Time) {

@@ -31,6 +31,7 @@ const (
 const (
 	throttledMend = "nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"
 	deadMend      = "see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
+	heldMend      = "see them with onramp deliveries list --state held; retry those of which a second message does no harm, and discard the others"
 	storeMend     = "registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
 	lateMend      = "see onramp status, and the oldest with onramp deliveries list --state pending"
 	diskMend      = "make room on the database's disk: when it is full, registrations are answered with 503"
@@ -57,6 +58,14 @@ func (w *Watcher) quick(now time.Time) []Condition {
 			found = append(found, Condition{
 				Cause: "given up:" + name, Title: "retries exhausted: " + name, Mend: deadMend,
 				Detail: fmt.Sprintf("%s since the start were tried for delivery.give_up_after in vain, the last at %s",
+					several(g.n, "delivery", "deliveries"), stamp(g.last)),
+				Waiting: waiting(counts[name]), Since: g.first,
+			})
+		}
+		if g := grown(w.held, name, h.Unknown, now); g.lasts(now) {
+			found = append(found, Condition{
+				Cause: "held:" + name, Title: "held for you to decide: " + name, Mend: heldMend,
+				Detail: fmt.Sprintf("%s since the start may have arrived, but the answer was lost, the last at %s",
 					several(g.n, "delivery", "deliveries"), stamp(g.last)),
 				Waiting: waiting(counts[name]), Since: g.first,
 			})

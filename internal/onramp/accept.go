@@ -59,6 +59,7 @@ type Health struct {
 	Sending     int       // deliveries in flight, but for the submitted ones
 	Submitted   int       // deliveries that an asynchronous route has taken and not confirmed yet
 	GivenUp     int64     // deliveries that became dead letters by their age, since the start
+	Unknown     int64     // deliveries that are held because their answer was lost, since the start
 }
 
 // Explain gives the reason and the mend in one line.

@@ -394,8 +394,11 @@ func (l *lane) setHealth(settlements []onramp.Settlement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range settlements {
-		if s.State == onramp.DeliveryDead && s.Attempt.Verdict == onramp.Retry {
+		switch {
+		case s.State == onramp.DeliveryDead && s.Attempt.Verdict == onramp.Retry:
 			l.state.GivenUp++
+		case s.State == onramp.DeliveryHeld:
+			l.state.Unknown++
 		}
 	}
 	h := &l.state
