@@ -195,7 +195,7 @@ func TestRetry(t *testing.T) {
 		r.wait(100 * time.Hour)
 		times := r.s.times(x.ID)
 		for i, longest := range []time.Duration{
-			time.Second, 2 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour,
+			time.Second, 2 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, 55 * time.Minute, 55 * time.Minute,
 		} {
 			between(t, fmt.Sprint("try ", i+2), times[i+1]-times[i], longest)
 		}
