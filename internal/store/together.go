@@ -98,15 +98,21 @@ func atFirstTry(s *onramp.Settlement) bool {
 		s.Attempt.Mend == "" && s.Attempt.Code == 0 && !s.Delivery.Parked() && s.Delivery.Tries == 0
 }
 
+// insertCall writes nothing when the epoch is no longer ours, like all that
+// settles: the number of the call may be another's by now.
+const insertCall = `INSERT INTO call (seq, started_at, took, status, detail)
+	SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS INTEGER), CAST($5 AS TEXT)
+	WHERE EXISTS (SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $6)`
+
 // settleCall settles what one call delivered.
 func (t *tx) settleCall(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
 	a := all[0].Attempt
-	t.callSeq++
-	err = t.exec(`INSERT INTO call (seq, started_at, took, status, detail) VALUES ($1, $2, $3, $4, $5)`,
-		t.callSeq, micros(a.StartedAt), a.Took.Microseconds(), a.Status, storable(a.Detail))
-	if err != nil {
-		return nil, nil, err
+	ours, err := t.update(insertCall,
+		t.callSeq+1, micros(a.StartedAt), a.Took.Microseconds(), a.Status, storable(a.Detail), t.store.epoch)
+	if err != nil || ours == 0 {
+		return all, nil, err
 	}
+	t.callSeq++
 	statement := &t.store.writer.settlements.delivered
 	for len(all) > 0 {
 		text, length := statement.fit(len(all))
