@@ -125,8 +125,9 @@ func rowOf(m map[string]any) (row Row, ok bool) {
 	return row, hasKeys || hasValues
 }
 
-// eventInstanceID reads the answer to FireEvent.
-func (a *answer) eventInstanceID() (string, error) {
+// named reads an answer that is an object with one member that matters; "" when
+// the answer is empty, or the member is missing.
+func (a *answer) named(name string) (string, error) {
 	v, err := a.success()
 	if err != nil {
 		return "", err
@@ -135,7 +136,7 @@ func (a *answer) eventInstanceID() (string, error) {
 	case nil:
 		return "", nil
 	case map[string]any:
-		return text(v, "eventInstanceId"), nil
+		return text(v, name), nil
 	}
 	return "", a.unfit("not an object")
 }

@@ -33,14 +33,14 @@ func FuzzAnswer(f *testing.F) {
 		good := status >= 200 && status <= 299
 		rows, err := a.rows()
 		checkFailure(t, err, rows == nil, good)
-		id, err := a.eventInstanceID()
+		id, err := a.named("eventInstanceId")
 		checkFailure(t, err, id == "", good)
 		if _, rowsErr := a.rows(); (rowsErr == nil) != (a.stored() == nil) {
 			t.Errorf("rows fails with %v, stored with %v", rowsErr, a.stored())
 		}
 		id, err = a.asyncRequestID()
 		checkFailure(t, err, id == "", good)
-		id, err = a.messageRequestID()
+		id, err = a.named("requestId")
 		checkFailure(t, err, id == "", good)
 		a.op = OpToken
 		tok, err := a.token(time.Now())

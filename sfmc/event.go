@@ -63,7 +63,7 @@ func (c *Client) FireEvent(ctx context.Context, e Event) (eventInstanceID string
 	if err != nil {
 		return "", err
 	}
-	return a.eventInstanceID()
+	return a.named("eventInstanceId")
 }
 
 // Member is one contact of a [Client.FireEvents].

@@ -96,7 +96,7 @@ func (c *Client) SendMessage(ctx context.Context, messageKey, definitionKey stri
 	if err != nil {
 		return "", err
 	}
-	return a.messageRequestID()
+	return a.named("requestId")
 }
 
 // SendMessages sends the e-mail of a send definition to up to 2,000 persons, or
@@ -209,21 +209,6 @@ func newRecipientRequest(to Recipient) (recipientRequest, error) {
 		return recipientRequest{}, fmt.Errorf("attributes: %w", err)
 	}
 	return recipientRequest{ContactKey: to.ContactKey, To: to.To, MessageKey: to.MessageKey, Attributes: attributes}, nil
-}
-
-// messageRequestID reads the answer to SendMessage.
-func (a *answer) messageRequestID() (string, error) {
-	v, err := a.success()
-	if err != nil {
-		return "", err
-	}
-	switch v := v.(type) {
-	case nil:
-		return "", nil
-	case map[string]any:
-		return text(v, "requestId"), nil
-	}
-	return "", a.unfit("not an object")
 }
 
 // sentMessages reads the answer to SendMessages.

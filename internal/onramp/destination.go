@@ -68,6 +68,13 @@ func (d Destination) MostInCall(async bool) int {
 // MayBeAsync says whether calls by the asynchronous route can occur.
 func (d Destination) MayBeAsync() bool { return d.Kind == DataExtension && d.Mode != Sync }
 
+// OnlyAsync says whether calls by any other route must not occur: an existing
+// row can be left alone only there, since Marketing Cloud has no synchronous
+// insert.
+func (d Destination) OnlyAsync() bool {
+	return d.MayBeAsync() && (d.Mode == Async || d.OnExisting == Skip)
+}
+
 // Mode is by which route rows get into a data extension.
 type Mode uint8
 

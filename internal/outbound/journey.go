@@ -12,9 +12,6 @@ import (
 // fire lets contacts enter journeys: one by the route for one, several by the
 // route for batches.
 func (s *Sender) fire(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	if len(c.Deliveries) == 1 {
-		return []onramp.Outcome{s.fireOne(ctx, c.Destination, &c.Deliveries[0])}
-	}
 	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
 		if len(deliveries) == 1 {
 			o := s.fireOne(ctx, c.Destination, &deliveries[0])

@@ -92,7 +92,7 @@ func (l *lane) dispatch(work context.Context) {
 // waits for company.
 func (l *lane) nextCall(now time.Time) *call {
 	if l.pace.paused() {
-		return &call{entries: l.window.take(1, mostBytes), async: l.destination.Mode == onramp.Async, probe: true}
+		return &call{entries: l.window.take(1, mostBytes), async: l.destination.OnlyAsync(), probe: true}
 	}
 	async, ok := l.route(now)
 	if !ok {
@@ -119,8 +119,8 @@ func (l *lane) route(now time.Time) (async, ok bool) {
 	switch {
 	case !l.destination.MayBeAsync():
 		return false, true
-	case l.destination.Mode == onramp.Async || l.destination.OnExisting == onramp.Skip:
-		return true, room // there is no synchronous insert
+	case l.destination.OnlyAsync():
+		return true, room
 	}
 	waiting := len(l.window.ready)
 	old := now.Sub(l.window.ready[0].delivery.ReceivedAt) > oldQueue && waiting > l.rules[0].most

@@ -189,13 +189,20 @@ func TestAuto(t *testing.T) {
 	})
 }
 
-// Rows that may only be inserted have no synchronous route.
+// Rows that may only be inserted have no synchronous route, not even for the
+// probe of a destination that was blocked: it would overwrite what is to stay.
 func TestSkipIsAsync(t *testing.T) {
 	skip := onramp.Destination{Kind: onramp.DataExtension, Key: "x", InsertOnly: true, OnExisting: onramp.Skip}
-	runTo(t, skip, pump.Config{}, slowly(time.Second, ok), func(r running) {
+	var calls atomic.Int64
+	runTo(t, skip, pump.Config{}, func(context.Context, onramp.Destination, onramp.Delivery) onramp.Outcome {
+		if calls.Add(1) == 1 {
+			return onramp.Outcome{Verdict: onramp.Blocked}
+		}
+		return ok
+	}, func(r running) {
 		r.o.save(1, x)
-		r.wait(2 * time.Second)
-		if diff := cmp.Diff([]sized{{0, 1, true}}, r.s.sizes(x.ID)); diff != "" {
+		r.wait(time.Minute)
+		if diff := cmp.Diff([]sized{{0, 1, true}, {5 * time.Second, 1, true}}, r.s.sizes(x.ID)); diff != "" {
 			t.Error(diff)
 		}
 	})

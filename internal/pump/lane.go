@@ -80,7 +80,7 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 	if l.size == 0 {
 		l.size = usualWindow
 		if d.MayBeAsync() {
-			l.size = max(l.size, 3*l.rules[1].most)
+			l.size = max(l.size, mostJobs*l.rules[1].most)
 		}
 	}
 	return l
