@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
-// Delivery is one registration on its way to one destination.
+// Delivery is one registration or event on its way to one destination.
+//
+// Event is set when it is an event that goes on to a sink, and also when an
+// event has caused it: then RegistrationID names whose row is to be changed, and
+// Values are only what is to be changed in it. Either way it is the one step of
+// its route.
 type Delivery struct {
-	Seq             int64 // place in the order of acceptance; given by the store
+	Event           *Event // without its body when a list is read
+	Seq             int64  // place in the order of acceptance; given by the store
 	RegistrationSeq int64
 	RegistrationID  string
 	Form            string
@@ -41,8 +47,14 @@ var Never = time.UnixMicro(1<<62 - 1).UTC()
 // hour, as happens, it is a little further away.
 const LongestRetry = 55 * time.Minute
 
-// ID is the delivery's public name: the registration's id, a dot, and the step.
-func (d *Delivery) ID() string { return DeliveryID(d.RegistrationID, d.Step) }
+// ID is the delivery's public name: the registration's id, a dot, and the step;
+// or the event's id, a dot, and the number of the destination.
+func (d *Delivery) ID() string {
+	if d.Event != nil {
+		return DeliveryID(d.Event.ID, d.DestinationID)
+	}
+	return DeliveryID(d.RegistrationID, d.Step)
+}
 
 // DeliveryID joins what ParseDeliveryID splits.
 func DeliveryID(registration string, step int) string {

@@ -6,7 +6,7 @@ package onramp
 type Destination struct {
 	ID                  int // small integer, given by the store; 0 until registered
 	Kind                DestinationKind
-	Key                 string     // external key of the data extension, event definition key, or definition key of the message
+	Key                 string     // external key of the data extension, event definition key, definition key of the message, or name of the sink
 	KeyColumn           string     // column that holds the subscriber key; "" leaves it out of a journey's data
 	Mode                Mode       // data extension only
 	InsertOnly          bool       // data extension only: the asynchronous route inserts (POST) and does not upsert (PUT)
@@ -25,9 +25,10 @@ const (
 	DataExtension DestinationKind = iota + 1
 	Journey
 	Message
+	SinkDestination // takes events, and nothing else does
 )
 
-var destinationKinds = []string{"", "data_extension", "journey", "message"}
+var destinationKinds = []string{"", "data_extension", "journey", "message", "sink"}
 
 // String gives the name that the configuration uses.
 func (k DestinationKind) String() string { return destinationKinds[k] }
@@ -59,6 +60,8 @@ func (d Destination) MostInCall(async bool) int {
 		return journeyBatch
 	case d.Kind == Message:
 		return messageBatch
+	case d.Kind == SinkDestination:
+		return 1
 	case async:
 		return asyncBatch
 	}

@@ -17,6 +17,7 @@ type Form struct {
 	SubscriberKey KeyStrategy
 	Fields        []Field
 	Route         []Destination
+	OnEvent       []EventRule
 
 	byName map[string]int
 	uuidOf func(email string) string // see KeyUUID; a function, since fmt would print a secret that stands here

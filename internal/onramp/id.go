@@ -47,6 +47,21 @@ func formatUUID(u [16]byte, version byte) string {
 	return string(b[:])
 }
 
+// parseUUID reads what formatUUID writes, in any case.
+func parseUUID(text string) (u [16]byte, ok bool) {
+	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		return u, false
+	}
+	n, err := hex.Decode(u[:], []byte(text[:8]+text[9:13]+text[14:18]+text[19:23]+text[24:]))
+	return u, err == nil && n == len(u)
+}
+
+// isRegistrationID says whether a text has the form of NewID.
+func isRegistrationID(text string) bool {
+	u, ok := parseUUID(text)
+	return ok && u[6]>>4 == 7
+}
+
 // OrderingKey returns the 64-bit key under which deliveries to one destination
 // keep their order. Marketing Cloud compares keys without regard to case, so
 // "Ana@example.org" and "ana@example.org" have the same one. Two people whose

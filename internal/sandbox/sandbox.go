@@ -99,6 +99,16 @@ type Config struct {
 	// Now is the clock that Advance moves forward; nil means time.Now. It must
 	// be safe for concurrent use.
 	Now func() time.Time
+	// Strict holds callers to what the vendor's own network demands of the URLs
+	// of callbacks and token endpoints: https, no port, no query string.
+	Strict bool
+	// Activation is how long, on the sandbox's clock, a new or changed
+	// subscription takes to have effect; 0 means the vendor's two minutes,
+	// negative means at once.
+	Activation time.Duration
+	// Transport makes the sandbox's own calls: probes, token requests and events;
+	// nil means http.DefaultTransport.
+	Transport http.RoundTripper
 	// Log gets one line for each call, at level debug, without bodies, paths or
 	// tokens; nil means no log.
 	Log *slog.Logger
@@ -112,6 +122,10 @@ type Sandbox struct {
 	base    func() time.Time
 	log     *slog.Logger
 	routes  []route
+
+	strict     bool
+	activation time.Duration
+	outgoing   *http.Client
 
 	mu    sync.Mutex // guards world; never held while waiting or writing
 	world *world
@@ -128,6 +142,7 @@ type world struct {
 	queries    queries
 	faults     []*activeFault
 	calls      map[string]int // by route pattern, so it cannot grow without end
+	ens        ens
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -135,7 +150,14 @@ var _ http.Handler = (*Sandbox)(nil)
 // New makes a sandbox with the initial package, data extension, event
 // definition and message definition, and nothing in them.
 func New(cfg Config) *Sandbox {
-	s := &Sandbox{dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log, routes: routes()}
+	s := &Sandbox{
+		dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log, routes: routes(), strict: cfg.Strict, activation: max(cfg.Activation, 0),
+		// no redirect is followed: the vendor's service wants a 200 from the very URL
+		outgoing: &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	if cfg.Activation == 0 {
+		s.activation = 2 * time.Minute
+	}
 	if s.base == nil {
 		s.base = time.Now
 	}

@@ -1,0 +1,188 @@
+package onramp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Event is one notification from the Event Notification Service.
+type Event struct {
+	Seq           int64           // place in the order of arrival; given by the store
+	ID            string          // UUIDv8 made of what identifies the event, so that a repeat has the same one
+	Identity      EventIdentity   // the same, as it is stored
+	Callback      string          // name of the callback that it came to
+	Type          string          // Category.Type as it came; "" when the event names none
+	At            time.Time       // when it happened (timestampUTC); zero when it doesn't say
+	ReceivedAt    time.Time       // when it came, UTC, microseconds
+	SubscriberKey string          // or contact key; "" when it has none, as engagement events
+	MessageKey    string          // of the transactional message; "" when it has none
+	Send          string          // jobId.batchId.subscriberId, which joins engagement to a send; "" when it has none
+	Subject       string          // whom it is about: events about the same one keep their order
+	Body          json.RawMessage // the event as it came, byte for byte
+	Sinks         []int           // ids of the destinations that it goes on to; only set on arrival
+	Deliveries    []Delivery      // only set when a whole event is read
+}
+
+// EventIdentity tells a repeated event from a new one: two with the same
+// identity are the same event. At comes first, so that identities of about the
+// same time lie together.
+type EventIdentity struct {
+	At   int64 // milliseconds since 1970, 48 bits; 0 where the time does not identify
+	Hash int64 // of what else identifies it
+}
+
+// NewEventID writes an identity as a UUIDv8 (RFC 9562, 5.8).
+func NewEventID(i EventIdentity) string {
+	var u [16]byte
+	hash := uint64(i.Hash)
+	binary.BigEndian.PutUint64(u[:8], uint64(i.At)<<16|hash>>52)
+	binary.BigEndian.PutUint64(u[8:], hash&(1<<52-1))
+	return formatUUID(u, 8)
+}
+
+// ParseEventID is the reverse of NewEventID.
+func ParseEventID(id string) (EventIdentity, bool) {
+	u, ok := parseUUID(id)
+	if !ok || u[6]>>4 != 8 {
+		return EventIdentity{}, false
+	}
+	u[6] &= 0x0f
+	high, low := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	i := EventIdentity{At: int64(high >> 16), Hash: int64((high&0xfff)<<52 | low&(1<<52-1))}
+	return i, NewEventID(i) == strings.ToLower(id)
+}
+
+// Person is the key under which the store finds the events of a registration:
+// that of its message, when the event names one that Onramp has sent, else that
+// of the subscriber. It is false when the event names neither.
+func (e *Event) Person() (int64, bool) {
+	if registration, _, ok := ParseDeliveryID(e.MessageKey); ok && isRegistrationID(registration) {
+		return MessagePerson(registration), true
+	}
+	if e.SubscriberKey == "" {
+		return 0, false
+	}
+	return SubscriberPerson(e.SubscriberKey), true
+}
+
+// MessagePerson is the key of events about a message of a registration.
+func MessagePerson(registration string) int64 { return eventKey('r', strings.ToLower(registration)) }
+
+// SubscriberPerson is the key of events about a subscriber in any case.
+func SubscriberPerson(subscriberKey string) int64 {
+	return eventKey('s', strings.ToLower(subscriberKey))
+}
+
+// SendKey is the key of a send, which its engagement events share.
+func SendKey(send string) int64 { return eventKey('j', send) }
+
+func eventKey(kind byte, text string) int64 {
+	sum := sha256.Sum256(append([]byte{kind}, text...))
+	return int64(binary.BigEndian.Uint64(sum[:8]))
+}
+
+// MatchesType says whether a pattern, such as "TransactionalSendEvents.*" or a
+// whole type, takes in a type. Letters count in any case; * stands for any text.
+func MatchesType(pattern, eventType string) bool {
+	pattern, eventType = strings.ToLower(pattern), strings.ToLower(eventType)
+	before, after, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == eventType
+	}
+	if !strings.HasPrefix(eventType, before) {
+		return false
+	}
+	for rest := eventType[len(before):]; ; rest = rest[1:] {
+		if MatchesType(after, rest) {
+			return true
+		}
+		if rest == "" {
+			return false
+		}
+	}
+}
+
+// EventFilter chooses events in a list.
+type EventFilter struct {
+	Type     string // pattern, see MatchesType
+	Callback string
+	Query    string // part of the body, in any case
+	Cursor   string // where the page before this one ended
+	Limit    int    // default 50, at most 500
+}
+
+// EventRule is what a form does when an event comes about one of its
+// registrations: a column of its data extensions gets a value.
+type EventRule struct {
+	Type   string            // pattern, see MatchesType
+	Where  map[string]string // what the event's info, or the event itself, must hold, by name; in any case
+	Column string
+	Value  json.RawMessage // JSON scalar
+}
+
+// Matches says whether the rule is for an event.
+func (r *EventRule) Matches(e *Event) bool {
+	if !MatchesType(r.Type, e.Type) {
+		return false
+	}
+	if len(r.Where) == 0 {
+		return true
+	}
+	var outer map[string]json.RawMessage
+	if json.Unmarshal(e.Body, &outer) != nil {
+		return false
+	}
+	var inner map[string]json.RawMessage
+	for name, raw := range outer {
+		if strings.EqualFold(name, "info") {
+			_ = json.Unmarshal(raw, &inner) // what is no object holds nothing
+		}
+	}
+	for name, want := range r.Where {
+		if !holds(inner, name, want) && !holds(outer, name, want) {
+			return false
+		}
+	}
+	return true
+}
+
+func holds(object map[string]json.RawMessage, name, want string) bool {
+	for n, raw := range object {
+		if !strings.EqualFold(n, name) {
+			continue
+		}
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			text = string(bytes.TrimSpace(raw))
+		}
+		return strings.EqualFold(text, want)
+	}
+	return false
+}
+
+// Sink is where events are forwarded to. How it is reached stands in the
+// configuration of package sink, under the same name.
+type Sink struct {
+	Name  string
+	Types []string // patterns, see MatchesType; none: all
+	Batch int      // most events in one call; 0: what suits the sink
+}
+
+// Takes says whether the sink is to get events of a type.
+func (s *Sink) Takes(eventType string) bool {
+	for _, pattern := range s.Types {
+		if MatchesType(pattern, eventType) {
+			return true
+		}
+	}
+	return len(s.Types) == 0
+}
+
+// Destination is the sink as the pump knows it.
+func (s *Sink) Destination() Destination {
+	return Destination{Kind: SinkDestination, Key: s.Name, Batch: s.Batch}
+}

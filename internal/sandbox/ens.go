@@ -1,0 +1,72 @@
+package sandbox
+
+import "time"
+
+// ens is what the sandbox plays of the Event Notification Service. The
+// sandbox's mutex guards it.
+type ens struct {
+	schemes       []*scheme       // in order of creation, like the others
+	callbacks     []*callback     //
+	subscriptions []*subscription //
+}
+
+// scheme is an authentication scheme: where and how a token for callbacks is
+// fetched. The sensitive fields are never returned (vendor page
+// ens-oauth2-support).
+type scheme struct {
+	id, authType, grantType, authEndpoint      string
+	clientID, clientSecret, username, password string
+
+	token   string    // of the last request, until it expires or is refused; "" when there is none
+	tokenTo time.Time // on the sandbox's clock; zero: until it is refused
+}
+
+// callback is a webhook of the customer's.
+type callback struct {
+	id, name, url string
+	authID        string // of its scheme; "" when the signature alone protects it
+	maxBatchSize  int    // events in one request
+	signatureKey  string // base64 of 32 bytes
+
+	verified        bool
+	verificationKey string    // what the probe has brought; "" once it was used
+	verifyBy        time.Time // on the sandbox's clock; later the key is dead
+}
+
+// subscription is which events go to a callback.
+type subscription struct {
+	id, name, callbackID string
+	status, statusReason string // active or paused
+	types                []string
+	filters              []string  // name=value, all of which must match
+	activeFrom           time.Time // on the sandbox's clock: nothing is sent before
+}
+
+func (e *ens) scheme(id string) *scheme {
+	for _, s := range e.schemes {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+func (e *ens) callback(id string) *callback {
+	for _, c := range e.callbacks {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// subscriptionsOf lists the subscriptions of a callback.
+func (e *ens) subscriptionsOf(callbackID string) []*subscription {
+	var list []*subscription
+	for _, s := range e.subscriptions {
+		if s.callbackID == callbackID {
+			list = append(list, s)
+		}
+	}
+	return list
+}
