@@ -163,26 +163,3 @@ func holds(object map[string]json.RawMessage, name, want string) bool {
 	}
 	return false
 }
-
-// Sink is where events are forwarded to. How it is reached stands in the
-// configuration of package sink, under the same name.
-type Sink struct {
-	Name  string
-	Types []string // patterns, see MatchesType; none: all
-	Batch int      // most events in one call; 0: what suits the sink
-}
-
-// Takes says whether the sink is to get events of a type.
-func (s *Sink) Takes(eventType string) bool {
-	for _, pattern := range s.Types {
-		if MatchesType(pattern, eventType) {
-			return true
-		}
-	}
-	return len(s.Types) == 0
-}
-
-// Destination is the sink as the pump knows it.
-func (s *Sink) Destination() Destination {
-	return Destination{Kind: SinkDestination, Key: s.Name, Batch: s.Batch}
-}

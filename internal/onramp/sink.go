@@ -1,0 +1,63 @@
+package onramp
+
+// Sink is where events are forwarded to. Exactly one of Webhook, Kafka, NATS and
+// File is set.
+type Sink struct {
+	Name    string
+	Types   []string // patterns, see MatchesType; none: all
+	Batch   int      // most events in one call; 0: what suits the sink
+	Webhook *Webhook
+	Kafka   *Kafka
+	NATS    *NATS
+	File    *File
+}
+
+// Webhook is an HTTP endpoint that takes events one by one, signed as Standard
+// Webhooks has it.
+type Webhook struct {
+	URL     string            // http or https
+	Secrets []Secret          // whsec_ and base64; each one signs, so that the receiver can rotate
+	Headers map[string]Secret // to send along
+}
+
+// Kafka is a topic.
+type Kafka struct {
+	Brokers  []string // host:port
+	Topic    string
+	TLS      bool
+	CAFile   string // PEM; "": the system's
+	SASL     string // "", "plain", "scram-sha-256" or "scram-sha-512"
+	User     string
+	Password Secret
+}
+
+// NATS is a JetStream subject.
+type NATS struct {
+	URLs            []string // nats:// or tls://
+	Subject         string   // {type} stands for the event's type
+	CredentialsFile string
+	User            string
+	Password        Secret
+	Token           Secret
+	CAFile          string // PEM; "": the system's
+}
+
+// File is a file to which events are appended as JSON lines.
+type File struct {
+	Path string
+}
+
+// Takes says whether the sink is to get events of a type.
+func (s *Sink) Takes(eventType string) bool {
+	for _, pattern := range s.Types {
+		if MatchesType(pattern, eventType) {
+			return true
+		}
+	}
+	return len(s.Types) == 0
+}
+
+// Destination is the sink as the pump knows it.
+func (s *Sink) Destination() Destination {
+	return Destination{Kind: SinkDestination, Key: s.Name, Batch: s.Batch}
+}
