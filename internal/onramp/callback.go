@@ -44,50 +44,50 @@ func ParseGrant(name string) (Grant, bool) {
 
 // Scheme is an authentication scheme that Onramp has made in Marketing Cloud.
 type Scheme struct {
-	Name   string `json:"name"`    // grant, client and user, by which the configuration names it
-	AuthID string `json:"auth_id"` // Marketing Cloud's id of it
-	Digest string `json:"digest"`  // of what was submitted, secrets included, to see that it has changed
+	Name   string // grant, client and user, by which the configuration names it
+	AuthID string // Marketing Cloud's id of it
+	Digest string // of what was submitted, secrets included, to see that it has changed
 }
 
 // CallbackRecord is what is known of a callback that Onramp has made in
 // Marketing Cloud. It is stored encrypted.
 type CallbackRecord struct {
-	Name          string    `json:"name"`
-	CallbackID    string    `json:"callback_id"`
-	URL           string    `json:"url"`
-	SignatureKeys []Secret  `json:"signature_keys"` // base64, the newest first; the one before it holds for what is under way
-	AuthID        string    `json:"auth_id"`        // of its scheme; "" without
-	MaxBatch      int       `json:"max_batch"`
-	Verified      bool      `json:"verified"`
-	CreatedAt     time.Time `json:"created_at"`
+	Name          string
+	CallbackID    string
+	URL           string
+	SignatureKeys []Secret // base64, the newest first; the one before it holds for what is under way
+	AuthID        string   // of its scheme; "" without
+	MaxBatch      int
+	Verified      bool
+	CreatedAt     time.Time
 }
 
 // Probe is Marketing Cloud's question whether a callback's URL is ours. Its key
 // verifies the callback. It is stored encrypted.
 type Probe struct {
-	Callback        string    `json:"callback"` // name, from the URL
-	CallbackID      string    `json:"callback_id"`
-	VerificationKey Secret    `json:"verification_key"`
-	ReceivedAt      time.Time `json:"received_at"`
+	Callback        string // name, from the URL
+	CallbackID      string
+	VerificationKey Secret
+	ReceivedAt      time.Time
 }
 
 // TokenClient is a client of our token endpoint. It is stored encrypted.
 type TokenClient struct {
-	ID      string   `json:"id"`
-	Secrets []Secret `json:"secrets"` // the one to use first; any other is still valid, for rotation
+	ID      string
+	Secrets []Secret // the one to use first; any other is still valid, for rotation
 }
 
 // TokenUser is a resource owner that a client can name with the password grant.
 type TokenUser struct {
-	Name      string   `json:"name"`
-	Passwords []Secret `json:"passwords"` // the one to use first; any other is still valid, for rotation
+	Name      string
+	Passwords []Secret // the one to use first; any other is still valid, for rotation
 }
 
 // SigningKey signs access tokens. It is stored encrypted.
 type SigningKey struct {
-	ID        string    `json:"id"`   // kid
-	Seed      []byte    `json:"seed"` // of an Ed25519 key (RFC 8032), 32 bytes
-	CreatedAt time.Time `json:"created_at"`
+	ID        string // kid
+	Seed      []byte // of an Ed25519 key (RFC 8032), 32 bytes
+	CreatedAt time.Time
 }
 
 // Bearer is who a valid access token was given to.

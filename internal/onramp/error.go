@@ -1,6 +1,9 @@
 package onramp
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Kind says what the receiver of an error can do about it.
 type Kind uint8
@@ -16,6 +19,7 @@ const (
 	Invalid                 // mend the fields that are named
 	Unavailable             // try again after RetryAfter
 	Denied                  // bring the right credentials
+	Forbidden               // nothing: it is not allowed, or not from whom it claims to be
 )
 
 // Error is an error with a kind and a message that is safe to show to anyone.
@@ -44,3 +48,9 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// IsNotFound says whether an error means that what was asked for does not exist.
+func IsNotFound(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == NotFound
+}

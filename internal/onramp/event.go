@@ -1,7 +1,6 @@
 package onramp
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -56,17 +55,56 @@ func ParseEventID(id string) (EventIdentity, bool) {
 	return i, NewEventID(i) == strings.ToLower(id)
 }
 
+// HappenedAt is when the event happened or, when it doesn't say, when it came.
+func (e *Event) HappenedAt() time.Time {
+	if e.At.IsZero() {
+		return e.ReceivedAt
+	}
+	return e.At
+}
+
+// Detail is the event in one line, its type first: for a timeline. It names no
+// person.
+func (e *Event) Detail() string {
+	var outer struct {
+		Info map[string]any `json:"info"` // encoding/json finds the name in any case
+	}
+	_ = json.Unmarshal(e.Body, &outer) // what does not fit has nothing to tell
+	var told []string
+	for _, name := range []string{"status", "bounceCode", "smtpReason", "statusCode", "reason", "statusMessage", "renderedSubject", "unsubscribeMethod", "contentLink"} {
+		if text, ok := outer.Info[name].(string); ok && text != "" {
+			told = append(told, name+" "+text)
+		}
+	}
+	detail := e.Type
+	if detail == "" {
+		detail = "an event of no known type"
+	}
+	if len(told) > 0 {
+		detail += ": " + strings.Join(told, ", ")
+	}
+	return detail
+}
+
 // Person is the key under which the store finds the events of a registration:
 // that of its message, when the event names one that Onramp has sent, else that
 // of the subscriber. It is false when the event names neither.
 func (e *Event) Person() (int64, bool) {
-	if registration, _, ok := ParseDeliveryID(e.MessageKey); ok && isRegistrationID(registration) {
+	if registration, ok := e.Registration(); ok {
 		return MessagePerson(registration), true
 	}
 	if e.SubscriberKey == "" {
 		return 0, false
 	}
 	return SubscriberPerson(e.SubscriberKey), true
+}
+
+// Registration is the id of the registration whose message the event is about:
+// the keys of our messages are the names of their deliveries. It is false for
+// messages that others have sent.
+func (e *Event) Registration() (id string, ours bool) {
+	id, _, ok := ParseDeliveryID(e.MessageKey)
+	return strings.ToLower(id), ok && isRegistrationID(id)
 }
 
 // MessagePerson is the key of events about a message of a registration.
@@ -113,53 +151,4 @@ type EventFilter struct {
 	Query    string // part of the body, in any case
 	Cursor   string // where the page before this one ended
 	Limit    int    // default 50, at most 500
-}
-
-// EventRule is what a form does when an event comes about one of its
-// registrations: a column of its data extensions gets a value.
-type EventRule struct {
-	Type   string            // pattern, see MatchesType
-	Where  map[string]string // what the event's info, or the event itself, must hold, by name; in any case
-	Column string
-	Value  json.RawMessage // JSON scalar
-}
-
-// Matches says whether the rule is for an event.
-func (r *EventRule) Matches(e *Event) bool {
-	if !MatchesType(r.Type, e.Type) {
-		return false
-	}
-	if len(r.Where) == 0 {
-		return true
-	}
-	var outer map[string]json.RawMessage
-	if json.Unmarshal(e.Body, &outer) != nil {
-		return false
-	}
-	var inner map[string]json.RawMessage
-	for name, raw := range outer {
-		if strings.EqualFold(name, "info") {
-			_ = json.Unmarshal(raw, &inner) // what is no object holds nothing
-		}
-	}
-	for name, want := range r.Where {
-		if !holds(inner, name, want) && !holds(outer, name, want) {
-			return false
-		}
-	}
-	return true
-}
-
-func holds(object map[string]json.RawMessage, name, want string) bool {
-	for n, raw := range object {
-		if !strings.EqualFold(n, name) {
-			continue
-		}
-		var text string
-		if json.Unmarshal(raw, &text) != nil {
-			text = string(bytes.TrimSpace(raw))
-		}
-		return strings.EqualFold(text, want)
-	}
-	return false
 }

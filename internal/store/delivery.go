@@ -9,10 +9,16 @@ import (
 )
 
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
-	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps, r.data`
+	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps,
+	COALESCE(d.data, r.data, e.body), e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
 
-// selectDeliveries reads deliveries with what they need of their registrations.
-const selectDeliveries = `SELECT ` + deliveryColumns + `, FALSE FROM delivery d JOIN registration r ON r.seq = d.registration_seq `
+// fromDeliveries joins deliveries with their registrations and events: they have
+// the one or the other, or both.
+const fromDeliveries = ` FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq LEFT JOIN event e ON e.seq = d.event_seq `
+
+// selectDeliveries reads deliveries with what they need of their registrations
+// and events.
+const selectDeliveries = `SELECT ` + deliveryColumns + `, FALSE` + fromDeliveries
 
 func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) ([]onramp.Delivery, error) {
 	return s.queryDeliveries(ctx, selectDeliveries+where, args...)
@@ -30,22 +36,38 @@ func (s *Store) scanDeliveries(rows *sql.Rows) ([]onramp.Delivery, error) {
 	defer rows.Close()
 	var deliveries []onramp.Delivery
 	for rows.Next() {
-		var d onramp.Delivery
-		var due, settled sql.NullInt64
-		var reason, cause sql.NullString
-		var form int
-		var receivedAt int64
-		err := rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
-			&due, &settled, &reason, &cause, &d.RegistrationID, &form, &d.SubscriberKey, &receivedAt, &d.Steps, (*[]byte)(&d.Values), &d.Behind)
+		d, err := s.scanDelivery(rows)
 		if err != nil {
 			return nil, err
 		}
-		d.Form, d.Destination = s.names.formName(form), s.names.destinationName(d.DestinationID)
-		d.ReceivedAt, d.DueAt, d.SettledAt = fromMicros(receivedAt), fromNull(due), fromNull(settled)
-		d.Reason, d.Cause = reason.String, cause.String
 		deliveries = append(deliveries, d)
 	}
 	return deliveries, rows.Err()
+}
+
+func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
+	var due, settled, receivedAt sql.NullInt64
+	var reason, cause, id, subscriberKey sql.NullString
+	var form, steps sql.NullInt64
+	var e eventRow
+	err = rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
+		&due, &settled, &reason, &cause, &id, &form, &subscriberKey, &receivedAt, &steps, (*[]byte)(&d.Values),
+		&e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.body, &d.Behind)
+	if err != nil {
+		return d, err
+	}
+	d.Form, d.Destination = s.names.formName(int(form.Int64)), s.names.destinationName(d.DestinationID)
+	d.RegistrationID, d.SubscriberKey, d.Steps = id.String, subscriberKey.String, int(steps.Int64)
+	d.ReceivedAt, d.DueAt, d.SettledAt = fromNull(receivedAt), fromNull(due), fromNull(settled)
+	d.Reason, d.Cause = reason.String, cause.String
+	if e.seq.Valid {
+		event := e.event(&s.names)
+		d.Event, d.Step, d.Steps, d.ReceivedAt = &event, 1, 1, event.ReceivedAt
+		if d.RegistrationID == "" {
+			d.SubscriberKey = event.SubscriberKey
+		}
+	}
+	return d, nil
 }
 
 // ReadTo returns the seq up to which every delivery of a destination is settled
@@ -65,8 +87,7 @@ func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) erro
 
 // listFresh reads the rows in the order in which they were appended.
 const listFresh = `SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
-	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)
-	FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries + `
 	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
@@ -175,11 +196,11 @@ var errNoDelivery = &onramp.Error{Kind: onramp.NotFound, Message: "there is no s
 // FindDelivery returns a delivery with its attempts and edits, or an error of
 // kind NotFound.
 func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, error) {
-	registration, step, ok := onramp.ParseDeliveryID(id)
+	where, arguments, ok := byDeliveryID(id)
 	if !ok {
 		return onramp.Delivery{}, errNoDelivery
 	}
-	found, err := s.listDeliveries(ctx, `WHERE r.id = $1 AND d.seq = r.delivery_seq + $2 AND $2 < r.steps`, registration, step-1)
+	found, err := s.listDeliveries(ctx, where, arguments...)
 	if err != nil {
 		return onramp.Delivery{}, readerErr("find delivery", err)
 	}
@@ -192,6 +213,19 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 	}
 	d.Edits, err = s.listEdits(ctx, d.RegistrationSeq)
 	return d, readerErr("list edits", err)
+}
+
+// byDeliveryID is the condition for the one delivery with a public name.
+func byDeliveryID(id string) (where string, arguments []any, ok bool) {
+	of, number, ok := onramp.ParseDeliveryID(id)
+	if !ok {
+		return "", nil, false
+	}
+	if event, ok := onramp.ParseEventID(of); ok {
+		return `WHERE d.event_seq = (SELECT seq FROM event WHERE at = $1 AND hash = $2) AND d.destination_id = $3`,
+			[]any{event.At, event.Hash, number}, true
+	}
+	return `WHERE d.seq = (SELECT delivery_seq FROM registration WHERE id = $1) + $2 AND $2 < r.steps`, []any{of, number - 1}, true
 }
 
 func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Attempt, error) {

@@ -37,13 +37,24 @@ func before(f onramp.Filter) (int64, error) {
 }
 
 // matches is the condition of Query, over the given parameter.
-func matches(f onramp.Filter, parameter string) (condition string, argument any) {
+func matches(f onramp.Filter, parameter string, events bool) (condition string, argument any) {
 	if f.Query == "" {
 		return `(CAST(` + parameter + ` AS TEXT) IS NULL)`, nil
 	}
+	columns := []string{"r.subscriber_key", "r.data"}
+	if events {
+		columns = append(columns, "e.body")
+	}
+	for i, c := range columns {
+		columns[i] = `COALESCE(lower(` + c + `), '') LIKE ` + parameter + ` ESCAPE '\'`
+	}
+	return "(" + strings.Join(columns, " OR ") + ")", likeAnywhere(f.Query)
+}
+
+// likeAnywhere is the pattern for a text in any place and case.
+func likeAnywhere(text string) string {
 	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-	return `(lower(r.subscriber_key) LIKE ` + parameter + ` ESCAPE '\' OR lower(r.data) LIKE ` + parameter + ` ESCAPE '\')`,
-		"%" + escape.Replace(strings.ToLower(storable(f.Query))) + "%"
+	return "%" + escape.Replace(strings.ToLower(storable(text))) + "%"
 }
 
 // ListRegistrations returns registrations with their states, newest first, and
@@ -87,7 +98,7 @@ func (s *Store) scanRegistrations(ctx context.Context, f onramp.Filter, before i
 		return nil, 0, err
 	}
 	form := formArgument(f.Form, &s.names)
-	condition, query := matches(f, "$4")
+	condition, query := matches(f, "$4", false)
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r
 		WHERE r.seq < $1 AND r.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND `+condition+` ORDER BY r.seq DESC`,
 		before, lowest, form, query)
@@ -173,8 +184,8 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 	if err != nil {
 		return nil, "", err
 	}
-	condition, query := matches(f, "$4")
-	where := `WHERE d.seq < $1 AND d.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND ` + condition + states + ` ORDER BY d.seq DESC LIMIT $5`
+	condition, query := matches(f, "$4", true)
+	where := `WHERE d.seq < $1 AND d.seq >= $2 AND (CAST($3 AS BIGINT) IS NULL OR r.form_id = $3) AND ` + condition + states + ` ORDER BY d.seq DESC LIMIT $5`
 	for range scanTimes {
 		lowest, err := s.scanFloor(ctx, "delivery", below)
 		if err != nil {
@@ -227,10 +238,10 @@ func (s *Store) Oldest(ctx context.Context, destination string) (time.Time, erro
 	id, _ := s.names.destination(destination)
 	var fresh, parked sql.NullInt64
 	err := s.readers.QueryRowContext(ctx, `SELECT
-		(SELECT r.received_at FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+		(SELECT COALESCE(e.received_at, r.received_at)`+fromDeliveries+`
 			WHERE d.destination_id = $1 AND d.seq > (SELECT read_to FROM destination WHERE id = $1)
 			AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT 1),
-		(SELECT MIN(r.received_at) FROM delivery d JOIN registration r ON r.seq = d.registration_seq
+		(SELECT MIN(COALESCE(e.received_at, r.received_at))`+fromDeliveries+`
 			WHERE d.destination_id = $1 AND d.due_at > 0)`, id).Scan(&fresh, &parked)
 	if err != nil {
 		return time.Time{}, readerErr("find oldest delivery", err)
@@ -257,7 +268,36 @@ func (s *Store) Timeline(ctx context.Context, id string) ([]onramp.TimelineItem,
 		}
 		items = append(items, deliveryItems(d)...)
 	}
+	events, err := s.eventItems(ctx, &r)
+	if err != nil {
+		return nil, readerErr("list events of registration", err)
+	}
+	items = append(items, events...)
 	slices.SortStableFunc(items, func(a, b onramp.TimelineItem) int { return a.At.Compare(b.At) })
+	return items, nil
+}
+
+// eventItems are the events about a registration and what they changed in its rows.
+func (s *Store) eventItems(ctx context.Context, r *onramp.Registration) ([]onramp.TimelineItem, error) {
+	events, err := s.eventsOf(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var items []onramp.TimelineItem
+	for i := range events {
+		e := &events[i]
+		items = append(items, onramp.TimelineItem{At: e.HappenedAt(), What: "event", Detail: e.Detail()})
+		changes, err := s.listDeliveries(ctx, `WHERE d.event_seq = $1 AND d.registration_seq = $2 ORDER BY d.seq`, e.Seq, r.Seq)
+		if err != nil {
+			return nil, err
+		}
+		for i := range changes {
+			if changes[i].Attempts, err = s.listAttempts(ctx, changes[i].Seq); err != nil {
+				return nil, err
+			}
+			items = append(items, deliveryItems(&changes[i])...)
+		}
+	}
 	return items, nil
 }
 

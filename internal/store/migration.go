@@ -58,6 +58,25 @@ var migrations = [][]string{{
 	`CREATE TABLE edit (registration_seq BIGINT NOT NULL, number INTEGER NOT NULL, edited_at BIGINT NOT NULL,
 		fields TEXT NOT NULL, subscriber_key TEXT NOT NULL, data TEXT NOT NULL,
 		PRIMARY KEY (registration_seq, number)) {{without rowid}}`,
+}, {
+	`CREATE TABLE callback (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)`,
+	// person and send are hashes of what joins events to registrations and to each other
+	`CREATE TABLE event (seq {{integer key}}, at BIGINT NOT NULL, hash BIGINT NOT NULL, callback_id INTEGER NOT NULL,
+		received_at BIGINT NOT NULL, type TEXT NOT NULL, person BIGINT, send BIGINT, body TEXT NOT NULL)`,
+	// the time comes first: identities of about the same time lie on the same page
+	`CREATE UNIQUE INDEX event_identity ON event (at, hash)`,
+	`CREATE INDEX event_person ON event (person) WHERE person IS NOT NULL`,
+	`CREATE INDEX event_send ON event (send) WHERE send IS NOT NULL`,
+	// of an event that goes on to a sink (registration_seq is 0), or that has changed a row (data is the change)
+	`ALTER TABLE delivery ADD COLUMN event_seq BIGINT`,
+	`ALTER TABLE delivery ADD COLUMN data TEXT`,
+	`CREATE INDEX delivery_event ON delivery (event_seq) WHERE event_seq IS NOT NULL`,
+	// the registrations of a subscriber; filled when an event asks for it
+	`CREATE TABLE person (hash BIGINT NOT NULL, registration_seq BIGINT NOT NULL, PRIMARY KEY (hash, registration_seq)) {{without rowid}}`,
+	// engagement that came before its send, with a rule that waits for it
+	`CREATE TABLE unjoined (send BIGINT NOT NULL, event_seq BIGINT NOT NULL, PRIMARY KEY (send, event_seq)) {{without rowid}}`,
+	// what is kept encrypted: signature keys, signing keys, clients
+	`CREATE TABLE kept (kind TEXT NOT NULL, name TEXT NOT NULL, kept_at BIGINT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (kind, name))`,
 }}
 
 // migrate brings the tables up to date. A database that a newer onramp wrote

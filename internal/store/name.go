@@ -16,6 +16,8 @@ type names struct {
 	formNames    map[int]string
 	destinations map[string]int
 	destNames    map[int]string
+	callbacks    map[string]int
+	callbackBy   map[int]string
 }
 
 func (n *names) load(ctx context.Context, q queryer) error {
@@ -25,7 +27,10 @@ func (n *names) load(ctx context.Context, q queryer) error {
 	if n.forms, n.formNames, err = listNames(ctx, q, `SELECT id, name FROM form`); err != nil {
 		return err
 	}
-	n.destinations, n.destNames, err = listNames(ctx, q, `SELECT id, name FROM destination`)
+	if n.destinations, n.destNames, err = listNames(ctx, q, `SELECT id, name FROM destination`); err != nil {
+		return err
+	}
+	n.callbacks, n.callbackBy, err = listNames(ctx, q, `SELECT id, name FROM callback`)
 	return err
 }
 
@@ -73,6 +78,78 @@ func (n *names) destinationName(id int) string {
 	return n.destNames[id]
 }
 
+func (n *names) callback(name string) (int, bool) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	id, ok := n.callbacks[name]
+	return id, ok
+}
+
+func (n *names) callbackName(id int) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.callbackBy[id]
+}
+
+// maxCallbacks is how many names of callbacks a database ever takes: their ids
+// stand where counts have a state.
+const maxCallbacks = 250
+
+// RegisterCallbacks makes the names of callbacks known to the database, so that
+// events can be stored for them. Calling it again changes nothing.
+func (s *Store) RegisterCallbacks(ctx context.Context, names []string) error {
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		for _, name := range names {
+			if err := t.exec(`INSERT INTO callback (id, name) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM callback), $1) ON CONFLICT (name) DO NOTHING`, name); err != nil {
+				return err
+			}
+		}
+		var ids int
+		if _, err := t.find(`SELECT COALESCE(MAX(id), 0) FROM callback`, nil, &ids); err != nil {
+			return err
+		}
+		if ids > maxCallbacks {
+			return fmt.Errorf("the database has had %d names of callbacks, and takes %d", ids, maxCallbacks)
+		}
+		return nil
+	}})
+	if err != nil {
+		return fmt.Errorf("register callbacks: %w", err)
+	}
+	return readerErr("load names", s.names.load(ctx, s.readers))
+}
+
+// RegisterSinks makes the sinks' destinations known to the database and returns
+// them with their ids filled in. Calling it again changes nothing.
+func (s *Store) RegisterSinks(ctx context.Context, sinks []onramp.Destination) ([]onramp.Destination, error) {
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		for _, d := range sinks {
+			if err := t.registerDestination(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("register sinks: %w", err)
+	}
+	if err := s.names.load(ctx, s.readers); err != nil {
+		return nil, readerErr("load names", err)
+	}
+	registered := append([]onramp.Destination(nil), sinks...)
+	for i := range registered {
+		registered[i].ID, _ = s.names.destination(registered[i].Name())
+	}
+	return registered, nil
+}
+
+// registerDestination makes a destination known. A new one has nothing behind
+// it: it reads from the newest delivery on.
+func (t *tx) registerDestination(d onramp.Destination) error {
+	return t.exec(`INSERT INTO destination (id, name, read_to) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM destination), $1, $2)
+		ON CONFLICT (name) DO NOTHING`, d.Name(), t.deliverySeq)
+}
+
 // RegisterForms makes the forms and their destinations known to the database
 // and returns the forms with the ids of their destinations and the database's
 // secret filled in. Calling it again changes nothing.
@@ -87,10 +164,7 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 				return err
 			}
 			for _, d := range f.Route {
-				// a new destination has nothing behind it: it reads from the newest delivery on
-				err := t.exec(`INSERT INTO destination (id, name, read_to) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM destination), $1, $2)
-					ON CONFLICT (name) DO NOTHING`, d.Name(), t.deliverySeq)
-				if err != nil {
+				if err := t.registerDestination(d); err != nil {
 					return err
 				}
 			}

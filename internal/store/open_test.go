@@ -46,7 +46,7 @@ func TestNewerDatabase(t *testing.T) {
 		if _, err := w.db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
 			t.Fatal(err)
 		}
-		wantOpenError(t, w.url, "the database has version 999 and this onramp knows only 2: use the newer onramp")
+		wantOpenError(t, w.url, "the database has version 999 and this onramp knows only 3: use the newer onramp")
 		if _, err := w.db.Exec(`DELETE FROM goose_db_version WHERE version_id = 999`); err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestOpenErrors(t *testing.T) {
 		"no folder":   {func(t *testing.T) string { return filepath.Join(t.TempDir(), "none", "onramp.db") }, "its folder must exist and be writable"},
 		"a folder":    {func(t *testing.T) string { return t.TempDir() }, "is a directory"},
 		"no database": {func(t *testing.T) string { return file(t, []byte(strings.Repeat("hello ", 1000))) }, "is damaged or is no SQLite database"},
-		"damaged":     {damagedFile, "the database file is damaged: "},
+		"damaged":     {damagedFile, "the database file is damaged"},
 		"cut off":     {cutOffFile, "is damaged or is no SQLite database"},
 		"bad URL":     {func(*testing.T) string { return "postgres://host:port/" }, "the postgres URL can't be read"},
 		"no server":   {func(t *testing.T) string { return "postgres:///none?user=none&host=" + t.TempDir() }, "open database: "},

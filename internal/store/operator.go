@@ -48,7 +48,7 @@ func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 		return err
 	}
 	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryPending)
-	t.moveRegistration(standing(d), stateAt(d.Step, 0))
+	t.moveRegistrationOf(d, standing(d), stateAt(d.Step, 0))
 	woken[d.DestinationID] |= dueUp
 	if !failed(d.State) {
 		return nil // it was in the retry set already, and its later steps with it
@@ -88,8 +88,7 @@ func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) er
 		return err
 	}
 	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryDiscarded)
-	t.moveRegistration(standing(d), onramp.RegistrationFailed)
-	t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
+	t.moveRegistrationOf(d, standing(d), onramp.RegistrationFailed)
 	if _, err := t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken); err != nil {
 		return err
 	}
@@ -206,12 +205,15 @@ func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error
 const listFailed = `SELECT d.seq FROM delivery d WHERE `
 
 const (
-	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, newest.reason, first.id, oldest.step, last.id, newest.step
+	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, newest.reason, first.id, oldest.step, firstof.at, firstof.hash,
+			last.id, newest.step, lastof.at, lastof.hash
 		FROM (SELECT d.destination_id, COALESCE(d.cause, '') AS cause, d.state, COUNT(*) AS n, MIN(d.seq) AS oldest, MAX(d.seq) AS newest
 			FROM delivery d WHERE `
 	ofCauses = ` GROUP BY d.destination_id, d.state, COALESCE(d.cause, '') ORDER BY n DESC, newest DESC LIMIT 500) g
-		JOIN delivery oldest ON oldest.seq = g.oldest JOIN registration first ON first.seq = oldest.registration_seq
-		JOIN delivery newest ON newest.seq = g.newest JOIN registration last ON last.seq = newest.registration_seq
+		JOIN delivery oldest ON oldest.seq = g.oldest LEFT JOIN registration first ON first.seq = oldest.registration_seq
+		LEFT JOIN event firstof ON firstof.seq = oldest.event_seq
+		JOIN delivery newest ON newest.seq = g.newest LEFT JOIN registration last ON last.seq = newest.registration_seq
+		LEFT JOIN event lastof ON lastof.seq = newest.event_seq
 		ORDER BY g.n DESC, g.newest DESC`
 )
 
@@ -236,18 +238,33 @@ func (s *Store) queryCauses(ctx context.Context, query string, arguments []any) 
 	var groups []onramp.CauseGroup
 	for rows.Next() {
 		var g onramp.CauseGroup
-		var destination, oldestStep, newestStep int
-		var oldest, newest string
+		var destination int
+		var oldest, newest deliveryName
 		var reason sql.NullString
-		err := rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest, &oldestStep, &newest, &newestStep)
+		err := rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest.registration, &oldest.step, &oldest.at, &oldest.hash,
+			&newest.registration, &newest.step, &newest.at, &newest.hash)
 		if err != nil {
 			return nil, err
 		}
 		g.Destination, g.Reason = s.names.destinationName(destination), reason.String
-		g.Oldest, g.Newest = onramp.DeliveryID(oldest, oldestStep), onramp.DeliveryID(newest, newestStep)
+		g.Oldest, g.Newest = oldest.id(destination), newest.id(destination)
 		groups = append(groups, g)
 	}
 	return groups, rows.Err()
+}
+
+// deliveryName is what the public name of a delivery is made of.
+type deliveryName struct {
+	registration sql.NullString
+	step         int
+	at, hash     sql.NullInt64 // of its event
+}
+
+func (n *deliveryName) id(destination int) string {
+	if n.at.Valid {
+		return onramp.DeliveryID(onramp.NewEventID(onramp.EventIdentity{At: n.at.Int64, Hash: n.hash.Int64}), destination)
+	}
+	return onramp.DeliveryID(n.registration.String, n.step)
 }
 
 // EditDelivery gives the registration of a dead or held delivery the values and
@@ -270,6 +287,9 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 	}
 	if !failed(d.State) {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or held can be edited; this one is " + d.State.String()}
+	}
+	if d.Event != nil {
+		return &onramp.Error{Kind: onramp.Conflict, Message: "what an event brought can't be edited; retry the delivery, or discard it"}
 	}
 	var key, values string
 	found, err := t.find(`SELECT subscriber_key, data FROM registration WHERE seq = $1`, []any{d.RegistrationSeq}, &key, &values)
@@ -331,15 +351,15 @@ const listEdits = `SELECT edited_at, fields, subscriber_key, data FROM edit WHER
 
 // change is what a change by an operator's hand needs to know of a delivery, as
 // it is now.
-const change = `SELECT r.id, d.registration_seq, d.step, d.seq, r.steps, d.destination_id, d.state, d.tries, d.ordering_key, d.due_at
-	FROM delivery d JOIN registration r ON r.seq = d.registration_seq `
+const change = `SELECT COALESCE(r.id, ''), d.registration_seq, d.step, d.seq, COALESCE(r.steps, 1), d.destination_id, d.state, d.tries,
+	d.ordering_key, d.due_at, d.event_seq FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
 
 func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
-	registration, step, ok := onramp.ParseDeliveryID(id)
+	where, arguments, ok := byDeliveryID(id)
 	if !ok {
 		return onramp.Delivery{}, errNoDelivery
 	}
-	d, found, err := t.findChange(`WHERE r.id = $1 AND d.seq = r.delivery_seq + $2 AND $2 < r.steps`, registration, step-1)
+	d, found, err := t.findChange(where, arguments...)
 	if err == nil && !found {
 		err = errNoDelivery
 	}
@@ -353,10 +373,12 @@ func (t *tx) findFailed(seq int64, f onramp.Filter) (d onramp.Delivery, still bo
 }
 
 func (t *tx) findChange(where string, arguments ...any) (d onramp.Delivery, found bool, err error) {
-	var due sql.NullInt64
+	var due, event sql.NullInt64
 	found, err = t.find(change+where, arguments,
-		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due)
-	d.DueAt = fromNull(due)
+		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &event)
+	if d.DueAt = fromNull(due); event.Valid {
+		d.Event, d.Step, d.Steps = &onramp.Event{Seq: event.Int64}, 1, 1
+	}
 	return d, found, err
 }
 

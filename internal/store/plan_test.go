@@ -22,6 +22,7 @@ func (w *world) fill(n int) {
 			`SELECT i, 'id' || i, 2, 'key', 0, '{}', i, 1 FROM number`,
 		`INSERT INTO delivery (seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, due_at) ` + number +
 			`SELECT i, i, 1, 1 + i % 2, 0, i % 1000, CASE WHEN i % 100 < 2 THEN 2 ELSE 5 END, 0, CASE WHEN i % 100 < 2 THEN 1000000 + i ELSE NULL END FROM number`,
+		`INSERT INTO event (seq, at, hash, callback_id, received_at, type, body) ` + number + `SELECT i, i, i, 1, 0, 'type', '{}' FROM number`,
 	} {
 		if _, err := w.db.Exec(statement); err != nil {
 			w.t.Fatal(err)
@@ -110,6 +111,7 @@ func (w *world) exercise() {
 	w.call(both) // one of them is settled already
 	w.call([]onramp.Delivery{w.find("cid2.1")})
 	w.operate()
+	w.exerciseEvents()
 	key := onramp.NewIdempotencyKey("one", "key", nil)
 	for range 2 {
 		r := w.registration("one", "ana")
@@ -119,6 +121,25 @@ func (w *world) exercise() {
 		}
 	}
 	if err := w.s.SaveReadTo(ctx, 1, 1); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// exerciseEvents has the writer use its statements for events.
+func (w *world) exerciseEvents() {
+	w.t.Helper()
+	sink := w.withEvents()
+	w.receive([]int{sink}, sent("ana", 1, "m"), sent("bob", 2, "m"))
+	w.receive([]int{sink}, sent("ana", 1, "m"), sent("ana", 3, "m"))
+	events, err := w.s.ListEventsAfter(context.Background(), 0, 10)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, _, err := w.s.FindRegistrationOf(context.Background(), "ana", "both", &events[0]); err != nil {
+		w.t.Fatal(err)
+	}
+	change := onramp.RowChange{Event: 1, RegistrationSeq: 1, SubscriberKey: "ana", Destination: w.destination("x"), Values: []byte("{}")}
+	if err := w.s.SaveRuling(context.Background(), onramp.Ruling{To: 3, Changes: []onramp.RowChange{change}, Unjoined: events, Joined: []int64{1}}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -131,23 +131,21 @@ func (t *tx) moveRoute(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Del
 	switch s.State {
 	case onramp.DeliveryDelivered:
 		if last {
-			t.moveRegistration(before, onramp.RegistrationDelivered)
-			t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationDelivered)
+			t.moveRegistrationOf(d, before, onramp.RegistrationDelivered)
 			return nil, nil
 		}
-		t.moveRegistration(before, onramp.RegistrationDelivering)
+		t.moveRegistrationOf(d, before, onramp.RegistrationDelivering)
 		return t.startNextStep(d, woken)
 	case onramp.DeliveryPending:
-		t.moveRegistration(before, stateAt(d.Step, s.Tries))
+		t.moveRegistrationOf(d, before, stateAt(d.Step, s.Tries))
 		if !s.DueAt.IsZero() && !d.Parked() {
 			return t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryWaiting, onramp.Never, woken)
 		}
 		return nil, nil
 	case onramp.DeliveryHeld:
-		t.moveRegistration(before, onramp.RegistrationHeld)
+		t.moveRegistrationOf(d, before, onramp.RegistrationHeld)
 	default:
-		t.moveRegistration(before, onramp.RegistrationFailed)
-		t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationFailed)
+		t.moveRegistrationOf(d, before, onramp.RegistrationFailed)
 	}
 	return t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken)
 }

@@ -24,6 +24,10 @@ type Config struct {
 	Now   func() time.Time // default time.Now
 	Owner string           // name of this node in leases; default: host and process
 
+	// Cipher encrypts what is kept of callbacks, tokens and clients; without it
+	// nothing of them can be kept.
+	Cipher Cipher
+
 	freeze freeze
 }
 
@@ -33,6 +37,7 @@ type Store struct {
 	file    string // of SQLite
 	now     func() time.Time
 	owner   string
+	cipher  Cipher
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: to parse it costs more than to run it
 	writer  *writer
@@ -51,6 +56,8 @@ type Store struct {
 	mu        sync.Mutex
 	wake      map[int]wakeChannels // by destination
 	lastSeq   int64                // of the newest committed delivery
+	lastEvent int64                // seq of the newest committed event
+	events    chan struct{}        // rings when there may be new ones
 	lost      chan struct{}
 	closeOnce sync.Once
 }
@@ -60,7 +67,10 @@ type unlocker interface{ Unlock() error }
 // Open opens or creates the database, brings its tables up to date and takes
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{now: cfg.Now, owner: cfg.Owner, freeze: cfg.freeze.withDefaults(), wake: map[int]wakeChannels{}, lost: make(chan struct{})}
+	s := &Store{
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
+		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), lost: make(chan struct{}),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

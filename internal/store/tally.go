@@ -11,10 +11,18 @@ import (
 
 // tallyKey names one count: deliveries of a destination by state, or, with
 // destination 0, registrations by state.
+//
+// With the destinations storedEvents and repeatedEvents it counts events, by the
+// id of their callback instead of a state.
 type tallyKey struct {
 	destination int
 	state       uint8
 }
+
+const (
+	storedEvents   = -1
+	repeatedEvents = -2 // which were stored before
+)
 
 // tallies are the counts of everything by state. They are written in the
 // transaction that changes what they count, so that a status costs nothing
@@ -86,15 +94,34 @@ func (t *tx) moveRegistration(from, to onramp.RegistrationState) {
 	}
 }
 
+// moveRegistrationOf counts what a delivery's change means for its registration,
+// and tells whoever waits for that. What an event has brought means nothing for it.
+func (t *tx) moveRegistrationOf(d *onramp.Delivery, from, to onramp.RegistrationState) {
+	if d.Event != nil {
+		return
+	}
+	t.moveRegistration(from, to)
+	if to == onramp.RegistrationDelivered || to == onramp.RegistrationFailed {
+		t.store.watchers.settled(t, d.RegistrationID, to)
+	}
+}
+
 // Count returns the counts as of the last commit.
 func (s *Store) Count() onramp.Counts {
 	s.tallies.mu.Lock()
 	n := maps.Clone(s.tallies.n)
 	s.tallies.mu.Unlock()
-	c := onramp.Counts{Registrations: map[onramp.RegistrationState]int64{}, Deliveries: map[string]map[onramp.DeliveryState]int64{}}
+	c := onramp.Counts{Registrations: map[onramp.RegistrationState]int64{}, Deliveries: map[string]map[onramp.DeliveryState]int64{}, Events: map[string]int64{}, Repeated: map[string]int64{}}
 	for k, n := range n {
-		if k.destination == 0 {
+		switch k.destination {
+		case 0:
 			c.Registrations[onramp.RegistrationState(k.state)] = n
+			continue
+		case storedEvents:
+			c.Events[s.names.callbackName(int(k.state))] = n
+			continue
+		case repeatedEvents:
+			c.Repeated[s.names.callbackName(int(k.state))] = n
 			continue
 		}
 		name := s.names.destinationName(k.destination)

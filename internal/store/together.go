@@ -177,11 +177,10 @@ func (t *tx) moveRoutes(all []onramp.Settlement, woken map[int]wakeUp) (follower
 		d := s.Delivery
 		t.moveDelivery(d.DestinationID, onramp.DeliveryPending, onramp.DeliveryDelivered)
 		if d.Step == d.Steps {
-			t.moveRegistration(stateAt(d.Step, 0), onramp.RegistrationDelivered)
-			t.store.watchers.settled(t, d.RegistrationID, onramp.RegistrationDelivered)
+			t.moveRegistrationOf(d, stateAt(d.Step, 0), onramp.RegistrationDelivered)
 			continue
 		}
-		t.moveRegistration(stateAt(d.Step, 0), onramp.RegistrationDelivering)
+		t.moveRegistrationOf(d, stateAt(d.Step, 0), onramp.RegistrationDelivering)
 		waiting[d.Seq+1] = d
 		seqs = append(seqs, d.Seq+1)
 	}

@@ -155,3 +155,21 @@ func (s *Store) newest() int64 {
 	defer s.mu.Unlock()
 	return s.lastSeq
 }
+
+// Events yields a value when there may be new events.
+func (s *Store) Events() <-chan struct{} { return s.events }
+
+// eventsCame notes the seq of the newest committed event.
+func (s *Store) eventsCame(seq int64) {
+	s.mu.Lock()
+	s.lastEvent = max(s.lastEvent, seq)
+	s.mu.Unlock()
+	ring(s.events)
+}
+
+// newestEvent returns the seq of the newest committed event.
+func (s *Store) newestEvent() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastEvent
+}

@@ -69,16 +69,17 @@ func (c *clock) advance(d time.Duration) {
 // world is a store with two forms: "both" goes to the data extension x and then
 // the journey y, "one" to y only.
 type world struct {
-	t     testing.TB
-	e     engine
-	url   string
-	clock *clock
-	keys  int // that are moved to their table together; 0: the default
-	s     *store.Store
-	forms map[string]*onramp.Form
-	db    *sql.DB           // for looking at the tables
-	ids   map[string]string // of registrations, by the test's name for them
-	names map[string]string // and back
+	t      testing.TB
+	e      engine
+	url    string
+	clock  *clock
+	cipher store.Cipher
+	keys   int // that are moved to their table together; 0: the default
+	s      *store.Store
+	forms  map[string]*onramp.Form
+	db     *sql.DB           // for looking at the tables
+	ids    map[string]string // of registrations, by the test's name for them
+	names  map[string]string // and back
 }
 
 func newWorld(t testing.TB, e engine) *world {
@@ -110,7 +111,7 @@ func forms() []onramp.Form {
 
 func (w *world) open() {
 	w.t.Helper()
-	cfg := store.Config{URL: w.url, Now: w.clock.now}
+	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher}
 	s, err := store.Open(context.Background(), store.WithFreeze(cfg, w.keys, int64(2*w.keys)))
 	if err != nil {
 		w.t.Fatal(err)
@@ -337,7 +338,10 @@ func (w *world) wantRows(want ...string) {
 // with the one that its deliveries give.
 func (w *world) checkCounts() {
 	w.t.Helper()
-	want := onramp.Counts{Registrations: map[onramp.RegistrationState]int64{}, Deliveries: map[string]map[onramp.DeliveryState]int64{}}
+	want := onramp.Counts{
+		Registrations: map[onramp.RegistrationState]int64{}, Deliveries: w.eventDeliveries(),
+		Events: w.countBy(`SELECT c.name, COUNT(*) FROM event e JOIN callback c ON c.id = e.callback_id GROUP BY c.name`),
+	}
 	looked := 0
 	for id, deliveries := range w.registrations() {
 		state := recount(deliveries)
@@ -360,6 +364,8 @@ func (w *world) checkCounts() {
 		}
 	}
 	got := w.s.Count()
+	got.Repeated = nil // nothing is left of those
+	maps.DeleteFunc(got.Events, func(_ string, n int64) bool { return n == 0 })
 	maps.DeleteFunc(got.Registrations, func(_ onramp.RegistrationState, n int64) bool { return n == 0 })
 	for name, counts := range got.Deliveries {
 		maps.DeleteFunc(counts, func(_ onramp.DeliveryState, n int64) bool { return n == 0 })
@@ -372,10 +378,49 @@ func (w *world) checkCounts() {
 	}
 }
 
-// registrations reads all deliveries from the tables, by registration.
+// eventDeliveries counts what events have brought.
+func (w *world) eventDeliveries() map[string]map[onramp.DeliveryState]int64 {
+	w.t.Helper()
+	counts := map[string]map[onramp.DeliveryState]int64{}
+	for state := onramp.DeliveryWaiting; state <= onramp.DeliveryOutOfReach; state++ {
+		for name, n := range w.countBy(fmt.Sprintf(`SELECT n.name, COUNT(*) FROM delivery d JOIN destination n ON n.id = d.destination_id
+			WHERE d.event_seq IS NOT NULL AND d.state = %d GROUP BY n.name`, state)) {
+			if counts[name] == nil {
+				counts[name] = map[onramp.DeliveryState]int64{}
+			}
+			counts[name][state] = n
+		}
+	}
+	return counts
+}
+
+// countBy reads names with their counts.
+func (w *world) countBy(query string) map[string]int64 {
+	w.t.Helper()
+	rows, err := w.db.Query(query)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	counts := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var n int64
+		if err := rows.Scan(&name, &n); err != nil {
+			w.t.Fatal(err)
+		}
+		counts[name] = n
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	return counts
+}
+
+// registrations reads the deliveries of all registrations from the tables.
 func (w *world) registrations() map[string][]onramp.Delivery {
 	rows, err := w.db.Query(`SELECT r.id, d.step, d.state, d.tries, n.name FROM delivery d
-		JOIN registration r ON r.seq = d.registration_seq JOIN destination n ON n.id = d.destination_id ORDER BY d.seq`)
+		JOIN registration r ON r.seq = d.registration_seq JOIN destination n ON n.id = d.destination_id WHERE d.event_seq IS NULL ORDER BY d.seq`)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -18,11 +18,15 @@ import (
 // maxGroup bounds how many writes share a commit, and so how long one waits.
 const maxGroup = 256
 
+// maxRows bounds what large writes put into one commit.
+const maxRows = 512
+
 // op is one write that waits for its group: either a registration, of which a
 // group inserts all at once, or anything else as a function.
 type op struct {
 	acceptance *acceptance
 	run        func(*tx) error // may run twice: it must set its results anew
+	rows       int             // about how many it writes; 0: few
 	done       chan error
 }
 
@@ -37,6 +41,7 @@ type writer struct {
 	registrationSeq int64 // of the newest committed registration
 	deliverySeq     int64
 	callSeq         int64
+	eventSeq        int64
 
 	closing sync.RWMutex // held for reading while something is queued
 	closed  bool
@@ -45,8 +50,9 @@ type writer struct {
 	queue   chan *op
 	done    chan struct{}
 
-	registrations, deliveries insertion
-	settlements               settlements
+	registrations, deliveries        insertion
+	events, eventDeliveries, persons insertion
+	settlements                      settlements
 }
 
 var errClosed = errors.New("the store is closed")
@@ -56,16 +62,22 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}),
 		registrations: newInsertion(s.dialect, insertRegistration, 10, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
+		events:        newInsertion(s.dialect, insertEvent, 9, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements:   newSettlements(s.dialect),
+
+		eventDeliveries: newInsertion(s.dialect, insertEventDelivery, 10, ""),
+		persons:         newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
 	}
 }
 
 // loadSeqs finds where the numbering goes on.
 func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0),
-		COALESCE((SELECT MAX(seq) FROM call), 0)`).Scan(&w.registrationSeq, &w.deliverySeq, &w.callSeq)
+		COALESCE((SELECT MAX(seq) FROM call), 0), COALESCE((SELECT MAX(seq) FROM event), 0)`).Scan(
+		&w.registrationSeq, &w.deliverySeq, &w.callSeq, &w.eventSeq)
 	if err == nil {
 		w.store.advanceTo(w.deliverySeq)
+		w.store.eventsCame(w.eventSeq)
 	}
 	return err
 }
@@ -130,13 +142,14 @@ func (w *writer) run() {
 
 // collect takes along what has queued up while the last group was committed.
 func (w *writer) collect(group []*op) []*op {
-	for len(group) < maxGroup {
+	for rows := group[0].rows; len(group) < maxGroup && rows < maxRows; {
 		select {
 		case o, ok := <-w.queue:
 			if !ok {
 				return group
 			}
 			group = append(group, o)
+			rows += o.rows
 		default:
 			return group
 		}
@@ -197,7 +210,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	}
 	t = &tx{
 		ctx: ctx, session: w.session, store: w.store, now: w.store.now(),
-		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, callSeq: w.callSeq, tally: map[tallyKey]int64{},
+		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, callSeq: w.callSeq, eventSeq: w.eventSeq, tally: map[tallyKey]int64{},
 	}
 	if err := t.exec(w.store.dialect.begin); err != nil {
 		w.endSession()
@@ -219,7 +232,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
 	w.commits.Add(1)
-	w.registrationSeq, w.deliverySeq, w.callSeq = t.registrationSeq, t.deliverySeq, t.callSeq
+	w.registrationSeq, w.deliverySeq, w.callSeq, w.eventSeq = t.registrationSeq, t.deliverySeq, t.callSeq, t.eventSeq
 	return t, nil, nil
 }
 
@@ -278,7 +291,7 @@ type tx struct {
 	now     time.Time
 	broken  bool // the database failed, not the op
 
-	registrationSeq, deliverySeq, callSeq int64
+	registrationSeq, deliverySeq, callSeq, eventSeq int64
 
 	tally map[tallyKey]int64
 	after []func() // run once the commit is on disk
@@ -400,14 +413,23 @@ func newInsertion(d dialect, head string, columns int, tail string) insertion {
 
 // insert adds the rows whose values stand one after the other.
 func (t *tx) insert(i insertion, values []any) error {
+	_, err := t.insertNew(i, values)
+	return err
+}
+
+// insertNew is insert for a statement that leaves rows out which are there
+// already; it returns how many it has added.
+func (t *tx) insertNew(i insertion, values []any) (added int64, err error) {
 	for size, rows := range i.sizes {
 		for n := rows * i.columns; len(values) >= n && n > 0; values = values[n:] {
-			if err := t.exec(i.texts[size], values[:n]...); err != nil {
-				return err
+			more, err := t.update(i.texts[size], values[:n]...)
+			if err != nil {
+				return 0, err
 			}
+			added += more
 		}
 	}
-	return nil
+	return added, nil
 }
 
 func insertText(d dialect, head string, columns, rows int, tail string) string {

@@ -39,6 +39,8 @@ func Status(k onramp.Kind) int {
 		return http.StatusBadRequest
 	case onramp.Denied:
 		return http.StatusUnauthorized
+	case onramp.Forbidden:
+		return http.StatusForbidden
 	case onramp.NotFound:
 		return http.StatusNotFound
 	case onramp.Conflict:
@@ -85,7 +87,7 @@ func PrepareError(w http.ResponseWriter, e *onramp.Error) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
-	if e.Kind == onramp.Denied {
+	if e.Kind == onramp.Denied && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="onramp"`)
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// portionOfEvents is how many events one write stores, so that registrations
+// which arrive meanwhile need not wait for a whole batch.
+const portionOfEvents = 250
+
+const (
+	insertEvent         = `INSERT INTO event (seq, at, hash, callback_id, received_at, type, person, send, body)`
+	insertEventDelivery = `INSERT INTO delivery
+	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, event_seq, data)`
+)
+
+// SaveEvents stores the events of a batch that are not known yet, each with its
+// deliveries to sinks, and returns how many those were, once they are on disk.
+// The callback must have been registered. When it fails a part may be stored: to
+// store the batch again does no harm.
+func (s *Store) SaveEvents(ctx context.Context, callback string, events []onramp.Event) (stored int, err error) {
+	id, ok := s.names.callback(callback)
+	if !ok {
+		return 0, fmt.Errorf("callback %q was not registered", callback)
+	}
+	var ops []*op
+	counts := make([]int, (len(events)+portionOfEvents-1)/portionOfEvents)
+	for portion := range slices.Chunk(events, portionOfEvents) {
+		count := &counts[len(ops)]
+		o := &op{rows: len(portion), done: make(chan error, 1), run: func(t *tx) (err error) {
+			*count, err = t.saveEvents(id, portion)
+			return err
+		}}
+		if err := s.writer.enqueue(ctx, o); err != nil {
+			return 0, err
+		}
+		ops = append(ops, o)
+	}
+	for i, o := range ops {
+		select {
+		case err := <-o.done:
+			if err != nil {
+				return 0, fmt.Errorf("save events: %w", err)
+			}
+			stored += counts[i]
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	return stored, nil
+}
+
+func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err error) {
+	statement := &t.store.writer.events
+	first := t.eventSeq + 1
+	values := make([]any, 0, len(events)*statement.columns)
+	for i := range events {
+		e := &events[i]
+		t.eventSeq++
+		values = append(values, t.eventSeq, e.Identity.At, e.Identity.Hash, callback, micros(e.ReceivedAt), storable(e.Type),
+			nullKey(e.Person()), nullKey(onramp.SendKey(e.Send), e.Send != ""), storableJSON(e.Body))
+	}
+	n, err := t.insertNew(*statement, values)
+	if err != nil {
+		return 0, err
+	}
+	t.tally[tallyKey{storedEvents, uint8(callback)}] += n
+	t.tally[tallyKey{repeatedEvents, uint8(callback)}] += int64(len(events)) - n
+	isNew := func(int64) bool { return true }
+	if n != int64(len(events)) {
+		seqs := map[int64]bool{}
+		err := t.each(`SELECT seq FROM event WHERE seq >= $1`, []any{first}, func(scan func(...any) error) error {
+			var seq int64
+			err := scan(&seq)
+			seqs[seq] = true
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		isNew = func(seq int64) bool { return seqs[seq] }
+	}
+	last := t.eventSeq
+	t.after = append(t.after, func() { t.store.eventsCame(last) })
+	return int(n), t.forward(events, first, isNew)
+}
+
+// forward makes the deliveries of new events to sinks.
+func (t *tx) forward(events []onramp.Event, first int64, isNew func(seq int64) bool) error {
+	var values []any
+	woken := map[int]wakeUp{}
+	for i := range events {
+		e, seq := &events[i], first+int64(i)
+		if len(e.Sinks) == 0 || !isNew(seq) {
+			continue
+		}
+		key := e.Identity.Hash // about nobody: it need not wait for any other
+		if e.Subject != "" {
+			key = onramp.OrderingKey(e.Subject)
+		}
+		for _, destination := range e.Sinks {
+			values = append(values, t.eventDelivery(destination, 0, key, seq, sql.NullString{}, woken)...)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
+		return err
+	}
+	t.wakeAfter(woken)
+	return nil
+}
+
+// eventDelivery is the row of a delivery that an event has brought.
+func (t *tx) eventDelivery(destination int, registration, key, event int64, data sql.NullString, woken map[int]wakeUp) []any {
+	t.deliverySeq++
+	woken[destination] |= freshUp
+	t.moveDelivery(destination, 0, onramp.DeliveryPending)
+	return []any{
+		t.deliverySeq, registration, 1, destination, uint64(key) % partitions, key, uint8(onramp.DeliveryPending), 0, event, data,
+	}
+}
+
+func nullKey(key int64, given bool) sql.NullInt64 { return sql.NullInt64{Int64: key, Valid: given} }
+
+// storableJSON keeps JSON as it came, but for what PostgreSQL refuses.
+func storableJSON(b []byte) string { return storable(string(b)) }
+
+// eventRow receives what is stored of an event, also where there may be none.
+type eventRow struct {
+	seq, at, hash, callback, receivedAt sql.NullInt64
+	body                                []byte
+}
+
+const eventColumns = `e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
+
+func (r *eventRow) into() []any {
+	return []any{&r.seq, &r.at, &r.hash, &r.callback, &r.receivedAt, &r.body}
+}
+
+func (r *eventRow) event(n *names) onramp.Event {
+	e := onramp.ReadEvent(r.body)
+	e.Seq, e.Callback, e.ReceivedAt = r.seq.Int64, n.callbackName(int(r.callback.Int64)), fromNull(r.receivedAt)
+	// as it was taken in: a later onramp may read other events as alike
+	e.Identity = onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64}
+	e.ID = onramp.NewEventID(e.Identity)
+	return e
+}
+
+func (s *Store) listEvents(ctx context.Context, query string, args ...any) ([]onramp.Event, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+eventColumns+` FROM event e `+query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var events []onramp.Event
+	for rows.Next() {
+		var r eventRow
+		if err := rows.Scan(r.into()...); err != nil {
+			return nil, err
+		}
+		events = append(events, r.event(&s.names))
+	}
+	return events, rows.Err()
+}
+
+// ListEvents returns events, newest first, and the cursor of the next page,
+// empty at the end. A page may hold less than the limit though more follow, when
+// much had to be looked through.
+func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, err error) {
+	limit := limit(onramp.Filter{Limit: f.Limit})
+	below, err := before(onramp.Filter{Cursor: f.Cursor})
+	if err != nil {
+		return nil, "", err
+	}
+	where, args, known := s.eventWhere(f)
+	if !known {
+		return nil, "", nil
+	}
+	for range scanTimes {
+		lowest, err := s.scanFloor(ctx, "event", below)
+		if err != nil {
+			return nil, "", readerErr("list events", err)
+		}
+		found, err := s.listEvents(ctx, where, append([]any{below, lowest}, args...)...)
+		if err != nil {
+			return nil, "", readerErr("list events", err)
+		}
+		for _, e := range found {
+			if f.Type != "" && !onramp.MatchesType(f.Type, e.Type) {
+				continue
+			}
+			if page = append(page, e); len(page) == limit {
+				return page, fmt.Sprint(e.Seq), nil
+			}
+		}
+		if below = lowest; below <= 1 {
+			return page, "", nil
+		}
+	}
+	return page, fmt.Sprint(below), nil
+}
+
+// eventWhere is the condition of a filter, but for the type's pattern. It is
+// not known when nothing can match.
+func (s *Store) eventWhere(f onramp.EventFilter) (where string, args []any, known bool) {
+	where = `WHERE e.seq < $1 AND e.seq >= $2`
+	if f.Callback != "" {
+		id, ok := s.names.callback(f.Callback)
+		if !ok {
+			return "", nil, false
+		}
+		args = append(args, id)
+		where += fmt.Sprintf(` AND e.callback_id = $%d`, len(args)+2)
+	}
+	if f.Query != "" {
+		args = append(args, likeAnywhere(f.Query))
+		where += fmt.Sprintf(` AND lower(e.body) LIKE $%d ESCAPE '\'`, len(args)+2)
+	}
+	return where + ` ORDER BY e.seq DESC`, args, true
+}
+
+var errNoEvent = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such event"}
+
+// FindEvent returns an event with its deliveries, these without their attempts,
+// or an error of kind NotFound.
+func (s *Store) FindEvent(ctx context.Context, id string) (onramp.Event, error) {
+	identity, ok := onramp.ParseEventID(id)
+	if !ok {
+		return onramp.Event{}, errNoEvent
+	}
+	found, err := s.listEvents(ctx, `WHERE e.at = $1 AND e.hash = $2`, identity.At, identity.Hash)
+	if err != nil {
+		return onramp.Event{}, readerErr("find event", err)
+	}
+	if len(found) == 0 {
+		return onramp.Event{}, errNoEvent
+	}
+	e := found[0]
+	e.Deliveries, err = s.listDeliveries(ctx, `WHERE d.event_seq = $1 ORDER BY d.seq`, e.Seq)
+	return e, readerErr("list deliveries of event", err)
+}
+
+// LastEvent returns when the newest event came to a callback; zero when none
+// ever has, or none among the newest million.
+func (s *Store) LastEvent(ctx context.Context, callback string) (time.Time, error) {
+	id, ok := s.names.callback(callback)
+	if !ok {
+		return time.Time{}, nil
+	}
+	var at int64
+	err := s.readers.QueryRowContext(ctx, `SELECT received_at FROM event
+		WHERE callback_id = $1 AND seq > (SELECT COALESCE(MAX(seq), 0) - 1000000 FROM event) ORDER BY seq DESC LIMIT 1`, id).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return fromMicros(at), readerErr("find last event", err)
+}
+
+// mostEvents is how many events a timeline has, of each way in which events join it.
+const mostEvents = 500
+
+// eventsOf lists the events about a registration: those of its messages, those
+// of its subscriber since it was accepted, and the engagement that belongs to
+// either by its send.
+func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.Event, error) {
+	found, err := s.listEvents(ctx, `WHERE e.person = $1 ORDER BY e.seq LIMIT $2`, onramp.MessagePerson(r.ID), mostEvents)
+	if err != nil {
+		return nil, err
+	}
+	more, err := s.listEvents(ctx, `WHERE e.person = $1 AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`,
+		onramp.SubscriberPerson(r.SubscriberKey), micros(r.ReceivedAt), mostEvents)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, more...)
+	known, sends := map[int64]bool{}, map[string]bool{}
+	for _, e := range found {
+		known[e.Seq] = true
+		if e.Send != "" {
+			sends[e.Send] = true
+		}
+	}
+	for send := range sends {
+		engaged, err := s.listEvents(ctx, `WHERE e.send = $1 ORDER BY e.seq LIMIT $2`, onramp.SendKey(send), mostEvents)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range engaged {
+			if e.Send == send && !known[e.Seq] {
+				known[e.Seq] = true
+				found = append(found, e)
+			}
+		}
+	}
+	return found, nil
+}

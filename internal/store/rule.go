@@ -1,0 +1,161 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	ruledTo   = "events_ruled_to"    // the forms' rules have been followed for events up to here
+	personsTo = "persons_indexed_to" // the registrations up to here are in person
+)
+
+// RuledTo returns up to which event the rules have been followed. A database
+// that has never had rules begins with the event that comes next.
+func (s *Store) RuledTo(ctx context.Context) (int64, error) {
+	value, err := findMeta(ctx, s.readers, ruledTo)
+	if err != nil {
+		return 0, readerErr("find rule mark", err)
+	}
+	if value == "" {
+		return s.newestEvent(), nil
+	}
+	seq, err := strconv.ParseInt(value, 10, 64)
+	return seq, readerErr("read rule mark", err)
+}
+
+// SaveRuling stores what the rules want: the deliveries, and how far they went.
+func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
+	return s.writer.write(ctx, &op{rows: 1 + len(r.Changes), run: func(t *tx) error {
+		var values []any
+		woken := map[int]wakeUp{}
+		for _, c := range r.Changes {
+			values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
+				sql.NullString{String: string(c.Values), Valid: true}, woken)...)
+		}
+		if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
+			return err
+		}
+		for _, e := range r.Unjoined {
+			if err := t.exec(`INSERT INTO unjoined (send, event_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, onramp.SendKey(e.Send), e.Seq); err != nil {
+				return err
+			}
+		}
+		for _, seq := range r.Joined {
+			if err := t.exec(`DELETE FROM unjoined WHERE event_seq = $1`, seq); err != nil {
+				return err
+			}
+		}
+		t.wakeAfter(woken)
+		return t.exec(saveMeta, ruledTo, strconv.FormatInt(r.To, 10))
+	}})
+}
+
+// ListEventsAfter returns at most n events after a seq, oldest first.
+func (s *Store) ListEventsAfter(ctx context.Context, seq int64, n int) ([]onramp.Event, error) {
+	events, err := s.listEvents(ctx, `WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`, seq, n)
+	return events, readerErr("list events", err)
+}
+
+// ListUnjoined returns the events that wait for their send.
+func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
+	events, err := s.listEvents(ctx, `WHERE e.seq IN (SELECT event_seq FROM unjoined) ORDER BY e.seq`)
+	return events, readerErr("list unjoined events", err)
+}
+
+// FindSend returns the event that tells whose send it is; false when none has
+// come yet.
+func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
+	events, err := s.listEvents(ctx, `WHERE e.send = $1 AND e.person IS NOT NULL ORDER BY e.seq LIMIT 20`, onramp.SendKey(send))
+	if err != nil {
+		return onramp.Event{}, false, readerErr("find send", err)
+	}
+	for _, e := range events {
+		if e.Send == send {
+			return e, true, nil
+		}
+	}
+	return onramp.Event{}, false, nil
+}
+
+// FindRegistrationOf returns the newest registration of a subscriber in a form
+// that was accepted before an event came, without its deliveries; false when
+// there is none.
+func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form string, e *onramp.Event) (onramp.Registration, bool, error) {
+	id, ok := s.names.form(form)
+	if !ok {
+		return onramp.Registration{}, false, nil
+	}
+	if err := s.indexPersons(ctx); err != nil {
+		return onramp.Registration{}, false, err
+	}
+	row := &registrationRow{}
+	err := s.readers.QueryRowContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
+		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3 ORDER BY p.registration_seq DESC LIMIT 1`,
+		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt)).Scan(row.into()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return onramp.Registration{}, false, nil
+	}
+	if err != nil {
+		return onramp.Registration{}, false, readerErr("find registration of subscriber", err)
+	}
+	return row.registration(&s.names), true, nil
+}
+
+// personsTogether is how many registrations are taken into person by one write.
+const personsTogether = 500
+
+// indexPersons brings person up to date. Who registers need not pay for it: an
+// index over all subscribers would cost a page for each registration.
+func (s *Store) indexPersons(ctx context.Context) error {
+	for {
+		value, err := findMeta(ctx, s.readers, personsTo)
+		if err != nil {
+			return readerErr("find person mark", err)
+		}
+		mark, _ := strconv.ParseInt(value, 10, 64) // never written: 0
+		found, to, err := s.listSubscribers(ctx, mark)
+		if err != nil || len(found) == 0 {
+			return readerErr("list subscribers", err)
+		}
+		slices.SortFunc(found, func(a, b subscriber) int { return cmp.Compare(a.hash, b.hash) })
+		values := make([]any, 0, 2*len(found))
+		for _, f := range found {
+			values = append(values, f.hash, f.registration)
+		}
+		err = s.writer.write(ctx, &op{rows: len(found), run: func(t *tx) error {
+			if err := t.insert(t.store.writer.persons, values); err != nil {
+				return err
+			}
+			return t.exec(saveMeta, personsTo, strconv.FormatInt(to, 10))
+		}})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// subscriber is a registration with the hash of its subscriber key.
+type subscriber struct{ hash, registration int64 }
+
+func (s *Store) listSubscribers(ctx context.Context, after int64) (found []subscriber, to int64, err error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT seq, subscriber_key FROM registration WHERE seq > $1 ORDER BY seq LIMIT $2`, after, personsTogether)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&to, &key); err != nil {
+			return nil, 0, err
+		}
+		found = append(found, subscriber{onramp.OrderingKey(key), to})
+	}
+	return found, to, rows.Err()
+}
