@@ -1,0 +1,276 @@
+package ens
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"onramp/internal/onramp"
+	"onramp/internal/web"
+)
+
+const (
+	// maxBody is the largest request body, in bytes: a thousand events with the
+	// longest text that one is documented to have (5,120 characters), and as much
+	// again around each.
+	maxBody = 16 << 20
+	// budget is how long the store may take. Marketing Cloud waits three seconds
+	// (vendor page ens-retries-suspensions) and then sends the batch again.
+	budget = 2500 * time.Millisecond
+)
+
+// Events stores what comes.
+type Events interface {
+	// SaveEvents stores those events of a batch that are not known yet, and
+	// returns how many those were, once they are on disk.
+	SaveEvents(ctx context.Context, callback string, events []onramp.Event) (stored int, err error)
+	// SaveProbe keeps the key that a probe has brought.
+	SaveProbe(ctx context.Context, p onramp.Probe) error
+}
+
+// Records are what is known of the callbacks in Marketing Cloud.
+type Records interface {
+	ListCallbackRecords(ctx context.Context) ([]onramp.CallbackRecord, error)
+}
+
+// Tokens checks access tokens. The error is of kind Denied.
+type Tokens interface {
+	Check(ctx context.Context, authorization string) (onramp.Bearer, error)
+}
+
+// Target is a sink with the id of its destination.
+type Target struct {
+	Sink        onramp.Sink
+	Destination int
+}
+
+// ReceiverConfig is what a receiver needs.
+type ReceiverConfig struct {
+	Callbacks []onramp.Callback
+	Targets   []Target
+	Events    Events
+	Records   Records
+	Tokens    Tokens
+	Reason    func(error) string // names why a token was refused, in a word for counting
+	Now       func() time.Time   // default time.Now
+	Log       *slog.Logger
+}
+
+// Receiver answers the calls of the Event Notification Service: probes and
+// batches of events.
+type Receiver struct {
+	cfg       ReceiverConfig
+	callbacks map[string]onramp.Callback
+
+	mu       sync.Mutex
+	keys     map[string][]onramp.Secret // of the signatures, by callback; the newest first
+	readAt   time.Time                  // when the keys were read
+	refused  map[string]map[string]int64
+	accepted map[string]map[string]int64
+}
+
+// NewReceiver makes a receiver. It must Reload before it can check signatures.
+func NewReceiver(cfg ReceiverConfig) *Receiver {
+	r := &Receiver{
+		cfg: cfg, callbacks: map[string]onramp.Callback{}, keys: map[string][]onramp.Secret{},
+		refused: map[string]map[string]int64{}, accepted: map[string]map[string]int64{},
+	}
+	for _, c := range cfg.Callbacks {
+		r.callbacks[c.Name] = c
+	}
+	if r.cfg.Now == nil {
+		r.cfg.Now = time.Now
+	}
+	return r
+}
+
+// Routes adds the callbacks' address to a mux.
+func (r *Receiver) Routes(mux *http.ServeMux, server *web.Server) {
+	mux.Handle("POST /ens/{callback}", server.Handle(r.receive))
+}
+
+// Refusals counts what a callback has refused since the start, by reason.
+func (r *Receiver) Refusals(callback string) map[string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.refused[callback])
+}
+
+// Accepted counts the batches that a callback has taken since the start, by what
+// proved where they came from: "signature" or "signature with the raw key", or
+// "token" for those without a signature that could be checked.
+func (r *Receiver) Accepted(callback string) map[string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.accepted[callback])
+}
+
+func (r *Receiver) count(in map[string]map[string]int64, callback, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in[callback] == nil {
+		in[callback] = map[string]int64{}
+	}
+	in[callback][what]++
+}
+
+// refuse counts a refusal and passes its error on.
+func (r *Receiver) refuse(callback, reason string, err error) error {
+	r.count(r.refused, callback, reason)
+	return err
+}
+
+// receive answers one call. 401 is only ever said of the token: Marketing Cloud
+// fetches a new one upon it, and sends the same again. It takes a 400 for the
+// same, so what is wrong with the content is never answered with 400.
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
+	callback, ok := r.callbacks[req.PathValue("callback")]
+	if !ok {
+		return web.NotFound(w, req)
+	}
+	ctx, stop := context.WithTimeout(req.Context(), budget)
+	defer stop()
+	if err := r.checkToken(ctx, w, req, callback); err != nil {
+		// read to its end, so that the caller sees the answer and not a broken connection
+		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
+		return err
+	}
+	body, err := r.readBody(req, callback.Name)
+	if err != nil {
+		return err
+	}
+	if probe, ok := readProbe(body); ok {
+		return r.takeProbe(ctx, w, callback.Name, probe)
+	}
+	proof, err := r.checkSignature(ctx, req, callback, body)
+	if err != nil {
+		return err
+	}
+	stored, all, err := r.takeEvents(ctx, callback.Name, body)
+	if err != nil {
+		return err
+	}
+	r.count(r.accepted, callback.Name, proof)
+	return web.WriteJSON(w, http.StatusOK, Receipt{Stored: stored, Repeated: all - stored})
+}
+
+// Receipt is the answer to a batch that is on disk.
+type Receipt struct {
+	Stored   int `json:"stored"`
+	Repeated int `json:"repeated"` // were stored before
+}
+
+// checkToken refuses who brings no valid token, where the scheme demands one, or
+// the token of another client than the callback's.
+func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *http.Request, c onramp.Callback) error {
+	if c.Auth == onramp.SignatureOnly {
+		return nil
+	}
+	authorization := req.Header.Get("Authorization")
+	bearer, err := r.cfg.Tokens.Check(ctx, authorization)
+	if err == nil && (bearer.Client != c.Client || bearer.User != c.User) {
+		err = &onramp.Error{Kind: onramp.Denied, Message: "the access token is for another callback"}
+	}
+	if err == nil {
+		return nil
+	}
+	challenge := `Bearer realm="onramp"`
+	if authorization != "" { // RFC 6750, 3.1: without credentials no error is named
+		challenge += `, error="invalid_token"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	reason := "token"
+	if r.cfg.Reason != nil && bearer == (onramp.Bearer{}) {
+		reason = "token: " + r.cfg.Reason(err)
+	}
+	return r.refuse(c.Name, reason, err)
+}
+
+func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) {
+	if !isJSON(req.Header.Get("Content-Type")) || !isPlain(req.Header.Get("Content-Encoding")) {
+		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
+		return nil, r.refuse(callback, "content type", &onramp.Error{Kind: onramp.Unsupported, Message: "events must come as application/json, not compressed"})
+	}
+	var b bytes.Buffer
+	if n := req.ContentLength; n > 0 {
+		b.Grow(int(min(n, maxBody)) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(req.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, r.refuse(callback, "broken off", &onramp.Error{Kind: onramp.Invalid, Message: "the body could not be read to its end", Err: err})
+	case b.Len() > maxBody:
+		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
+		return nil, r.refuse(callback, "too large", &onramp.Error{Kind: onramp.TooLarge, Message: "the batch is larger than 16 MiB"})
+	}
+	return b.Bytes(), nil
+}
+
+// isJSON takes in what senders call JSON, and those that say nothing.
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
+}
+
+func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(encoding, "identity") }
+
+// takeEvents stores a batch. Whatever an element of it holds is kept, known type
+// or not: only what is no batch at all is refused.
+func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (stored, all int, err error) {
+	bodies, ok := onramp.SplitEvents(body)
+	if !ok {
+		return 0, 0, r.refuse(callback, "not a batch", &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
+	}
+	if len(bodies) == 0 {
+		return 0, 0, nil
+	}
+	now := r.cfg.Now().UTC().Truncate(time.Microsecond)
+	sinks := map[string][]int{} // by type; a batch has few
+	events := make([]onramp.Event, len(bodies))
+	for i, b := range bodies {
+		e := onramp.ReadEvent(b)
+		e.Callback, e.ReceivedAt = callback, now
+		if to, known := sinks[e.Type]; known {
+			e.Sinks = to
+		} else {
+			e.Sinks = r.sinksFor(e.Type)
+			sinks[e.Type] = e.Sinks
+		}
+		events[i] = e
+	}
+	stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
+	if err != nil {
+		return 0, 0, r.refuse(callback, "not stored", busy(err))
+	}
+	return stored, len(events), nil
+}
+
+func (r *Receiver) sinksFor(eventType string) []int {
+	var ids []int
+	for _, t := range r.cfg.Targets {
+		if t.Sink.Takes(eventType) {
+			ids = append(ids, t.Destination)
+		}
+	}
+	return ids
+}
+
+// busy asks the sender to come again: the store can't be written, or takes
+// longer than the sender waits.
+func busy(err error) error {
+	if e, known := errors.AsType[*onramp.Error](err); known && e.Kind == onramp.Unavailable {
+		return &onramp.Error{Kind: onramp.Unavailable, Message: "the events could not be stored; please send them again", RetryAfter: e.RetryAfter, Err: err}
+	}
+	return &onramp.Error{Kind: onramp.Unavailable, Message: "the events could not be stored in time; please send them again", RetryAfter: 5 * time.Second, Err: err}
+}

@@ -1,0 +1,257 @@
+package ens
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	ruleTogether = 500                // events that are looked at together
+	ruleTrouble  = 5 * time.Second    // pause after the store could not be asked
+	unjoinedLife = 8 * 24 * time.Hour // Marketing Cloud sends an event again for seven days
+)
+
+// EventReader reads the stored events in their order.
+type EventReader interface {
+	// Events yields a value when there may be new ones.
+	Events() <-chan struct{}
+	ListEventsAfter(ctx context.Context, seq int64, n int) ([]onramp.Event, error)
+	// FindSend finds the event that tells whose a send was.
+	FindSend(ctx context.Context, send string) (onramp.Event, bool, error)
+}
+
+// RulingKeeper keeps what the rules want, and how far they went.
+type RulingKeeper interface {
+	RuledTo(ctx context.Context) (int64, error)
+	ListUnjoined(ctx context.Context) ([]onramp.Event, error)
+	SaveRuling(ctx context.Context, r onramp.Ruling) error
+}
+
+// RegistrationFinder finds whose row an event is about.
+type RegistrationFinder interface {
+	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
+	FindRegistrationOf(ctx context.Context, subscriberKey, form string, e *onramp.Event) (onramp.Registration, bool, error)
+}
+
+// RuleStore is what the rules need of a store.
+type RuleStore interface {
+	EventReader
+	RulingKeeper
+	RegistrationFinder
+}
+
+// Rules follows the on_event rules of forms: it looks at every event once, joins
+// it to a registration, and has the rows of that changed which the rules name.
+type Rules struct {
+	forms    []*onramp.Form // that have rules
+	store    RuleStore
+	log      *slog.Logger
+	unjoined map[string][]onramp.Event // by send
+}
+
+// NewRules makes the rules of forms whose destinations are registered.
+func NewRules(forms []*onramp.Form, store RuleStore, log *slog.Logger) *Rules {
+	r := &Rules{store: store, log: log, unjoined: map[string][]onramp.Event{}}
+	for _, f := range forms {
+		if len(f.OnEvent) > 0 {
+			r.forms = append(r.forms, f)
+		}
+	}
+	return r
+}
+
+// Run follows the rules until ctx ends. Without any it returns at once.
+func (r *Rules) Run(ctx context.Context) {
+	for len(r.forms) > 0 && ctx.Err() == nil {
+		err := r.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		r.log.ErrorContext(ctx, "rules could not be followed, trying again", "err", err)
+		select {
+		case <-time.After(ruleTrouble):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// follow begins where the store says that it ended, and goes on until something
+// fails.
+func (r *Rules) follow(ctx context.Context) error {
+	to, err := r.store.RuledTo(ctx)
+	if err != nil {
+		return err
+	}
+	waiting, err := r.store.ListUnjoined(ctx)
+	if err != nil {
+		return err
+	}
+	clear(r.unjoined)
+	for _, e := range waiting {
+		r.unjoined[e.Send] = append(r.unjoined[e.Send], e)
+	}
+	if err := r.store.SaveRuling(ctx, onramp.Ruling{To: to, Joined: r.stale()}); err != nil {
+		return err // also a mark for a database that has never had rules
+	}
+	for {
+		events, err := r.store.ListEventsAfter(ctx, to, ruleTogether)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			select {
+			case <-r.store.Events():
+				continue
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		ruling, err := r.judgeAll(ctx, events)
+		if err == nil {
+			err = r.store.SaveRuling(ctx, ruling)
+		}
+		if err != nil {
+			return err
+		}
+		to = ruling.To
+	}
+}
+
+// stale forgets the events that have waited for their send for too long.
+func (r *Rules) stale() []int64 {
+	var seqs []int64
+	for send, events := range r.unjoined {
+		if time.Since(events[0].ReceivedAt) < unjoinedLife {
+			continue
+		}
+		for _, e := range events {
+			seqs = append(seqs, e.Seq)
+		}
+		delete(r.unjoined, send)
+	}
+	return seqs
+}
+
+func (r *Rules) judgeAll(ctx context.Context, events []onramp.Event) (onramp.Ruling, error) {
+	ruling := onramp.Ruling{To: events[len(events)-1].Seq}
+	for i := range events {
+		e := &events[i]
+		if _, tells := e.Person(); tells && e.Send != "" {
+			for _, waited := range r.unjoined[e.Send] {
+				if err := r.judge(ctx, &waited, e, &ruling); err != nil {
+					return ruling, err
+				}
+				ruling.Joined = append(ruling.Joined, waited.Seq)
+			}
+			delete(r.unjoined, e.Send)
+		}
+		if err := r.judge(ctx, e, e, &ruling); err != nil {
+			return ruling, err
+		}
+	}
+	return ruling, nil
+}
+
+// judge adds what the rules want of an event to the ruling. about tells whose it
+// is: the event itself, or the send that it belongs to.
+func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onramp.Ruling) error {
+	matching := r.matching(e)
+	if len(matching) == 0 {
+		return nil
+	}
+	if _, tells := about.Person(); !tells {
+		if e.Send == "" {
+			return nil // it is about nobody
+		}
+		send, known, err := r.store.FindSend(ctx, e.Send)
+		if err != nil {
+			return err
+		}
+		if !known {
+			r.unjoined[e.Send] = append(r.unjoined[e.Send], *e)
+			ruling.Unjoined = append(ruling.Unjoined, *e)
+			return nil
+		}
+		about = &send
+	}
+	changes := map[int]*onramp.RowChange{} // by destination
+	for _, m := range matching {
+		registration, found, err := r.registration(ctx, m.form.Name, e, about)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.ID, err)
+		}
+		if found {
+			m.change(e, &registration, changes)
+		}
+	}
+	for _, c := range changes {
+		ruling.Changes = append(ruling.Changes, *c)
+	}
+	return nil
+}
+
+// registration finds the registration in a form that an event is about: by the
+// message that Onramp has sent, else the newest one of the subscriber.
+func (r *Rules) registration(ctx context.Context, form string, e, about *onramp.Event) (onramp.Registration, bool, error) {
+	key := about.SubscriberKey
+	if id, ours := about.Registration(); ours {
+		registration, err := r.store.FindRegistration(ctx, id)
+		switch {
+		case onramp.IsNotFound(err): // another Onramp of the same account has sent it
+			return registration, false, nil
+		case err != nil || registration.Form == form:
+			return registration, err == nil, err
+		}
+		key = registration.SubscriberKey
+	}
+	if key == "" {
+		return onramp.Registration{}, false, nil
+	}
+	return r.store.FindRegistrationOf(ctx, key, form, e)
+}
+
+// matched is a form with those of its rules that are for an event.
+type matched struct {
+	form  *onramp.Form
+	rules []*onramp.EventRule
+}
+
+func (r *Rules) matching(e *onramp.Event) []matched {
+	var all []matched
+	for _, f := range r.forms {
+		m := matched{form: f}
+		for i := range f.OnEvent {
+			if f.OnEvent[i].Matches(e) {
+				m.rules = append(m.rules, &f.OnEvent[i])
+			}
+		}
+		if len(m.rules) > 0 {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// change sets the rules' columns in the rows of a registration. Where two forms
+// share a destination the first one's row is changed: it is the same person's.
+func (m *matched) change(e *onramp.Event, r *onramp.Registration, changes map[int]*onramp.RowChange) {
+	columns := map[string]json.RawMessage{}
+	for _, rule := range m.rules {
+		if _, set := columns[rule.Column]; !set { // of two rules the first one counts
+			columns[rule.Column] = rule.Value
+		}
+	}
+	values, _ := json.Marshal(columns) // config has checked the values
+	for _, d := range m.form.Route {
+		if d.Kind == onramp.DataExtension && d.OnExisting != onramp.Skip && changes[d.ID] == nil {
+			changes[d.ID] = &onramp.RowChange{
+				Event: e.Seq, RegistrationSeq: r.Seq, SubscriberKey: r.SubscriberKey, Destination: d.ID, Values: values,
+			}
+		}
+	}
+}
