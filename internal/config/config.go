@@ -1,5 +1,6 @@
 // Package config reads onramp.yaml: what the gateway listens on, which
-// Marketing Cloud account it talks to, and the forms with their routes.
+// Marketing Cloud account it talks to, the forms with their routes, the
+// callbacks for events, and where events are forwarded to.
 //
 // Use Load first; it returns either a configuration in which every value has
 // been checked, or an *Error that lists every mistake with its line. The
@@ -22,16 +23,20 @@ import (
 // Config is the whole configuration. Each field's comment gives its key in the
 // file and what holds when the key is left out.
 type Config struct {
-	Database       string          // database: a file name or a postgres:// URL; "onramp.db"
-	Public         Public          // public
-	Admin          Admin           // admin
-	MarketingCloud MarketingCloud  // marketing_cloud
-	Delivery       Delivery        // delivery
-	Drain          time.Duration   // drain_timeout: how long a stop waits for work in hand; 25s
-	Log            Log             // log
-	Watch          Watch           // watch
-	Alerts         []onramp.Secret // alerts: URLs of who is told, such as slack://…; secret, since they hold credentials; none
-	Forms          []onramp.Form   // forms, sorted by name; at least one, except from Default
+	Database       string            // database: a file name or a postgres:// URL; "onramp.db"
+	EncryptionKey  onramp.Secret     // encryption_key: a keyset, see package keyset; "" is only possible with a file as the database or without callbacks
+	Public         Public            // public
+	Admin          Admin             // admin
+	MarketingCloud MarketingCloud    // marketing_cloud
+	OAuth          OAuth             // oauth
+	Delivery       Delivery          // delivery
+	Drain          time.Duration     // drain_timeout: how long a stop waits for work in hand; 25s
+	Log            Log               // log
+	Watch          Watch             // watch
+	Alerts         []onramp.Secret   // alerts: URLs of who is told, such as slack://…; secret, since they hold credentials; none
+	Forms          []onramp.Form     // forms, sorted by name; at least one, except from Default
+	Callbacks      []onramp.Callback // ens.callbacks, sorted by name; none
+	Sinks          []onramp.Sink     // sinks, in the order of the file; none
 }
 
 // Public is the listener for visitors and sites.
@@ -57,6 +62,14 @@ type MarketingCloud struct {
 	AccountID    string        // account_id: the business unit's MID, digits; "" for the package's own
 }
 
+// OAuth is the token endpoint for Marketing Cloud, and who may use it. A
+// callback can use a client that isn't here, since the gateway keeps some itself.
+type OAuth struct {
+	TokenLifetime time.Duration        // token_lifetime: how long an access token works, 1m to 24h; 20m
+	Clients       []onramp.TokenClient // clients, each with one secret or two; none
+	Users         []onramp.TokenUser   // users, each with one password or two; none
+}
+
 // Delivery is how registrations are sent on.
 type Delivery struct {
 	GiveUpAfter time.Duration // give_up_after: how long a failing delivery is tried; 72h
@@ -74,6 +87,7 @@ type Log struct {
 type Watch struct {
 	Oldest   time.Duration // oldest: the age of an undelivered registration; 15m
 	DiskFree Space         // disk_free: the free space on the database's disk; 5%
+	Events   time.Duration // events: how long no event comes while messages go out; 1h, or 0 with "off"
 }
 
 // Space is an amount of disk space: one of the two is set.
@@ -89,10 +103,11 @@ func Default() *Config {
 		Database: "onramp.db",
 		Public:   Public{Listen: ":8080"},
 		Admin:    Admin{Listen: "127.0.0.1:8081"},
+		OAuth:    OAuth{TokenLifetime: 20 * time.Minute},
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
-		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}},
+		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour},
 	}
 }
 
@@ -193,15 +208,22 @@ func (r *reader) config(c *Config, root value) {
 	r.checkMarketingCloud(c, top["marketing_cloud"])
 	r.checkAdmin(c)
 	c.Alerts = r.alerts(top["alerts"])
-	for _, name := range laterSections() {
-		r.later(top[name])
-	}
 	c.Forms = r.forms(top["forms"])
+	c.OAuth.Clients = r.clients(sections["oauth"]["clients"])
+	c.OAuth.Users = r.users(sections["oauth"]["users"])
+	c.Callbacks = r.callbacks(top["ens"], grantees{c.OAuth, !r.blamed("oauth")})
+	r.checkCallbacks(c, sections["public"]["url"], top["encryption_key"])
+	c.Sinks = r.sinks(top["sinks"])
 }
 
-// laterSections are keys of the published shape that this version can't
-// follow yet; it takes them only while they are empty.
-func laterSections() []string { return []string{"ens", "sinks"} }
+// blamed says that something in a section is wrong.
+func (r *reader) blamed(section string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool {
+		of, _, _ := strings.Cut(p.Path, ".")
+		of, _, _ = strings.Cut(of, "[")
+		return of == section
+	})
+}
 
 // knownKeys gives the keys of every section, and of the root under "".
 func knownKeys(all []setting) map[string][]string {
@@ -214,6 +236,7 @@ func knownKeys(all []setting) map[string][]string {
 		}
 	}
 	known["public"] = append(known["public"], "trusted_proxies")
-	known[""] = append(append(known[""], "alerts", "forms"), laterSections()...)
+	known["oauth"] = append(known["oauth"], "clients", "users")
+	known[""] = append(known[""], "alerts", "forms", "ens", "sinks")
 	return known
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -65,6 +66,11 @@ forms:
     route:
       - data_extension: { key: Web_Registrations, key_column: SubscriberKey, mode: auto }   # all columns, keyed by the subscriber key
       - journey: { event_definition_key: APIEvent-…, establish_contact_key: true }   # Path B; leave out for Path A only
+ens:
+  callbacks:
+    events:
+      auth: client_credentials            # or password, or none (signature only)
+      subscribe: [TransactionalSendEvents.EmailSent, TransactionalSendEvents.EmailBounced]
 sinks: []
 alerts: []
 `
@@ -110,11 +116,18 @@ func TestExample(t *testing.T) {
 		MarketingCloud: config.MarketingCloud{
 			Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
 		},
+		OAuth:    config.OAuth{TokenLifetime: 20 * time.Minute},
 		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
-		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}},
+		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour},
 		Forms:    []onramp.Form{exampleForm()},
+		Callbacks: []onramp.Callback{{
+			Name: "events", MaxBatch: 1000,
+			Subscriptions: []onramp.Subscription{{
+				Name: "onramp-events", Types: []string{"TransactionalSendEvents.EmailSent", "TransactionalSendEvents.EmailBounced"},
+			}},
+		}},
 	}
 	got, err := config.Parse("onramp.yaml", []byte(strings.Replace(example, "TOKEN", token, 1)), exampleEnviron())
 	if err != nil {
@@ -127,6 +140,7 @@ func TestExample(t *testing.T) {
 
 const everyKey = `
 database: postgres://onramp@db/onramp
+encryption_key: "${env:KEYS}"
 public:
   listen: 0.0.0.0:80
   url: https://signup.example.com
@@ -136,7 +150,14 @@ marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_se
 delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s }
 drain_timeout: 5s
 log: { level: debug, format: text }
-watch: { oldest: 1h, disk_free: 500MB }
+watch: { oldest: 1h, disk_free: 500MB, events: off }
+oauth:
+  token_lifetime: 1m
+  clients:
+    - { id: "mc ens/1~", secret: "${env:CLIENT}", previous_secret: "the:one before " }
+    - { id: 0012, secret: 12345678 }
+  users:
+    - { name: "Jürgen: ENS", password: "ünïcödé1", previous_password: "${env:CLIENT}" }
 alerts:
   - slack://hook:a-b-c@webhook
   - "${env:ALERT}"
@@ -174,12 +195,45 @@ forms:
       - { column: Id, from: uuid, value: ~ }
       - { column: Form, from: form, max: 10 }
     route: [{ data_extension: { key: k, key_column: Key, mode: sync } }]
+    on_event:
+      - { type: EngagementEvents.EmailUnsubscribe, column: NEWS, value: false }
+      - { type: transactionalsendevents.emailbounced, where: { bounceCode: HARD, smtpReason: 5.1, mid: 12 }, column: Plan, value: "yes" }
+      - { type: "*", where: {}, column: news, value: "${env:NEWS}" }
+      - { type: "*Push*Sent", column: Rate, value: 12.50 }
+      - { type: NewEvents.New, column: Day, value: 2026-06-23 }
+      - { type: NewEvents.*, column: Unknown, value: 1e3 }
+      - { type: EngagementEvents*, column: Unknown, value: "a <b> & \"c\"" }
+      - { type: EngagementEvents.EmailO*, column: Unknown, value: "" }
+      - { type: EngagementEvents.EmailOpen, column: one, value: true }
   third:
     subscriber_key: field:member_no
     fields: [*member]
     route: [{ data_extension: { key: k, key_column: Key, mode: sync } }]
 ens:
-sinks: ~
+  callbacks:
+    signed:
+      auth: none
+      subscriptions:
+        - { name: a b, types: [TransactionalSendEvents.EmailNotSent, EngagementEvents.EmailOpen], filters: [statusCode=2.*, "definitionKey=a=b"], paused: true }
+        - { name: c, types: [EngagementEvents.Brandnew], filters: [anything=goes] }
+    0legacy: { auth: password, client: mc ens/1~, max_batch: 100, subscribe: [SendEvents.AutomationInstanceErrored], filters: [automationName=x], paused: true }
+    kept: { client: only-in-the-database, max_batch: 999, subscribe: [OtherEvents.EmailArrived] }
+sinks:
+  - { name: log, file: { path: events.jsonl } }
+  - name: crm
+    types: [TransactionalSendEvents.*, "*", engagementevents.emailunsubscribe, NewEvents.New]
+    batch: 10000
+    webhook:
+      url: http://crm.example.com:8080/events?x=1
+      secret: whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX
+      previous_secret: "${env:WEBHOOK}"
+      headers: { X-Api-Key: "${env:CLIENT}", Authorization: Bearer x }
+  - { name: lake, kafka: { brokers: ["k1:9093", "[::1]:9092"], topic: sfmc-events, tls: true, ca_file: /ca.pem, sasl: plain, user: u, password: p } }
+  - { name: lake2, kafka: { brokers: ["k1:1"], topic: a, tls: false, ca_file: "", sasl: "", user: "", password: "" } }
+  - { name: bus, nats: { url: "nats://n", subject: "sfmc.{type}", credentials_file: "", user: "", password: "", token: "", ca_file: "" } }
+  - { name: bus2, nats: { urls: ["tls://n:4222", "nats://m"], subject: "s-{type}.x", user: u, password: p, ca_file: /ca.pem } }
+  - { name: bus3, nats: { url: nats://n, subject: s, token: t } }
+  - { name: bus4, nats: { url: nats://n, subject: s, credentials_file: /c } }
 `
 
 // What isn't in the example, and the order of the forms.
@@ -195,7 +249,8 @@ func TestEveryKey(t *testing.T) {
 	byMember := onramp.KeyStrategy{From: onramp.KeyField, Field: 0}
 	extension := []onramp.Destination{{Kind: onramp.DataExtension, Key: "k", KeyColumn: "Key", Mode: onramp.Sync}}
 	want := &config.Config{
-		Database: "postgres://onramp@db/onramp",
+		Database:      "postgres://onramp@db/onramp",
+		EncryptionKey: "keys",
 		Public: config.Public{
 			Listen: "0.0.0.0:80", URL: "https://signup.example.com",
 			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"},
@@ -206,6 +261,16 @@ func TestEveryKey(t *testing.T) {
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
 		Watch:          config.Watch{Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}},
+		OAuth: config.OAuth{
+			TokenLifetime: time.Minute,
+			Clients: []onramp.TokenClient{
+				{ID: "mc ens/1~", Secrets: []onramp.Secret{"c1ient-secret", "the:one before "}},
+				{ID: "0012", Secrets: []onramp.Secret{"12345678"}},
+			},
+			Users: []onramp.TokenUser{{Name: "Jürgen: ENS", Passwords: []onramp.Secret{"ünïcödé1", "c1ient-secret"}}},
+		},
+		Callbacks: everyCallback(),
+		Sinks:     everySink(),
 		Alerts: []onramp.Secret{
 			"slack://hook:a-b-c@webhook", "smtp://u:p@h/?from=a@b&to=c@d", "generic+https://alerts.example.com/x?template=json",
 		},
@@ -226,7 +291,8 @@ func TestEveryKey(t *testing.T) {
 					{Column: "Id", From: onramp.FromUUID},
 					{Column: "Form", From: onramp.FromForm, Max: 10},
 				},
-				Route: extension,
+				Route:   extension,
+				OnEvent: everyRule(),
 			},
 			{
 				Name: "second", SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
@@ -248,12 +314,82 @@ func TestEveryKey(t *testing.T) {
 			{Name: "third", SubscriberKey: byMember, Fields: []onramp.Field{member}, Route: extension},
 		},
 	}
-	got, err := config.Parse("onramp.yaml", []byte(everyKey), []string{"NEWS=Yes", "ALERT=smtp://u:p@h/?from=a@b&to=c@d"})
+	got, err := config.Parse("onramp.yaml", []byte(everyKey), []string{
+		"NEWS=Yes", "ALERT=smtp://u:p@h/?from=a@b&to=c@d", "KEYS=keys", "CLIENT=c1ient-secret",
+		"WEBHOOK=whsec_" + strings.Repeat("A", 84) + "AA==",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+func everyCallback() []onramp.Callback {
+	return []onramp.Callback{
+		{
+			Name: "0legacy", Auth: onramp.PasswordGrant, Client: "mc ens/1~", User: "Jürgen: ENS", MaxBatch: 100,
+			Subscriptions: []onramp.Subscription{{
+				Name: "onramp-0legacy", Types: []string{"SendEvents.AutomationInstanceErrored"}, Filters: []string{"automationName=x"}, Paused: true,
+			}},
+		},
+		{
+			Name: "kept", Client: "only-in-the-database", MaxBatch: 999,
+			Subscriptions: []onramp.Subscription{{Name: "onramp-kept", Types: []string{"OtherEvents.EmailArrived"}}},
+		},
+		{
+			Name: "signed", Auth: onramp.SignatureOnly, MaxBatch: 1000,
+			Subscriptions: []onramp.Subscription{
+				{
+					Name: "a b", Types: []string{"TransactionalSendEvents.EmailNotSent", "EngagementEvents.EmailOpen"},
+					Filters: []string{"statusCode=2.*", "definitionKey=a=b"}, Paused: true,
+				},
+				{Name: "c", Types: []string{"EngagementEvents.Brandnew"}, Filters: []string{"anything=goes"}},
+			},
+		},
+	}
+}
+
+func everySink() []onramp.Sink {
+	return []onramp.Sink{
+		{Name: "log", File: &onramp.File{Path: "events.jsonl"}},
+		{
+			Name: "crm", Types: []string{"TransactionalSendEvents.*", "*", "engagementevents.emailunsubscribe", "NewEvents.New"}, Batch: 10000,
+			Webhook: &onramp.Webhook{
+				URL: "http://crm.example.com:8080/events?x=1",
+				Secrets: []onramp.Secret{
+					"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", onramp.Secret("whsec_" + strings.Repeat("A", 84) + "AA=="),
+				},
+				Headers: map[string]onramp.Secret{"X-Api-Key": "c1ient-secret", "Authorization": "Bearer x"},
+			},
+		},
+		{Name: "lake", Kafka: &onramp.Kafka{
+			Brokers: []string{"k1:9093", "[::1]:9092"}, Topic: "sfmc-events", TLS: true, CAFile: "/ca.pem", SASL: "plain", User: "u", Password: "p",
+		}},
+		{Name: "lake2", Kafka: &onramp.Kafka{Brokers: []string{"k1:1"}, Topic: "a"}},
+		{Name: "bus", NATS: &onramp.NATS{URLs: []string{"nats://n"}, Subject: "sfmc.{type}"}},
+		{Name: "bus2", NATS: &onramp.NATS{URLs: []string{"tls://n:4222", "nats://m"}, Subject: "s-{type}.x", User: "u", Password: "p", CAFile: "/ca.pem"}},
+		{Name: "bus3", NATS: &onramp.NATS{URLs: []string{"nats://n"}, Subject: "s", Token: "t"}},
+		{Name: "bus4", NATS: &onramp.NATS{URLs: []string{"nats://n"}, Subject: "s", CredentialsFile: "/c"}},
+	}
+}
+
+func everyRule() []onramp.EventRule {
+	value := func(text string) json.RawMessage { return json.RawMessage(text) }
+	return []onramp.EventRule{
+		{Type: "EngagementEvents.EmailUnsubscribe", Column: "News", Value: value("false")},
+		{
+			Type: "transactionalsendevents.emailbounced", Where: map[string]string{"bounceCode": "HARD", "smtpReason": "5.1", "mid": "12"},
+			Column: "Plan", Value: value(`"yes"`),
+		},
+		{Type: "*", Column: "News", Value: value("true")},
+		{Type: "*Push*Sent", Column: "Rate", Value: value("12.50")},
+		{Type: "NewEvents.New", Column: "Day", Value: value(`"2026-06-23"`)},
+		{Type: "NewEvents.*", Column: "Unknown", Value: value("1e3")},
+		{Type: "EngagementEvents*", Column: "Unknown", Value: value(`"a <b> & \"c\""`)},
+		{Type: "EngagementEvents.EmailO*", Column: "Unknown", Value: value(`""`)},
+		{Type: "EngagementEvents.EmailOpen", Column: "One", Value: value("true")},
 	}
 }
 
@@ -278,7 +414,9 @@ func TestEnvironment(t *testing.T) {
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
-	want.Watch = config.Watch{Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}}
+	want.Watch = config.Watch{Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}, Events: 11 * time.Hour}
+	want.EncryptionKey = "keys"
+	want.OAuth.TokenLifetime = 10 * time.Minute
 	file := shortForms + `
 marketing_cloud: { subdomain: mc0, client_id: "${env:NOT_SET}", client_secret: b, account_id: 9 }
 database: other.db
@@ -292,7 +430,9 @@ log: { level: error }
 		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
 		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s",
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
-		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_ALERTS=x",
+		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_WATCH_EVENTS=11h",
+		"ONRAMP_ENCRYPTION_KEY=keys", "ONRAMP_OAUTH_TOKEN_LIFETIME=10m", "ONRAMP_OAUTH_CLIENTS=x", "ONRAMP_ENS_CALLBACKS=x",
+		"ONRAMP_ALERTS=x",
 		"ONRAMP_CONFIG=elsewhere.yaml", "ONRAMP_FORMS=x", "ONRAMP_UNKNOWN=x", "=C:=odd", "odd",
 	})
 	if err != nil {
@@ -364,7 +504,10 @@ func TestTemplate(t *testing.T) {
 		log level format forms title success_url origins subscriber_key fields name label column type required max
 		pattern choices default from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message
-		definition_key to`) {
+		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
+		previous_password ens callbacks auth client user max_batch subscribe filters paused subscriptions types sinks
+		webhook headers kafka brokers topic tls ca_file sasl nats urls subject credentials_file file path events on_event
+		where`) {
 		if !regexp.MustCompile(`\b` + key + `\b`).Match(config.Template()) {
 			t.Errorf("the template doesn't explain %s", key)
 		}
@@ -378,13 +521,20 @@ func TestTemplateUncommented(t *testing.T) {
 	if err := os.WriteFile(token, []byte("t0ken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	environ := append(exampleEnviron(), "ALERT_URL=slack://hook:a-b-c@webhook")
-	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*([a-z_]+:( .*)?|- [{"].*))$`).ReplaceAllString(string(config.Template()), "$1$2")
+	webhook := "whsec_" + strings.Repeat("A", 42)
+	environ := append(exampleEnviron(), "ALERT_URL=slack://hook:a-b-c@webhook",
+		"ENS_CLIENT_SECRET=now-and-then", "ENS_CLIENT_SECRET_BEFORE=long-ago", "ENS_PASSWORD=now-and-then", "ENS_PASSWORD_BEFORE=long-ago",
+		"CRM_SECRET="+webhook+"AA", "CRM_SECRET_BEFORE="+webhook+"BA", "CRM_KEY=k", "KAFKA_PASSWORD=k", "NATS_TOKEN=t",
+	)
+	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*([a-z_]+:( .*)?|- [{"A-Z].*))$`).ReplaceAllString(string(config.Template()), "$1$2")
 	text = regexp.MustCompile(`(?m)^ *auth_url:.*\n`).ReplaceAllString(text, "")
-	text = strings.Replace(text, "/run/secrets/onramp-admin", token, 1)
+	text = regexp.MustCompile(`/run/secrets/onramp-[a-z]+`).ReplaceAllLiteralString(text, token)
 	got, err := config.Parse("onramp.yaml", []byte(text), environ)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
+	}
+	if len(got.Callbacks) != 2 || len(got.Callbacks[1].Subscriptions[0].Types) != 6 || len(got.Sinks) != 4 || len(got.Forms[0].OnEvent) != 2 {
+		t.Errorf("got %+v, %+v and %+v, want every example of the template", got.Callbacks, got.Sinks, got.Forms[0].OnEvent)
 	}
 	if len(got.Alerts) != 1 || len(got.Forms[0].Route) != 3 || len(got.Forms[0].Fields) != 11 || got.Forms[0].SuccessURL == "" || got.Admin.Token == "" {
 		t.Errorf("got %+v, want every example of the template", got)

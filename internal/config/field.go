@@ -73,18 +73,19 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 		}
 		clear = false
 	}
-	r.claim(set.names, keys["name"], f.Name, "name")
-	r.claim(set.columns, keys["column"], strings.ToLower(f.Column), "column")
+	r.claim(set.names, keys["name"], f.Name, "field", "name")
+	r.claim(set.columns, keys["column"], strings.ToLower(f.Column), "field", "column")
 	return f, clear
 }
 
-// claim notes a name or a column, and reports the second field that has it.
-func (r *reader) claim(taken map[string]place, v value, name, what string) {
+// claim notes what only one in a list may have, such as the name of a field,
+// and reports the second that has it.
+func (r *reader) claim(taken map[string]place, v value, name, whose, what string) {
 	if name == "" {
 		return
 	}
 	if first, twice := taken[name]; twice {
-		r.report(v.place, "the field in line %d has this %s already", first.line, what)
+		r.report(v.place, "the %s in line %d has this %s already", whose, first.line, what)
 		return
 	}
 	taken[name] = v.place

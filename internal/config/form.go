@@ -9,7 +9,14 @@ import (
 	"onramp/internal/onramp"
 )
 
-var formName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// checkName checks a name that stands in URLs or names a queue.
+func (r *reader) checkName(at place, name, whose string) {
+	if !plainName.MatchString(name) {
+		r.report(at, "a %s's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63", whose)
+	}
+}
 
 // forms reads the forms, in the order of the file, and sorts them by name.
 func (r *reader) forms(v value) []onramp.Form {
@@ -26,10 +33,8 @@ func (r *reader) forms(v value) []onramp.Form {
 }
 
 func (r *reader) form(v value) onramp.Form {
-	if !formName.MatchString(v.name) {
-		r.report(v.place, "a form's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63")
-	}
-	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "on_existing", "route")
+	r.checkName(v.place, v.name, "form")
+	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "on_existing", "route", "on_event")
 	if !ok {
 		return onramp.Form{}
 	}
@@ -42,8 +47,11 @@ func (r *reader) form(v value) onramp.Form {
 	set := r.fields(keys["fields"])
 	f.Fields = set.fields
 	f.SubscriberKey = r.subscriberKey(keys["subscriber_key"], set)
+	before := len(r.problems)
 	f.Route = r.route(keys, set)
+	routed := len(r.problems) == before
 	r.checkKeyColumns(set, f.Route)
+	f.OnEvent = r.rules(keys["on_event"], set, f.Route, routed)
 	return f
 }
 

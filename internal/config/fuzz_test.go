@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,10 @@ func FuzzParse(f *testing.F) {
 	f.Add(everyKey)
 	f.Add(shortAccount + shortForms)
 	f.Add("a: &a [*a]\nforms: &f { a: *f, b: { fields: *f, route: [*f] } }\n")
-	for _, list := range [][]wrong{wrongYAML(), wrongSettings(), wrongValues(), wrongForms(), wrongFields(), wrongTypes(), wrongRoutes()} {
+	for _, list := range [][]wrong{
+		wrongYAML(), wrongSettings(), wrongValues(), wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(),
+		wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks(), wrongRules(),
+	} {
 		for _, w := range list {
 			f.Add(shortAccount + w.file)
 		}
@@ -40,6 +45,11 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			checkProblems(t, data, err)
 			return
+		}
+		for _, rule := range slices.Concat(rulesOf(c)...) {
+			if !json.Valid(rule.Value) || rule.Type == "" || rule.Column == "" {
+				t.Errorf("got the rule %+v, want a type, a column and a value in JSON", rule)
+			}
 		}
 		for _, form := range c.Forms {
 			// that it answers is enough: nothing that it needs is missing
@@ -69,4 +79,12 @@ func checkProblems(t *testing.T, data string, err error) {
 		}
 		last = p.Line
 	}
+}
+
+func rulesOf(c *config.Config) [][]onramp.EventRule {
+	var all [][]onramp.EventRule
+	for _, form := range c.Forms {
+		all = append(all, form.OnEvent)
+	}
+	return all
 }

@@ -387,10 +387,3 @@ func (r *reader) word(v value, known ...string) (string, bool) {
 	}
 	return s.text, true
 }
-
-// later reports a section that only a later version can follow.
-func (r *reader) later(v value) {
-	if n := v.target(); v.isSet() && (n.Kind == yaml.ScalarNode || len(n.Content) > 0) {
-		r.report(v.place, "is not available in this version yet; leave it out")
-	}
-}

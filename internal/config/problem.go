@@ -52,7 +52,7 @@ func didYouMean(word string, known []string) string {
 		bestDistance = 2
 	}
 	for _, k := range known {
-		if d := distance(strings.ToLower(word), k); d < bestDistance {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}

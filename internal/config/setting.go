@@ -36,6 +36,7 @@ func (s setting) variable() string {
 func settings() []setting {
 	return []setting{
 		{"database", setDatabase},
+		{"encryption_key", func(c *Config, s scalar) error { return setText(&c.EncryptionKey, s) }},
 		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
 		{"public.url", func(c *Config, s scalar) error { return setURL(&c.Public.URL, s) }},
 		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
@@ -45,6 +46,7 @@ func settings() []setting {
 		{"marketing_cloud.client_id", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientID, s) }},
 		{"marketing_cloud.client_secret", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientSecret, s) }},
 		{"marketing_cloud.account_id", setAccountID},
+		{"oauth.token_lifetime", setTokenLifetime},
 		{"delivery.give_up_after", func(c *Config, s scalar) error { return setDuration(&c.Delivery.GiveUpAfter, s) }},
 		{"delivery.senders", setSenders},
 		{"delivery.timeout", func(c *Config, s scalar) error { return setDuration(&c.Delivery.Timeout, s) }},
@@ -53,6 +55,7 @@ func settings() []setting {
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},
 		{"watch.oldest", func(c *Config, s scalar) error { return setDuration(&c.Watch.Oldest, s) }},
 		{"watch.disk_free", setDiskFree},
+		{"watch.events", setWatchEvents},
 	}
 }
 
@@ -106,6 +109,34 @@ func setDuration(to *time.Duration, s scalar) error {
 	return nil
 }
 
+// The limits of a token's lifetime: a shorter one is asked for with each call, a
+// longer one can't be taken back for too long.
+const (
+	minTokenLifetime = time.Minute
+	maxTokenLifetime = 24 * time.Hour
+)
+
+func setTokenLifetime(c *Config, s scalar) error {
+	if err := setDuration(&c.OAuth.TokenLifetime, s); err != nil {
+		return err
+	}
+	if d := c.OAuth.TokenLifetime; d < minTokenLifetime || d > maxTokenLifetime {
+		return errors.New("must be from 1m to 24h")
+	}
+	return nil
+}
+
+func setWatchEvents(c *Config, s scalar) error {
+	if s.text == "off" {
+		c.Watch.Events = 0
+		return nil
+	}
+	if err := setDuration(&c.Watch.Events, s); err != nil {
+		return fmt.Errorf("%w, or off", err)
+	}
+	return nil
+}
+
 func setListen(to *string, s scalar) error {
 	if !isListenAddress(s.text) {
 		return errors.New("must be host:port, such as 127.0.0.1:8080, or :8080 for every address")
@@ -122,9 +153,13 @@ func setURL(to *string, s scalar) error {
 	return nil
 }
 
+func isPostgres(database string) bool {
+	scheme, _, isURL := strings.Cut(database, "://")
+	return isURL && (scheme == "postgres" || scheme == "postgresql")
+}
+
 func setDatabase(c *Config, s scalar) error {
-	scheme, _, isURL := strings.Cut(s.text, "://")
-	if isURL && scheme != "postgres" && scheme != "postgresql" {
+	if strings.Contains(s.text, "://") && !isPostgres(s.text) {
 		return errors.New("must be a file name or a postgres:// URL")
 	}
 	c.Database = s.text

@@ -38,15 +38,17 @@ func (w wrong) run(t *testing.T, data string) {
 // Mistakes outside the forms. Each file goes on with a form that is right.
 func TestWrongSettings(t *testing.T) {
 	t.Parallel()
-	for _, w := range append(wrongSettings(), wrongValues()...) {
-		w.run(t, w.file+"\n"+shortForms)
+	for _, list := range [][]wrong{wrongSettings(), wrongValues(), wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks()} {
+		for _, w := range list {
+			w.run(t, w.file+"\n"+shortForms)
+		}
 	}
 }
 
 // Mistakes in forms. Line 1 is an account that is right.
 func TestWrongForms(t *testing.T) {
 	t.Parallel()
-	for _, list := range [][]wrong{wrongForms(), wrongFields(), wrongTypes(), wrongRoutes()} {
+	for _, list := range [][]wrong{wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(), wrongRules()} {
 		for _, w := range list {
 			w.run(t, shortAccount+w.file)
 		}
@@ -105,7 +107,7 @@ func TestLoadAdmin(t *testing.T) {
 		problems   []config.Problem
 	}{
 		{
-			"mistakes elsewhere", "admin: { listen: '127.0.0.1:1', token: t }\nlog: x\ndatabse: y\nforms: { F: }",
+			"mistakes elsewhere", "admin: { listen: '127.0.0.1:1', token: t }\nlog: x\ndatabse: y\nforms: { F: }\nens: { callbacks: { a: } }\nencryption_key: []\nsinks: x",
 			[]string{"ONRAMP_LOG_LEVEL=x"},
 			config.Admin{Listen: "127.0.0.1:1", Token: "t"},
 			nil,
@@ -181,10 +183,28 @@ func TestSecretsStaySecret(t *testing.T) {
 		"alerts: [{ slack://" + secret + ": x }]",
 		"alerts: [\"" + secret + "://x\", \"" + secret + " ://x\", \"slack:" + secret + "\", \"slack://" + secret + ":%zz@h\"]",
 		"alerts: [\"slack://h\", \"${env:SECRET}\", \"${env:DOUBLE}\", \"${env:DOUBLE}\"]",
+		"encryption_key: [" + secret + "]",
+		"encryption_key: { " + secret + ": x }",
+		"oauth: { token_lifetime: " + secret + ", clients: [ { id: 'a:" + secret + "', secret: (" + secret + ", previous_secret: (" + secret + " } ], users: [ { name: a, password: (" + secret + ", previous_password: (" + secret + " } ] }",
+		"oauth: { clients: [ { id: x, secret: '(" + secret + "\u00e9' } ], users: [ { name: a, password: \"" + secret + "\\t\", previous_password: [" + secret + "] } ] }",
+		"oauth: { clients: [ { id: x, secret:" + secret + " } ], users: [ { password " + secret + ": x } ] }",
+		"sinks: [ { name: a, webhook: { url: \"https://u:" + secret + "@h\", secret: whsec_" + secret + ", previous_secret: " + secret + " } } ]",
+		"sinks: [ { name: a, webhook: { url: \"" + secret + "\", headers: { X-Key:" + secret + " } } } ]",
+		"sinks: [ { name: a, webhook: { headers: { X-Key " + secret + ": x, Authorization: \"" + secret + "\\n\", Host: " + secret + ", X-A: [" + secret + "] } } } ]",
+		"sinks: [ { name: a, kafka: { brokers: [\"${env:SECRET}\"], user: u, password: " + secret + " } } ]",
+		"sinks: [ { name: \"${env:SECRET}\", kafka: { topic: \"${env:SECRET}\", sasl: \"${env:SECRET}\", password: [" + secret + "] } } ]",
+		"sinks: [ { name: a, nats: { url: \"nats://u:" + secret + "@h\", subject: x, password: " + secret + ", token: " + secret + " } } ]",
+		"sinks: [ { name: a, types: [\"${env:SECRET}\", \"${env:TYPE}\"], nats: { urls: [\"" + secret + "\"], subject: \"${env:SECRET}\" } } ]",
+		"sinks: [ { name: a, file: { path: [" + secret + "] } }, { name: b, file: " + secret + " } ]",
+		"ens: { callbacks: { events: { auth: \"${env:SECRET}\", client: 'a:" + secret + "', max_batch: " + secret + ", subscribe: [\"${env:SECRET}\", \"${env:TYPE}\"], filters: [\"${env:SECRET}\"] } } }",
+		"ens: { callbacks: { events: { subscribe: [EngagementEvents.EmailOpen], filters: [\"${env:FILTER}\"], user: \"${env:SECRET}\" } } }",
+		"forms: { f: { fields: [ { name: a, column: A, type: boolean } ], on_event: [ { type: \"${env:TYPE}\", where: { A:" + secret + " }, column: A, value: \"${env:SECRET}\" } ] } }",
 		"watch: { disk_free: " + secret + ", oldest: " + secret + " }",
 		"forms: { f: { on_existing: \"${env:SECRET}\", fields: [ { name: a, column: A } ], route: [ { message: { to: \"${env:SECRET}\", batch: \"${env:SECRET}\" } } ] } }",
 	} {
-		_, err := config.Parse("onramp.yaml", []byte(file), []string{"SECRET=(" + secret, "DOUBLE=slack://" + secret})
+		_, err := config.Parse("onramp.yaml", []byte(file), []string{
+			"SECRET=(" + secret, "DOUBLE=slack://" + secret, "TYPE=SendEvent." + secret, "FILTER=" + secret + "=" + secret,
+		})
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: got %v, want an error without the secret", file, err)
 		}

@@ -9,7 +9,6 @@ const (
 	labelHint    = "give only the first label, mc0123…, of mc0123….rest.marketingcloudapis.com"
 	spaceHint    = "must be a percentage of the disk or an amount with its unit, such as 5% or 500MB"
 	alertHint    = "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
-	laterHint    = "is not available in this version yet; leave it out"
 )
 
 func wrongYAML() []wrong {
@@ -57,7 +56,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is given twice, first in line 3"},
 			{7, "database", "is given twice, first in line 2"},
-			{8, "entirely", "unknown key; use database, public, admin, marketing_cloud, delivery, drain_timeout, log, watch, alerts, forms, ens or sinks"},
+			{8, "entirely", "unknown key; use database, encryption_key, public, admin, marketing_cloud, oauth, delivery, drain_timeout, log, watch, alerts, forms, ens or sinks"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},
@@ -145,25 +144,25 @@ log:
 			{9, "log.format", `"xml" is not known; use json or text`},
 			{10, "log.colour", "unknown key; use level or format"},
 		}},
-		{"later versions", shortAccount + `ens:
-  callbacks: { events: { auth: none } }
-sinks: [{ webhook: x }]
-sink: x`, nil, []config.Problem{
-			{2, "ens", laterHint}, {4, "sinks", laterHint}, {5, "sink", "unknown key; did you mean sinks?"},
-		}},
 		{"watch", shortAccount + `watch:
   oldest: 15
   disk_free: 5
   interval: 1s`, []string{"ONRAMP_WATCH_DISK_FREE="}, []config.Problem{
 			{3, "watch.oldest", durationHint},
 			{4, "watch.disk_free", spaceHint},
-			{5, "watch.interval", "unknown key; use oldest or disk_free"},
+			{5, "watch.interval", "unknown key; use oldest, disk_free or events"},
 		}},
 		{"no space", shortAccount + "watch: { disk_free: 0% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"all space", shortAccount + "watch: { disk_free: 100% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"no amount", shortAccount + "watch: { disk_free: 0GB }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"no unit", shortAccount + "watch: { disk_free: 500M }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"space in the environment", shortAccount, []string{"ONRAMP_WATCH_DISK_FREE=much"}, []config.Problem{{0, "ONRAMP_WATCH_DISK_FREE", spaceHint}}},
+		{"no events", shortAccount + "watch: { events: never }", nil, []config.Problem{{2, "watch.events", durationHint + ", or off"}}},
+		{"events at once", shortAccount, []string{"ONRAMP_WATCH_EVENTS=0s"}, []config.Problem{{0, "ONRAMP_WATCH_EVENTS", "must be longer than zero, or off"}}},
+		{"encryption key", shortAccount + "encryption_key: { primaryKeyId: 1, key: [hunter2] }\nsink: x", nil, []config.Problem{
+			{2, "encryption_key", "must be a single value, not a map"},
+			{3, "sink", "unknown key; did you mean sinks?"},
+		}},
 		{"alerts", shortAccount + `alerts:
   - slack://hook:hunter2@webhook
   - "${env:SLACK}"
@@ -287,7 +286,7 @@ func wrongForms() []wrong {
 			{12, "forms.a.origins[2]", "is empty: fill it in or take the line out"},
 			{16, "forms.b.success_url", "must be an absolute http or https URL or a path that begins with /"},
 			{17, "forms.b.origins", "must be a list, not a single value"},
-			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, fields, on_existing or route"},
+			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, fields, on_existing, route or on_event"},
 		}},
 		{"key by e-mail", "forms:\n  a:\n    fields: [ { name: email, column: E } ]\n" + rightRoute +
 			"  b:\n    fields:\n      - { name: n, column: N }\n      - { name: email, column: E, type: email }\n    subscriber_key: email\n" + rightRoute, nil, []config.Problem{

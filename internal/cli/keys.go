@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/keyset"
+	"onramp/internal/onramp"
+)
+
+func (c *command) keys() *cobra.Command {
+	return group("keys", "Make secrets and encryption keys, and look after the token clients that are kept", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove())
+}
+
+// kindOfKey is one kind of what keys new makes.
+type kindOfKey struct {
+	use, short, long, example string
+	make                      func() freshKey
+}
+
+// freshKey is a secret as it is printed: bare, or as JSON.
+type freshKey struct {
+	text string
+	json any
+}
+
+func kindsOfKeys() []kindOfKey {
+	return []kindOfKey{
+		{
+			"client", "Make the id and the secret of a token client",
+			`Prints the id and the secret of a client of the token endpoint: for oauth.clients.
+
+With --save the running gateway makes the client and keeps it, encrypted, in its
+database; nothing is to be configured then, and the secret is shown only this
+once. For a client that it keeps already, named by --client, it makes a second
+secret: the one before stays valid until onramp keys retire, and one before that
+ends at once.`,
+			`  onramp keys new client
+  onramp keys new client --save
+  onramp keys new client --save --client onramp-q7rmbkzhx2v4w6ea`,
+			func() freshKey {
+				client := newClient()
+				return freshKey{fmt.Sprintf("id: %s\nsecret: %s", client.ID, client.Secret), client}
+			},
+		},
+		{
+			"password", "Make a password of a user of the password grant",
+			`Prints a password: for oauth.users, with auth: password.`,
+			"  onramp keys new password > /run/secrets/onramp-ens-password",
+			func() freshKey { return oneKey("password", keyset.NewSecret()) },
+		},
+		{
+			"webhook", "Make a secret that signs webhooks",
+			`Prints the secret of a sink that is a webhook, as Standard Webhooks has it. The
+receiver needs it, too.`,
+			"  onramp keys new webhook > /run/secrets/onramp-crm",
+			func() freshKey { return oneKey("webhook_secret", keyset.NewWebhookSecret()) },
+		},
+		{
+			"admin", "Make a token for the admin API",
+			`Prints a token: for admin.token.`,
+			"  onramp keys new admin > /run/secrets/onramp-admin",
+			func() freshKey { return oneKey("admin_token", keyset.NewSecret()) },
+		},
+	}
+}
+
+func oneKey(name string, secret onramp.Secret) freshKey {
+	return freshKey{secret.Reveal(), map[string]string{name: secret.Reveal()}}
+}
+
+func (c *command) keysNew() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make fresh secrets, and print them once",
+		Long: `Prints fresh secrets as a part of a configuration: an encryption key, a token for
+the admin API, a token client, a password and a webhook's secret. Take what you
+need. They are kept nowhere, and nothing is changed.
+
+Followed by the name of one kind, it prints only that, bare, for a file that the
+configuration names as "${file:/run/secrets/…}".`,
+		Example: `  onramp keys new
+  onramp keys new --output json
+  (umask 077 && onramp keys new encryption > /run/secrets/onramp-keyset)`,
+		Args: cobra.NoArgs,
+		RunE: run(func(context.Context, []string) error { return c.printAllKeys() }),
+	}
+	c.outputFlag(cmd)
+	cmd.AddCommand(c.keysNewEncryption())
+	for _, kind := range kindsOfKeys() {
+		one := &cobra.Command{
+			Use: kind.use, Short: kind.short, Long: kind.long, Example: kind.example, Args: cobra.NoArgs,
+			RunE: run(func(context.Context, []string) error { return c.printKey(kind.make()) }),
+		}
+		c.outputFlag(one)
+		if kind.use == "client" {
+			c.saving(one)
+		}
+		cmd.AddCommand(one)
+	}
+	return cmd
+}
+
+func (c *command) keysNewEncryption() *cobra.Command {
+	var rotate string
+	cmd := &cobra.Command{
+		Use:   "encryption",
+		Short: "Make an encryption key, or rotate one",
+		Long: `Prints an encryption key: for encryption_key. It encrypts what the gateway keeps in
+the database for callbacks; without the key that is lost, so keep a copy apart
+from the database's backup.
+
+With --rotate it prints the key in FILE with a new one added, which encrypts from
+then on; what the old one has encrypted can still be read. FILE stays as it is:
+write to another file, since the shell empties the one that > names. Give the new
+text to all processes, and restart them together.`,
+		Example: `  (umask 077 && onramp keys new encryption > /run/secrets/onramp-keyset)
+  (umask 077 && onramp keys new encryption --rotate onramp.db.key > new.key) && mv new.key onramp.db.key`,
+		Args: cobra.NoArgs,
+		RunE: run(func(context.Context, []string) error {
+			text, err := encryptionKey(rotate)
+			if err != nil {
+				return err
+			}
+			return c.printKey(oneKey("encryption_key", text))
+		}),
+	}
+	c.outputFlag(cmd)
+	cmd.Flags().StringVar(&rotate, "rotate", "", "add a new key to the encryption key in this `file`")
+	return cmd
+}
+
+// encryptionKey makes one, or adds a new key to the one in a file.
+func encryptionKey(rotate string) (onramp.Secret, error) {
+	if rotate == "" {
+		return keyset.New()
+	}
+	old, err := os.ReadFile(rotate)
+	if err != nil {
+		return "", fmt.Errorf("read the key to rotate: %w", err)
+	}
+	rotated, err := keyset.Rotate(onramp.Secret(old))
+	if err != nil {
+		return "", fmt.Errorf("rotate %s: %w", rotate, err)
+	}
+	return rotated, nil
+}
+
+// clientKeys is a token client as it is printed.
+type clientKeys struct {
+	ID     string `json:"id"`
+	Secret string `json:"secret"`
+}
+
+// newClient makes a token client. Its id is as long as a secret: nobody's id
+// comes twice, and none begins with a sign that a shell or YAML minds.
+func newClient() clientKeys {
+	return clientKeys{"mc-" + keyset.NewSecret().Reveal(), keyset.NewSecret().Reveal()}
+}
+
+func (c *command) printKey(key freshKey) error {
+	if c.output == "json" {
+		return c.printJSON(key.json)
+	}
+	_, err := fmt.Fprintln(c.Stdout, key.text)
+	return err
+}
+
+// allKeys is one of each kind.
+type allKeys struct {
+	EncryptionKey string     `json:"encryption_key"`
+	AdminToken    string     `json:"admin_token"`
+	Client        clientKeys `json:"client"`
+	Password      string     `json:"password"`
+	WebhookSecret string     `json:"webhook_secret"`
+}
+
+func (c *command) printAllKeys() error {
+	text, err := keyset.New()
+	if err != nil {
+		return err
+	}
+	all := allKeys{
+		text.Reveal(), keyset.NewSecret().Reveal(), newClient(), keyset.NewSecret().Reveal(), keyset.NewWebhookSecret().Reveal(),
+	}
+	if c.output == "json" {
+		return c.printJSON(all)
+	}
+	_, err = fmt.Fprintf(c.Stdout, keysText, all.EncryptionKey, all.AdminToken, all.Client.ID, all.Client.Secret, all.Password, all.WebhookSecret)
+	return err
+}
+
+const keysText = `# Fresh secrets, shown this once and kept nowhere. Take what you need into
+# onramp.yaml; better, put each into a file or variable of its own, and refer to it
+# as "${file:/run/secrets/…}" or "${env:…}".
+
+# Encrypts what the gateway keeps in the database for callbacks. Keep a copy.
+encryption_key: "%s"
+
+# What a caller of the admin API must bring.
+admin:
+  token: "%s"
+
+# With these Marketing Cloud gets its tokens. The user is only for auth: password.
+oauth:
+  clients:
+    - id: "%s"
+      secret: "%s"
+  users:
+    - name: mc-user
+      password: "%s"
+
+# Signs what goes to a webhook; its receiver needs it, too.
+# sinks:
+#   - name: crm
+#     webhook: { url: https://crm.example.com/events, secret: "%s" }
+`

@@ -1,0 +1,300 @@
+package config
+
+import (
+	"encoding/base64"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"onramp/internal/onramp"
+)
+
+// maxSinkBatch is the most events in one call to a sink.
+const maxSinkBatch = 10_000
+
+// sinks reads where events are forwarded to, in the order of the file.
+func (r *reader) sinks(v value) []onramp.Sink {
+	items, _ := r.list(v)
+	var list []onramp.Sink
+	names, files := map[string]place{}, map[string]place{}
+	for _, item := range items {
+		before := len(r.problems)
+		keys, ok := r.mapping(item, "name", "types", "batch", "webhook", "kafka", "nats", "file")
+		if !ok {
+			continue
+		}
+		clear := len(r.problems) == before
+		s := onramp.Sink{Name: r.needed(keys["name"], "give the sink a name, which its queue has, too")}
+		if s.Name != "" {
+			r.checkName(keys["name"].place, s.Name, "sink")
+		}
+		r.claim(names, keys["name"], s.Name, "sink", "name")
+		s.Types = r.eventTypes(keys["types"], scalar.eventPattern)
+		s.Batch = r.batch(keys["batch"], maxSinkBatch, "")
+		if kinds := r.kindsOfSink(&s, keys, files); len(kinds) > 1 {
+			r.report(item.place, "a sink has one kind, and this has %s: make a sink of each", strings.Join(kinds, " and "))
+		} else if len(kinds) == 0 && clear {
+			r.report(item.place, "a sink needs a kind: webhook, kafka, nats or file")
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// kindsOfSink reads what a sink is; it is to be one thing.
+func (r *reader) kindsOfSink(s *onramp.Sink, keys map[string]value, files map[string]place) (kinds []string) {
+	for _, kind := range []string{"webhook", "kafka", "nats", "file"} {
+		if keys[kind].node == nil { // as in step
+			continue
+		}
+		kinds = append(kinds, kind)
+		switch kind {
+		case "webhook":
+			s.Webhook = r.webhook(keys[kind])
+		case "kafka":
+			s.Kafka = r.kafka(keys[kind])
+		case "nats":
+			s.NATS = r.nats(keys[kind])
+		case "file":
+			s.File = r.file(keys[kind], files)
+		}
+	}
+	return kinds
+}
+
+func (r *reader) webhook(v value) *onramp.Webhook {
+	keys, ok := r.mapping(v, "url", "secret", "previous_secret", "headers")
+	if !ok {
+		return nil
+	}
+	w := &onramp.Webhook{URL: r.needed(keys["url"], "give the http or https URL that takes the events")}
+	if u, err := url.Parse(w.URL); w.URL != "" {
+		switch {
+		case err != nil || !isAbsoluteURL(w.URL) || u.Fragment != "":
+			r.report(keys["url"].place, "must be an absolute http or https URL, such as https://crm.example.com/events")
+		case u.User != nil:
+			r.report(keys["url"].place, "must not hold a user or a password: send them as a header, such as headers: { Authorization: … }")
+		}
+	}
+	w.Secrets = r.secrets(keys, "secret", "is missing: onramp keys new webhook makes one", webhookSecret)
+	w.Headers = r.headers(keys["headers"])
+	return w
+}
+
+// webhookSecret checks a secret as Standard Webhooks has it: whsec_, and 24 to 64
+// bytes in base64 (https://www.standardwebhooks.com, "Symmetric").
+func webhookSecret(s string) string {
+	text, prefixed := strings.CutPrefix(s, "whsec_")
+	key, err := base64.StdEncoding.Strict().DecodeString(text)
+	// the decoder leaves line breaks out
+	if !prefixed || err != nil || strings.ContainsAny(s, "\r\n") || len(key) < 24 || len(key) > 64 {
+		return "must be whsec_ and 24 to 64 bytes in base64; onramp keys new webhook makes one"
+	}
+	return ""
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// headers reads what is sent along with a webhook.
+func (r *reader) headers(v value) map[string]onramp.Secret {
+	entries, _ := r.entries(v)
+	if len(entries) == 0 {
+		return nil
+	}
+	headers := make(map[string]onramp.Secret, len(entries))
+	lines := map[string]int{}
+	for _, e := range entries {
+		if !headerName.MatchString(e.name) {
+			// not repeated, as in mapping
+			r.report(place{e.line, v.path}, "a header's name has only letters, digits, - and _; is a colon, or the space after it, missing?")
+			continue
+		}
+		lower := strings.ToLower(e.name)
+		s, ok := r.scalar(e)
+		switch first, twice := lines[lower]; {
+		case twice:
+			r.report(e.place, "is given twice, first in line %d", first)
+		case slices.Contains([]string{"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"}, lower):
+			r.report(e.place, "is set by onramp itself: leave it out")
+		case !e.isSet() || ok && s.text == "":
+			r.report(e.place, "is empty: give a value, or leave the header out")
+		case strings.ContainsFunc(s.text, unicode.IsControl):
+			r.report(s.place, "must not contain control characters")
+		}
+		lines[lower] = e.line
+		headers[e.name] = onramp.Secret(s.text)
+	}
+	return headers
+}
+
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+
+func (r *reader) kafka(v value) *onramp.Kafka {
+	keys, ok := r.mapping(v, "brokers", "topic", "tls", "ca_file", "sasl", "user", "password")
+	if !ok {
+		return nil
+	}
+	k := &onramp.Kafka{
+		Brokers: r.brokers(keys["brokers"]),
+		Topic:   r.needed(keys["topic"], "give the topic that takes the events"),
+		CAFile:  r.text(keys["ca_file"]),
+	}
+	before := len(r.problems)
+	if k.TLS = r.boolean(keys["tls"], false); k.CAFile != "" && !k.TLS && len(r.problems) == before {
+		r.report(keys["ca_file"].place, "has no effect without tls: true; leave it out")
+	}
+	if k.Topic != "" && (!topicName.MatchString(k.Topic) || k.Topic == "." || k.Topic == "..") {
+		r.report(keys["topic"].place, "must have only letters, digits, ., _ and -, at most 249")
+	}
+	r.sasl(k, keys)
+	return k
+}
+
+// sasl reads how Onramp proves itself to a Kafka broker.
+func (r *reader) sasl(k *onramp.Kafka, keys map[string]value) {
+	before := len(r.problems)
+	if s, ok := r.scalar(keys["sasl"]); ok && s.text != "" {
+		if err := s.oneOf("plain", "scram-sha-256", "scram-sha-512"); err != nil {
+			r.report(s.place, "%v", err)
+		}
+		k.SASL = s.text
+	}
+	k.User, k.Password = r.text(keys["user"]), onramp.Secret(r.text(keys["password"]))
+	if len(r.problems) > before {
+		return
+	}
+	for _, given := range []struct {
+		key  string
+		text string
+	}{{"user", k.User}, {"password", k.Password.Reveal()}} {
+		switch {
+		case k.SASL == "" && given.text != "":
+			r.report(keys[given.key].place, "has no effect without sasl; leave it out, or add sasl: scram-sha-256, scram-sha-512 or plain")
+		case k.SASL != "" && given.text == "":
+			r.report(keys[given.key].place, "is missing: sasl: %s needs it", k.SASL)
+		}
+	}
+}
+
+// brokers reads the addresses of a Kafka cluster.
+func (r *reader) brokers(v value) []string {
+	before := len(r.problems)
+	var list []string
+	for _, s := range r.texts(v) {
+		host, port, err := net.SplitHostPort(s.text)
+		n, portErr := strconv.ParseUint(port, 10, 16)
+		switch {
+		case err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@"):
+			r.report(s.place, "%s must be host:port, such as kafka.example.com:9093", s.quoted())
+		case slices.Contains(list, s.text):
+			r.report(s.place, "is in the list already: leave one out")
+		default:
+			list = append(list, s.text)
+		}
+	}
+	if len(list) == 0 && len(r.problems) == before {
+		r.report(v.place, "is missing: list at least one broker, such as kafka.example.com:9093")
+	}
+	return list
+}
+
+func (r *reader) nats(v value) *onramp.NATS {
+	keys, ok := r.mapping(v, "url", "urls", "subject", "credentials_file", "user", "password", "token", "ca_file")
+	if !ok {
+		return nil
+	}
+	before := len(r.problems)
+	n := &onramp.NATS{
+		URLs:            r.natsURLs(keys["url"], keys["urls"]),
+		Subject:         r.needed(keys["subject"], "give the subject of a stream, such as sfmc.{type}"),
+		CredentialsFile: r.text(keys["credentials_file"]),
+		User:            r.text(keys["user"]),
+		Password:        onramp.Secret(r.text(keys["password"])),
+		Token:           onramp.Secret(r.text(keys["token"])),
+		CAFile:          r.text(keys["ca_file"]),
+	}
+	if n.Subject != "" && !isSubject(n.Subject) {
+		r.report(keys["subject"].place, "must be a subject without wildcards, such as sfmc.events, or sfmc.{type} with the event's type in it")
+	}
+	if len(r.problems) == before {
+		r.natsLogin(n, v.place)
+	}
+	return n
+}
+
+// natsLogin checks how Onramp proves itself to a NATS server.
+func (r *reader) natsLogin(n *onramp.NATS, at place) {
+	var ways []string
+	for _, way := range []struct {
+		key  string
+		used bool
+	}{{"credentials_file", n.CredentialsFile != ""}, {"user", n.User != "" || n.Password != ""}, {"token", n.Token != ""}} {
+		if way.used {
+			ways = append(ways, way.key)
+		}
+	}
+	if len(ways) > 1 {
+		r.report(at, "has %s: one of them is enough to log in, leave the others out", strings.Join(ways, " and "))
+	}
+	if (n.User == "") != (n.Password == "") {
+		r.report(at, "has only one of user and password: give both or none")
+	}
+}
+
+// natsURLs reads one URL or several.
+func (r *reader) natsURLs(one, several value) []string {
+	if one.isSet() && several.isSet() {
+		r.report(several.place, "only one of url and urls can hold: leave one out")
+	}
+	before := len(r.problems)
+	given := r.texts(several)
+	if s, ok := r.scalar(one); ok {
+		given = []scalar{s}
+	}
+	var list []string
+	for _, s := range given {
+		u, err := url.Parse(s.text)
+		switch {
+		case err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "":
+			// not quoted: it may hold a password
+			r.report(s.place, "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222")
+		case u.User != nil:
+			r.report(s.place, "must not hold a user, a password or a token: give them by the keys user, password and token")
+		case slices.Contains(list, s.text):
+			r.report(s.place, "is in the list already: leave one out")
+		default:
+			list = append(list, s.text)
+		}
+	}
+	if len(list) == 0 && len(r.problems) == before {
+		r.report(one.place, "is missing: give the server's URL, such as nats://nats.example.com:4222")
+	}
+	return list
+}
+
+var subjectToken = regexp.MustCompile(`^[^\s.*>{}\pC]+$`)
+
+// isSubject says whether events can be published to a subject. What stands for
+// the type may be part of a token.
+func isSubject(s string) bool {
+	for token := range strings.SplitSeq(strings.ReplaceAll(s, "{type}", "x"), ".") {
+		if !subjectToken.MatchString(token) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) file(v value, files map[string]place) *onramp.File {
+	keys, ok := r.mapping(v, "path")
+	if !ok {
+		return nil
+	}
+	f := &onramp.File{Path: r.needed(keys["path"], "give the file that the events are appended to")}
+	r.claim(files, keys["path"], f.Path, "sink", "file")
+	return f
+}
