@@ -1,0 +1,160 @@
+package oauth
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"onramp/internal/onramp"
+	"onramp/internal/web"
+)
+
+const tokenPath = "/oauth2/token"
+
+// granted is the answer to a good token request (RFC 6749, 5.1). The scope is
+// always told: it is optional only when the client has asked for just that.
+type granted struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	Scope       string `json:"scope"`
+}
+
+// token answers POST /oauth2/token. A refusal is returned once it is written,
+// so that it is in the log line of the request.
+func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
+	bearer, err := s.grant(w, r)
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		s.refused.Add(1)
+		refused.write(w)
+		return refused
+	}
+	if err != nil {
+		return err
+	}
+	signed, err := s.sign(bearer)
+	if err != nil {
+		return err
+	}
+	s.issued.Add(1)
+	writeJSON(w, http.StatusOK, granted{signed, "Bearer", int64(s.cfg.Lifetime.Seconds()), bearer.Scope})
+	return nil
+}
+
+// grant decides for whom and what a token is. First what is said at all, then
+// who says it, then whether they may: a stranger learns nothing of users and
+// scopes.
+func (s *Server) grant(w http.ResponseWriter, r *http.Request) (onramp.Bearer, error) {
+	p, err := readParameters(w, r)
+	if err != nil {
+		return onramp.Bearer{}, err
+	}
+	if p[grantType] == "" {
+		return onramp.Bearer{}, invalidRequest("grant_type is missing")
+	}
+	client, err := s.authenticate(r, p)
+	if err != nil {
+		return onramp.Bearer{}, err
+	}
+	bearer := onramp.Bearer{Client: client.id}
+	switch p[grantType] {
+	case onramp.ClientCredentials.String():
+	case onramp.PasswordGrant.String():
+		if err := s.authorize(r, client, p); err != nil {
+			return onramp.Bearer{}, err
+		}
+		bearer.User = p[username]
+	default:
+		return onramp.Bearer{}, &refusal{
+			status: http.StatusBadRequest, code: "unsupported_grant_type",
+			description: "grant_type must be client_credentials or password",
+		}
+	}
+	bearer.Scope, err = s.scopeOf(p[scope])
+	return bearer, err
+}
+
+// authenticate finds the client that the request comes from (RFC 6749, 2.3.1).
+func (s *Server) authenticate(r *http.Request, p *parameters) (*account, error) {
+	attempts, err := readCredentials(r.Header["Authorization"], p)
+	if err != nil {
+		return nil, err
+	}
+	clients := s.shared.Load().clients
+	client, right := s.nobody, false
+	for _, a := range attempts {
+		candidate := clients[a.id]
+		if candidate == nil {
+			candidate = s.nobody
+		}
+		opened := candidate.has(a.secret)
+		if opened || client == s.nobody {
+			client = candidate
+		}
+		right = right || opened
+	}
+	named, cause := client.id, "client "+client.id
+	if client == s.nobody {
+		named, cause = attempts[0].id, "unknown client" // a stranger's text is not logged
+	}
+	switch s.tries.judge(who{client: named, address: web.IP(r.Context())}, client, right, s.cfg.Now()) {
+	case pass:
+		return client, nil
+	case wrong:
+		s.noteMiss()
+		return nil, invalidClient("the client is not known or its secret is wrong", cause)
+	}
+	s.limited.Add(1)
+	return nil, tooManyTries(cause)
+}
+
+// authorize checks the resource owner's name and password (RFC 6749, 4.3.2).
+func (s *Server) authorize(r *http.Request, client *account, p *parameters) error {
+	switch {
+	case p[username] == "":
+		return invalidRequest("username is missing")
+	case p[password] == "":
+		return invalidRequest("password is missing")
+	}
+	user := s.users[p[username]]
+	if user == nil {
+		user = s.nobody
+	}
+	// counted apart from the client's own tries, and for each user: one that is
+	// set up wrongly must not keep out the others
+	tried := who{client: client.id, user: p[username], address: web.IP(r.Context())}
+	switch s.tries.judge(tried, user, user.has(p[password]), s.cfg.Now()) {
+	case pass:
+		return nil
+	case wrong:
+		return invalidGrant("the user is not known or the password is wrong", "client "+client.id)
+	}
+	s.limited.Add(1)
+	return tooManyTries("client " + client.id)
+}
+
+// scopeOf gives the scope to grant: what was asked for, each name once, or all
+// there is when nothing was (RFC 6749, 3.3).
+func (s *Server) scopeOf(asked string) (string, error) {
+	if asked == "" {
+		return strings.Join(s.cfg.Scopes, " "), nil
+	}
+	var names []string
+	for name := range strings.SplitSeq(asked, " ") {
+		if !slices.Contains(s.cfg.Scopes, name) {
+			return "", invalidScope("the scope is malformed or holds a name that is not known")
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " "), nil
+}
+
+// isScopeToken says whether a scope's name has the form of RFC 6749, 3.3.
+func isScopeToken(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || r == '"' || r == '\\'
+	})
+}
