@@ -60,10 +60,16 @@ var postgresDialect = dialect{
 	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
 }
 
+// IsShared says whether a database's URL names one that several processes can
+// reach, and not a file.
+func IsShared(rawURL string) bool {
+	return strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://")
+}
+
 // connect opens the database that the URL names: the writer's pool is returned,
 // the readers' pool is kept.
 func (s *Store) connect(rawURL string) (*sql.DB, error) {
-	if strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://") {
+	if IsShared(rawURL) {
 		s.dialect = postgresDialect
 		return s.connectPostgres(rawURL)
 	}
@@ -92,7 +98,7 @@ func (s *Store) connectSQLite(path string) (*sql.DB, error) {
 	if err := file.Close(); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	writer, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=wal_autocheckpoint(1000)", "_pragma=cache_size(-4000)"))
+	writer, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=wal_autocheckpoint(1000)", "_pragma=cache_size(-4000)", "_pragma=temp_store(memory)"))
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}

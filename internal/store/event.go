@@ -272,11 +272,14 @@ const mostEvents = 500
 // of its subscriber since it was accepted, and the engagement that belongs to
 // either by its send.
 func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.Event, error) {
-	found, err := s.listEvents(ctx, `WHERE e.person = $1 ORDER BY e.seq LIMIT $2`, onramp.MessagePerson(r.ID), mostEvents)
+	if err := s.indexEvents(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.listEvents(ctx, byEventKey+`ORDER BY e.seq LIMIT $2`, onramp.MessagePerson(r.ID), mostEvents)
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.listEvents(ctx, `WHERE e.person = $1 AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`,
+	more, err := s.listEvents(ctx, byEventKey+`AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`,
 		onramp.SubscriberPerson(r.SubscriberKey), micros(r.ReceivedAt), mostEvents)
 	if err != nil {
 		return nil, err
@@ -290,7 +293,7 @@ func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.
 		}
 	}
 	for send := range sends {
-		engaged, err := s.listEvents(ctx, `WHERE e.send = $1 ORDER BY e.seq LIMIT $2`, onramp.SendKey(send), mostEvents)
+		engaged, err := s.listEvents(ctx, byEventKey+`ORDER BY e.seq LIMIT $2`, onramp.SendKey(send), mostEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -303,3 +306,6 @@ func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.
 	}
 	return found, nil
 }
+
+// byEventKey is the condition for the events of a hash.
+const byEventKey = `WHERE e.seq IN (SELECT k.event_seq FROM event_key k WHERE k.hash = $1) `

@@ -18,6 +18,7 @@ const (
 	ListDueQuery   = selectDeliveries + listDue
 	ListStrayQuery = selectDeliveries + listStray
 	NextDueQuery   = nextDue
+	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
 
 // WithFreeze has keys moved to their tables sooner.

@@ -60,13 +60,13 @@ var migrations = [][]string{{
 		PRIMARY KEY (registration_seq, number)) {{without rowid}}`,
 }, {
 	`CREATE TABLE callback (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)`,
-	// person and send are hashes of what joins events to registrations and to each other
+	// person and send are hashes of what joins events to registrations and to each other; see event_key
 	`CREATE TABLE event (seq {{integer key}}, at BIGINT NOT NULL, hash BIGINT NOT NULL, callback_id INTEGER NOT NULL,
 		received_at BIGINT NOT NULL, type TEXT NOT NULL, person BIGINT, send BIGINT, body TEXT NOT NULL)`,
 	// the time comes first: identities of about the same time lie on the same page
 	`CREATE UNIQUE INDEX event_identity ON event (at, hash)`,
-	`CREATE INDEX event_person ON event (person) WHERE person IS NOT NULL`,
-	`CREATE INDEX event_send ON event (send) WHERE send IS NOT NULL`,
+	// finds events by either hash; filled in large sorted parts, a little after the events
+	`CREATE TABLE event_key (hash BIGINT NOT NULL, event_seq BIGINT NOT NULL, PRIMARY KEY (hash, event_seq)) {{without rowid}}`,
 	// of an event that goes on to a sink (registration_seq is 0), or that has changed a row (data is the change)
 	`ALTER TABLE delivery ADD COLUMN event_seq BIGINT`,
 	`ALTER TABLE delivery ADD COLUMN data TEXT`,

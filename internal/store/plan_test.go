@@ -69,6 +69,7 @@ func TestPlans(t *testing.T) {
 		store.ListDueQuery:   "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at<?)",
 		store.ListStrayQuery: "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at>? AND due_at<?)",
 		store.NextDueQuery:   "SEARCH delivery USING COVERING INDEX delivery_due (destination_id=? AND due_at>?)",
+		store.EventsQuery:    "SEARCH k USING PRIMARY KEY (hash=?)",
 	} {
 		if plan := strings.Join(w.plan(query), "\n"); !strings.Contains(plan, want) {
 			t.Errorf("no %q in the plan of\n%s\n%s", want, query, plan)

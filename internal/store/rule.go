@@ -72,7 +72,10 @@ func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
 // FindSend returns the event that tells whose send it is; false when none has
 // come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
-	events, err := s.listEvents(ctx, `WHERE e.send = $1 AND e.person IS NOT NULL ORDER BY e.seq LIMIT 20`, onramp.SendKey(send))
+	if err := s.indexEvents(ctx); err != nil {
+		return onramp.Event{}, false, err
+	}
+	events, err := s.listEvents(ctx, byEventKey+`AND e.person IS NOT NULL ORDER BY e.seq LIMIT 20`, onramp.SendKey(send))
 	if err != nil {
 		return onramp.Event{}, false, readerErr("find send", err)
 	}

@@ -45,6 +45,8 @@ type Store struct {
 	release func() // ends the renewal of the lease and gives it back
 
 	stopRenewal func()
+	stopIndex   func() // and waits
+	indexing    sync.Mutex
 	freeze      freeze
 
 	epoch       int64
@@ -58,6 +60,7 @@ type Store struct {
 	lastSeq   int64                // of the newest committed delivery
 	lastEvent int64                // seq of the newest committed event
 	events    chan struct{}        // rings when there may be new ones
+	unindexed chan struct{}        // the same, for the index
 	lost      chan struct{}
 	closeOnce sync.Once
 }
@@ -69,7 +72,7 @@ type unlocker interface{ Unlock() error }
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
-		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), lost: make(chan struct{}),
+		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -107,8 +110,22 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.dialect.lease > 0 {
 		s.renewLease()
 	}
-	s.fresh, err = s.readers.PrepareContext(ctx, listFresh)
-	return err
+	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
+		return err
+	}
+	s.startIndex()
+	return nil
+}
+
+// startIndex has events indexed beside everything else until Close.
+func (s *Store) startIndex() {
+	ctx, stop := context.WithCancel(context.Background())
+	var indexing sync.WaitGroup
+	indexing.Go(func() { s.indexInCalm(ctx) })
+	s.stopIndex = func() {
+		stop()
+		indexing.Wait()
+	}
 }
 
 // load reads what the process keeps in memory.
@@ -131,6 +148,9 @@ func (s *Store) load(ctx context.Context, q queryer) error {
 func (s *Store) Close() error {
 	var err error
 	s.closeOnce.Do(func() {
+		if s.stopIndex != nil {
+			s.stopIndex()
+		}
 		if s.release != nil {
 			s.release()
 		}

@@ -165,6 +165,7 @@ func (s *Store) eventsCame(seq int64) {
 	s.lastEvent = max(s.lastEvent, seq)
 	s.mu.Unlock()
 	ring(s.events)
+	ring(s.unindexed)
 }
 
 // newestEvent returns the seq of the newest committed event.

@@ -50,9 +50,10 @@ type writer struct {
 	queue   chan *op
 	done    chan struct{}
 
-	registrations, deliveries        insertion
-	events, eventDeliveries, persons insertion
-	settlements                      settlements
+	registrations, deliveries insertion
+	events, eventDeliveries   insertion
+	eventKeys, persons        insertion
+	settlements               settlements
 }
 
 var errClosed = errors.New("the store is closed")
@@ -66,6 +67,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		settlements:   newSettlements(s.dialect),
 
 		eventDeliveries: newInsertion(s.dialect, insertEventDelivery, 10, ""),
+		eventKeys:       newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
 		persons:         newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
 	}
 }
