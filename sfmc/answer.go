@@ -30,6 +30,7 @@ type answer struct {
 	body    []byte // at most maxAnswer + 1 bytes
 	readErr error  // why body is not all of it
 	hide    Secret
+	secrets []Secret // more of them, which errors must not show
 }
 
 // rows reads the answer to UpsertRows: an array of rows as Marketing Cloud
@@ -313,18 +314,27 @@ func (a *answer) failure(f fault, cause error) *Error {
 	if e.Message == "" {
 		e.Message = a.plainMessage()
 	}
-	if a.op != OpToken || !a.isGood() {
+	if !a.isGood() || !holdsSecret(a.op) {
 		e.Body = a.body
 	} else if cause != nil {
 		e.Message = "" // a piece of the body, like Body
 	}
 	e.hide(a.hide)
+	for _, secret := range a.secrets {
+		e.hide(secret)
+	}
 	if len(e.Body) > maxBody {
 		// Cut after the secret is gone, or half of it might stay; and into
 		// room of its own, so that the rest of the answer can be freed.
 		e.Body = bytes.Clone(e.Body[:maxBody])
 	}
 	return e
+}
+
+// holdsSecret tells whether an operation is answered with a secret, which cannot
+// be cut out of an answer that was not understood.
+func holdsSecret(op string) bool {
+	return op == OpToken || op == OpCreateCallback || op == OpRegenerateSignatureKey
 }
 
 // plainMessage is what to say when the body has no message of its own: where a
@@ -342,24 +352,6 @@ func (a *answer) plainMessage() string {
 	}
 	line, _, _ := bytes.Cut(body[:min(len(body), maxText)], []byte("\n"))
 	return clip(string(bytes.TrimSpace(line)))
-}
-
-// hide cuts a secret out of everything that the vendor's answer put into e, in
-// case something on the way echoes what it got.
-func (e *Error) hide(secret Secret) {
-	e.Message, e.CodeText, e.Documentation = secret.cut(e.Message), secret.cut(e.CodeText), secret.cut(e.Documentation)
-	for i := range e.Additional {
-		e.Additional[i].hide(secret)
-	}
-	if secret.isLong() {
-		e.Body = bytes.ReplaceAll(e.Body, []byte(secret.Reveal()), []byte(redacted))
-	}
-}
-
-// hide is as that of Error.
-func (d *Detail) hide(secret Secret) {
-	d.Message, d.CodeText = secret.cut(d.Message), secret.cut(d.CodeText)
-	d.Documentation, d.Name = secret.cut(d.Documentation), secret.cut(d.Name)
 }
 
 // cut cuts the secret out of a text of this answer.

@@ -252,6 +252,23 @@ var calls = map[string]func(context.Context, *sfmc.Client) (any, error){
 	sfmc.OpSendMessages: func(ctx context.Context, c *sfmc.Client) (any, error) {
 		return c.SendMessages(ctx, "welcome", []sfmc.Recipient{{ContactKey: "u", To: "a@example.org"}})
 	},
+	sfmc.OpCreateAuthScheme: func(ctx context.Context, c *sfmc.Client) (any, error) { return c.CreateAuthScheme(ctx, scheme()) },
+	sfmc.OpUpdateAuthScheme: func(ctx context.Context, c *sfmc.Client) (any, error) { return c.UpdateAuthScheme(ctx, scheme()) },
+	sfmc.OpListAuthSchemes:  func(ctx context.Context, c *sfmc.Client) (any, error) { return c.ListAuthSchemes(ctx) },
+	sfmc.OpFindAuthScheme:   func(ctx context.Context, c *sfmc.Client) (any, error) { return c.FindAuthScheme(ctx, "auth-1") },
+	sfmc.OpUpdateCallback: func(ctx context.Context, c *sfmc.Client) (any, error) {
+		return c.UpdateCallback(ctx, sfmc.Callback{CallbackID: "cb-1", CallbackName: "events"})
+	},
+	sfmc.OpListCallbacks: func(ctx context.Context, c *sfmc.Client) (any, error) { return c.ListCallbacks(ctx) },
+	sfmc.OpFindCallback:  func(ctx context.Context, c *sfmc.Client) (any, error) { return c.FindCallback(ctx, "cb-1") },
+	sfmc.OpCreateSubscription: func(ctx context.Context, c *sfmc.Client) (any, error) {
+		return c.CreateSubscription(ctx, subscription())
+	},
+	sfmc.OpUpdateSubscription: func(ctx context.Context, c *sfmc.Client) (any, error) {
+		return c.UpdateSubscription(ctx, subscription())
+	},
+	sfmc.OpListSubscriptions: func(ctx context.Context, c *sfmc.Client) (any, error) { return c.ListSubscriptions(ctx, "cb-1") },
+	sfmc.OpFindSubscription:  func(ctx context.Context, c *sfmc.Client) (any, error) { return c.FindSubscription(ctx, "sub-1") },
 }
 
 func TestRows(t *testing.T) {

@@ -46,11 +46,13 @@ type invalidator interface{ Invalidate(accessToken string) }
 
 // call makes a request for a path below the REST base, with a JSON body or, if
 // body is nil, with none. After a 401 it makes it once more, with another token.
-func (c *Client) call(ctx context.Context, op, method, path string, body []byte) (*answer, error) {
+// The secrets of the body are cut out of errors.
+func (c *Client) call(ctx context.Context, op, method, path string, body []byte, secrets ...Secret) (*answer, error) {
 	if c.originErr != nil {
 		return nil, fmt.Errorf("%s: %w", op, c.originErr)
 	}
-	a, used, err := c.callOnce(ctx, op, method, path, body)
+	r := request{op: op, method: method, body: body, secrets: secrets}
+	a, used, err := c.callOnce(ctx, r, path)
 	if err != nil || a.status != http.StatusUnauthorized {
 		return a, err
 	}
@@ -59,42 +61,42 @@ func (c *Client) call(ctx context.Context, op, method, path string, body []byte)
 		return a, nil
 	}
 	inv.Invalidate(used.Reveal())
-	a, _, err = c.callOnce(ctx, op, method, path, body)
+	a, _, err = c.callOnce(ctx, r, path)
 	return a, err
 }
 
 // post sends in, as JSON.
 func (c *Client) post(ctx context.Context, op, path string, in any) (*answer, error) {
+	return c.submit(ctx, op, http.MethodPost, path, in)
+}
+
+// submit sends in, as JSON, by the given method. The secrets are those in it.
+func (c *Client) submit(ctx context.Context, op, method, path string, in any, secrets ...Secret) (*answer, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", op, ErrInvalid, err)
 	}
-	return c.call(ctx, op, http.MethodPost, path, body)
+	return c.call(ctx, op, method, path, body, secrets...)
 }
 
-// callOnce makes a request with the token of the moment, and tells which it was.
-func (c *Client) callOnce(ctx context.Context, op, method, path string, body []byte) (*answer, Secret, error) {
+// callOnce makes the request r for a path below the REST base with the token of
+// the moment, and tells which it was.
+func (c *Client) callOnce(ctx context.Context, r request, path string) (*answer, Secret, error) {
 	tok, err := c.tokens.Token(ctx)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", op, err)
+		return nil, "", fmt.Errorf("%s: %w", r.op, err)
 	}
 	if tok == nil || tok.AccessToken == "" {
-		return nil, "", fmt.Errorf("%s: token source gave no token", op)
+		return nil, "", fmt.Errorf("%s: token source gave no token", r.op)
 	}
 	base := c.origin
 	if base == "" {
 		if base, err = restBase(tok.RESTInstanceURL); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", op, err)
+			return nil, "", fmt.Errorf("%s: %w", r.op, err)
 		}
 	}
-	a, err := c.caller.send(ctx, request{
-		op:     op,
-		method: method,
-		url:    base + path,
-		body:   body,
-		bearer: tok.AccessToken,
-		hide:   tok.AccessToken,
-	})
+	r.url, r.bearer, r.hide = base+path, tok.AccessToken, tok.AccessToken
+	a, err := c.caller.send(ctx, r)
 	return a, tok.AccessToken, err
 }
 
@@ -110,12 +112,13 @@ func newCaller(o options) caller {
 
 // request is one HTTP request: what send needs to know of it.
 type request struct {
-	op     string
-	method string
-	url    string
-	body   []byte // JSON; nil: none
-	bearer Secret // empty: no Authorization header
-	hide   Secret // cut out of what an error shows of the answer
+	op      string
+	method  string
+	url     string
+	body    []byte   // JSON; nil: none
+	bearer  Secret   // empty: no Authorization header
+	hide    Secret   // cut out of what is shown of the answer
+	secrets []Secret // those in the body; cut out of what an error shows of the answer
 }
 
 // send makes the request r and reads the answer, whatever its status. An error
@@ -141,7 +144,15 @@ func (c caller) send(ctx context.Context, r request) (*answer, error) {
 	}
 	defer res.Body.Close()
 	body, err := readBody(res)
-	return &answer{op: r.op, status: res.StatusCode, header: res.Header, body: body, readErr: err, hide: r.hide}, nil
+	return &answer{
+		op:      r.op,
+		status:  res.StatusCode,
+		header:  res.Header,
+		body:    body,
+		readErr: err,
+		hide:    r.hide,
+		secrets: r.secrets,
+	}, nil
 }
 
 // readBody reads what is kept of a body, into room made for the length that the

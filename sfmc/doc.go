@@ -1,7 +1,8 @@
 // Package sfmc is a client for the REST API of Salesforce Marketing Cloud
 // Engagement: it gets access tokens by the server-to-server flow (OAuth 2.0
-// client credentials), upserts rows of data extensions, fires journey entry events
-// and sends transactional e-mail. It needs nothing but the standard library.
+// client credentials), upserts rows of data extensions, fires journey entry events,
+// sends transactional e-mail, and manages what the Event Notification Service (ENS)
+// tells to whom. It needs nothing but the standard library.
 //
 // Start with three values, in this order:
 //
@@ -27,6 +28,20 @@
 //     journeys: journeys_read and list_and_subscribers_read.
 //   - [Client.SendMessage], and [Client.SendMessages] for up to 2,000, send
 //     transactional e-mail: email_send.
+//   - [Client.CreateAuthScheme], [Client.CreateCallback], [Client.VerifyCallback],
+//     [Client.CreateSubscription] and the calls beside them set up where ENS sends
+//     which events, and how it proves itself there:
+//     event_notification_callback_create, _read, _update and _delete, and
+//     event_notification_subscription_create, _read, _update and _delete.
+//
+// # Events
+//
+// To receive events, in this order: start the receiver; make an [AuthScheme] if
+// there is to be a token; make a [Callback], during which the receiver is sent a
+// verification key; verify the callback by that key; make a [Subscription]. From
+// then on [VerifySignature] tells whether a request to the receiver is Marketing
+// Cloud's. The receiver itself, and what events look like, is no matter of this
+// package.
 //
 // # Tokens
 //
@@ -56,9 +71,9 @@
 //
 // # What it does not do
 //
-// It does not retry (but for the one 401, and a page of results whose size was
-// refused), split batches, queue or slow down: [Error] tells all that a caller
-// needs to decide that. It does not speak SOAP, the user-centric OAuth flows, or
+// It does not retry (but for the one 401, a page of results whose size was refused,
+// and an authentication scheme whose form may have been), split batches, queue or
+// slow down: [Error] tells all that a caller needs to decide that. It does not speak SOAP, the user-centric OAuth flows, or
 // the legacy v1 token route. It does not check rows against the data extension;
 // only Marketing Cloud knows its columns.
 package sfmc

@@ -33,6 +33,40 @@ const (
 	OpSendMessage = "send message"
 	// OpSendMessages is [Client.SendMessages].
 	OpSendMessages = "send messages"
+	// OpCreateAuthScheme is [Client.CreateAuthScheme].
+	OpCreateAuthScheme = "create authentication scheme"
+	// OpUpdateAuthScheme is [Client.UpdateAuthScheme].
+	OpUpdateAuthScheme = "update authentication scheme"
+	// OpListAuthSchemes is [Client.ListAuthSchemes].
+	OpListAuthSchemes = "list authentication schemes"
+	// OpFindAuthScheme is [Client.FindAuthScheme].
+	OpFindAuthScheme = "find authentication scheme"
+	// OpDeleteAuthScheme is [Client.DeleteAuthScheme].
+	OpDeleteAuthScheme = "delete authentication scheme"
+	// OpCreateCallback is [Client.CreateCallback].
+	OpCreateCallback = "create callback"
+	// OpUpdateCallback is [Client.UpdateCallback].
+	OpUpdateCallback = "update callback"
+	// OpListCallbacks is [Client.ListCallbacks].
+	OpListCallbacks = "list callbacks"
+	// OpFindCallback is [Client.FindCallback].
+	OpFindCallback = "find callback"
+	// OpDeleteCallback is [Client.DeleteCallback].
+	OpDeleteCallback = "delete callback"
+	// OpVerifyCallback is [Client.VerifyCallback].
+	OpVerifyCallback = "verify callback"
+	// OpRegenerateSignatureKey is [Client.RegenerateSignatureKey].
+	OpRegenerateSignatureKey = "regenerate signature key"
+	// OpCreateSubscription is [Client.CreateSubscription].
+	OpCreateSubscription = "create subscription"
+	// OpUpdateSubscription is [Client.UpdateSubscription].
+	OpUpdateSubscription = "update subscription"
+	// OpListSubscriptions is [Client.ListSubscriptions].
+	OpListSubscriptions = "list subscriptions"
+	// OpFindSubscription is [Client.FindSubscription].
+	OpFindSubscription = "find subscription"
+	// OpDeleteSubscription is [Client.DeleteSubscription].
+	OpDeleteSubscription = "delete subscription"
 )
 
 // ErrAnswer is in the chain of an [*Error] when a 2xx answer was not Marketing
@@ -73,8 +107,9 @@ type Error struct {
 	// not told.
 	RetryAfter time.Duration
 	// Body is the beginning of the answer, at most 64 KiB, for the records of
-	// an operator: it may hold personal data. Nil for a token answer with
-	// status 2xx, which might hold the token.
+	// an operator: it may hold personal data. Nil for an answer with status
+	// 2xx that might hold a secret: to a token request, to CreateCallback and
+	// to RegenerateSignatureKey.
 	Body []byte
 	// Err is the cause when a 2xx answer could not be read or understood
 	// ([ErrAnswer], or an error of the network): whether the call took effect
@@ -98,8 +133,8 @@ type Detail struct {
 
 // Error gives op, status, code and message, and the first additional message,
 // which is the one that says what is wrong when the code is 10006. It never
-// holds the token or the client secret. It may hold what the vendor's message
-// quotes of the request.
+// holds the token, a client secret, a password or a key of a callback. It may hold
+// what else the vendor's message quotes of the request.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d", e.Op, e.Status)
@@ -128,3 +163,19 @@ func (e *Error) Error() string {
 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
+
+// hide cuts a secret out of everything that the vendor's answer put into e, in
+// case something on the way echoes what it got.
+func (e *Error) hide(secret Secret) {
+	e.Message, e.CodeText, e.Documentation = secret.cut(e.Message), secret.cut(e.CodeText), secret.cut(e.Documentation)
+	for i := range e.Additional {
+		e.Additional[i].hide(secret)
+	}
+	e.Body = secret.cutJSON(e.Body)
+}
+
+// hide is as that of Error.
+func (d *Detail) hide(secret Secret) {
+	d.Message, d.CodeText = secret.cut(d.Message), secret.cut(d.CodeText)
+	d.Documentation, d.Name = secret.cut(d.Documentation), secret.cut(d.Name)
+}

@@ -83,12 +83,15 @@ func (f fault) promoted() fault {
 // isFaulty tells whether an object says of itself that it is an error: by a
 // code other than 0, OAuth's "error", a status, or hasErrors.
 func isFaulty(m map[string]any) bool {
-	d := detail(m)
-	if n, err := strconv.ParseFloat(d.CodeText, 64); d.CodeText != "" && (err != nil || n != 0) {
-		return true
-	}
 	hasErrors, _ := member(m, "hasErrors").(bool)
-	return hasErrors || strings.EqualFold(text(m, "status"), "error")
+	return hasErrors || hasErrorCode(m) || strings.EqualFold(text(m, "status"), "error")
+}
+
+// hasErrorCode tells whether an object has a code other than 0.
+func hasErrorCode(m map[string]any) bool {
+	d := detail(m)
+	n, err := strconv.ParseFloat(d.CodeText, 64)
+	return d.CodeText != "" && (err != nil || n != 0)
 }
 
 // isHarmless tells whether an element of resultMessages is not an error. One

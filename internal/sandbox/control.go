@@ -56,6 +56,8 @@ func (s *Sandbox) controlAnswer(r *http.Request) (answer, error) {
 		"/_sandbox/reset":  {"POST", s.controlReset},
 		"/_sandbox/faults": {"PUT", s.controlFaults},
 		"/_sandbox/clock":  {"POST", s.controlClock},
+		"/_sandbox/ens":    {"PUT", s.controlSending},
+		"/_sandbox/events": {"POST", s.controlEvents},
 	}
 	op, ok := known[r.URL.Path]
 	if !ok {

@@ -31,6 +31,11 @@ type callback struct {
 	verified        bool
 	verificationKey string    // what the probe has brought; "" once it was used
 	verifyBy        time.Time // on the sandbox's clock; later the key is dead
+
+	// A change has effect from changedFrom on; until then these have (see terms).
+	changedFrom        time.Time
+	beforeAuthID       string
+	beforeMaxBatchSize int
 }
 
 // subscription is which events go to a callback.
@@ -39,7 +44,9 @@ type subscription struct {
 	status, statusReason string // active or paused
 	types                []string
 	filters              []string  // name=value, all of which must match
-	activeFrom           time.Time // on the sandbox's clock: nothing is sent before
+	activeFrom           time.Time // on the sandbox's clock: types and filters have no effect before
+
+	beforeTypes, beforeFilters []string // have effect until activeFrom; no types: nothing is sent
 }
 
 func (e *ens) scheme(id string) *scheme {

@@ -78,7 +78,7 @@ func (f Fault) late() bool {
 		FaultMemberError, FaultNotQueued:
 		return true
 	}
-	return false
+	return f.outgoing()
 }
 
 // perRow tells whether a fault hits rows or members and not calls.
@@ -181,9 +181,17 @@ func (f Fault) check() error {
 	case FaultRowDeadlock, FaultJobTime, FaultStatusTime, FaultStatusMissing, FaultOldNotFound:
 		bad(f.Status != 0 || answers, "%s has no status, errorcode, message or retry_after", f.Name)
 	default:
-		bad(true, "unknown name %q", f.Name)
+		if !f.outgoing() {
+			bad(true, "unknown name %q", f.Name)
+			break
+		}
+		bad(f.Status != 0 || answers, "%s has no status, errorcode, message or retry_after", f.Name)
+		bad(f.Method != "", "%s has no method", f.Name)
+		slow := f.Name == FaultSlowToken
+		bad(slow && f.DelayMS == 0, "%s needs a delay_ms", f.Name)
+		bad(slow && (f.Match != "" || f.Contains != ""), "%s has no match and no contains", f.Name)
 	}
-	times := f.Name == FaultJobTime || f.Name == FaultStatusTime
+	times := f.Name == FaultJobTime || f.Name == FaultStatusTime || f.Name == FaultSlowToken
 	bad(f.late() && !times && f.DelayMS != 0, "%s has no delay_ms", f.Name)
 	return errors.Join(errs...)
 }

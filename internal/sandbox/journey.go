@@ -129,7 +129,7 @@ func (s *Sandbox) fireEvent(c *call) (answer, error) {
 		return answer{}, err
 	}
 	now := s.lock()
-	j.enter(m, id, now, &r)
+	s.enter(j, m, id, now, &r)
 	s.mu.Unlock()
 	return jsonAnswer(http.StatusCreated, map[string]string{"eventInstanceId": id.String()}), nil
 }
@@ -205,6 +205,13 @@ func (d *dataExtension) readEvent(m member, id guid) (sentRow, error) {
 	}
 	r.identity = d.identity(r.cells)
 	return r, nil
+}
+
+// enter lets a contact enter, who then gets the journey's mail. It needs the
+// sandbox's mutex.
+func (s *Sandbox) enter(j *journey, m member, id guid, at time.Time, r *sentRow) {
+	j.enter(m, id, at, r)
+	s.mailed(at, func() (mail, bool) { return j.mail(j.entries[len(j.entries)-1], len(j.entries)) })
 }
 
 // enter saves the row of an accepted event and enters its contact. It needs the
@@ -311,7 +318,7 @@ func (s *Sandbox) fireEvents(c *call) (answer, error) {
 				results[i].Errorcode, results[i].Message = f.memberError()
 			} else {
 				results[i].EventInstanceID = ids[i].String()
-				j.enter(m, ids[i], now, &rows[i])
+				s.enter(j, m, ids[i], now, &rows[i])
 				continue
 			}
 		}

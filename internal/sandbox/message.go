@@ -259,6 +259,7 @@ func (s *Sandbox) send(definition string, common attributes, recipients []recipi
 		m.at, m.requestID = now, requestID
 		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(registrationsID), memberNumber, len(s.world.messages.sent)+1, userNumber)
 		s.world.messages.add(m)
+		s.mailed(now, func() (mail, bool) { return mailOf(m, len(s.world.messages.sent)), true })
 	}
 	s.mu.Unlock()
 
@@ -310,7 +311,8 @@ func (r recipient) prepare(definition string, common attributes) (message, recip
 }
 
 // messageStatus answers GET /messaging/v1/email/messages/{messageKey}, vendor
-// page getSendStatusForRecipient: a message is sent as soon as it is taken.
+// page getSendStatusForRecipient: a message is sent as soon as it is taken, or
+// never, when its address says so (see occurrences).
 // Undocumented: the answer for a key that is not known.
 func (s *Sandbox) messageStatus(c *call) (answer, error) {
 	s.mu.Lock()
@@ -319,10 +321,13 @@ func (s *Sandbox) messageStatus(c *call) (answer, error) {
 	if !ok {
 		return answer{}, failuref(http.StatusNotFound, codeNotFound, "%s: Message not found", messageErrorName(codeNotFound))
 	}
+	kind, info := "EmailSent", map[string]any{"messageKey": m.key, "contactKey": m.contactKey, "to": m.to}
+	if tagged(m.to, tagNotSent) {
+		kind, info["statusCode"], info["statusMessage"] = "EmailNotSent", 1, "Unsubscribed"
+	}
 	return jsonAnswer(http.StatusOK, map[string]any{
-		"requestId": newGUID(), "eventCategoryType": "TransactionalSendEvents.EmailSent", "timestamp": serverTime(m.at),
-		"compositeId": m.composite,
-		"info":        map[string]string{"messageKey": m.key, "contactKey": m.contactKey, "to": m.to},
+		"requestId": newGUID(), "eventCategoryType": "TransactionalSendEvents." + kind, "timestamp": serverTime(m.at),
+		"compositeId": m.composite, "info": info,
 	}), nil
 }
 

@@ -15,12 +15,15 @@ import (
 var pageSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+	"clock": func(t time.Time) string { return t.UTC().Format(pageTime) },
 	"value": func(v any) string { return valueOf(v).text },
 }).Parse(pageSource))
 
-// pageRows is how many rows, contacts, messages, jobs and tokens of a kind the
-// page shows.
+// pageTime is how times are written for people.
+const pageTime = "2006-01-02 15:04:05 UTC"
+
+// pageRows is how many rows, contacts, messages and so on of a kind the page
+// shows.
 const pageRows = 50
 
 // pageView is what the page's template sees.
@@ -79,6 +82,9 @@ func (s *Sandbox) page(r *http.Request) (answer, error) {
 	slices.Reverse(v.State.Tokens)
 	slices.Reverse(v.State.Messages)
 	slices.Reverse(v.State.Jobs)
+	slices.Reverse(v.State.Callbacks)
+	slices.Reverse(v.State.Subscriptions)
+	slices.Reverse(v.State.Deliveries)
 	for _, name := range slices.Sorted(maps.Keys(v.State.Calls)) {
 		v.Calls = append(v.Calls, callView{name, v.State.Calls[name]})
 	}

@@ -100,6 +100,7 @@ func routes() []route {
 			scopes: []string{"email_read"}, handle: (*Sandbox).messageStatus,
 		},
 	}
+	list = append(list, ensRoutes()...)
 	for i := range list {
 		list[i].name = list[i].method + " " + list[i].pattern
 	}

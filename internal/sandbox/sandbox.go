@@ -3,9 +3,9 @@
 //
 // What it does NOT emulate:
 //
-//   - Sending. No mail leaves it; a message counts as sent as soon as it is
-//     taken, and a journey takes contacts in and stops there. There is one
-//     message definition, and it is active.
+//   - Sending mail. None leaves it; a message counts as sent as soon as it is
+//     taken, and a journey takes contacts in, tells of one mail and stops there.
+//     There is one message definition, and it is active.
 //   - Time. What is asynchronous takes 300 ms, or what [Fault] says, on the
 //     sandbox's clock; batches of events enter their contacts at once.
 //   - Time zones. Marketing Cloud keeps dates as server time (UTC-6, no zone);
@@ -18,9 +18,30 @@
 //   - Journey rules: re-entry, entry criteria, paused versions, inactive
 //     contacts. Every accepted event enters its contact.
 //   - Domain and blacklist checks of addresses beyond their syntax.
+//   - Of the Event Notification Service: the 304s for what is there already (a
+//     doubled URL is a 400), limits on the number of callbacks and schemes, and
+//     the vendor's network. Any URL that a caller names is called, private ones
+//     and plain http too unless [Config.Strict] is set, so strangers must not
+//     reach a sandbox.
 //   - Routes that are not in the list of routes in route.go. They answer 596
 //     "Service Not Found", as the vendor's API gateway does for any route that
 //     it does not know.
+//
+// Events go out. Callbacks and subscriptions of the Event Notification Service
+// (ENS) are called as the vendor calls them, with the retries of either of its
+// documents. 50 ms after a message was sent, or a contact has entered a journey,
+// its mail counts as sent; what follows, 50 ms apart, is told by the words after
+// each + of the address, as in ana+open+click@example.org:
+//
+//	+notsent              EmailNotSent 1 "Unsubscribed", and nothing else
+//	+bounce, +hardbounce  EmailSent, EmailBounced HARD 5.1.1
+//	+softbounce           EmailSent, EmailBounced SOFT 4.2.2
+//	+open                 EmailSent, EmailOpen
+//	+click                EmailSent, EmailOpen, EmailClick
+//	+unsubscribe          EmailSent, EmailUnsubscribe
+//
+// POST /_sandbox/events makes events of every type, PUT /_sandbox/ens changes how
+// they are sent, and the faults whose names begin with ens_ spoil them.
 //
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
@@ -106,6 +127,9 @@ type Config struct {
 	// subscription takes to have effect; 0 means the vendor's two minutes,
 	// negative means at once.
 	Activation time.Duration
+	// Sending is how events are made and sent to callbacks. What is zero has its
+	// default, and so has all of it when something is wrong with it.
+	Sending Sending
 	// Transport makes the sandbox's own calls: probes, token requests and events;
 	// nil means http.DefaultTransport.
 	Transport http.RoundTripper
@@ -125,6 +149,7 @@ type Sandbox struct {
 
 	strict     bool
 	activation time.Duration
+	sending    Sending // what a reset goes back to
 	outgoing   *http.Client
 
 	mu    sync.Mutex // guards world; never held while waiting or writing
@@ -143,6 +168,7 @@ type world struct {
 	faults     []*activeFault
 	calls      map[string]int // by route pattern, so it cannot grow without end
 	ens        ens
+	sender     sender
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -158,6 +184,7 @@ func New(cfg Config) *Sandbox {
 	if cfg.Activation == 0 {
 		s.activation = 2 * time.Minute
 	}
+	s.sending = cfg.Sending.over(defaultSending())
 	if s.base == nil {
 		s.base = time.Now
 	}
@@ -170,16 +197,21 @@ func New(cfg Config) *Sandbox {
 }
 
 // Reset puts the sandbox back to the start: the initial package, no rows, no
-// contacts, no tokens, no faults, no counts, and the clock at Config.Now.
+// contacts, no tokens, no callbacks, no faults, no counts, and the clock at
+// Config.Now. Events on their way are gone.
 func (s *Sandbox) Reset() {
 	d := newDataExtension(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
 	w := &world{
 		extensions: map[string]*dataExtension{d.key: d},
 		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
 		calls:      map[string]int{},
+		sender:     newSender(s.sending),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.world != nil {
+		s.world.sender.stop()
+	}
 	s.world = w
 }
 
@@ -204,8 +236,8 @@ func (s *Sandbox) now() time.Time {
 	return s.base().Add(s.world.offset).UTC()
 }
 
-// Advance moves the clock forward by d; tokens grow older by it. It refuses,
-// and leaves the clock alone, when d is negative or when all advances together
+// Advance moves the clock forward by d; tokens grow older by it, and events that
+// are due by then are sent. It refuses, and leaves the clock alone, when d is negative or when all advances together
 // would pass a time.Duration's range (292 years).
 func (s *Sandbox) Advance(d time.Duration) error {
 	if d < 0 {
@@ -217,6 +249,8 @@ func (s *Sandbox) Advance(d time.Duration) error {
 		return errors.New("advance: too far for a clock")
 	}
 	s.world.offset += d
+	s.world.sender.disarm()
+	s.step(s.now())
 	return nil
 }
 

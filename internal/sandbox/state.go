@@ -24,10 +24,12 @@ type State struct {
 	// Tokens are the access tokens given out, oldest first; tokens that expired
 	// ten minutes before the newest was given out are left out.
 	Tokens []Token `json:"tokens"`
-	// Callbacks and Subscriptions are those of the Event Notification Service,
-	// which the sandbox does not play yet, so there are none.
-	Callbacks     []any `json:"callbacks"`
-	Subscriptions []any `json:"subscriptions"`
+	// Callbacks and Subscriptions are those of the Event Notification Service, in
+	// order of creation; Deliveries are the requests with events, oldest first, of
+	// which the newest 500 or more are remembered.
+	Callbacks     []Callback     `json:"callbacks"`
+	Subscriptions []Subscription `json:"subscriptions"`
+	Deliveries    []Delivery     `json:"deliveries"`
 	// Calls counts the calls by route, as "POST /v2/token"; calls to no route
 	// are together under "(unknown route)". Calls that a fault hit count too.
 	Calls map[string]int `json:"calls"`
@@ -45,6 +47,11 @@ type Totals struct {
 	Messages int            `json:"messages"`
 	Jobs     int            `json:"jobs"`
 	Tokens   int            `json:"tokens"`
+
+	Callbacks     int `json:"callbacks"`
+	Subscriptions int `json:"subscriptions"`
+	Deliveries    int `json:"deliveries"` // requests with events, also those forgotten
+	Coming        int `json:"coming"`     // events that are still to happen
 }
 
 // Job is an asynchronous insert or upsert in a State.
@@ -104,8 +111,8 @@ func (s *Sandbox) State() State {
 	return s.state(-1)
 }
 
-// state is State with at most the newest so many rows, contacts, messages, jobs
-// and tokens of each kind; negative means all. Rows become maps after the mutex
+// state is State with at most the newest so many rows, contacts, messages, jobs,
+// tokens, callbacks, subscriptions and deliveries; negative means all. Rows become maps after the mutex
 // is let go: there may be a million of them.
 func (s *Sandbox) state(limit int) State {
 	now := s.lock()
@@ -115,15 +122,16 @@ func (s *Sandbox) state(limit int) State {
 		DataExtensions:     make(map[string]DataExtension, len(w.extensions)),
 		Journeys:           make(map[string]Journey, len(w.journeys)),
 		MessageDefinitions: map[string]MessageDefinition{WelcomeMessageKey: {Name: WelcomeMessageKey, Status: "Active"}},
-		Messages:           []Message{}, Jobs: []Job{}, Callbacks: []any{}, Subscriptions: []any{},
-		Tokens: []Token{},
+		Messages:           []Message{}, Jobs: []Job{}, Tokens: []Token{},
 		Calls:  maps.Clone(w.calls),
 		Faults: w.faultList(now),
 		Totals: Totals{
 			Rows: map[string]int{}, Contacts: map[string]int{},
 			Messages: len(w.messages.sent), Jobs: len(w.jobs.list), Tokens: len(w.tokens.issued),
+			Callbacks: len(w.ens.callbacks), Subscriptions: len(w.ens.subscriptions), Deliveries: w.sender.sends, Coming: len(w.sender.coming),
 		},
 	}
+	st.Callbacks, st.Subscriptions, st.Deliveries = w.callbackViews(limit, now), w.subscriptionViews(limit), w.deliveryViews(limit)
 	rows, entries := map[string][]row{}, map[string][]entry{}
 	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
 	for key, d := range extensions {

@@ -35,6 +35,12 @@ type State = sandbox.State
 // Fault makes a server misbehave; see its fields.
 type Fault = sandbox.Fault
 
+// Events asks for events of the Event Notification Service; see its fields.
+type Events = sandbox.Trigger
+
+// SentEvents tells what came of [Events].
+type SentEvents = sandbox.Triggered
+
 // Server is a sandbox that listens on a free port of this machine until the
 // test ends.
 type Server struct {
@@ -53,6 +59,7 @@ func NewServer(t testing.TB) *Server {
 	s := sandbox.New(sandbox.Config{})
 	listener := httptest.NewServer(s)
 	t.Cleanup(listener.Close)
+	t.Cleanup(s.Reset) // ends what is on its way to callbacks
 	tokens, err := sfmc.NewTokenRequester(listener.URL, sfmc.Credentials{
 		ClientID: ClientID, ClientSecret: ClientSecret, AccountID: AccountID,
 	})
@@ -79,8 +86,22 @@ func (s *Server) Fault(faults ...Fault) {
 	}
 }
 
+// SendEvents has events happen now and be sent to the callbacks that are
+// subscribed to them; the Message of what it returns says why none is, which is
+// no failure. What does not exist, a type or a send, fails the test. A new
+// subscription is active after two minutes: see Advance.
+func (s *Server) SendEvents(e Events) SentEvents {
+	s.t.Helper()
+	sent, err := s.sandbox.SendEvents(e)
+	if err != nil {
+		s.t.Fatalf("sfmctest: %v", err)
+	}
+	return sent
+}
+
 // Advance moves the server's clock ahead, so that tokens expire, asynchronous
-// jobs are complete (after 300 ms) and faults with a For end. A negative duration
+// jobs are complete (after 300 ms), subscriptions are active, events that were
+// not taken are sent again and faults with a For end. A negative duration
 // fails the test.
 func (s *Server) Advance(d time.Duration) {
 	s.t.Helper()
