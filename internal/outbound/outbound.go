@@ -64,6 +64,9 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	return &Sender{client: sfmc.NewClient(tokenSource{cache}, options...), timeout: cfg.Timeout}, nil
 }
 
+// Client calls the same account with the same token.
+func (s *Sender) Client() *sfmc.Client { return s.client }
+
 // addresses finds where tokens come from. An address that is not Marketing
 // Cloud's own serves everything from one origin.
 func addresses(cfg Config) (authURL string, options []sfmc.Option, err error) {

@@ -35,6 +35,10 @@ func Listen(ctx context.Context, address string, h http.Handler) (*Listener, err
 	}}, nil
 }
 
+// Handle sets what it serves, where that was not known yet when it was bound.
+// It must be called before Serve.
+func (l *Listener) Handle(h http.Handler) { l.server.Handler = h }
+
 // URL returns the address as a client on this machine can use it.
 func (l *Listener) URL() string {
 	host, port, err := net.SplitHostPort(l.listener.Addr().String())

@@ -1,0 +1,90 @@
+package sink
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	mendTopic   = "create the topic; Onramp creates none"
+	mendACL     = "allow the sink's user to write to the topic, and before Kafka 3.0 also IDEMPOTENT_WRITE on the cluster"
+	mendSASL    = "check the sink's sasl, user and password"
+	mendRecord  = "raise the topic's max.message.bytes, or let its validation take the event; then retry it"
+	mendBrokers = "check the sink's brokers, tls and sasl, the network and that the brokers run"
+	mendVersion = "Onramp needs Kafka 0.11 or newer"
+)
+
+// judgeKafka tells what the error of a record means (Kafka protocol guide, "Error
+// Codes"). What is not listed is tried again: it must neither stop the topic nor
+// make a dead letter.
+//
+//	none                                            delivered
+//	too large, refused by the broker's validation   rejected
+//	no topic, no permission, no login               blocked: every event would fare the same
+//	a quota                                         throttled
+//	no connection, no leader, too few replicas      retry
+//	no answer in time                               retry, late
+func judgeKafka(err error) onramp.Outcome {
+	if err == nil {
+		return onramp.Outcome{Verdict: onramp.Delivered, Detail: "stored in the topic"}
+	}
+	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error()}
+	if e, ok := errors.AsType[*kerr.Error](err); ok {
+		o.Code = int(e.Code)
+		o.Verdict, o.Mend = judgeKafkaCode(e)
+		return o
+	}
+	switch {
+	case isUntrusted(err):
+		o.Verdict, o.Mend = onramp.Blocked, mendCertificate
+	case errors.Is(err, errStopped), errors.Is(err, context.Canceled):
+		o.Detail = errStopped.Error()
+	case errors.Is(err, kgo.ErrClientClosed):
+		o.Detail = "the connection was closed"
+	case isLate(err), errors.Is(err, kgo.ErrRecordTimeout):
+		o.Detail, o.Late = errTimeout.Error(), true
+	default:
+		o.Mend = mendBrokers
+	}
+	return o
+}
+
+func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, mend string) {
+	switch e {
+	case kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp:
+		return onramp.Rejected, mendRecord
+	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException:
+		return onramp.Blocked, mendTopic
+	case kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed:
+		return onramp.Blocked, mendACL
+	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState, kerr.SecurityDisabled:
+		return onramp.Blocked, mendSASL
+	case kerr.UnsupportedVersion:
+		return onramp.Blocked, mendVersion
+	case kerr.PolicyViolation, kerr.InvalidRequiredAcks:
+		return onramp.Blocked, "see why the brokers refuse what the sink produces"
+	case kerr.ThrottlingQuotaExceeded:
+		return onramp.Throttled, "nothing to do, unless it lasts: then raise the quota of the sink's user"
+	}
+	return onramp.Retry, "see whether the brokers are well"
+}
+
+// isSpent says that a client keeps an error for good: one that was refused a
+// producer id, as for want of a permission, never asks for another, and a topic
+// that was made anew has an id that it doesn't know.
+func isSpent(err error) bool {
+	e, ok := errors.AsType[*kerr.Error](err)
+	if !ok {
+		return false
+	}
+	if e == kerr.UnknownTopicOrPartition || e == kerr.UnknownTopicID {
+		return true
+	}
+	verdict, _ := judgeKafkaCode(e)
+	return !e.Retriable && verdict != onramp.Rejected
+}

@@ -1,0 +1,185 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/net/http/httpguts"
+
+	"onramp/internal/onramp"
+)
+
+// webhook posts events to an HTTP endpoint, signed as the specification of
+// Standard Webhooks 1.0.0 has it. A sink with a batch of more than one gets
+// every call as a CloudEvents batch, also when it carries one event: an endpoint
+// sees one form only.
+type webhook struct {
+	url     string
+	origin  string // of the URL: its path may hold a secret
+	header  http.Header
+	host    string // "": that of the URL
+	keys    []*standardwebhooks.Webhook
+	batched bool
+	timeout time.Duration
+	client  *http.Client
+}
+
+// idleConnections are as many as calls are usually under way at once.
+const idleConnections = 64
+
+func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
+	w := &webhook{url: s.Webhook.URL, header: http.Header{}, batched: Batch(s) > 1, timeout: cfg.Timeout}
+	u, err := url.Parse(s.Webhook.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("webhook: url: is not an http or https URL") // not which: it may hold a secret
+	}
+	w.origin = u.Scheme + "://" + u.Host
+	if w.keys, err = newKeys(s.Webhook.Secrets); err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
+	for name, value := range s.Webhook.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value.Reveal()) {
+			return nil, fmt.Errorf("webhook: headers: %q: can't be sent", name)
+		}
+		w.header.Set(name, value.Reveal())
+	}
+	w.host = w.header.Get("Host")
+	w.header.Del("Host") // net/http takes it from elsewhere
+	transport := cfg.Transport
+	if transport == nil {
+		network := http.DefaultTransport.(*http.Transport).Clone()
+		network.MaxIdleConnsPerHost = idleConnections
+		transport = network
+	}
+	w.client = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return w, nil
+}
+
+// The length of a signing secret in bytes (Standard Webhooks, "Signature scheme").
+const (
+	shortestSecret = 24
+	longestSecret  = 64
+	secretPrefix   = "whsec_"
+)
+
+// newKeys reads the secrets. No error shows one.
+func newKeys(secrets []onramp.Secret) ([]*standardwebhooks.Webhook, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("secrets: there is none, and events must be signed")
+	}
+	keys := make([]*standardwebhooks.Webhook, len(secrets))
+	for i, s := range secrets {
+		encoded, found := strings.CutPrefix(s.Reveal(), secretPrefix)
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || err != nil || len(raw) < shortestSecret || len(raw) > longestSecret {
+			return nil, fmt.Errorf("secrets[%d]: must be %s and the base64 of %d to %d bytes", i, secretPrefix, shortestSecret, longestSecret)
+		}
+		if keys[i], err = standardwebhooks.NewWebhookRaw(raw); err != nil {
+			return nil, fmt.Errorf("secrets[%d]: %w", i, err)
+		}
+	}
+	return keys, nil
+}
+
+func (w *webhook) route(*message) string { return "POST " + w.origin }
+
+// deliver posts a batch, and when it is refused for what it holds, halves of it
+// until the bad events are alone; or else one event after the other.
+func (w *webhook) deliver(ctx context.Context, messages []message) []onramp.Outcome {
+	if w.batched {
+		return isolate(messages, func(part []message) []onramp.Outcome {
+			return alike(len(part), w.post(ctx, batchID(part), envelopeBatchType, joinEnvelopes(part)))
+		})
+	}
+	outcomes := make([]onramp.Outcome, len(messages))
+	for i := range messages {
+		outcomes[i] = w.post(ctx, messages[i].id, envelopeType, messages[i].body)
+		if trouble := troubleIn(outcomes[i : i+1]); trouble != nil {
+			copy(outcomes[i:], alike(len(outcomes)-i, *trouble))
+			break
+		}
+	}
+	return outcomes
+}
+
+// batchID is the webhook-id of a batch: the same for the same events. A repeated
+// event may come in other company, so a consumer knows it by its own id.
+func batchID(messages []message) string {
+	h := sha256.New()
+	for _, m := range messages {
+		fmt.Fprintln(h, m.id)
+	}
+	return "batch_" + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func joinEnvelopes(messages []message) []byte {
+	bodies := make([][]byte, len(messages))
+	for i := range messages {
+		bodies[i] = messages[i].body
+	}
+	all := append([]byte("["), bytes.Join(bodies, []byte(","))...)
+	return append(all, ']')
+}
+
+// post makes one request.
+func (w *webhook) post(ctx context.Context, id, contentType string, body []byte) onramp.Outcome {
+	ctx, end := context.WithTimeoutCause(ctx, w.timeout, errTimeout)
+	defer end()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return judgeSilence(err)
+	}
+	req.Header, req.Host = w.header.Clone(), w.host
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "Onramp")
+	}
+	req.Header.Set("Content-Type", contentType)
+	if err := w.sign(req.Header, id, body); err != nil {
+		return judgeSilence(err)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return judgeSilence(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil && resp.StatusCode/100 != 2 { // what was taken was taken
+		return judgeSilence(err)
+	}
+	return judgeAnswer(resp, answer)
+}
+
+// sign signs by every key, so that the consumer can go from one to the next.
+func (w *webhook) sign(header http.Header, id string, body []byte) error {
+	now := time.Now()
+	signatures := make([]string, len(w.keys))
+	for i, key := range w.keys {
+		var err error
+		if signatures[i], err = key.Sign(id, now, body); err != nil {
+			return fmt.Errorf("sign: %w", err)
+		}
+	}
+	header.Set(standardwebhooks.HeaderWebhookID, id)
+	header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
+	header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return nil
+}
+
+func (w *webhook) close() error {
+	w.client.CloseIdleConnections()
+	return nil
+}

@@ -1,0 +1,116 @@
+package sink
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+const (
+	// maxAnswer is how much of an answer is read and kept for the operator, in
+	// bytes.
+	maxAnswer = 16 << 10
+
+	// maxRetryAfter bounds what an endpoint can ask for.
+	maxRetryAfter = time.Hour
+)
+
+const (
+	mendRedirect = "set the sink's url to the address that it redirects to"
+	mendSecret   = "check the sink's headers, and that the endpoint knows its secret"
+	mendURL      = "check the sink's url, and that the endpoint takes POST"
+	mendType     = "let the endpoint take the content types application/cloudevents+json and, in batches, application/cloudevents-batch+json"
+	mendEndpoint = "see why the endpoint refuses every request of this kind"
+	mendEvent    = "see why the endpoint refuses this event, then retry it; one that it has already is to be answered with 2xx"
+	mendLimit    = "nothing to do, unless it lasts: then let the endpoint take more"
+	mendNetwork  = "check the sink's url, the network and that the endpoint runs"
+)
+
+// judgeAnswer is the table of outcomes. Standard Webhooks knows two, 2xx and
+// trouble to be tried again. But an endpoint that is misconfigured must not make a
+// dead letter of every event, nor may one bad event hold up all others:
+//
+//	2xx                                     delivered
+//	3xx                                     blocked: redirects are not followed, since they would carry events elsewhere
+//	408 423 424 425, 5xx                    retry; late with 408 and 504
+//	429, 503 with Retry-After               throttled
+//	401 402 403 404 405 406 407 410 411     blocked: it is about the endpoint, or what all requests
+//	414 415 417 421 426 428 431 451         have in common
+//	400 409 413 422 and every other 4xx     rejected: it is about this event
+//
+// A batch that is rejected is halved until the bad event is alone.
+func judgeAnswer(resp *http.Response, body []byte) onramp.Outcome {
+	status := resp.StatusCode
+	o := onramp.Outcome{Status: status, Detail: strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))}
+	if status/100 == 2 {
+		o.Verdict = onramp.Delivered
+		return o
+	}
+	o.Answer = string(body)
+	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	o.Verdict, o.Mend = judgeStatus(status, o.RetryAfter)
+	o.Late = status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
+	return o
+}
+
+func judgeStatus(status int, retryAfter time.Duration) (verdict onramp.Verdict, mend string) {
+	switch status {
+	case http.StatusTooManyRequests:
+		return onramp.Throttled, mendLimit
+	case http.StatusServiceUnavailable:
+		if retryAfter > 0 {
+			return onramp.Throttled, mendLimit
+		}
+		return onramp.Retry, ""
+	case http.StatusRequestTimeout, http.StatusLocked, http.StatusFailedDependency, http.StatusTooEarly:
+		return onramp.Retry, ""
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return onramp.Blocked, mendSecret
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest, http.StatusRequestURITooLong:
+		return onramp.Blocked, mendURL
+	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
+		return onramp.Blocked, mendType
+	case http.StatusPaymentRequired, http.StatusLengthRequired, http.StatusExpectationFailed, http.StatusUpgradeRequired,
+		http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons:
+		return onramp.Blocked, mendEndpoint
+	}
+	switch {
+	case status < 400:
+		return onramp.Blocked, mendRedirect
+	case status < 500:
+		return onramp.Rejected, mendEvent
+	}
+	return onramp.Retry, ""
+}
+
+// retryAfter reads the header: seconds or an HTTP date (RFC 9110, 10.2.3).
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(header); err == nil {
+		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// judgeSilence reads an error that came without an answer.
+func judgeSilence(err error) onramp.Outcome {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the URL, which may hold a secret
+	}
+	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), Mend: mendNetwork}
+	switch {
+	case isUntrusted(err):
+		o.Verdict, o.Mend = onramp.Blocked, mendCertificate
+	case isLate(err):
+		o.Detail, o.Late = errTimeout.Error(), true
+	}
+	return o
+}
