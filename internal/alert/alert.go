@@ -20,12 +20,15 @@ import (
 	"onramp/internal/onramp"
 )
 
-// Config says when to tell, and whom. A zero value means the default.
+// Config says when to tell, and whom. A zero value means the default, if there
+// is one.
 type Config struct {
 	Receivers   []onramp.Secret // URLs such as slack://…, which hold credentials; none: the log only
 	Oldest      time.Duration   // tell when the oldest undelivered registration is older; 15m
 	FreePercent float64         // tell when less of the disk is free; 5, unless FreeBytes is set
 	FreeBytes   uint64          // tell when less than so many bytes are free; 0: see FreePercent
+	Events      time.Duration   // tell when messages went out and no event has come for so long; 0: never
+	Callbacks   []string        // names of those that events come to; none: Events has no effect
 }
 
 // Pump tells how each destination is doing.
@@ -67,8 +70,9 @@ type Watcher struct {
 	dead, gave map[string]*growth   // by destination
 	held       map[string]*growth   // the same
 	still      map[string]time.Time // when a destination was last seen blocked
-	slow       []Condition          // what the last slow look found
-	freeOnce   sync.Once            // says in the log that the free space is not known
+	silence    silence
+	slow       []Condition // what the last slow look found
+	freeOnce   sync.Once   // says in the log that the free space is not known
 }
 
 // New checks the receivers' URLs. Its error names every one that is wrong, as

@@ -22,6 +22,8 @@ type world struct {
 	mu          sync.Mutex
 	health      []onramp.Health
 	deliveries  map[string]map[onramp.DeliveryState]int64
+	events      map[string]int64 // by callback
+	repeated    map[string]int64
 	oldest      map[string]time.Time
 	oldestErr   error
 	trouble     error
@@ -40,7 +42,7 @@ func (w *world) Health() []onramp.Health {
 func (w *world) Count() onramp.Counts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return onramp.Counts{Deliveries: w.deliveries}
+	return onramp.Counts{Deliveries: w.deliveries, Events: w.events, Repeated: w.repeated}
 }
 
 func (w *world) Oldest(_ context.Context, destination string) (time.Time, error) {

@@ -39,7 +39,8 @@ const (
 
 // quick is what can be seen at any time.
 func (w *Watcher) quick(now time.Time) []Condition {
-	health, counts := w.from.Pump.Health(), w.from.Store.Count().Deliveries
+	health, all := w.from.Pump.Health(), w.from.Store.Count()
+	counts := all.Deliveries
 	var found []Condition
 	for _, g := range together(health, "blocked") {
 		for _, name := range g.names {
@@ -80,6 +81,7 @@ func (w *Watcher) quick(now time.Time) []Condition {
 			})
 		}
 	}
+	found = append(found, w.silent(now, all)...)
 	if w.from.Trouble == nil {
 		return found
 	}

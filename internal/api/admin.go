@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,13 +47,16 @@ type Pump interface {
 
 // Admin is the API for operators.
 type Admin struct {
-	Read   Reader
-	Keep   Keeper
-	Pump   Pump
-	Forms  map[string]*onramp.Form // by name, as configured
-	Server *web.Server
-	Token  onramp.Secret // that requests must bring
-	Open   bool          // nothing is asked for, but only loopback is answered: for the demo
+	Read    Reader
+	Keep    Keeper
+	Pump    Pump
+	Ens     EnsSetup                // optional
+	Events  EventReader             // nil only where there are none: then its routes are absent
+	Clients *Clients                // nil without a token endpoint
+	Forms   map[string]*onramp.Form // by name, as configured
+	Server  *web.Server
+	Token   onramp.Secret // that requests must bring
+	Open    bool          // nothing is asked for, but only loopback is answered: for the demo
 }
 
 // Routes adds the admin routes to a mux.
@@ -72,6 +76,11 @@ func (a *Admin) Routes(mux *http.ServeMux) {
 		"POST /api/deliveries/discard":         a.discardDeliveries,
 	} {
 		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
+	}
+	for _, routes := range []map[string]web.HandlerFunc{a.ensRoutes(), a.eventRoutes(), a.clientRoutes()} {
+		for pattern, h := range routes {
+			mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
+		}
 	}
 }
 
@@ -113,6 +122,7 @@ type Status struct {
 	Registrations map[string]int64    `json:"registrations"` // adds up to Accepted
 	Deliveries    map[string]int64    `json:"deliveries"`
 	Destinations  []DestinationStatus `json:"destinations"`
+	Events        EventCounts         `json:"events"`
 }
 
 // DestinationStatus is how one destination is doing.
@@ -127,7 +137,7 @@ type DestinationStatus struct {
 
 func (a *Admin) status(w http.ResponseWriter, r *http.Request) error {
 	counts := a.Read.Count()
-	s := Status{Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{}}
+	s := Status{Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{}, Events: countEvents(counts)}
 	for _, state := range onramp.RegistrationStates() {
 		n := counts.Registrations[state]
 		s.Registrations[state.String()] = n
@@ -166,6 +176,9 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) error {
 
 func (a *Admin) destination(ctx context.Context, name string, n map[onramp.DeliveryState]int64, health map[string]onramp.Health) (DestinationStatus, error) {
 	d := DestinationStatus{Name: name, State: "unconfigured", Reason: "no form's route names it any more"}
+	if strings.HasPrefix(name, onramp.SinkDestination.String()+":") {
+		d.Reason = "it is no longer among the sinks"
+	}
 	if h, ok := health[name]; ok {
 		d.State, d.Reason, d.Since = h.State, h.Explain(), timePointer(h.Since)
 	}
@@ -243,14 +256,22 @@ func (a *Admin) timeline(w http.ResponseWriter, r *http.Request) error {
 func readFilter(r *http.Request) (onramp.Filter, error) {
 	q := r.URL.Query()
 	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Query: q.Get("q"), Cause: q.Get("cause"), Cursor: q.Get("cursor")}
-	if limit := q.Get("limit"); limit != "" {
-		n, err := strconv.Atoi(limit)
-		if err != nil || n < 1 || n > 500 {
-			return f, malformed("limit must be a number from 1 to 500")
-		}
-		f.Limit = n
+	var err error
+	f.Limit, err = readLimit(q)
+	return f, err
+}
+
+// readLimit reads the limit of a list, 0 when none is given.
+func readLimit(q url.Values) (int, error) {
+	limit := q.Get("limit")
+	if limit == "" {
+		return 0, nil
 	}
-	return f, nil
+	n, err := strconv.Atoi(limit)
+	if err != nil || n < 1 || n > 500 {
+		return 0, malformed("limit must be a number from 1 to 500")
+	}
+	return n, nil
 }
 
 func timePointer(t time.Time) *time.Time {

@@ -50,8 +50,9 @@ type BulkKeeper interface {
 // Delivery is a delivery as operators see it.
 type Delivery struct {
 	ID            string          `json:"id"`
-	Registration  string          `json:"registration"`
-	Form          string          `json:"form"`
+	Registration  string          `json:"registration,omitempty"` // none of an event on its way to a sink
+	Event         string          `json:"event,omitempty"`        // that is delivered, or has caused it
+	Form          string          `json:"form,omitempty"`         // as registration
 	Destination   string          `json:"destination"`
 	Step          int             `json:"step"`
 	State         string          `json:"state"`
@@ -110,6 +111,9 @@ func (a *Admin) delivery(d *onramp.Delivery) Delivery {
 		ID: d.ID(), Registration: d.RegistrationID, Form: d.Form, Destination: d.Destination, Step: d.Step,
 		State: d.State.String(), Tries: d.Tries, SubscriberKey: d.SubscriberKey, ReceivedAt: d.ReceivedAt,
 		SettledAt: timePointer(d.SettledAt), Reason: d.Reason, Cause: d.Cause,
+	}
+	if d.Event != nil {
+		v.Event = d.Event.ID
 	}
 	if !d.DueAt.Equal(onramp.Never) {
 		v.DueAt = timePointer(d.DueAt)
@@ -192,6 +196,8 @@ func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 	return a.findDelivery(w, r)
 }
 
+var errEventEdit = &onramp.Error{Kind: onramp.Conflict, Message: "what an event brought can't be edited; retry the delivery, or discard it"}
+
 // editDelivery needs no word to the pump: what is dead or held is not in its
 // memory, and neither are the later steps of its route.
 func (a *Admin) editDelivery(w http.ResponseWriter, r *http.Request) error {
@@ -205,6 +211,9 @@ func (a *Admin) editDelivery(w http.ResponseWriter, r *http.Request) error {
 	d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	if d.Event != nil {
+		return errEventEdit
 	}
 	form := a.Forms[d.Form]
 	if form == nil {

@@ -84,7 +84,9 @@ func newOffice(t *testing.T) *office {
 		o.ids = append(o.ids, idOf(got))
 		settle(t, o.store, idOf(got), steps...)
 	}
-	o.Handler = adminHandler(o.store, o.pump, func(a *api.Admin) { a.Forms = o.forms })
+	o.Handler = adminHandler(o.store, o.pump, func(a *api.Admin) {
+		a.Forms, a.Events, a.Clients = o.forms, o.store, &api.Clients{Keep: o.store}
+	})
 	return o
 }
 
@@ -157,6 +159,7 @@ func TestAdminRoutesAreClosed(t *testing.T) {
 		"GET /api/status", "GET /api/registrations", "GET /api/registrations/" + o.ids[0], "GET /api/registrations/" + o.ids[0] + "/timeline",
 		"GET /api/causes", "POST /api/deliveries/retry", "POST /api/deliveries/discard", "POST /api/deliveries/" + id + "/edit",
 		"GET /api/deliveries", "GET /api/deliveries/" + id, "POST /api/deliveries/" + id + "/retry", "POST /api/deliveries/" + id + "/discard",
+		"GET /api/events", "GET /api/events/x", "GET /api/clients", "POST /api/clients", "POST /api/clients/x/retire", "DELETE /api/clients/x",
 	} {
 		method, target, _ := strings.Cut(route, " ")
 		if got := do(o, method, target, `{"all":true,"reason":"x"}`); got.Status != 401 || strings.Contains(got.Body, "person") {
@@ -445,7 +448,7 @@ func TestStatus(t *testing.T) {
 		`"destinations":[`+
 		`{"name":"data_extension:Web_Registrations","state":"blocked","reason":"the credentials are refused","since":"2026-06-23T15:00:00Z","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
 		`{"name":"journey:APIEvent-welcome","state":"unconfigured","reason":"no form's route names it any more","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
-		`{"name":"journey:fresh","state":"running","waiting":0,"oldest":null}]}`+"\n"), get(o, "/api/status"))
+		`{"name":"journey:fresh","state":"running","waiting":0,"oldest":null}],"events":{"stored":0,"repeated":0}}`+"\n"), get(o, "/api/status"))
 }
 
 func TestAdminStoreUnavailable(t *testing.T) {
@@ -454,8 +457,11 @@ func TestAdminStoreUnavailable(t *testing.T) {
 	if err := g.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := adminHandler(g.store, &fakePump{}, nil)
-	for _, target := range []string{"/api/registrations", "/api/registrations/x", "/api/registrations/x/timeline", "/api/deliveries", "/api/deliveries/x.1"} {
+	h := adminHandler(g.store, &fakePump{}, func(a *api.Admin) { a.Events = g.store })
+	event := "/api/events/" + onramp.NewEventID(onramp.EventIdentity{})
+	for _, target := range []string{
+		"/api/registrations", "/api/registrations/x", "/api/registrations/x/timeline", "/api/deliveries", "/api/deliveries/x.1", "/api/events", event,
+	} {
 		check(t, problem(503, "the database could not be read; please try again", "", "Retry-After: 5"), get(h, target))
 	}
 }

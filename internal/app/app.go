@@ -28,6 +28,7 @@ type Options struct {
 	Log       *slog.Logger
 	Version   string
 	OpenAdmin bool // the admin API asks for no token: for the demo, on loopback
+	OwnURL    bool // the public URL is where the public listener is: for the demo
 	NoPump    bool // accept only; for measurements
 }
 
@@ -38,6 +39,7 @@ type App struct {
 	store   *store.Store
 	pump    *pump.Pump
 	alerts  *alert.Watcher
+	events  events
 	public  *web.Listener
 	admin   *web.Listener
 	ending  chan struct{}
@@ -54,7 +56,14 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 }
 
 func (a *App) start(ctx context.Context) (err error) {
-	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database}); err != nil {
+	cipher, err := a.openKeyset()
+	if err != nil {
+		return err
+	}
+	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher}); err != nil {
+		return err
+	}
+	if err := a.bind(ctx); err != nil {
 		return err
 	}
 	forms, err := a.store.RegisterForms(ctx, a.cfg.Forms)
@@ -69,13 +78,17 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	sinks, err := a.startEvents(ctx, forms, sender.Client())
+	if err != nil {
+		return err
+	}
 	a.pump = pump.New(pump.Config{
 		Senders: a.cfg.Delivery.Senders, GiveUpAfter: a.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
-	}, a.store, sender, destinations(forms))
+	}, a.store, senders{sender, a.events.sinks}, append(destinations(forms), sinks...))
 	if a.alerts, err = a.newAlerts(); err != nil {
 		return err
 	}
-	return a.listen(ctx, forms)
+	return a.handle(forms)
 }
 
 func (a *App) newAlerts() (*alert.Watcher, error) {
@@ -86,6 +99,7 @@ func (a *App) newAlerts() (*alert.Watcher, error) {
 	watch := a.cfg.Watch
 	return alert.New(alert.Config{
 		Receivers: a.cfg.Alerts, Oldest: watch.Oldest, FreePercent: watch.DiskFree.Percent, FreeBytes: watch.DiskFree.Bytes,
+		Events: watch.Events, Callbacks: a.callbackNames(),
 	}, from, a.options.Log.With("part", "alert"))
 }
 
@@ -97,7 +111,21 @@ func destinations(forms []*onramp.Form) []onramp.Destination {
 	return all
 }
 
-func (a *App) listen(ctx context.Context, forms []*onramp.Form) error {
+// bind takes the addresses, before anything is known of what is served there.
+func (a *App) bind(ctx context.Context) (err error) {
+	if a.public, err = web.Listen(ctx, a.cfg.Public.Listen, nil); err != nil {
+		return fmt.Errorf("public listener: %w", err)
+	}
+	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, nil); err != nil {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	if a.options.OwnURL {
+		a.cfg.Public.URL = a.public.URL()
+	}
+	return nil
+}
+
+func (a *App) handle(forms []*onramp.Form) error {
 	byName := make(map[string]*onramp.Form, len(forms))
 	for _, f := range forms {
 		byName[f.Name] = f
@@ -106,12 +134,8 @@ func (a *App) listen(ctx context.Context, forms []*onramp.Form) error {
 	if err != nil {
 		return err
 	}
-	if a.public, err = web.Listen(ctx, a.cfg.Public.Listen, public); err != nil {
-		return fmt.Errorf("public listener: %w", err)
-	}
-	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, a.adminHandler(byName)); err != nil {
-		return fmt.Errorf("admin listener: %w", err)
-	}
+	a.public.Handle(public)
+	a.admin.Handle(a.adminHandler(byName))
 	return nil
 }
 
@@ -131,6 +155,7 @@ func (a *App) publicHandler(forms map[string]*onramp.Form) (http.Handler, error)
 		return nil, err
 	}
 	pages.Routes(mux)
+	a.events.routes(mux, server)
 	mux.Handle("GET /healthz", server.Handle(a.health))
 	server.Unmatched(mux)
 	return web.Harden(web.ClientIP(prefixes(a.cfg.Public.TrustedProxies))(mux)), nil
@@ -153,6 +178,10 @@ func (a *App) adminHandler(forms map[string]*onramp.Form) http.Handler {
 	mux := http.NewServeMux()
 	operators := &api.Admin{
 		Read: a.store, Keep: a.store, Forms: forms, Pump: a.pump, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin,
+		Events: a.store,
+	}
+	if a.events.setup != nil {
+		operators.Ens, operators.Clients = a.events.setup, a.clients()
 	}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(a.health))
@@ -209,6 +238,11 @@ func (a *App) Run(ctx context.Context) error {
 		defer close(watching)
 		a.alerts.Run(claim)
 	}()
+	attending := make(chan struct{})
+	go func() {
+		defer close(attending)
+		a.events.run(claim)
+	}()
 	failed := make(chan error, 2)
 	for _, l := range []*web.Listener{a.public, a.admin} {
 		go func() { failed <- l.Serve() }()
@@ -234,7 +268,8 @@ func (a *App) Run(ctx context.Context) error {
 		<-delivering
 	}
 	<-watching
-	return errors.Join(err, a.store.Close())
+	<-attending
+	return errors.Join(err, a.events.close(), a.store.Close())
 }
 
 // close undoes a start that did not succeed.
@@ -245,6 +280,7 @@ func (a *App) close() error {
 			errs = append(errs, l.Close())
 		}
 	}
+	errs = append(errs, a.events.close())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

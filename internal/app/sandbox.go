@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"onramp/internal/sandbox"
 	"onramp/internal/web"
@@ -13,13 +14,22 @@ type Sandbox struct {
 	listener *web.Listener
 }
 
+// SandboxOptions say where a sandbox is and how it plays.
+type SandboxOptions struct {
+	Address    string
+	Dialect    string        // facts or spec
+	Strict     bool          // callbacks and token endpoints must be https, without a port
+	Activation time.Duration // of subscriptions; 0: the vendor's two minutes; negative: at once
+	Log        *slog.Logger
+}
+
 // StartSandbox binds the sandbox to an address. The caller must Run it.
-func StartSandbox(ctx context.Context, address, dialect string, log *slog.Logger) (*Sandbox, error) {
-	d, err := sandbox.ParseDialect(dialect)
+func StartSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
+	d, err := sandbox.ParseDialect(o.Dialect)
 	if err != nil {
 		return nil, err
 	}
-	l, err := web.Listen(ctx, address, sandbox.New(sandbox.Config{Dialect: d, Log: log}))
+	l, err := web.Listen(ctx, o.Address, sandbox.New(sandbox.Config{Dialect: d, Strict: o.Strict, Activation: o.Activation, Log: o.Log}))
 	if err != nil {
 		return nil, err
 	}
@@ -42,13 +52,27 @@ func (s *Sandbox) Close() error { return s.listener.Close() }
 // DemoConfig is the configuration of a gateway that talks to a sandbox with its
 // initial package.
 const DemoConfig = `
-public: { listen: "127.0.0.1:8080" }
+public: { listen: "127.0.0.1:8080", url: "http://127.0.0.1:8080" }
 admin: { listen: "127.0.0.1:8081" }
 marketing_cloud:
   auth_url: http://127.0.0.1:8090
   client_id: ` + sandbox.ClientID + `
   client_secret: ` + sandbox.ClientSecret + `
   account_id: "` + sandbox.AccountID + `"
+oauth:
+  clients: [{ id: demo-ens, secret: demo-ens-secret }]
+  users: [{ name: demo-user, password: demo-password }]
+ens:
+  callbacks:
+    events:
+      auth: client_credentials
+      subscribe:
+        - TransactionalSendEvents.EmailSent
+        - TransactionalSendEvents.EmailNotSent
+        - TransactionalSendEvents.EmailBounced
+        - EngagementEvents.EmailOpen
+        - EngagementEvents.EmailClick
+        - EngagementEvents.EmailUnsubscribe
 forms:
   registration:
     title: Register
@@ -66,4 +90,6 @@ forms:
     route:
       - data_extension: { key: ` + sandbox.RegistrationsKey + `, key_column: SubscriberKey, mode: auto }
       - journey: { event_definition_key: ` + sandbox.WelcomeEventKey + `, establish_contact_key: true }
+    on_event:
+      - { type: EngagementEvents.EmailUnsubscribe, column: OptInStatus, value: false }
 `

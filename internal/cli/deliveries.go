@@ -22,7 +22,7 @@ func (c *command) deliveries() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show a delivery with its attempts: what was sent, what came back",
 		Example: "  onramp deliveries show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1",
-		Args:    deliveryID,
+		Args:    oneID,
 		RunE: run(func(ctx context.Context, args []string) error {
 			return c.showDelivery(ctx, http.MethodGet, args[0], "", nil)
 		}),
@@ -151,7 +151,7 @@ comes from. The other steps of the route that are still to be made get the new
 values, too. What was there before is kept, and shown with the delivery.`,
 		Example: `  onramp deliveries edit 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --set email=ana@example.org --retry
   onramp deliveries edit 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --set first_name=Ana --set last_name=`,
-		Args: deliveryID,
+		Args: oneID,
 	}
 	// not a slice of comma-separated values: a value may hold a comma
 	cmd.Flags().StringArrayVar(&set, "set", nil, "FIELD=VALUE, by the name that the field has in the form; may be given several times")
@@ -189,8 +189,8 @@ func parseSet(set []string) (map[string]string, error) {
 
 var errEmptyID = errors.New("the ID is empty")
 
-// deliveryID wants one argument. An empty one would make another address.
-func deliveryID(cmd *cobra.Command, args []string) error {
+// oneID wants one argument. An empty one would make another address.
+func oneID(cmd *cobra.Command, args []string) error {
 	if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 		return err
 	}
@@ -319,14 +319,7 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 	if c.output == "json" {
 		return c.printJSON(d)
 	}
-	fmt.Fprintf(c.Stdout, "delivery        %s\ndestination     %s\nstate           %s\ntries           %d\nsubscriber key  %s\nvalues          %s\n",
-		d.ID, d.Destination, d.State, d.Tries, d.SubscriberKey, d.Values)
-	if d.Reason != "" {
-		fmt.Fprintf(c.Stdout, "reason          %s\n", oneLine(d.Reason))
-	}
-	if d.Cause != "" {
-		fmt.Fprintf(c.Stdout, "cause           %s\n", d.Cause)
-	}
+	c.printDelivery(&d)
 	c.printEdits(d.Edits)
 	for _, a := range d.Attempts {
 		fmt.Fprintf(c.Stdout, "\nattempt %d at %s, %.1f ms: %s\n  %s\n", a.Number, moment(a.StartedAt), a.TookMS, a.Outcome, oneLine(a.Detail))
@@ -340,6 +333,32 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 		}
 	}
 	return nil
+}
+
+// printDelivery prints what a delivery is. What an event brought names the event,
+// and the registration whose row it changes; what goes to a sink is the event.
+func (c *command) printDelivery(d *api.Delivery) {
+	fmt.Fprintf(c.Stdout, "delivery        %s\n", d.ID)
+	if d.Event != "" {
+		fmt.Fprintf(c.Stdout, "event           %s\n", d.Event)
+	}
+	if d.Event != "" && d.Registration != "" {
+		fmt.Fprintf(c.Stdout, "registration    %s\n", d.Registration)
+	}
+	fmt.Fprintf(c.Stdout, "destination     %s\nstate           %s\ntries           %d\nsubscriber key  %s\n",
+		d.Destination, d.State, d.Tries, orNone(visible(d.SubscriberKey)))
+	if d.Registration != "" {
+		fmt.Fprintf(c.Stdout, "values          %s\n", visible(string(d.Values)))
+	}
+	if d.Reason != "" {
+		fmt.Fprintf(c.Stdout, "reason          %s\n", oneLine(d.Reason))
+	}
+	if d.Cause != "" {
+		fmt.Fprintf(c.Stdout, "cause           %s\n", d.Cause)
+	}
+	if d.Registration == "" {
+		fmt.Fprintf(c.Stdout, "body\n%s", indented(string(d.Values)))
+	}
 }
 
 // printEdits prints what a registration held before its edits.

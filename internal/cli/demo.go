@@ -52,6 +52,7 @@ func (c *command) runDemo(ctx context.Context, s demoSettings) error {
 type demo struct {
 	gateway *app.App
 	sandbox *app.Sandbox
+	ready   chan struct{} // closed once events are set up
 	cleanUp func() error
 }
 
@@ -61,7 +62,7 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{cleanUp: func() error { return nil }}
+	d := &demo{ready: make(chan struct{}), cleanUp: func() error { return nil }}
 	if s.data == "" {
 		if s.data, err = os.MkdirTemp("", "onramp-demo-"); err != nil {
 			return nil, err
@@ -75,13 +76,13 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 	}
 	cfg.Log.Format = "text"
 	log := c.logger(cfg)
-	if d.sandbox, err = app.StartSandbox(ctx, s.sandbox, "", log); err != nil {
+	if d.sandbox, err = app.StartSandbox(ctx, app.SandboxOptions{Address: s.sandbox, Activation: -1, Log: log}); err != nil {
 		return nil, errors.Join(err, d.cleanUp())
 	}
 	cfg.Database = filepath.Join(s.data, "onramp.db")
 	cfg.Public.Listen, cfg.Admin.Listen = s.public, s.admin
 	cfg.MarketingCloud.AuthURL = d.sandbox.URL()
-	d.gateway, err = app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion(), OpenAdmin: true})
+	d.gateway, err = app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion(), OpenAdmin: true, OwnURL: true})
 	if err != nil {
 		return nil, errors.Join(err, d.sandbox.Close(), d.cleanUp())
 	}
@@ -92,11 +93,36 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 // deliveries to finish.
 func (d *demo) run(ctx context.Context) error {
 	sandbox, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
+	ended := make(chan error, 2)
 	go func() { ended <- d.sandbox.Run(sandbox) }()
-	err := d.gateway.Run(ctx)
+	running, end := context.WithCancel(ctx)
+	go func() {
+		defer end()
+		ended <- d.gateway.Run(running)
+	}()
+	err := d.setUp(running)
+	if err != nil {
+		end()
+	} else {
+		close(d.ready)
+	}
+	<-running.Done()
+	err = errors.Join(err, <-ended)
 	stop()
 	return errors.Join(err, <-ended, d.cleanUp())
+}
+
+// setUp makes the sandbox send its events to the gateway: by a real token, a
+// real probe and a real signature, as onramp ens setup does it.
+func (d *demo) setUp(ctx context.Context) error {
+	err := d.gateway.SetUpEvents(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("set up events: %w", err)
+	}
+	return nil
 }
 
 func (c *command) printDemo(d *demo, s demoSettings) {

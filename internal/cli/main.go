@@ -83,7 +83,7 @@ Begin with "onramp demo": it needs no account and no configuration.`,
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", `configuration file (default "onramp.yaml", or $`+configEnv+`)`)
 	root.AddCommand(
 		c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.status(),
-		c.registrations(), c.deliveries(), c.bench(), c.version(),
+		c.registrations(), c.deliveries(), c.events(), c.ens(), c.keys(), c.bench(), c.version(),
 	)
 	return root
 }

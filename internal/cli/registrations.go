@@ -107,11 +107,7 @@ func (c *command) showRegistration(ctx context.Context, id string) error {
 	}
 	fmt.Fprintf(c.Stdout, "registration    %s\nform            %s\nstatus          %s\nsubscriber key  %s\nreceived        %s\nvalues          %s\n\n",
 		shown.ID, shown.Form, shown.Status, shown.SubscriberKey, moment(shown.ReceivedAt), shown.Values)
-	rows := [][]string{{"DELIVERY", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "REASON"}}
-	for _, d := range shown.Deliveries {
-		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), oneLine(d.Reason)})
-	}
-	if err := c.table(rows); err != nil {
+	if err := c.printDeliveries(shown.Deliveries); err != nil {
 		return err
 	}
 	c.printEdits(shown.Edits)

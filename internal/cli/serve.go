@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,19 +49,25 @@ func (c *command) runServe(ctx context.Context) error {
 }
 
 func (c *command) sandbox() *cobra.Command {
-	var listen, dialect string
-	cmd := &cobra.Command{
+	o := app.SandboxOptions{}
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run the Marketing Cloud emulator alone",
 		Long: `Runs the sandbox, which stands in for Marketing Cloud: token endpoint, data
-extensions and journeys, on one address. It keeps everything in memory.
+extensions, journeys, messages and the Event Notification Service, on one
+address. It keeps everything in memory.
 
 It does not send mail, does not know journeys' rules, and is never too busy by
 itself; PUT /_sandbox/faults makes it misbehave. Its page is /_sandbox/.`,
 		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/_sandbox/state",
 		Args:    cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {
-			s, err := app.StartSandbox(ctx, listen, dialect, c.logger(config.Default()))
+			o.Log = c.logger(config.Default())
+			if cmd.Flags().Changed("activation") && o.Activation == 0 {
+				o.Activation = -1 // at once; 0 would be the default
+			}
+			s, err := app.StartSandbox(ctx, o)
 			if err != nil {
 				return err
 			}
@@ -68,8 +75,10 @@ itself; PUT /_sandbox/faults makes it misbehave. Its page is /_sandbox/.`,
 			return s.Run(ctx)
 		}),
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8090", "address to listen on")
-	cmd.Flags().StringVar(&dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: as the order's specification says")
+	cmd.Flags().StringVar(&o.Address, "listen", "127.0.0.1:8090", "address to listen on")
+	cmd.Flags().BoolVar(&o.Strict, "strict", false, "take only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
+	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time on the sandbox's clock until a new or changed subscription has effect")
+	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: as the order's specification says")
 	return cmd
 }
 

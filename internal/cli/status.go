@@ -14,9 +14,10 @@ import (
 func (c *command) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Count registrations and deliveries by state",
-		Long: `Shows how many registrations were accepted and how far they have come, and how
-each destination is doing. The registrations' counts add up to what was accepted.`,
+		Short: "Count registrations, deliveries and events",
+		Long: `Shows how many registrations were accepted and how far they have come, how many
+events came, and how each destination is doing. The registrations' counts add up to
+what was accepted.`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
@@ -45,6 +46,8 @@ func (c *command) runStatus(ctx context.Context) error {
 	for _, state := range onramp.DeliveryStates() {
 		rows = append(rows, []string{state.String(), strconv.FormatInt(s.Deliveries[state.String()], 10)})
 	}
+	rows = append(rows, []string{"", ""}, []string{"EVENTS", ""},
+		[]string{"stored", strconv.FormatInt(s.Events.Stored, 10)}, []string{"came again", strconv.FormatInt(s.Events.Repeated, 10)})
 	if err := c.table(rows); err != nil {
 		return err
 	}

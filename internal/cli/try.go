@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +24,9 @@ func (c *command) try() *cobra.Command {
 		Use:   "try",
 		Short: "Do the main job once, from end to end, and show it",
 		Long: `Starts the gateway and the sandbox on free ports, submits one registration over
-HTTP, waits until it stands in the sandbox's data extension and its contact is in
-the journey, and prints the timeline.`,
+HTTP, waits until it stands in the sandbox's data extension, its contact is in
+the journey, and the event of the journey's mail has come back, and prints the
+timeline.`,
 		Example: "  onramp try",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),
@@ -54,12 +57,17 @@ type step struct {
 }
 
 func (c *command) tryOnce(ctx context.Context, d *demo) error {
+	select {
+	case <-d.ready:
+	case <-ctx.Done():
+		return fmt.Errorf("the gateway did not get ready: %w", context.Cause(ctx))
+	}
 	id, err := submit(ctx, d.gateway.PublicURL())
 	if err != nil {
 		return err
 	}
 	admin := &adminClient{base: d.gateway.AdminURL(), http: http.DefaultClient}
-	shown, err := admin.registration(ctx, id)
+	shown, err := awaitMail(ctx, admin, id)
 	if err != nil {
 		return err
 	}
@@ -79,6 +87,35 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 		rows = append(rows, []string{moment(s.at), fmt.Sprintf("%+7.1f ms", float64(after.Microseconds())/1000), s.what, s.detail})
 	}
 	return c.table(rows)
+}
+
+// awaitMail reads the registration until the event of its mail has come, which
+// Marketing Cloud sends a moment after the contact has entered the journey. When
+// it does not come prove tells what is missing.
+func awaitMail(ctx context.Context, admin *adminClient, id string) (*registrationWithTimeline, error) {
+	const look, patience = 20 * time.Millisecond, 10 * time.Second
+	end := time.After(patience)
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		shown, err := admin.registration(ctx, id)
+		if err != nil || slices.ContainsFunc(shown.Timeline, isMail) {
+			return shown, err
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			return shown, nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+const mailSent = "TransactionalSendEvents.EmailSent"
+
+func isMail(item onramp.TimelineItem) bool {
+	return item.What == "event" && strings.HasPrefix(item.Detail, mailSent)
 }
 
 // submit posts the registration as a website's back end would and waits for the
@@ -139,7 +176,13 @@ func (s *sandboxState) prove(r *registrationWithTimeline) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(r.Timeline, isMail) {
+		return nil, errors.New("the sandbox's event " + mailSent + " has not come back")
+	}
 	for _, item := range r.Timeline {
+		if item.What == "event" {
+			steps = append(steps, step{item.At, "event", item.Detail})
+		}
 		if item.What != "delivered" {
 			continue
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// tally is a row of the table: what became of the registrations that were
-// answered 2xx.
+// tally is a row of the table: what became of the registrations, or the events,
+// that were answered 2xx.
 type tally struct {
 	fault      string // comes after the row's name
 	rounds     int
@@ -34,6 +34,7 @@ var matrix = []struct {
 	run   func(t *testing.T) []tally
 }{
 	{"kill -9 at a random moment", killGateway},
+	{"kill -9 at a random moment", killReceiver},
 	{"Marketing Cloud killed meanwhile", killSandbox},
 	{"token endpoint down for a while", breakTokens},
 	{"power cut", cutPower},
@@ -69,7 +70,7 @@ func TestCrashMatrix(t *testing.T) {
 				results[i] = fault.run(t)
 				for _, r := range results[i] {
 					if r.lost != 0 || r.accepted != r.once+r.more+r.dead {
-						t.Errorf("%d of %d registrations were answered and are lost: %+v", r.lost, r.accepted, r)
+						t.Errorf("%d of %d were answered and are lost: %+v", r.lost, r.accepted, r)
 					}
 				}
 			})

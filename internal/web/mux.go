@@ -22,7 +22,7 @@ func (s *Server) Unmatched(mux *http.ServeMux) {
 // methodsOf lists the methods for which the mux has a route to the address.
 func methodsOf(mux *http.ServeMux, r *http.Request) []string {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {

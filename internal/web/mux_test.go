@@ -24,6 +24,7 @@ func TestUnmatched(t *testing.T) {
 	mux.Handle("POST /write/{name}", nothing)
 	mux.Handle("GET /both", nothing)
 	mux.Handle("POST /both", nothing)
+	mux.Handle("DELETE /write/{name}", nothing)
 	s.Unmatched(mux)
 	h := web.Harden(mux)
 	const nosniff = "X-Content-Type-Options: nosniff"
@@ -31,7 +32,8 @@ func TestUnmatched(t *testing.T) {
 		"GET /read":          {Status: 200, Header: http.Header{"X-Content-Type-Options": {"nosniff"}}},
 		"HEAD /read":         {Status: 200, Header: http.Header{"X-Content-Type-Options": {"nosniff"}}},
 		"POST /read":         problem(405, "this address takes GET, HEAD", nosniff, "Allow: GET, HEAD"),
-		"GET /write/a":       problem(405, "this address takes POST", nosniff, "Allow: POST"),
+		"GET /write/a":       problem(405, "this address takes POST, DELETE", nosniff, "Allow: POST, DELETE"),
+		"DELETE /both":       problem(405, "this address takes GET, HEAD, POST", nosniff, "Allow: GET, HEAD, POST"),
 		"BREW /both":         problem(405, "this address takes GET, HEAD, POST", nosniff, "Allow: GET, HEAD, POST"),
 		"GET /":              problem(404, "there is nothing at this address", nosniff),
 		"POST /write":        problem(404, "there is nothing at this address", nosniff),
@@ -44,7 +46,7 @@ func TestUnmatched(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if n := strings.Count(log.String(), "\n"); n != 8 || strings.Contains(log.String(), "jane") {
+	if n := strings.Count(log.String(), "\n"); n != 9 || strings.Contains(log.String(), "jane") {
 		t.Errorf("should be a line for each request, without paths:\n%s", log.String())
 	}
 }

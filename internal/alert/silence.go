@@ -1,0 +1,78 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+const silenceMend = "see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"
+
+// silence watches for messages that go out while no event tells what became of
+// them.
+type silence struct {
+	looked     bool
+	sent, came int64     // as they were at the last look
+	since      time.Time // when the first one went out after the last event; zero: none has
+	n          int64     // how many have gone out since
+}
+
+// look notes the counts as they are now. Those of the first look are where it
+// begins: what went out before a restart may have been told of already.
+func (s *silence) look(now time.Time, c onramp.Counts) {
+	sent, came := messages(c), events(c)
+	before := *s
+	s.looked, s.sent, s.came = true, sent, came
+	switch {
+	case !before.looked:
+	case came != before.came:
+		s.since, s.n = time.Time{}, 0
+	case sent > before.sent:
+		if s.n += sent - before.sent; s.since.IsZero() {
+			s.since = now
+		}
+	}
+}
+
+// lasts says that it is quiet for longer than a limit, 0 for none.
+func (s *silence) lasts(now time.Time, limit time.Duration) bool {
+	return limit > 0 && !s.since.IsZero() && now.Sub(s.since) >= limit
+}
+
+// silent tells of events that stay away.
+func (w *Watcher) silent(now time.Time, c onramp.Counts) []Condition {
+	w.silence.look(now, c)
+	if len(w.cfg.Callbacks) == 0 || !w.silence.lasts(now, w.cfg.Events) {
+		return nil
+	}
+	return []Condition{{
+		Cause: "events", Title: "events stay away", Mend: silenceMend, Since: w.silence.since,
+		Detail: fmt.Sprintf("%s to journeys and messages went out since %s, and no event has come to %s since then",
+			several(w.silence.n, "delivery", "deliveries"), stamp(w.silence.since), list(w.cfg.Callbacks, 3)),
+	}}
+}
+
+// messages counts the deliveries that Marketing Cloud tells of by events.
+func messages(c onramp.Counts) int64 {
+	var n int64
+	for name, states := range c.Deliveries {
+		kind, _, _ := strings.Cut(name, ":")
+		if kind == onramp.Journey.String() || kind == onramp.Message.String() {
+			n += states[onramp.DeliveryDelivered]
+		}
+	}
+	return n
+}
+
+// events counts the events that came, also those that came again.
+func events(c onramp.Counts) int64 {
+	var n int64
+	for _, by := range []map[string]int64{c.Events, c.Repeated} {
+		for _, came := range by {
+			n += came
+		}
+	}
+	return n
+}

@@ -1,0 +1,244 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"onramp/internal/onramp"
+	"onramp/internal/web"
+)
+
+// ClientKeeper keeps the token clients that operators have added.
+type ClientKeeper interface {
+	ListTokenClients(ctx context.Context) ([]onramp.TokenClient, error)
+	SaveTokenClient(ctx context.Context, c onramp.TokenClient) error
+	DeleteTokenClient(ctx context.Context, id string) error
+}
+
+// Clients are the clients of the token endpoint, for operators to make, rotate
+// and remove. It must not be copied.
+type Clients struct {
+	Keep           ClientKeeper
+	Configured     []onramp.TokenClient            // of the configuration; they can't be changed here
+	UsedBy         func(id string) []string        // names of the callbacks that use a client; nil: none does
+	ClientsChanged func(ctx context.Context) error // has the token endpoint read its clients again
+	NewSecret      func() onramp.Secret
+	NewClientID    func() string
+
+	changing sync.Mutex // held from reading a client to saving it
+}
+
+// Client is a token client as operators see it.
+type Client struct {
+	ID      string   `json:"id"`
+	Secrets int      `json:"secrets"` // how many are valid
+	From    string   `json:"from"`    // configuration or database
+	UsedBy  []string `json:"used_by"` // callbacks
+}
+
+// NewClient is the answer to POST /api/clients: the only time a secret is shown.
+type NewClient struct {
+	ID      string `json:"id"`
+	Secret  string `json:"secret"`
+	Secrets int    `json:"secrets"` // how many are valid, this one among them
+}
+
+const (
+	fromConfiguration = "configuration"
+	fromDatabase      = "database"
+)
+
+// clientID is what can be the id of a client that is made here. Nobody knows
+// whether Marketing Cloud encodes an id before it goes into HTTP Basic, as RFC
+// 6749 (2.3.1) wants; these are the same either way.
+var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+var errNoTokenEndpoint = &onramp.Error{Kind: onramp.Conflict, Message: "this gateway has no token endpoint: name a callback under ens.callbacks"}
+
+var errNoClient = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such client"}
+
+func errConfigured(mend string) error {
+	return &onramp.Error{Kind: onramp.Conflict, Message: "this client stands in the configuration, under oauth.clients: " + mend}
+}
+
+func (a *Admin) clientRoutes() map[string]web.HandlerFunc {
+	routes := map[string]web.HandlerFunc{
+		"GET /api/clients":              a.listClients,
+		"POST /api/clients":             a.makeClient,
+		"POST /api/clients/{id}/retire": a.retireSecret,
+		"DELETE /api/clients/{id}":      a.removeClient,
+	}
+	if a.Clients == nil {
+		for pattern := range routes {
+			routes[pattern] = func(http.ResponseWriter, *http.Request) error { return errNoTokenEndpoint }
+		}
+	}
+	return routes
+}
+
+// listClients shows a client twice that the configuration and the database have:
+// that of the configuration is the one that counts.
+func (a *Admin) listClients(w http.ResponseWriter, r *http.Request) error {
+	kept, err := a.Clients.Keep.ListTokenClients(r.Context())
+	if err != nil {
+		return err
+	}
+	page := Page[Client]{Items: []Client{}}
+	for _, c := range a.Clients.Configured {
+		page.Items = append(page.Items, a.Clients.view(c, fromConfiguration))
+	}
+	for _, c := range kept {
+		page.Items = append(page.Items, a.Clients.view(c, fromDatabase))
+	}
+	return web.WriteJSON(w, http.StatusOK, page)
+}
+
+// makeClient makes a client, or gives one that is kept a second secret.
+func (a *Admin) makeClient(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		ID string `json:"id"`
+	}
+	if err := readJSON(r, &body, `{"id":"mc-events"}, or {}`); err != nil {
+		return err
+	}
+	if body.ID == "" {
+		body.ID = a.Clients.NewClientID()
+	}
+	made, rotated, err := a.Clients.make(r.Context(), body.ID)
+	if err != nil {
+		return err
+	}
+	a.clientsChanged(r.Context())
+	status := http.StatusCreated
+	if rotated {
+		status = http.StatusOK
+	}
+	return web.WriteJSON(w, status, NewClient{ID: made.ID, Secret: made.Secrets[0].Reveal(), Secrets: len(made.Secrets)})
+}
+
+func (a *Admin) retireSecret(w http.ResponseWriter, r *http.Request) error {
+	c, err := a.Clients.retire(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	a.clientsChanged(r.Context())
+	return web.WriteJSON(w, http.StatusOK, a.Clients.view(c, fromDatabase))
+}
+
+// removeClient answers with what was removed.
+func (a *Admin) removeClient(w http.ResponseWriter, r *http.Request) error {
+	c, err := a.Clients.remove(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	a.clientsChanged(r.Context())
+	return web.WriteJSON(w, http.StatusOK, a.Clients.view(c, fromDatabase))
+}
+
+// clientsChanged is no reason to fail: what was changed is kept, the answer may
+// hold a secret that is shown only once, and the token endpoint reads its clients
+// again before long.
+func (a *Admin) clientsChanged(ctx context.Context) {
+	if err := a.Clients.ClientsChanged(ctx); err != nil {
+		a.Server.Log.WarnContext(ctx, "the token endpoint could not read its clients again at once", "err", err)
+	}
+}
+
+func (c *Clients) view(client onramp.TokenClient, from string) Client {
+	v := Client{ID: client.ID, Secrets: len(client.Secrets), From: from, UsedBy: []string{}}
+	if from == fromConfiguration || !c.isConfigured(client.ID) {
+		v.UsedBy = append(v.UsedBy, c.usedBy(client.ID)...)
+	}
+	return v
+}
+
+func (c *Clients) isConfigured(id string) bool {
+	return slices.ContainsFunc(c.Configured, func(known onramp.TokenClient) bool { return known.ID == id })
+}
+
+func (c *Clients) usedBy(id string) []string {
+	if c.UsedBy == nil {
+		return nil
+	}
+	return c.UsedBy(id)
+}
+
+// find gives a client that is kept.
+func (c *Clients) find(ctx context.Context, id string) (client onramp.TokenClient, found bool, err error) {
+	kept, err := c.Keep.ListTokenClients(ctx)
+	if err != nil {
+		return client, false, err
+	}
+	at := slices.IndexFunc(kept, func(known onramp.TokenClient) bool { return known.ID == id })
+	if at < 0 {
+		return client, false, nil
+	}
+	return kept[at], true, nil
+}
+
+// make adds a secret in front, and leaves the one before it valid, which
+// Marketing Cloud uses until it is told of the new one.
+func (c *Clients) make(ctx context.Context, id string) (made onramp.TokenClient, rotated bool, err error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	if c.isConfigured(id) {
+		return made, false, errConfigured("give it a new secret there, and keep the one before it as previous_secret")
+	}
+	kept, found, err := c.find(ctx, id)
+	switch {
+	case err != nil:
+		return made, false, err
+	case !found && !clientID.MatchString(id):
+		return made, false, invalidField("id", "must begin with a letter or digit and have only letters, digits, dots, _ and -, 100 at the most",
+			"the id of the client can't be taken")
+	}
+	made = onramp.TokenClient{ID: id, Secrets: []onramp.Secret{c.NewSecret()}}
+	if len(kept.Secrets) > 0 {
+		made.Secrets = append(made.Secrets, kept.Secrets[0])
+	}
+	return made, found, c.Keep.SaveTokenClient(ctx, made)
+}
+
+// retire drops the older secret.
+func (c *Clients) retire(ctx context.Context, id string) (onramp.TokenClient, error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	if c.isConfigured(id) {
+		return onramp.TokenClient{}, errConfigured("take previous_secret away there")
+	}
+	kept, found, err := c.find(ctx, id)
+	switch {
+	case err != nil:
+		return kept, err
+	case !found:
+		return kept, errNoClient
+	case len(kept.Secrets) < 2:
+		return kept, &onramp.Error{Kind: onramp.Conflict, Message: "this client has no older secret"}
+	}
+	kept.Secrets = kept.Secrets[:1]
+	return kept, c.Keep.SaveTokenClient(ctx, kept)
+}
+
+// remove forgets a client that no callback needs. One that the configuration has,
+// too, is needed by none: that of the configuration is the one that counts.
+func (c *Clients) remove(ctx context.Context, id string) (onramp.TokenClient, error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	kept, found, err := c.find(ctx, id)
+	switch configured := c.isConfigured(id); {
+	case err != nil:
+		return kept, err
+	case !found && configured:
+		return kept, errConfigured("take it away there")
+	case !found:
+		return kept, errNoClient
+	case !configured && len(c.usedBy(id)) > 0:
+		return kept, &onramp.Error{Kind: onramp.Conflict, Message: "this client is used by " + strings.Join(c.usedBy(id), ", ") +
+			": name another one there in the configuration, under ens.callbacks, and run onramp ens setup first"}
+	}
+	return kept, c.Keep.DeleteTokenClient(ctx, id)
+}

@@ -1,0 +1,241 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/api"
+	"onramp/internal/keyset"
+	"onramp/internal/onramp"
+	"onramp/internal/store"
+	"onramp/internal/web"
+)
+
+// lodge is an admin listener with the token client "fixed" of the configuration,
+// which like "used" a callback uses. Its secrets are secret-1, secret-2 and so on.
+type lodge struct {
+	http.Handler
+	store   *store.Store
+	log     *bytes.Buffer
+	mu      sync.Mutex
+	secrets int
+	changes int
+	broken  bool // the token endpoint can't read its clients
+}
+
+func newLodge(t *testing.T) *lodge {
+	t.Helper()
+	text, err := keyset.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cipher, err := keyset.Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lodge{log: &bytes.Buffer{}}
+	if l.store, err = store.Open(t.Context(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db"), Cipher: cipher}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	l.Handler = adminHandler(l.store, &fakePump{}, func(a *api.Admin) {
+		a.Server = &web.Server{Log: slog.New(slog.NewTextHandler(l.log, nil)), Part: "admin"}
+		a.Clients = &api.Clients{
+			Keep: l.store, Configured: []onramp.TokenClient{{ID: "fixed", Secrets: []onramp.Secret{"a", "b"}}},
+			UsedBy: func(id string) []string {
+				if id == "fixed" || id == "used" {
+					return []string{"events", "other"}
+				}
+				return nil
+			},
+			ClientsChanged: func(context.Context) error {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if l.broken {
+					return errors.New("disk full")
+				}
+				l.changes++
+				return nil
+			},
+			NewSecret: func() onramp.Secret {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.secrets++
+				return onramp.Secret(fmt.Sprint("secret-", l.secrets))
+			},
+			NewClientID: func() string { return "made-up" },
+		}
+	})
+	return l
+}
+
+// kept are the secrets of the clients in the database, by id.
+func (l *lodge) kept(t *testing.T) map[string]string {
+	t.Helper()
+	all, err := l.store.ListTokenClients(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]string{}
+	for _, c := range all {
+		var each []string
+		for _, s := range c.Secrets {
+			each = append(each, s.Reveal())
+		}
+		secrets[c.ID] = strings.Join(each, " ")
+	}
+	return secrets
+}
+
+// The life of a client: made, given a second secret and a third, and removed.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	l := newLodge(t)
+	const fixed = `{"id":"fixed","secrets":2,"from":"configuration","used_by":["events","other"]}`
+	made := func(id string, secret, n int) string {
+		return fmt.Sprintf(`{"id":%q,"secret":"secret-%d","secrets":%d}`, id, secret, n)
+	}
+	created := func(body string) answer { a := told(body); a.Status = 201; return a }
+	for i, step := range []struct {
+		request string
+		want    answer
+		kept    map[string]string
+	}{
+		{"GET ", told(`{"items":[` + fixed + `],"next":""}`), map[string]string{}},
+		{"POST ", created(made("made-up", 1, 1)), map[string]string{"made-up": "secret-1"}},
+		{`POST  {"id":"used"}`, created(made("used", 2, 1)), map[string]string{"made-up": "secret-1", "used": "secret-2"}},
+		{`POST  {"id":"used"}`, told(made("used", 3, 2)), map[string]string{"made-up": "secret-1", "used": "secret-3 secret-2"}},
+		{"GET ", told(`{"items":[` + fixed + `,{"id":"made-up","secrets":1,"from":"database","used_by":[]},` +
+			`{"id":"used","secrets":2,"from":"database","used_by":["events","other"]}],"next":""}`), nil},
+		{`POST  {"id":"used"}`, told(made("used", 4, 2)), map[string]string{"made-up": "secret-1", "used": "secret-4 secret-3"}},
+		{"POST /used/retire", told(`{"id":"used","secrets":1,"from":"database","used_by":["events","other"]}`), map[string]string{"made-up": "secret-1", "used": "secret-4"}},
+		{"POST /used/retire", problem(409, "this client has no older secret", ""), nil},
+		{"DELETE /made-up", told(`{"id":"made-up","secrets":1,"from":"database","used_by":[]}`), map[string]string{"used": "secret-4"}},
+		{"DELETE /made-up", problem(404, "there is no such client", ""), nil},
+		{"DELETE /used", problem(409, "this client is used by events, other: name another one there in the configuration, under ens.callbacks, and run onramp ens setup first", ""), map[string]string{"used": "secret-4"}},
+	} {
+		method, rest, _ := strings.Cut(step.request, " ")
+		path, body, _ := strings.Cut(rest, " ")
+		got := do(l, method, "/api/clients"+path, body, bearer)
+		if step.want.Status < 300 {
+			step.want.Body += "\n"
+		}
+		if diff := cmp.Diff(step.want, got); diff != "" {
+			t.Errorf("%d, %s (-want +got):\n%s", i, step.request, diff)
+		}
+		if diff := cmp.Diff(step.kept, l.kept(t)); step.kept != nil && diff != "" {
+			t.Errorf("%d, %s: kept (-want +got):\n%s", i, step.request, diff)
+		}
+	}
+	if l.changes != 6 {
+		t.Errorf("the token endpoint was told of %d changes, want 6", l.changes)
+	}
+	if strings.Contains(l.log.String(), "secret-") {
+		t.Errorf("a secret is in the log: %s", l.log)
+	}
+}
+
+func TestClientRefusals(t *testing.T) {
+	t.Parallel()
+	l := newLodge(t)
+	const there = "this client stands in the configuration, under oauth.clients: "
+	badID := problem(422, "the id of the client can't be taken",
+		`,"errors":[{"field":"id","message":"must begin with a letter or digit and have only letters, digits, dots, _ and -, 100 at the most"}]`)
+	badBody := problem(400, `the body must be JSON such as {"id":"mc-events"}, or {}`, "")
+	for request, want := range map[string]answer{
+		`POST  {"id":"fixed"}`: problem(409, there+"give it a new secret there, and keep the one before it as previous_secret", ""),
+		`POST /fixed/retire`:   problem(409, there+"take previous_secret away there", ""),
+		`DELETE /fixed`:        problem(409, there+"take it away there", ""),
+		`POST /nobody/retire`:  problem(404, "there is no such client", ""),
+		`DELETE /a%2Fb`:        problem(404, "there is no such client", ""),
+		`POST  {"id":"a:b"}`:   badID,
+		`POST  {"id":"a b"}`:   badID,
+		`POST  {"id":".."}`:    badID,
+		`POST  {"id":"é"}`:     badID,
+		`POST  {"id":"a\n"}`:   badID,
+		`POST  {"name":"a"}`:   badBody,
+		`POST  {"id":1}`:       badBody,
+		`GET /fixed`:           problem(405, "this address takes DELETE", "", "Allow: DELETE"),
+		`DELETE `:              problem(405, "this address takes GET, HEAD, POST", "", "Allow: GET, HEAD, POST"),
+		`DELETE /fixed/retire`: problem(405, "this address takes POST", "", "Allow: POST"),
+		`POST  {"id":"` + strings.Repeat("x", 101) + `"}`: badID,
+	} {
+		method, rest, _ := strings.Cut(request, " ")
+		path, body, _ := strings.Cut(rest, " ")
+		if got := do(l, method, "/api/clients"+path, body, bearer); !cmp.Equal(want, got) {
+			t.Errorf("%.60s (-want +got):\n%s", request, cmp.Diff(want, got))
+		}
+	}
+	if n := len(l.kept(t)); n != 0 || l.changes != 0 {
+		t.Errorf("%d clients were made, %d changes told", n, l.changes)
+	}
+	none := problem(409, "this gateway has no token endpoint: name a callback under ens.callbacks", "")
+	check(t, none, get(adminHandler(l.store, &fakePump{}, nil), "/api/clients"))
+	check(t, none, post(adminHandler(l.store, &fakePump{}, nil), "/api/clients/fixed/retire", ""))
+}
+
+// One that the configuration has, too, can be removed: it would come back to life
+// when the configuration no longer has it.
+func TestClientInBoth(t *testing.T) {
+	t.Parallel()
+	l := newLodge(t)
+	if err := l.store.SaveTokenClient(t.Context(), onramp.TokenClient{ID: "fixed", Secrets: []onramp.Secret{"old"}}); err != nil {
+		t.Fatal(err)
+	}
+	const kept = `{"id":"fixed","secrets":1,"from":"database","used_by":[]}`
+	check(t, told(`{"items":[{"id":"fixed","secrets":2,"from":"configuration","used_by":["events","other"]},`+kept+`],"next":""}`+"\n"), get(l, "/api/clients"))
+	check(t, told(kept+"\n"), do(l, "DELETE", "/api/clients/fixed", "", bearer))
+	if diff := cmp.Diff(map[string]string{}, l.kept(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A secret is shown once: the answer must not get lost over what comes after.
+func TestClientsNotReloaded(t *testing.T) {
+	t.Parallel()
+	l := newLodge(t)
+	l.broken = true
+	want := told(`{"id":"made-up","secret":"secret-1","secrets":1}` + "\n")
+	want.Status = 201
+	check(t, want, post(l, "/api/clients", ""))
+	if !strings.Contains(l.log.String(), `msg="the token endpoint could not read its clients again at once" err="disk full"`) {
+		t.Errorf("the log is %s", l.log)
+	}
+}
+
+// Of secrets that are asked for at once each but the last is the one before
+// another.
+func TestClientsAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLodge(t)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	created := 0
+	for range 8 {
+		all.Go(func() {
+			if got := post(l, "/api/clients", `{"id":"one"}`); got.Status == 201 {
+				mu.Lock()
+				created++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if n := len(strings.Fields(l.kept(t)["one"])); created != 1 || n != 2 {
+		t.Errorf("created %d times, with %d secrets in the end", created, n)
+	}
+}

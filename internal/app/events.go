@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"onramp/internal/api"
+	"onramp/internal/ens"
+	"onramp/internal/keyset"
+	"onramp/internal/oauth"
+	"onramp/internal/onramp"
+	"onramp/internal/pump"
+	"onramp/internal/sink"
+	"onramp/internal/store"
+	"onramp/internal/web"
+	"onramp/sfmc"
+)
+
+// events are the parts for Marketing Cloud's events. Without callbacks in the
+// configuration there are only the sinks, which may have events from before.
+type events struct {
+	tokens   *oauth.Server
+	receiver *ens.Receiver
+	rules    *ens.Rules
+	setup    *ens.Setup
+	sinks    *sink.Sender
+}
+
+// takesEvents says whether the configuration has anything that calls us.
+func (a *App) takesEvents() bool {
+	return len(a.cfg.Callbacks)+len(a.cfg.OAuth.Clients) > 0
+}
+
+// openKeyset finds the key that encrypts what is kept. With a file for the
+// database it stands beside it unless the configuration names one.
+func (a *App) openKeyset() (store.Cipher, error) {
+	switch {
+	case a.cfg.EncryptionKey != "":
+		keys, err := keyset.Open(a.cfg.EncryptionKey)
+		if err != nil {
+			return nil, fmt.Errorf("encryption_key: %w", err)
+		}
+		return keys, nil
+	case !a.takesEvents() || store.IsShared(a.cfg.Database):
+		return nil, nil
+	}
+	return keyset.OpenFile(a.cfg.Database + ".key")
+}
+
+// startEvents makes the parts, and returns the sinks' destinations.
+func (a *App) startEvents(ctx context.Context, forms []*onramp.Form, account *sfmc.Client) ([]onramp.Destination, error) {
+	log := a.options.Log
+	sinks, err := sink.New(sink.Config{Source: a.cfg.Public.URL, Timeout: a.cfg.Delivery.Timeout, Log: log.With("part", "sink")}, a.cfg.Sinks)
+	if err != nil {
+		return nil, err
+	}
+	a.events.sinks = sinks
+	destinations := make([]onramp.Destination, len(a.cfg.Sinks))
+	for i, s := range a.cfg.Sinks {
+		s.Batch = sink.Batch(s)
+		destinations[i] = s.Destination()
+	}
+	if destinations, err = a.store.RegisterSinks(ctx, destinations); err != nil || !a.takesEvents() {
+		return destinations, err
+	}
+	a.events.rules = ens.NewRules(forms, a.store, log.With("part", "ens"))
+	a.events.tokens, err = oauth.New(ctx, oauth.Config{
+		Issuer: a.cfg.Public.URL, Lifetime: a.cfg.OAuth.TokenLifetime, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
+		Log: log.With("part", "oauth"),
+	}, a.store)
+	if err != nil {
+		return nil, err
+	}
+	return destinations, a.startReceiver(ctx, destinations, account)
+}
+
+func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, account *sfmc.Client) error {
+	if err := a.store.RegisterCallbacks(ctx, a.callbackNames()); err != nil {
+		return err
+	}
+	targets := make([]ens.Target, len(sinks))
+	for i, s := range a.cfg.Sinks {
+		targets[i] = ens.Target{Sink: s, Destination: sinks[i].ID}
+	}
+	log := a.options.Log.With("part", "ens")
+	a.events.receiver = ens.NewReceiver(ens.ReceiverConfig{
+		Callbacks: a.cfg.Callbacks, Targets: targets, Events: a.store, Records: a.store, Tokens: a.events.tokens, Reason: oauth.Reason, Log: log,
+	})
+	a.events.setup = ens.NewSetup(ens.SetupConfig{
+		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
+		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Log: log,
+	})
+	return a.events.receiver.Reload(ctx)
+}
+
+func (a *App) callbackNames() []string {
+	names := make([]string, len(a.cfg.Callbacks))
+	for i, c := range a.cfg.Callbacks {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// clients lets operators change the token clients that the database keeps.
+func (a *App) clients() *api.Clients {
+	return &api.Clients{
+		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
+		NewSecret: oauth.NewClientSecret, NewClientID: oauth.NewClientID,
+		UsedBy: func(id string) []string {
+			var names []string
+			for _, c := range a.cfg.Callbacks {
+				// without a client it is the only one there is
+				if c.Auth != onramp.SignatureOnly && (c.Client == id || c.Client == "" && len(a.cfg.OAuth.Clients) == 0) {
+					names = append(names, c.Name)
+				}
+			}
+			return names
+		},
+	}
+}
+
+func (e *events) routes(mux *http.ServeMux, server *web.Server) {
+	if e.tokens != nil {
+		e.tokens.Routes(mux, server)
+		e.receiver.Routes(mux, server)
+	}
+}
+
+// run keeps the token endpoint's keys fresh and follows the rules, until ctx ends.
+func (e *events) run(ctx context.Context) {
+	if e.tokens == nil {
+		return
+	}
+	var parts sync.WaitGroup
+	parts.Go(func() { e.tokens.Run(ctx) })
+	parts.Go(func() { e.rules.Run(ctx) })
+	parts.Wait()
+}
+
+func (e *events) close() error {
+	if e.sinks == nil {
+		return nil
+	}
+	return e.sinks.Close()
+}
+
+// SetUpEvents makes Marketing Cloud match the configuration, as onramp ens setup
+// does. The gateway must be running: Marketing Cloud calls it meanwhile.
+func (a *App) SetUpEvents(ctx context.Context) error {
+	if a.events.setup == nil {
+		return nil
+	}
+	_, err := a.events.setup.Apply(ctx, false)
+	return err
+}
+
+// senders sends each delivery to where its destination is.
+type senders struct {
+	account, sinks pump.Sender
+}
+
+// Send makes the call.
+func (s senders) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	if c.Destination.Kind == onramp.SinkDestination {
+		return s.sinks.Send(ctx, c)
+	}
+	return s.account.Send(ctx, c)
+}

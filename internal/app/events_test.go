@@ -1,0 +1,182 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/sandbox"
+)
+
+// newEventWorld is a gateway with its events set up, and a file that they go on to.
+func newEventWorld(t *testing.T) (w *world, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "events.jsonl")
+	w = newWorld(t, func(cfg string) string {
+		return cfg + "      - { type: \"*.EmailBounced\", where: { bounceCode: HARD }, column: Source, value: bounced }\n" +
+			"sinks:\n  - { name: log, file: { path: " + file + " } }\n"
+	})
+	if err := w.gateway.SetUpEvents(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w, file
+}
+
+// until waits for something to hold, which another part brings about.
+func (w *world) until(what string, holds func() bool) {
+	w.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(20 * time.Second); !holds(); {
+		select {
+		case <-tick.C:
+		case <-end:
+			w.t.Fatalf("%s: not in time", what)
+		}
+	}
+}
+
+// timeline lists a registration's events and what they changed, without times.
+func (w *world) timeline(id string) []string {
+	w.t.Helper()
+	var timeline struct {
+		Items []struct{ What, Destination, Detail string }
+	}
+	w.getJSON(w.gateway.AdminURL()+"/api/registrations/"+id+"/timeline", &timeline)
+	var lines []string
+	for _, i := range timeline.Items {
+		eventType, _, _ := strings.Cut(i.Detail, ":")
+		switch i.What {
+		case "event":
+			lines = append(lines, eventType)
+		case "delivered":
+			lines = append(lines, i.What+" "+i.Destination)
+		}
+	}
+	return lines
+}
+
+// columns reads columns of a subscriber's row in the sandbox.
+func (w *world) columns(key string, names ...string) []any {
+	w.t.Helper()
+	for _, row := range w.sandbox.State().DataExtensions[sandbox.RegistrationsKey].Rows {
+		if row["SubscriberKey"] == key {
+			var values []any
+			for _, name := range names {
+				values = append(values, row[name])
+			}
+			return values
+		}
+	}
+	return nil
+}
+
+// A mail's events come back by a real token, a real probe and a real signature,
+// stand in the timeline, change the row as the form's rules say, and go on.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	w, file := newEventWorld(t)
+	const (
+		row     = "delivered data_extension:Web_Registrations"
+		contact = "delivered journey:APIEvent-sandbox-welcome"
+		sent    = "TransactionalSendEvents.EmailSent"
+		bounced = "TransactionalSendEvents.EmailBounced"
+		opened  = "EngagementEvents.EmailOpen"
+		left    = "EngagementEvents.EmailUnsubscribe"
+	)
+	for address, want := range map[string]struct {
+		timeline []string
+		columns  []any // OptInStatus, Source
+	}{
+		"ana@example.org":                  {[]string{row, contact, sent}, []any{true, "Website Registration"}},
+		"bob+open+unsubscribe@example.org": {[]string{row, contact, sent, opened, left, row}, []any{false, "Website Registration"}},
+		"cid+hardbounce@example.org":       {[]string{row, contact, sent, bounced, row}, []any{true, "bounced"}},
+		"dan+softbounce@example.org":       {[]string{row, contact, sent, bounced}, []any{true, "Website Registration"}},
+	} {
+		id := w.post(fmt.Sprintf(`{"email":%q,"opt_in":true}`, address), map[string]string{"Prefer": "wait=20"}).ID
+		w.until("the timeline of "+address, func() bool { return len(w.timeline(id)) >= len(want.timeline) })
+		if diff := cmp.Diff(want.timeline, w.timeline(id)); diff != "" {
+			t.Errorf("%s: %s", address, diff)
+		}
+		if diff := cmp.Diff(want.columns, w.columns(address, "OptInStatus", "Source")); diff != "" {
+			t.Errorf("%s: %s", address, diff)
+		}
+	}
+	w.until("all events in the file", func() bool { return len(lines(t, file)) >= 8 })
+	var types []string
+	for _, line := range lines(t, file) {
+		var envelope struct {
+			SpecVersion, ID, Source, Type, DataContentType string
+			Data                                           struct{ EventCategoryType string }
+		}
+		if err := json.Unmarshal(line, &envelope); err != nil {
+			t.Fatal(err)
+		}
+		if envelope.SpecVersion != "1.0" || envelope.Type != envelope.Data.EventCategoryType || envelope.Source != w.gateway.PublicURL()+"/ens/events" {
+			t.Errorf("an envelope is %s", line)
+		}
+		types = append(types, envelope.Type)
+	}
+	slices.Sort(types)
+	if diff := cmp.Diff([]string{opened, left, bounced, bounced, sent, sent, sent, sent}, types); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func lines(t *testing.T, file string) [][]byte {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(bytes.Split(content, []byte("\n")), func(line []byte) bool { return len(line) == 0 })
+}
+
+// An unsubscribe that arrives before the event of its mail waits for it, over a
+// restart, too.
+func TestEventsOutOfOrder(t *testing.T) {
+	t.Parallel()
+	w, _ := newEventWorld(t)
+	id := w.post(`{"email":"ana@example.org","opt_in":true}`, map[string]string{"Prefer": "wait=20"}).ID
+	w.until("the mail's event", func() bool { return slices.Contains(w.timeline(id), "TransactionalSendEvents.EmailSent") })
+	const (
+		left = `{"eventCategoryType":"EngagementEvents.EmailUnsubscribe","timestampUTC":1700000000002,"composite":{"jobId":"7","batchId":"8","listId":"1","subscriberId":"9"}}`
+		sent = `{"eventCategoryType":"TransactionalSendEvents.EmailSent","timestampUTC":1700000000001,"composite":{"jobId":"7","batchId":"8","listId":"1","subscriberId":"9"},"info":{"subscriberKey":"ANA@example.org","messageKey":"of-another-system"}}`
+	)
+	stored := func() int64 {
+		var status struct{ Events struct{ Stored int64 } }
+		w.getJSON(w.gateway.AdminURL()+"/api/status", &status)
+		return status.Events.Stored
+	}
+	before := stored()
+	w.trigger(left)
+	w.until("the first event", func() bool { return stored() == before+1 })
+	w.trigger(sent)
+	w.until("the change of the row", func() bool { return cmp.Equal(w.columns("ana@example.org", "OptInStatus"), []any{false}) })
+	want := []string{
+		"EngagementEvents.EmailUnsubscribe", "TransactionalSendEvents.EmailSent", "TransactionalSendEvents.EmailSent",
+		"delivered data_extension:Web_Registrations", "delivered data_extension:Web_Registrations", "delivered journey:APIEvent-sandbox-welcome",
+	}
+	w.until("the delivery in the timeline", func() bool { return len(w.timeline(id)) >= len(want) })
+	got := w.timeline(id)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// trigger has the sandbox send an event as it is.
+func (w *world) trigger(event string) {
+	w.t.Helper()
+	if _, err := w.sandbox.SendEvents(sandbox.Trigger{Events: []json.RawMessage{json.RawMessage(event)}}); err != nil {
+		w.t.Fatal(err)
+	}
+}

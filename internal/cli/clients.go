@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/api"
+)
+
+// saving lets keys new client have the gateway keep what it makes.
+func (c *command) saving(cmd *cobra.Command) {
+	var save bool
+	var id string
+	cmd.Flags().BoolVar(&save, "save", false, "have the running gateway make it, and keep it in its database")
+	cmd.Flags().StringVar(&id, "client", "", "with --save: the `id` of the client, new or to get a second secret")
+	bare := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		given := cmd.Flags().Changed("client")
+		switch {
+		case given && !save:
+			return errors.New("--client goes with --save")
+		case given && id == "":
+			return errors.New("--client is empty")
+		case !save:
+			return bare(cmd, args)
+		}
+		return run(func(ctx context.Context, _ []string) error { return c.saveClient(ctx, id) })(cmd, args)
+	}
+}
+
+func (c *command) saveClient(ctx context.Context, id string) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	var meant struct {
+		ID string `json:"id,omitempty"`
+	}
+	var made api.NewClient
+	meant.ID = id
+	if err := admin.call(ctx, http.MethodPost, "/api/clients", meant, &made); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(made)
+	}
+	fmt.Fprintf(c.Stdout, "id: %s\nsecret: %s\n", made.ID, made.Secret)
+	if made.Secrets > 1 {
+		fmt.Fprintf(c.Stdout, `
+The secret before this one is still valid. If a callback uses the client, run
+onramp ens setup; then end the one before with onramp keys retire %s
+`, oneLine(made.ID))
+	}
+	return nil
+}
+
+func (c *command) keysList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the clients of the token endpoint, without their secrets",
+		Example: "  onramp keys list\n  onramp keys list --output json",
+		Args:    cobra.NoArgs,
+		RunE:    run(func(ctx context.Context, _ []string) error { return c.listClients(ctx) }),
+	}
+	c.outputFlag(cmd)
+	return cmd
+}
+
+func (c *command) listClients(ctx context.Context) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	var page api.Page[api.Client]
+	if err := admin.get(ctx, "/api/clients", nil, &page); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(page)
+	}
+	rows := [][]string{{"CLIENT", "SECRETS", "FROM", "USED BY"}}
+	for _, one := range page.Items {
+		rows = append(rows, []string{oneLine(one.ID), strconv.Itoa(one.Secrets), one.From, orNone(strings.Join(one.UsedBy, ", "))})
+	}
+	return c.table(rows)
+}
+
+func (c *command) keysRetire() *cobra.Command {
+	return c.keysChange("retire CLIENT", "End the older one of a client's two secrets",
+		`Ends the older secret of a client that was given a second one with onramp keys new
+client --save --client ID. If a callback uses the client, run onramp ens setup
+first, so that Marketing Cloud uses the new one. Access tokens that the client has
+got stay good until they expire.`,
+		"  onramp keys retire onramp-q7rmbkzhx2v4w6ea", http.MethodPost, "/retire", "Its older secret is no longer valid.")
+}
+
+func (c *command) keysRemove() *cobra.Command {
+	return c.keysChange("remove CLIENT", "Remove a client that the database keeps",
+		`Removes a client of the token endpoint that was made with onramp keys new client
+--save, and that no callback uses. Access tokens that it has got stay good until
+they expire. Clients of the configuration are removed there.`,
+		"  onramp keys remove onramp-q7rmbkzhx2v4w6ea", http.MethodDelete, "", "The client is removed.")
+}
+
+// keysChange makes a command that changes one client and prints what it did.
+func (c *command) keysChange(use, short, long, example, method, action, done string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Example: example,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
+				return err
+			}
+			if args[0] == "" {
+				return errors.New("the CLIENT is empty")
+			}
+			return nil
+		},
+		RunE: run(func(ctx context.Context, args []string) error {
+			admin, err := c.admin()
+			if err != nil {
+				return err
+			}
+			var changed api.Client
+			if err := admin.call(ctx, method, "/api/clients/"+url.PathEscape(args[0])+action, nil, &changed); err != nil {
+				return err
+			}
+			if c.output == "json" {
+				return c.printJSON(changed)
+			}
+			fmt.Fprintln(c.Stdout, done)
+			return nil
+		}),
+	}
+	c.outputFlag(cmd)
+	return cmd
+}

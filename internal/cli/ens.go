@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/api"
+)
+
+// ensPatience is how long a request of these commands may take. Marketing Cloud
+// takes half a minute to probe a callback that it can't reach.
+const ensPatience = 15 * time.Minute
+
+func (c *command) ens() *cobra.Command {
+	under := []*cobra.Command{c.ensSetup(), c.ensStatus(), c.ensRemove()}
+	for _, cmd := range under {
+		c.outputFlag(cmd)
+	}
+	return group("ens", "Set up the callbacks by which Marketing Cloud tells what became of sends", under...)
+}
+
+func (c *command) ensSetup() *cobra.Command {
+	var dry bool
+	var meant api.EnsRequest
+	cmd := &cobra.Command{
+		Use: "setup", Short: "Make Marketing Cloud match the configuration: authentication, callbacks, subscriptions",
+		Long: `Has the running gateway make Marketing Cloud's Event Notification Service match
+the configuration: authentication schemes, callbacks with their verification, and
+subscriptions. Marketing Cloud calls the gateway while it is set up, so it must
+run, and be reachable at public.url.
+
+The plan is printed first. It can be run again at any time: what is as it should
+be stays, and after an interruption it goes on where it stopped. What the
+configuration no longer names is deleted only with --prune.`,
+		Example: "  onramp ens setup --dry-run\n  onramp ens setup\n  onramp ens setup --prune",
+		Args:    cobra.NoArgs,
+		RunE: run(func(ctx context.Context, _ []string) error {
+			return c.changeEns(ctx, meant, dry, "/api/ens/setup")
+		}),
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the plan and change nothing")
+	cmd.Flags().BoolVar(&meant.Prune, "prune", false, "delete in Marketing Cloud what is ours and the configuration no longer names")
+	return cmd
+}
+
+func (c *command) ensRemove() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "remove [NAME…]", Short: "Delete callbacks in Marketing Cloud, with all that belongs to them",
+		Long: `Has the running gateway delete the named callbacks in Marketing Cloud, or all of
+its own: first their subscriptions, then the callbacks, then the authentication
+schemes that no callback uses any more. The configuration stays as it is, and
+onramp ens setup makes them again. Without --yes only the plan is printed.`,
+		Example: "  onramp ens remove\n  onramp ens remove --yes\n  onramp ens remove events --yes",
+		Args: func(_ *cobra.Command, args []string) error {
+			if slices.Contains(args, "") {
+				return errors.New("a name is empty")
+			}
+			return nil
+		},
+		RunE: run(func(ctx context.Context, args []string) error {
+			err := c.changeEns(ctx, api.EnsRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
+			if err == nil && !yes && c.output == "text" {
+				fmt.Fprintln(c.Stdout, "\nNothing was removed. Add --yes to do it.")
+			}
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "yes, delete")
+	return cmd
+}
+
+// ensDone is what setup and remove print as JSON.
+type ensDone struct {
+	Plan   []api.EnsStep   `json:"plan"`
+	Done   []api.EnsStep   `json:"done"` // empty when only the plan was asked for
+	Failed *api.EnsFailure `json:"failed,omitempty"`
+}
+
+// changeEns prints the plan and, unless that is all, follows it and prints what
+// was done.
+func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool, path string) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	admin.http.Timeout = ensPatience
+	var plan, done api.EnsSteps
+	if err := admin.call(ctx, http.MethodPost, "/api/ens/plan", meant, &plan); err != nil {
+		return err
+	}
+	if c.output == "text" {
+		c.printEnsSteps("Plan:", plan.Items)
+	}
+	if !dry {
+		meant.Remove = false // the path says so
+		if err := admin.call(ctx, http.MethodPost, path, meant, &done); err != nil {
+			return err
+		}
+	}
+	if c.output == "json" {
+		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]api.EnsStep{}, done.Items...), Failed: done.Failed})
+	} else if !dry {
+		c.printEnsDone(done.Items)
+	}
+	if f := done.Failed; f != nil {
+		return errors.New(oneLine(f.Step + ": " + f.Cause + "; " + f.Mend))
+	}
+	return err
+}
+
+func (c *command) printEnsSteps(title string, steps []api.EnsStep) {
+	fmt.Fprintln(c.Stdout, title)
+	if len(steps) == 0 {
+		fmt.Fprintln(c.Stdout, "  nothing")
+	}
+	for _, st := range steps {
+		sign := "+"
+		switch {
+		case st.Kept:
+			sign = "="
+		case strings.HasPrefix(st.What, "delete"), strings.HasPrefix(st.What, "forget"):
+			sign = "-"
+		case !strings.HasPrefix(st.What, "create"):
+			sign = "~"
+		}
+		fmt.Fprintf(c.Stdout, "  %s %s %s: %s\n", sign, st.What, oneLine(st.Name), oneLine(st.Detail))
+	}
+}
+
+// printEnsDone prints what was changed, since the rest stood in the plan.
+func (c *command) printEnsDone(steps []api.EnsStep) {
+	changes := slices.DeleteFunc(slices.Clone(steps), func(st api.EnsStep) bool { return st.Kept })
+	fmt.Fprintln(c.Stdout)
+	if len(changes) == 0 {
+		fmt.Fprintln(c.Stdout, "Done: nothing had to be changed.")
+		return
+	}
+	c.printEnsSteps("Done:", changes)
+}
+
+func (c *command) ensStatus() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show schemes, callbacks and subscriptions, their last event, and what is wrong",
+		Long: `Shows the authentication schemes, callbacks and subscriptions that the
+configuration names, and those of ours beyond it: the state of each in Marketing
+Cloud, the age of the last event, how many calls were refused since the start, and
+what is wrong with what helps.`,
+		Example: "  onramp ens status\n  onramp ens status --output json",
+		Args:    cobra.NoArgs,
+		RunE:    run(func(ctx context.Context, _ []string) error { return c.runEnsStatus(ctx) }),
+	}
+}
+
+func (c *command) runEnsStatus(ctx context.Context) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	var s api.EnsStatus
+	if err := admin.get(ctx, "/api/ens", nil, &s); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(s)
+	}
+	callbacks := [][]string{{"CALLBACK", "STATE", "SCHEME", "LAST EVENT", "REFUSED", "URL"}}
+	subscriptions := [][]string{{"SUBSCRIPTION", "STATE", "CALLBACK", "TYPES", "FILTERS"}}
+	schemes := [][]string{{"SCHEME", "STATE"}}
+	for i := range s.Callbacks {
+		one := &s.Callbacks[i]
+		callbacks = append(callbacks, []string{
+			oneLine(one.Name), one.State, orNone(one.Scheme), age(one.LastEvent, time.Now()), refusals(one.Refused), oneLine(one.URL),
+		})
+		for _, sub := range one.Subscriptions {
+			subscriptions = append(subscriptions, []string{
+				oneLine(sub.Name), sub.State, oneLine(one.Name), oneLine(strings.Join(sub.Types, ", ")), orNone(oneLine(strings.Join(sub.Filters, ", "))),
+			})
+		}
+	}
+	for _, one := range s.Schemes {
+		schemes = append(schemes, []string{oneLine(one.Name), one.State})
+	}
+	for _, rows := range [][][]string{callbacks, subscriptions, schemes} {
+		if err := c.table(rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.Stdout)
+	}
+	c.printEnsFindings(&s)
+	return nil
+}
+
+// printEnsFindings prints what is wrong, or that nothing is.
+func (c *command) printEnsFindings(s *api.EnsStatus) {
+	var lines []string
+	if s.Unreachable != "" {
+		lines = append(lines, "Marketing Cloud could not be asked: "+s.Unreachable)
+	}
+	for _, one := range s.Schemes {
+		for _, f := range one.Wrong {
+			lines = append(lines, "scheme "+one.Name+": "+f.What+"; "+f.Mend)
+		}
+	}
+	for i := range s.Callbacks {
+		for _, f := range s.Callbacks[i].Wrong {
+			lines = append(lines, "callback "+s.Callbacks[i].Name+": "+f.What+"; "+f.Mend)
+		}
+	}
+	if len(lines) == 0 {
+		fmt.Fprintln(c.Stdout, "All is as configured.")
+		return
+	}
+	fmt.Fprintln(c.Stdout, "What is wrong:")
+	for _, line := range lines {
+		fmt.Fprintln(c.Stdout, "  "+oneLine(line))
+	}
+}
+
+// age says how long ago something was, in the largest unit that fits.
+func age(at *time.Time, now time.Time) string {
+	if at == nil {
+		return "none yet"
+	}
+	past := max(0, now.Sub(*at))
+	switch {
+	case past < time.Minute:
+		return fmt.Sprintf("%d s ago", int(past.Seconds()))
+	case past < time.Hour:
+		return fmt.Sprintf("%d min ago", int(past.Minutes()))
+	case past < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(past.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(past.Hours()/24))
+}
+
+// refusals gives counts by reason, such as "3 (no token 2, wrong signature 1)".
+func refusals(n map[string]int64) string {
+	var total int64
+	var each []string
+	for _, reason := range slices.Sorted(maps.Keys(n)) {
+		total += n[reason]
+		each = append(each, oneLine(reason)+" "+strconv.FormatInt(n[reason], 10))
+	}
+	if total == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", total, strings.Join(each, ", "))
+}

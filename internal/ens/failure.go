@@ -1,0 +1,71 @@
+package ens
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"onramp/internal/onramp"
+	"onramp/sfmc"
+)
+
+// statusNoService is how the vendor's gateway answers an unknown route.
+const statusNoService = 596
+
+// hasStatus says whether an error is an answer with one of the statuses.
+func hasStatus(err error, statuses ...int) bool {
+	answer, ok := errors.AsType[*sfmc.Error](err)
+	return ok && slices.Contains(statuses, answer.Status)
+}
+
+// unlessGone makes none of an error that says that the thing is not there.
+func unlessGone(err error) error {
+	if hasStatus(err, http.StatusNotFound) {
+		return nil
+	}
+	return err
+}
+
+const (
+	mendAgain = "run the command again: it goes on where it stopped"
+	mendLater = "try again later: it goes on where it stopped"
+)
+
+// failure says at which step it stopped, of what, and what helps.
+func failure(st step, err error) error {
+	return &onramp.SetupError{Step: st.What + " " + st.Name, Cause: cause(err), Mend: mend(err, st.mend), Err: err}
+}
+
+func cause(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "it was interrupted"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer came in time"
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// mend finds what helps against an error that has nothing to do with the step;
+// else it is what the step says.
+func mend(err error, own string) string {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return mendAgain
+	}
+	answer, ok := errors.AsType[*sfmc.Error](err)
+	switch {
+	case !ok:
+		return own
+	case answer.Op == sfmc.OpToken || answer.Status == http.StatusUnauthorized:
+		return "check marketing_cloud.client_id, client_secret and account_id"
+	case answer.Status == http.StatusForbidden:
+		return "give the installed package the scopes event_notification_callback_create, _read, _update and _delete, and event_notification_subscription_create, _read, _update and _delete"
+	case answer.Status == http.StatusNotModified:
+		return "Marketing Cloud says that it exists already, yet does not list it: another business unit of the account may have it, with the same address or name"
+	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
+		return mendLater
+	}
+	return own
+}

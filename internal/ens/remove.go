@@ -1,0 +1,80 @@
+package ens
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"onramp/internal/onramp"
+	"onramp/sfmc"
+)
+
+// PlanRemoval gives the steps that Remove would take at this moment, and changes
+// nothing. Errors are those of Plan, and one of kind NotFound for a name that is
+// neither configured, nor recorded, nor in Marketing Cloud.
+func (s *Setup) PlanRemoval(ctx context.Context, names []string) ([]onramp.SetupStep, error) {
+	return s.foresee(ctx, removalDrawing(names))
+}
+
+// Remove deletes the named callbacks in Marketing Cloud, or without names all of
+// ours, and returns the steps that it took, also with an error: first their
+// subscriptions, then the callbacks, then the schemes that no callback uses any
+// more, and at last our records of them. It can be called again after an end at any
+// point. Errors are those of PlanRemoval.
+func (s *Setup) Remove(ctx context.Context, names []string) (done []onramp.SetupStep, err error) {
+	return s.perform(ctx, removalDrawing(names))
+}
+
+func removalDrawing(names []string) drawing {
+	return func(p *plan) error {
+		targets, err := p.targets(names)
+		if err != nil {
+			return err
+		}
+		for _, name := range targets {
+			for _, c := range p.have.callbacksOf(name) {
+				p.deleteCallback(name, c, "removed")
+			}
+		}
+		p.drawUnusedSchemes(targets)
+		for _, name := range targets {
+			p.forget(name)
+		}
+		return nil
+	}
+}
+
+// targets are the callbacks to remove, by name.
+func (p *plan) targets(names []string) ([]string, error) {
+	known := p.have.names()
+	for i := range p.Callbacks {
+		known[p.Callbacks[i].Name] = true
+	}
+	all := slices.Sorted(maps.Keys(known))
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, name := range names {
+		if !known[name] {
+			return nil, &onramp.Error{Kind: onramp.NotFound, Message: fmt.Sprintf("there is no callback %q, neither in the configuration nor in Marketing Cloud", name)}
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names))), nil
+}
+
+// drawUnusedSchemes deletes the schemes of ours that no callback uses once the
+// targets are gone.
+func (p *plan) drawUnusedSchemes(targets []string) {
+	for _, s := range p.have.ownSchemes(p.PublicURL + p.TokenPath) {
+		i := slices.IndexFunc(p.have.callbacks, func(c sfmc.Callback) bool {
+			name, ours := p.have.owner(c)
+			return p.have.schemeOf(c) == s.AuthID && (!ours || !slices.Contains(targets, name))
+		})
+		if i < 0 {
+			p.deleteScheme(s, "no callback uses it any more")
+		} else {
+			p.leave("leave scheme", s.Name, "callback "+p.have.callbacks[i].CallbackName+" uses it")
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package onramp
+
+import "time"
+
+// SetupStep is one thing that the setup of the Event Notification Service does
+// in Marketing Cloud, or leaves as it is.
+type SetupStep struct {
+	What   string // such as "create callback"; "keep callback" or "leave callback" with Kept
+	Name   string // of the scheme, callback or subscription
+	Detail string // what it will be, or why
+	Kept   bool   // nothing is changed: it is as it should be, or not ours to change
+}
+
+// SetupError says at which step the setup stopped. It holds no secret.
+type SetupError struct {
+	Step  string // such as "create callback events"
+	Cause string // what went wrong
+	Mend  string // what the operator can do about it
+	Err   error  // for the log; may be nil
+}
+
+// Error gives step, cause and mend.
+func (e *SetupError) Error() string { return e.Step + ": " + e.Cause + "; " + e.Mend }
+
+// Unwrap gives the error itself.
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// SetupState is how something that the configuration names stands in Marketing
+// Cloud.
+type SetupState string
+
+// The states. A callback is missing, unverified or verified; a scheme missing,
+// differs or present; a subscription missing, differs, active or paused.
+// Everything is unknown while Marketing Cloud can't be asked, and extra when it is
+// there without the configuration naming it.
+const (
+	StateMissing    SetupState = "missing"
+	StateUnverified SetupState = "unverified"
+	StateVerified   SetupState = "verified"
+	StateDiffers    SetupState = "differs"
+	StatePresent    SetupState = "present"
+	StateActive     SetupState = "active"
+	StatePaused     SetupState = "paused"
+	StateUnknown    SetupState = "unknown"
+	StateExtra      SetupState = "extra"
+)
+
+// SetupStatus is how the setup of the Event Notification Service stands.
+type SetupStatus struct {
+	Unreachable string // why Marketing Cloud could not be asked; "" when it could
+	Schemes     []SchemeStatus
+	Callbacks   []CallbackStatus
+}
+
+// SchemeStatus is how an authentication scheme stands.
+type SchemeStatus struct {
+	Name   string
+	AuthID string // Marketing Cloud's id of it; "" when there is none
+	State  SetupState
+	Wrong  []Finding
+}
+
+// CallbackStatus is how a callback stands.
+type CallbackStatus struct {
+	Name          string
+	URL           string
+	CallbackID    string // Marketing Cloud's id of it; "" when there is none
+	State         SetupState
+	Scheme        string           // name of its scheme; "" when the signature alone protects it
+	LastEvent     time.Time        // when the newest event came; zero: none yet
+	Refused       map[string]int64 // requests that were refused since the start, by the reason
+	Subscriptions []SubscriptionStatus
+	Wrong         []Finding
+}
+
+// SubscriptionStatus is how a subscription stands.
+type SubscriptionStatus struct {
+	Name    string
+	State   SetupState
+	Types   []string // in Marketing Cloud, or as configured when it is missing
+	Filters []string // in the same way
+}
+
+// Finding is something that is wrong.
+type Finding struct {
+	What string
+	Mend string // what the operator can do about it
+}
