@@ -26,8 +26,9 @@ func (c *command) demo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run gateway and sandbox together, with nothing to configure",
 		Long: `Runs the gateway with the registration form of the specification, and the
-sandbox that stands in for Marketing Cloud, in one process. The data are in a
-temporary folder that is removed at the end, unless --data names one.`,
+sandbox that stands in for Marketing Cloud, in one process, with events set up
+from end to end. The data are in a temporary folder that is removed at the end,
+unless --data names one.`,
 		Example: "  onramp demo\n  onramp demo --data ./demo-data",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runDemo(ctx, s) }),
@@ -135,6 +136,8 @@ func (c *command) printDemo(d *demo, s demoSettings) {
   form in the browser   %[1]s/f/registration
   sandbox               %[3]s/_sandbox/
   admin API             %[2]s/api/status
+  token endpoint        %[1]s/oauth2/token, client demo-ens, secret demo-ens-secret
+  callback              %[1]s/ens/events, set up a moment after the start
 
 Send a registration and wait until it is delivered:
 
@@ -145,6 +148,8 @@ Send a registration and wait until it is delivered:
 Then look at it:
 
   onramp registrations list
+  onramp events list
+  onramp ens status
   curl %[3]s/_sandbox/state
 
 Stop with Ctrl-C.

@@ -108,8 +108,10 @@ func newReceiving(t *testing.T) *receiving {
 	at, _ := time.Parse(time.RFC3339, now)
 	w := &receiving{memory: m, Receiver: ens.NewReceiver(ens.ReceiverConfig{
 		Callbacks: []onramp.Callback{
-			{Name: "events", Auth: onramp.ClientCredentials, Client: "mc"}, {Name: "signed", Auth: onramp.SignatureOnly},
-			{Name: "fresh", Auth: onramp.ClientCredentials, Client: "mc"}, {Name: "unset", Auth: onramp.SignatureOnly},
+			{Name: "events", Auth: onramp.ClientCredentials, Client: "mc"},
+			{Name: "signed", Auth: onramp.SignatureOnly},
+			{Name: "fresh", Auth: onramp.ClientCredentials, Client: "mc"},
+			{Name: "unset", Auth: onramp.SignatureOnly},
 		},
 		Targets: []ens.Target{
 			{Sink: onramp.Sink{Name: "all"}, Destination: 7}, {Sink: onramp.Sink{Name: "opens", Types: []string{"*.EmailOpen"}}, Destination: 8},
@@ -239,27 +241,38 @@ func TestReceive(t *testing.T) {
 		},
 		"an event with the fields of a probe": {
 			callOf{callback: "events", body: `{"callbackId":"x","verificationKey":"y","eventCategoryType":"A.B"}`, token: "good"},
-			taken(1, 0), 1, nil, map[string]int64{"token": 1},
+			taken(1, 0), 1, nil,
+			map[string]int64{"token": 1},
 		},
 		"no token": {
 			callOf{callback: "events", body: batch, signature: sign(batch)},
-			denied("the access token is not valid", `Bearer realm="onramp"`), 0, map[string]int64{"token: unknown": 1}, nil,
+			denied("the access token is not valid", `Bearer realm="onramp"`), 0,
+			map[string]int64{"token: unknown": 1},
+			nil,
 		},
 		"bad token": {
 			callOf{callback: "events", body: batch, token: "bad", signature: sign(batch)},
-			denied("the access token is not valid", invalid), 0, map[string]int64{"token: unknown": 1}, nil,
+			denied("the access token is not valid", invalid), 0,
+			map[string]int64{"token: unknown": 1},
+			nil,
 		},
 		"the token of another client": {
 			callOf{callback: "events", body: batch, token: "other", signature: sign(batch)},
-			denied("the access token is for another callback", invalid), 0, map[string]int64{"token": 1}, nil,
+			denied("the access token is for another callback", invalid), 0,
+			map[string]int64{"token": 1},
+			nil,
 		},
 		"forged": {
 			callOf{callback: "events", body: batch, token: "good", signature: sfmc.SignEvents("AAAA", []byte(batch))},
-			refusal(403, "the signature does not match"), 0, map[string]int64{"wrong signature": 1}, nil,
+			refusal(403, "the signature does not match"), 0,
+			map[string]int64{"wrong signature": 1},
+			nil,
 		},
 		"one byte changed": {
 			callOf{callback: "signed", body: changed, signature: sign(batch)},
-			refusal(403, "the signature does not match"), 0, map[string]int64{"wrong signature": 1}, nil,
+			refusal(403, "the signature does not match"), 0,
+			map[string]int64{"wrong signature": 1},
+			nil,
 		},
 		"signed by nobody": {
 			callOf{callback: "signed", body: batch}, refusal(403, "the batch is not signed"), 0, map[string]int64{"no signature": 1}, nil,
@@ -269,34 +282,47 @@ func TestReceive(t *testing.T) {
 		},
 		"not JSON": {
 			callOf{callback: "events", body: "[" + open, token: "good"},
-			refusal(422, "the body is not a JSON array of events"), 0, map[string]int64{"not a batch": 1}, nil,
+			refusal(422, "the body is not a JSON array of events"), 0,
+			map[string]int64{"not a batch": 1},
+			nil,
 		},
 		"a text": {
 			callOf{callback: "events", body: `"x"`, token: "good"},
-			refusal(422, "the body is not a JSON array of events"), 0, map[string]int64{"not a batch": 1}, nil,
+			refusal(422, "the body is not a JSON array of events"), 0,
+			map[string]int64{"not a batch": 1},
+			nil,
 		},
 		"empty": {
 			callOf{callback: "events", token: "good"},
-			refusal(422, "the body is not a JSON array of events"), 0, map[string]int64{"not a batch": 1}, nil,
+			refusal(422, "the body is not a JSON array of events"), 0,
+			map[string]int64{"not a batch": 1},
+			nil,
 		},
 		"a form": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "application/x-www-form-urlencoded"}},
-			refusal(415, "events must come as application/json, not compressed"), 0, map[string]int64{"content type": 1}, nil,
+			refusal(415, "events must come as application/json, not compressed"), 0,
+			map[string]int64{"content type": 1},
+			nil,
 		},
 		"compressed": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Encoding", "gzip"}},
-			refusal(415, "events must come as application/json, not compressed"), 0, map[string]int64{"content type": 1}, nil,
+			refusal(415, "events must come as application/json, not compressed"), 0,
+			map[string]int64{"content type": 1},
+			nil,
 		},
 		"another name for JSON": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "Application/JSON; charset=UTF-8"}},
-			taken(2, 0), 2, nil, map[string]int64{"token": 1},
+			taken(2, 0), 2, nil,
+			map[string]int64{"token": 1},
 		},
 		"no content type": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", ""}}, taken(2, 0), 2, nil, map[string]int64{"token": 1},
 		},
 		"too large": {
 			callOf{callback: "events", body: `["` + strings.Repeat("x", 16<<20) + `"]`, token: "good"},
-			refusal(413, "the batch is larger than 16 MiB"), 0, map[string]int64{"too large": 1}, nil,
+			refusal(413, "the batch is larger than 16 MiB"), 0,
+			map[string]int64{"too large": 1},
+			nil,
 		},
 		"no such callback": {
 			callOf{callback: "other", body: batch, token: "good"}, refusal(404, "there is nothing at this address"), 0, nil, nil,
@@ -358,8 +384,10 @@ func TestProbe(t *testing.T) {
 		"unsigned":        {callOf{callback: "unset", body: body}, nil, reply{Status: 200}, true},
 		"more fields":     {callOf{callback: "unset", body: `{"callbackId":"0f3c","x":1,"verificationKey":"` + oldKey + `"}`}, nil, reply{Status: 200}, true},
 		"not kept": {
-			callOf{callback: "unset", body: body}, errors.New("disk"),
-			reply{503, refusal(503, "the events could not be stored in time; please send them again").Body, "", "5"}, false,
+			callOf{callback: "unset", body: body},
+			errors.New("disk"),
+			reply{503, refusal(503, "the events could not be stored in time; please send them again").Body, "", "5"},
+			false,
 		},
 		"no key": {callOf{callback: "unset", body: `{"callbackId":"0f3c"}`}, nil, refusal(403, "the batch is not signed"), false},
 	} {

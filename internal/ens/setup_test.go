@@ -786,7 +786,7 @@ func TestSetupOnlyClient(t *testing.T) {
 	w.clients, w.kept, w.callbacks[0].Client = nil, w.clients, ""
 	w.must(apply)
 	for _, scheme := range w.cloud.schemes {
-		if (*scheme)["clientId"] != "mc-ens" {
+		if (*scheme)["_clientId"] != "mc-ens" {
 			t.Errorf("the scheme is %v", *scheme)
 		}
 	}

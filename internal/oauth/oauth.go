@@ -138,6 +138,9 @@ func withDefaults(cfg Config) Config {
 }
 
 func (s *Server) warnOfShortSecrets(ctx context.Context) {
+	if strings.HasPrefix(s.cfg.Issuer, "http://") {
+		return // Marketing Cloud never calls that: it is a trial
+	}
 	for _, c := range s.cfg.Clients {
 		if newAccount(c.ID, c.Secrets).guessable {
 			s.cfg.Log.WarnContext(ctx, "a client's secret is short enough to be guessed", "client", c.ID)

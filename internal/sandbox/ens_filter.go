@@ -5,30 +5,6 @@ import (
 	"strings"
 )
 
-// eventTypes lists the types of a category of events: the union of what the
-// revisions of vendor page ens-supported-events list.
-func eventTypes(category string) []string {
-	switch category {
-	case "TransactionalSendEvents":
-		return []string{
-			"EmailSent", "EmailNotSent", "EmailBounced", "SmsSent", "SmsNotSent", "SmsTransient", "SmsDelivered", "SmsBounced",
-			"OttNotSent",
-		}
-	case "EngagementEvents":
-		return []string{
-			"EmailOpen", "EmailClick", "EmailUnsubscribe", "OttMobileOriginated", "OttSent", "OttDelivered", "OttRead", "OttFailed",
-			"PushOpen", "InAppDisplay", "InAppDismiss", "InAppClick", "InboxOpen", "PushDeliveryReceipt", "PushInstall",
-			"PushInactive", "PushImageClick", "PushButtonClick",
-		}
-	case "SendEvents":
-		return []string{
-			"OttNotSent", "PushSent", "PushNotSent", "PushBounced", "AutomationInstanceStarted", "AutomationInstanceCompleted",
-			"AutomationInstanceStopped", "AutomationInstanceErrored", "AutomationInstanceSkipped",
-		}
-	}
-	return nil
-}
-
 // checkEventTypes refuses a list of eventCategoryTypes. Undocumented: what a
 // type does that is not on the list. A misspelt one would never bring an event,
 // so it is refused.
@@ -38,8 +14,7 @@ func checkEventTypes(types []string) error {
 		return err
 	}
 	for _, t := range types {
-		category, kind, _ := strings.Cut(t, ".")
-		if !slices.Contains(eventTypes(category), kind) {
+		if !slices.ContainsFunc(eventKinds(), func(k eventKind) bool { return k.fullName() == t }) {
 			return invalid("eventCategoryTypes", "has an unknown event type '"+t+"'")
 		}
 	}
