@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"onramp/internal/keyset"
+	"onramp/internal/pgtest"
 	"onramp/internal/sandbox"
 )
 
@@ -178,5 +181,66 @@ func (w *world) trigger(event string) {
 	w.t.Helper()
 	if _, err := w.sandbox.SendEvents(sandbox.Trigger{Events: []json.RawMessage{json.RawMessage(event)}}); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// The same with PostgreSQL and a key of the configuration's.
+func TestEventsPostgres(t *testing.T) {
+	t.Parallel()
+	key, err := keyset.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Activation: -1})}
+	cloud := httptest.NewServer(w.sandbox)
+	t.Cleanup(cloud.Close)
+	w.cloud = cloud.URL
+	w.start(func(cfg string) string { return "encryption_key: '" + key.Reveal() + "'\n" + cfg }, pgtest.URL(t))
+	for range 2 {
+		if err := w.gateway.SetUpEvents(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := w.post(`{"email":"bob+unsubscribe@example.org","opt_in":true}`, map[string]string{"Prefer": "wait=20"}).ID
+	w.until("the timeline", func() bool { return len(w.timeline(id)) >= 5 })
+	want := []string{
+		"delivered data_extension:Web_Registrations", "delivered journey:APIEvent-sandbox-welcome",
+		"TransactionalSendEvents.EmailSent", "EngagementEvents.EmailUnsubscribe", "delivered data_extension:Web_Registrations",
+	}
+	if diff := cmp.Diff(want, w.timeline(id)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]any{false}, w.columns("bob+unsubscribe@example.org", "OptInStatus")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A transactional message's events are joined by the message's key, which is the
+// delivery's id.
+func TestMessageEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(cfg string) string {
+		at := strings.Index(cfg, "      - journey:")
+		end := at + strings.Index(cfg[at:], "\n") + 1
+		return cfg[:at] + "      - message: { definition_key: welcome }\n" + cfg[end:]
+	})
+	if err := w.gateway.SetUpEvents(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := w.post(`{"email":"ana+click@example.org"}`, map[string]string{"Prefer": "wait=20"}).ID
+	want := []string{
+		"delivered data_extension:Web_Registrations", "delivered message:welcome",
+		"TransactionalSendEvents.EmailSent", "EngagementEvents.EmailOpen", "EngagementEvents.EmailClick",
+	}
+	w.until("the timeline", func() bool { return len(w.timeline(id)) >= len(want) })
+	if diff := cmp.Diff(want, w.timeline(id)); diff != "" {
+		t.Error(diff)
+	}
+	var page struct {
+		Items []struct{ Type, Registration string }
+	}
+	w.getJSON(w.gateway.AdminURL()+"/api/events?type=*.EmailSent", &page)
+	if len(page.Items) != 1 || page.Items[0].Registration != id {
+		t.Errorf("the event of the message is %+v, of %s", page.Items, id)
 	}
 }
