@@ -8,7 +8,11 @@
 // NewReport judges them. MemoryOf and CPUOf read what a server spends.
 //
 // DeliverReport is for what happens after the answer: how fast, how late and
-// with how many calls registrations reach their destination.
+// with how many calls registrations reach their destination. TokenReport is for
+// the token endpoint, beside a handler that signs the same.
+//
+// SendBatches plays the Event Notification Service, which sends signed batches of
+// events, and EventReport judges how they were taken.
 //
 // The package starts no process and knows nothing of the product's routes or
 // storage; whoever calls it does. Absolute figures drift by the minute on a

@@ -46,15 +46,7 @@ type Report struct {
 	Connections     int     `json:"connections"`
 	IdempotencyKeys bool    `json:"idempotency_keys"`
 
-	// Medians of the rounds.
-	BareRate   float64       `json:"bare_rate"`
-	OnrampRate float64       `json:"onramp_rate"`
-	BareP50    time.Duration `json:"bare_p50_ns"`
-	BareP99    time.Duration `json:"bare_p99_ns"`
-	OnrampP50  time.Duration `json:"onramp_p50_ns"`
-	OnrampP99  time.Duration `json:"onramp_p99_ns"`
-	BareCPU    time.Duration `json:"bare_cpu_per_request_ns,omitempty"`
-	OnrampCPU  time.Duration `json:"onramp_cpu_per_request_ns,omitempty"`
+	Medians
 
 	// Over all rounds; zero when the fsyncs were not counted.
 	FsyncsPerSecond  float64 `json:"fsyncs_per_second,omitempty"`
@@ -80,7 +72,6 @@ func NewReport(rounds []Round, startToReady time.Duration, keys bool) *Report {
 	r := &Report{IdempotencyKeys: keys, Rounds: slices.Clone(rounds)}
 	var fsyncs, requests, failed, resident int64
 	var elapsed time.Duration
-	var p99Ratios []float64
 	for i := range r.Rounds {
 		round := &r.Rounds[i]
 		round.Bare.Latency, round.Onramp.Latency = nil, nil // thousands of numbers that nobody reads
@@ -90,33 +81,20 @@ func NewReport(rounds []Round, startToReady time.Duration, keys bool) *Report {
 		elapsed += round.Onramp.Elapsed
 		resident = max(resident, round.Onramp.ResidentBytes)
 		failed += round.Bare.Errors + round.Onramp.Errors
-		if ratio, ok := round.P99Ratio(); ok {
-			p99Ratios = append(p99Ratios, ratio)
-		}
 	}
 	if fsyncs > 0 && elapsed > 0 && requests > 0 {
 		r.FsyncsPerSecond = float64(fsyncs) / elapsed.Seconds()
 		r.FsyncsPerRequest = float64(fsyncs) / float64(requests)
 	}
 
-	r.BareRate = medianOf(r.Rounds, func(r Round) float64 { return r.Bare.Rate() })
-	r.OnrampRate = medianOf(r.Rounds, func(r Round) float64 { return r.Onramp.Rate() })
-	r.BareP50 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Bare.P50 })
-	r.BareP99 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Bare.P99 })
-	r.OnrampP50 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Onramp.P50 })
-	r.OnrampP99 = medianOf(r.Rounds, func(r Round) time.Duration { return r.Onramp.P99 })
-	r.BareCPU = medianOf(r.Rounds, func(r Round) time.Duration { return r.Bare.cpuPerRequest() })
-	r.OnrampCPU = medianOf(r.Rounds, func(r Round) time.Duration { return r.Onramp.cpuPerRequest() })
-
+	r.Medians = mediansOf(r.Rounds)
 	ratio := minRatio
 	if keys {
 		ratio = minRatioWithKeys
 	}
 	measured := len(rounds) > 0
 	r.MedianRatio = atLeast(ratio, medianOf(r.Rounds, Round.Ratio), measured)
-	// A round without it makes the whole unmeasured; it would else be judged by
-	// the rounds that went well.
-	r.P99Ratio = atMost(maxP99Ratio, median(p99Ratios), measured && len(p99Ratios) == len(rounds))
+	r.P99Ratio = p99Ratio(maxP99Ratio, r.Rounds)
 	r.Resident = atMost(maxResident, float64(resident), resident > 0)
 	r.StartToReady = atMost(milliseconds(maxStart), milliseconds(startToReady), startToReady > 0)
 	r.Errors = atMost(0, float64(failed), measured)
@@ -204,13 +182,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.IdempotencyKeys {
 		keys = "a fresh idempotency key on every request"
 	}
-	rounds := "1 round"
-	if len(r.Rounds) != 1 {
-		rounds = fmt.Sprintf("median of %d rounds", len(r.Rounds))
-	}
-	fmt.Fprintf(&b, "\n%s, %d connections, %s\n", rounds, r.Connections, keys)
-	writeSide(&b, "bare", r.BareRate, r.BareP50, r.BareP99, r.BareCPU)
-	writeSide(&b, "onramp", r.OnrampRate, r.OnrampP50, r.OnrampP99, r.OnrampCPU)
+	fmt.Fprintf(&b, "\n%s, %d connections, %s\n", roundsText(len(r.Rounds)), r.Connections, keys)
+	r.Medians.writeText(&b)
 	if r.FsyncsPerSecond > 0 {
 		fmt.Fprintf(&b, "fsyncs  %.0f/s, %.2g a request\n", r.FsyncsPerSecond, r.FsyncsPerRequest)
 	} else {
@@ -220,23 +193,15 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, j := range r.bars() {
 		fmt.Fprintf(&b, "%s %s\n", j, j.verdict())
 	}
-	for _, text := range r.failures() {
+	for _, text := range failuresOf(r.Rounds) {
 		fmt.Fprintf(&b, "  %s\n", text)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func writeSide(w io.Writer, name string, rate float64, p50, p99, cpu time.Duration) {
-	spent := ""
-	if cpu > 0 {
-		spent = fmt.Sprintf(", %.1f µs of CPU a request", float64(cpu)/float64(time.Microsecond))
-	}
-	fmt.Fprintf(w, "%-6s  %.0f requests/s, p50 %.2f ms, p99 %.2f ms%s\n", name, rate, milliseconds(p50), milliseconds(p99), spent)
-}
-
-// failures are the first different errors of all rounds, with whose they are.
-func (r *Report) failures() []string {
+// failuresOf are the first different errors of all rounds, with whose they are.
+func failuresOf(rounds []Round) []string {
 	var all []string
 	add := func(name string, texts []string) {
 		for _, text := range texts {
@@ -246,30 +211,9 @@ func (r *Report) failures() []string {
 			}
 		}
 	}
-	for _, round := range r.Rounds {
+	for _, round := range rounds {
 		add("bare", round.Bare.Failures)
 		add("onramp", round.Onramp.Failures)
 	}
 	return all
-}
-
-func medianOf[T ~int64 | ~float64](rounds []Round, value func(Round) T) T {
-	values := make([]T, len(rounds))
-	for i, r := range rounds {
-		values[i] = value(r)
-	}
-	return median(values)
-}
-
-// median of none is zero; of an even number it is half-way between the middle two.
-func median[T ~int64 | ~float64](values []T) T {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return sorted[middle-1] + (sorted[middle]-sorted[middle-1])/2
 }

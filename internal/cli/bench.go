@@ -25,12 +25,12 @@ import (
 // every command here uses.
 const registrationsPath = "/v1/forms/registration/registrations"
 
-// bench has the two measurements, and hidden commands for the processes that
-// they consist of.
+// bench has the measurements, and hidden commands for the processes that they
+// consist of.
 func (c *command) bench() *cobra.Command {
 	return group(
-		"bench", "Measure this machine", c.benchAccept(), c.benchDeliver(),
-		c.benchBare(), c.benchOnramp(), c.benchGateway(), c.benchSandbox(), c.benchLoad(),
+		"bench", "Measure this machine", c.benchAccept(), c.benchDeliver(), c.benchToken(), c.benchEvents(),
+		c.benchBare(), c.benchBareToken(), c.benchOnramp(), c.benchGateway(), c.benchCallback(), c.benchSandbox(), c.benchLoad(),
 	)
 }
 
@@ -71,6 +71,7 @@ func (c *command) benchOnramp() *cobra.Command {
 			}
 			cfg.Database = filepath.Join(args[0], "onramp.db")
 			cfg.Public.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+			cfg.Callbacks, cfg.OAuth.Clients = nil, nil // these are measured by themselves
 			return c.serveChild(ctx, args[0], cfg, app.Options{NoPump: true})
 		}),
 	}
@@ -116,7 +117,7 @@ func (c *command) benchSandbox() *cobra.Command {
 		Use: "sandbox", Short: "The sandbox that bench delivers to", Hidden: true, Args: cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {
 			counter := &callCounter{calls: map[string]int64{}}
-			s, err := app.StartSandbox(ctx, "127.0.0.1:0", "", slog.New(counter))
+			s, err := app.StartSandbox(ctx, app.SandboxOptions{Address: "127.0.0.1:0", Log: slog.New(counter)})
 			if err != nil {
 				return err
 			}
@@ -188,6 +189,25 @@ func (c *command) answerStats(ready childReady, stats func() childStats) error {
 			return err
 		}
 	}
+}
+
+// benchReport is what a measurement has come to.
+type benchReport interface {
+	WriteText(w io.Writer) error
+	Misses() []string
+}
+
+// report prints a report and returns its misses.
+func (c *command) report(r benchReport) error {
+	show := func() error { return r.WriteText(c.Stdout) }
+	if c.output == "json" {
+		show = func() error { return c.printJSON(r) }
+	}
+	errs := []error{show()}
+	for _, miss := range r.Misses() {
+		errs = append(errs, errors.New(miss))
+	}
+	return errors.Join(errs...)
 }
 
 func (c *command) benchLoad() *cobra.Command {

@@ -143,19 +143,7 @@ func (c *command) runBenchDeliver(ctx context.Context, s deliverSettings) error 
 		}
 		backlogs = append(backlogs, measured)
 	}
-	return c.reportDeliver(bench.NewDeliverReport(cases, backlogs))
-}
-
-func (c *command) reportDeliver(report *bench.DeliverReport) error {
-	show := func() error { return report.WriteText(c.Stdout) }
-	if c.output == "json" {
-		show = func() error { return c.printJSON(report) }
-	}
-	errs := []error{show()}
-	for _, miss := range report.Misses() {
-		errs = append(errs, errors.New(miss))
-	}
-	return errors.Join(errs...)
+	return c.report(bench.NewDeliverReport(cases, backlogs))
 }
 
 // progress says what takes so long, where it does not get between the figures.

@@ -26,13 +26,15 @@ const (
 const deliverBody = `{"email":"` + bench.Placeholder + `@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`
 
 // deliverConfig is the configuration of a rig's gateway: database, sandbox, mode.
-// The form is the one of the specification, so that the rows have its size.
 const deliverConfig = `
 database: %q
 public: { listen: "127.0.0.1:0" }
 admin: { listen: "127.0.0.1:0" }
 marketing_cloud: { auth_url: %q, client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
-forms:
+` + formConfig
+
+// formConfig is the form of the specification, so that the rows have its size.
+const formConfig = `forms:
   registration:
     subscriber_key: email
     fields:
@@ -242,8 +244,7 @@ func (s reading) halted() bool {
 
 func (r *rig) read(ctx context.Context) (s reading, err error) {
 	asked := time.Now()
-	admin := &adminClient{base: r.gateway.admin, http: http.DefaultClient}
-	if err := admin.get(ctx, "/api/status", nil, &s.Status); err != nil {
+	if err := r.gateway.adminClient().get(ctx, "/api/status", nil, &s.Status); err != nil {
 		return s, err
 	}
 	s.at = asked.Add(time.Since(asked) / 2) // a busy gateway takes a while to answer

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"time"
@@ -63,6 +64,11 @@ func (c *child) stats() (s childStats, err error) {
 		return s, fmt.Errorf("read figures: %w", err)
 	}
 	return s, nil
+}
+
+// adminClient calls the admin API of a gateway that has it open.
+func (c *child) adminClient() *adminClient {
+	return &adminClient{base: c.admin, http: http.DefaultClient}
 }
 
 // stop lets the child end by itself: its parent's pipe is closed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"onramp/internal/onramp"
 )
@@ -120,6 +121,9 @@ func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {
 
 // storable removes what PostgreSQL refuses in a text: an answer may hold anything.
 func storable(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s // nearly always; measured: to look first is a great deal faster
+	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
