@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"onramp/internal/api"
@@ -92,7 +93,25 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
 		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Log: log,
 	})
-	return a.events.receiver.Reload(ctx)
+	if err := a.events.receiver.Reload(ctx); err != nil {
+		return err
+	}
+	return a.warnOfMissing(ctx)
+}
+
+// warnOfMissing tells of callbacks that Marketing Cloud does not know yet. The
+// demo makes them itself.
+func (a *App) warnOfMissing(ctx context.Context) error {
+	records, err := a.store.ListCallbackRecords(ctx)
+	if err != nil || a.options.OwnURL {
+		return err
+	}
+	for _, name := range a.callbackNames() {
+		if !slices.ContainsFunc(records, func(r onramp.CallbackRecord) bool { return r.Name == name && r.Verified }) {
+			a.options.Log.WarnContext(ctx, "a callback is not set up yet: run onramp ens setup", "callback", name)
+		}
+	}
+	return nil
 }
 
 func (a *App) callbackNames() []string {

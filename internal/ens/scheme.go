@@ -102,8 +102,11 @@ func (h *inventory) client(c *onramp.Callback) (onramp.TokenClient, error) {
 			return client, nil
 		}
 	}
-	return onramp.TokenClient{}, &onramp.Error{Kind: onramp.Conflict, Message: fmt.Sprintf(
-		"callback %s names no token client, and there are %d: make one with onramp keys new client --save, or name it under client", c.Name, len(known))}
+	message := fmt.Sprintf("callback %s names no token client, and there are %d: name the one that Marketing Cloud is to use under client", c.Name, len(known))
+	if len(known) == 0 {
+		message = fmt.Sprintf("callback %s needs a token client: make one with onramp keys new client --save", c.Name)
+	}
+	return onramp.TokenClient{}, &onramp.Error{Kind: onramp.Conflict, Message: message}
 }
 
 // digest tells submissions apart without keeping their secrets.

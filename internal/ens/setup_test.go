@@ -743,10 +743,13 @@ func TestSetupErrors(t *testing.T) {
 		"no callbacks":   {func(w *world) { w.callbacks = nil }, "no callbacks are configured: name one under ens.callbacks"},
 		"no address":     {func(w *world) { w.publicURL = "" }, "public.url is not set"},
 		"no such client": {func(w *world) { w.clients = nil }, `callback events names the token client "mc-ens", which has no secret`},
+		"no client": {func(w *world) {
+			w.clients, w.callbacks[0].Client = nil, ""
+		}, `callback events needs a token client: make one with onramp keys new client --save`},
 		"which client": {func(w *world) {
 			w.callbacks[0].Client = ""
 			w.kept = []onramp.TokenClient{{ID: "another", Secrets: []onramp.Secret{"secret-two"}}}
-		}, `callback events names no token client, and there are 2: make one with onramp keys new client --save, or name it under client`},
+		}, `callback events names no token client, and there are 2: name the one that Marketing Cloud is to use under client`},
 		"no such user":    {func(w *world) { w.users = nil }, `callback events names the user "robot", which the configuration gives no password`},
 		"no permission":   {refuse("", 403), "look at what there is in Marketing Cloud: list authentication schemes: 403 Forbidden: code 20000: refused by the test; give the installed package the scopes event_notification_callback_create"},
 		"wrong account":   {refuse("", 401), "; check marketing_cloud.client_id"},
