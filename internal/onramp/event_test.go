@@ -108,6 +108,7 @@ func TestEventIdentity(t *testing.T) {
 		"click, other link":         {click, `"jobUrlId":"7"`, `"jobUrlId":"8"`, false},
 		"not sent, other message":   {notSent, `"m"`, `"n"`, false},
 		"sms, in seconds":           {sms, "5000000000000", "5000000000", true},
+		"sms, told again":           {sms, "5000000000000", "5000000000009", true},
 		"sms, other segment":        {sms, `"ordinal":1`, `"ordinal":2`, false},
 		"sms, other status":         {sms, `3000`, `3001`, false},
 		"ott, another time":         {ott, "5000000000000", "5000000000009", true},
