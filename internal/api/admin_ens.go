@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -85,6 +86,7 @@ type EnsCallback struct {
 	State         string            `json:"state"`
 	Scheme        string            `json:"scheme,omitempty"` // none: its signature alone protects it
 	LastEvent     *time.Time        `json:"last_event"`
+	Taken         map[string]int64  `json:"taken"`   // since the start, by what proved it
 	Refused       map[string]int64  `json:"refused"` // since the start, by reason
 	Subscriptions []EnsSubscription `json:"subscriptions"`
 	Wrong         []EnsFinding      `json:"wrong"`
@@ -208,11 +210,10 @@ func viewEnsStatus(s onramp.SetupStatus) EnsStatus {
 		c := &s.Callbacks[i]
 		one := EnsCallback{
 			Name: c.Name, URL: c.URL, CallbackID: c.CallbackID, State: string(c.State), Scheme: c.Scheme, LastEvent: timePointer(c.LastEvent),
-			Refused: c.Refused, Subscriptions: []EnsSubscription{}, Wrong: findings(c.Wrong),
+			Taken: map[string]int64{}, Refused: map[string]int64{}, Subscriptions: []EnsSubscription{}, Wrong: findings(c.Wrong),
 		}
-		if one.Refused == nil {
-			one.Refused = map[string]int64{}
-		}
+		maps.Copy(one.Taken, c.Taken)
+		maps.Copy(one.Refused, c.Refused)
 		for _, sub := range c.Subscriptions {
 			one.Subscriptions = append(one.Subscriptions, EnsSubscription{
 				Name: sub.Name, State: string(sub.State), Types: append([]string{}, sub.Types...), Filters: append([]string{}, sub.Filters...),

@@ -119,6 +119,7 @@ func TestEnsStatus(t *testing.T) {
 			{Name: "bare", URL: "u", State: onramp.StateMissing},
 			{
 				Name: "events", URL: "u", CallbackID: "c", State: onramp.StateVerified, Scheme: "s", LastEvent: time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC),
+				Taken:         map[string]int64{"probe": 1, "signature": 3},
 				Refused:       map[string]int64{"wrong signature": 2},
 				Subscriptions: []onramp.SubscriptionStatus{{Name: "sends", State: onramp.StateActive, Types: []string{"T"}, Filters: []string{"f=1"}}, {Name: "x", State: onramp.StateMissing}},
 				Wrong:         []onramp.Finding{{What: "w", Mend: "m"}},
@@ -126,8 +127,8 @@ func TestEnsStatus(t *testing.T) {
 		},
 	}}
 	want := `{"unreachable":"no answer","schemes":[{"name":"s","auth_id":"a","state":"unknown","wrong":[]}],"callbacks":[` +
-		`{"name":"bare","url":"u","state":"missing","last_event":null,"refused":{},"subscriptions":[],"wrong":[]},` +
-		`{"name":"events","url":"u","callback_id":"c","state":"verified","scheme":"s","last_event":"2026-11-22T09:59:00Z","refused":{"wrong signature":2},` +
+		`{"name":"bare","url":"u","state":"missing","last_event":null,"taken":{},"refused":{},"subscriptions":[],"wrong":[]},` +
+		`{"name":"events","url":"u","callback_id":"c","state":"verified","scheme":"s","last_event":"2026-11-22T09:59:00Z","taken":{"probe":1,"signature":3},"refused":{"wrong signature":2},` +
 		`"subscriptions":[{"name":"sends","state":"active","types":["T"],"filters":["f=1"]},{"name":"x","state":"missing","types":[],"filters":[]}],` +
 		`"wrong":[{"what":"w","mend":"m"}]}]}` + "\n"
 	check(t, told(want), get(ensHandler(e), "/api/ens"))

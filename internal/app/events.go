@@ -91,7 +91,8 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 	})
 	a.events.setup = ens.NewSetup(ens.SetupConfig{
 		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
-		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Log: log,
+		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals,
+		Taken: a.events.receiver.Taken, Log: log,
 	})
 	if err := a.events.receiver.Reload(ctx); err != nil {
 		return err

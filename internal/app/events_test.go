@@ -113,6 +113,18 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s: %s", address, diff)
 		}
 	}
+	var status struct {
+		Callbacks []struct {
+			State          string
+			Taken, Refused map[string]int64
+			Wrong          []any
+		}
+	}
+	w.getJSON(w.gateway.AdminURL()+"/api/ens", &status)
+	if len(status.Callbacks) != 1 || status.Callbacks[0].State != "verified" || len(status.Callbacks[0].Wrong) > 0 ||
+		status.Callbacks[0].Taken["probe"] != 1 || status.Callbacks[0].Taken["signature"] < 4 || len(status.Callbacks[0].Refused) > 0 {
+		t.Errorf("the status is %+v", status)
+	}
 	w.until("all events in the file", func() bool { return len(lines(t, file)) >= 8 })
 	var types []string
 	for _, line := range lines(t, file) {

@@ -153,8 +153,9 @@ func (c *command) ensStatus() *cobra.Command {
 		Use: "status", Short: "Show schemes, callbacks and subscriptions, their last event, and what is wrong",
 		Long: `Shows the authentication schemes, callbacks and subscriptions that the
 configuration names, and those of ours beyond it: the state of each in Marketing
-Cloud, the age of the last event, how many calls were refused since the start, and
-what is wrong with what helps.`,
+Cloud, the age of the last event, what was taken and refused since the start and
+why (a token, a signature with the key decoded or raw), and what is wrong with what
+helps.`,
 		Example: "  onramp ens status\n  onramp ens status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runEnsStatus(ctx) }),
@@ -173,13 +174,13 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 	if c.output == "json" {
 		return c.printJSON(s)
 	}
-	callbacks := [][]string{{"CALLBACK", "STATE", "SCHEME", "LAST EVENT", "REFUSED", "URL"}}
+	callbacks := [][]string{{"CALLBACK", "STATE", "SCHEME", "LAST EVENT", "TAKEN", "REFUSED", "URL"}}
 	subscriptions := [][]string{{"SUBSCRIPTION", "STATE", "CALLBACK", "TYPES", "FILTERS"}}
 	schemes := [][]string{{"SCHEME", "STATE"}}
 	for i := range s.Callbacks {
 		one := &s.Callbacks[i]
 		callbacks = append(callbacks, []string{
-			oneLine(one.Name), one.State, orNone(one.Scheme), age(one.LastEvent, time.Now()), refusals(one.Refused), oneLine(one.URL),
+			oneLine(one.Name), one.State, orNone(one.Scheme), age(one.LastEvent, time.Now()), tallied(one.Taken), tallied(one.Refused), oneLine(one.URL),
 		})
 		for _, sub := range one.Subscriptions {
 			subscriptions = append(subscriptions, []string{
@@ -243,8 +244,8 @@ func age(at *time.Time, now time.Time) string {
 	return fmt.Sprintf("%d days ago", int(past.Hours()/24))
 }
 
-// refusals gives counts by reason, such as "3 (no token 2, wrong signature 1)".
-func refusals(n map[string]int64) string {
+// tallied gives counts and their sum, such as "3 (no token 2, wrong signature 1)".
+func tallied(n map[string]int64) string {
 	var total int64
 	var each []string
 	for _, reason := range slices.Sorted(maps.Keys(n)) {

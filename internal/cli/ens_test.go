@@ -77,7 +77,7 @@ func (s *setUp) Status(context.Context) (words.SetupStatus, error) {
 		Schemes: []words.SchemeStatus{{Name: "s", AuthID: "1", State: words.StatePresent}},
 		Callbacks: []words.CallbackStatus{{
 			Name: "events", URL: "https://signup.example.com/ens/events", CallbackID: "2", State: words.StateVerified, Scheme: "s",
-			LastEvent: time.Now().Add(-150 * time.Minute), Refused: map[string]int64{"wrong signature": 1, "content type": 2},
+			LastEvent: time.Now().Add(-150 * time.Minute), Taken: map[string]int64{"signature": 7}, Refused: map[string]int64{"wrong signature": 1, "content type": 2},
 			Subscriptions: []words.SubscriptionStatus{{Name: "sends", State: words.StateActive, Types: []string{"A.B", "A.C"}, Filters: []string{"x=y"}}},
 		}},
 	}, nil

@@ -40,7 +40,7 @@ func (r *Receiver) takeProbe(ctx context.Context, w http.ResponseWriter, callbac
 	if err := r.cfg.Events.SaveProbe(ctx, p); err != nil {
 		return r.refuse(callback, "not stored", busy(err))
 	}
-	r.count(r.accepted, callback, "probe")
+	r.count(r.taken, callback, "probe")
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

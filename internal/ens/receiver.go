@@ -70,18 +70,18 @@ type Receiver struct {
 	cfg       ReceiverConfig
 	callbacks map[string]onramp.Callback
 
-	mu       sync.Mutex
-	keys     map[string][]onramp.Secret // of the signatures, by callback; the newest first
-	readAt   time.Time                  // when the keys were read
-	refused  map[string]map[string]int64
-	accepted map[string]map[string]int64
+	mu      sync.Mutex
+	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
+	readAt  time.Time                  // when the keys were read
+	refused map[string]map[string]int64
+	taken   map[string]map[string]int64
 }
 
 // NewReceiver makes a receiver. It must Reload before it can check signatures.
 func NewReceiver(cfg ReceiverConfig) *Receiver {
 	r := &Receiver{
 		cfg: cfg, callbacks: map[string]onramp.Callback{}, keys: map[string][]onramp.Secret{},
-		refused: map[string]map[string]int64{}, accepted: map[string]map[string]int64{},
+		refused: map[string]map[string]int64{}, taken: map[string]map[string]int64{},
 	}
 	for _, c := range cfg.Callbacks {
 		r.callbacks[c.Name] = c
@@ -104,13 +104,13 @@ func (r *Receiver) Refusals(callback string) map[string]int64 {
 	return maps.Clone(r.refused[callback])
 }
 
-// Accepted counts the batches that a callback has taken since the start, by what
-// proved where they came from: "signature" or "signature with the raw key", or
-// "token" for those without a signature that could be checked.
-func (r *Receiver) Accepted(callback string) map[string]int64 {
+// Taken counts what a callback has taken since the start: batches by what proved
+// where they came from, "signature" or "signature with the raw key", or "token"
+// for those without a signature that could be checked; and probes as "probe".
+func (r *Receiver) Taken(callback string) map[string]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return maps.Clone(r.accepted[callback])
+	return maps.Clone(r.taken[callback])
 }
 
 func (r *Receiver) count(in map[string]map[string]int64, callback, what string) {
@@ -158,7 +158,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	r.count(r.accepted, callback.Name, proof)
+	r.count(r.taken, callback.Name, proof)
 	return web.WriteJSON(w, http.StatusOK, Receipt{Stored: stored, Repeated: all - stored})
 }
 

@@ -336,8 +336,8 @@ func TestReceive(t *testing.T) {
 				t.Error(diff)
 			}
 			c := row.request.callback
-			if len(w.events) != row.events || cmp.Diff(row.refused, w.Refusals(c)) != "" || cmp.Diff(row.accepted, w.Accepted(c)) != "" {
-				t.Errorf("%d events, refused %v, accepted %v", len(w.events), w.Refusals(c), w.Accepted(c))
+			if len(w.events) != row.events || cmp.Diff(row.refused, w.Refusals(c)) != "" || cmp.Diff(row.accepted, w.Taken(c)) != "" {
+				t.Errorf("%d events, refused %v, accepted %v", len(w.events), w.Refusals(c), w.Taken(c))
 			}
 			if len(w.probes) > 0 {
 				t.Error("taken for a probe")

@@ -104,8 +104,10 @@ type SetupConfig struct {
 	// Refusals gives the requests to a callback that the receiver has refused,
 	// by the reason. Optional.
 	Refusals func(callback string) map[string]int64
-	Log      *slog.Logger
-	Now      func() time.Time // default time.Now
+	// Taken gives the calls that it has taken, by what proved them. Optional.
+	Taken func(callback string) map[string]int64
+	Log   *slog.Logger
+	Now   func() time.Time // default time.Now
 }
 
 // Setup makes Marketing Cloud match the configuration. Each step is stored before

@@ -143,6 +143,9 @@ func (v *view) traffic(ctx context.Context, status *onramp.CallbackStatus) (err 
 	if v.Refusals != nil {
 		status.Refused = v.Refusals(status.Name)
 	}
+	if v.Taken != nil {
+		status.Taken = v.Taken(status.Name)
+	}
 	return nil
 }
 

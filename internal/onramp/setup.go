@@ -68,6 +68,7 @@ type CallbackStatus struct {
 	State         SetupState
 	Scheme        string           // name of its scheme; "" when the signature alone protects it
 	LastEvent     time.Time        // when the newest event came; zero: none yet
+	Taken         map[string]int64 // probes and batches that were taken since the start, by what proved them
 	Refused       map[string]int64 // requests that were refused since the start, by the reason
 	Subscriptions []SubscriptionStatus
 	Wrong         []Finding
