@@ -139,6 +139,11 @@ func decodeControl(r *http.Request, v any) error {
 	if len(body) > maxControlBody {
 		return &controlError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxControlBody)}
 	}
+	return decodeStrictly(body, v)
+}
+
+// decodeStrictly reads one JSON value of exactly v's shape.
+func decodeStrictly(body []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {

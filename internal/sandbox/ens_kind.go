@@ -26,6 +26,9 @@ func (k eventKind) event(m mail, at time.Time) *event {
 // aboutMail tells whether events of the kind are about a mail that was sent.
 func (k eventKind) aboutMail() bool { return strings.HasPrefix(k.name, "Email") }
 
+// isSend tells whether an event of the kind tells of a send by itself.
+func (k eventKind) isSend() bool { return k.category == "TransactionalSendEvents" }
+
 // eventKinds lists every type. Of two with one name the first is meant when the
 // category is left out.
 func eventKinds() []eventKind {

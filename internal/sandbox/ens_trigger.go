@@ -25,9 +25,9 @@ type Trigger struct {
 	// required unless there are Events.
 	Type string `json:"type,omitempty"`
 	// MessageKey, ContactKey and To choose the newest send that fits all that are
-	// given, for events about mails. Without them it is the newest send, and one is
-	// made up when there is none. Events that are not about mails take them as they
-	// are.
+	// given, for events about mails. Without them it is the newest send. When there
+	// is none it is made up, but not to be opened, clicked or unsubscribed from by
+	// somebody who was named. Events that are not about mails take them as they are.
 	MessageKey string `json:"message_key,omitempty"`
 	ContactKey string `json:"contact_key,omitempty"`
 	To         string `json:"to,omitempty"`
@@ -189,7 +189,9 @@ func (w *world) triggered(t Trigger, now time.Time) ([]*event, error) {
 	}
 	sent, found := mail{}, false
 	if kind.aboutMail() {
-		if sent, found = w.findMail(t); !found && t.MessageKey+t.ContactKey+t.To != "" {
+		sent, found = w.findMail(t)
+		// a send can be another system's; what somebody did with a mail needs the mail
+		if !found && !kind.isSend() && t.MessageKey+t.ContactKey+t.To != "" {
 			return nil, errors.New("no message was sent, and no contact has entered a journey, with this message_key, contact_key and to")
 		}
 	}
@@ -219,6 +221,9 @@ func (t Trigger) inventMail(n int, now time.Time) mail {
 	}
 	if m.contactKey == "" {
 		m.contactKey = "nobody"
+	}
+	if m.to == "" && validEmail(m.contactKey) {
+		m.to = m.contactKey
 	}
 	if m.to == "" {
 		m.to = "nobody@example.org"
@@ -290,16 +295,35 @@ func (w *world) explain(list []*event, result Triggered, only string, now time.T
 	}
 }
 
+// readTrigger reads a Trigger. Events that stand alone, as a list or as one, as
+// they would be sent, are its Events.
+func readTrigger(r *http.Request) (t Trigger, err error) {
+	var body json.RawMessage
+	if err := decodeControl(r, &body); err != nil {
+		return t, err
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(body, &list) == nil && list != nil {
+		t.Events = list
+		return t, nil
+	}
+	if values, ok := decodeObject(body); ok && values["eventCategoryType"] != nil {
+		t.Events = []json.RawMessage{body}
+		return t, nil
+	}
+	if string(body) == "null" {
+		return t, &controlError{http.StatusBadRequest, `want {"type":"EmailOpen"} or {"events":[…]}`}
+	}
+	return t, decodeStrictly(body, &t)
+}
+
 // controlEvents answers POST /_sandbox/events with what was triggered.
 func (s *Sandbox) controlEvents(r *http.Request) (answer, error) {
-	var sent *Trigger
-	if err := decodeControl(r, &sent); err != nil {
+	sent, err := readTrigger(r)
+	if err != nil {
 		return answer{}, err
 	}
-	if sent == nil {
-		return answer{}, &controlError{http.StatusBadRequest, `want {"type":"EmailOpen"} or {"events":[…]}`}
-	}
-	result, err := s.SendEvents(*sent)
+	result, err := s.SendEvents(sent)
 	if err != nil {
 		return answer{}, &controlError{http.StatusBadRequest, err.Error()}
 	}

@@ -226,6 +226,33 @@ func TestENSTriggerRaw(t *testing.T) {
 	})
 }
 
+// Events can also stand alone.
+func TestENSTriggerAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := listening(t, &webhook{}, sandbox.Config{})
+		const opened = `{"eventCategoryType":"EngagementEvents.EmailOpen","n": 1}`
+		for _, body := range []string{opened, "[" + opened + "]"} {
+			r.trigger(body, `{"queued":1,"subscriptions":1,"message":"the event is on its way"}`)
+			pass(time.Second)
+			check(t, body, []string{"[" + opened + "]"}, r.hook.bodies())
+		}
+	})
+}
+
+// A send of another system's can be told of, too.
+func TestENSTriggerOthersSend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := listening(t, &webhook{}, sandbox.Config{})
+		r.trigger(`{"type":"EmailSent","contact_key":"ana@example.org","message_key":"m"}`, `{"queued":1,"subscriptions":1,"message":"the event is on its way"}`)
+		pass(time.Second)
+		if body := strings.Join(r.hook.bodies(), ""); !strings.Contains(body, `"to":"ana@example.org","subscriberKey":"ana@example.org","messageKey":"m"`) {
+			t.Errorf("got %s", body)
+		}
+	})
+}
+
 func TestENSTriggerRefused(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
@@ -240,8 +267,10 @@ func TestENSTriggerRefused(t *testing.T) {
 		{`{"type":"EmailOpen","count":100001}`, "count 100001 is not in 1 to 100000"},
 		{`{"type":"EmailOpen","callback":"x"}`, `there is no callback with the name or the id "x"`},
 		{`{"type":"EmailOpen","message_key":"x"}`, none},
-		{`{"type":"EmailSent","contact_key":"x"}`, none},
-		{`{"type":"EmailSent","to":"x@example.org"}`, none},
+		{`{"type":"EmailClick","contact_key":"x"}`, none},
+		{`{"type":"EmailUnsubscribe","to":"x@example.org"}`, none},
+		{`[]`, "events is empty"},
+		{`[1]`, "event 1 is no JSON object"},
 		{`{"type":"EmailOpen","fields":{"info":"x","info.to":"y"}}`, `field "info" is no object, but fields in it are given`},
 		{`{"events":[]}`, "events is empty"},
 		{`{"events":[1,{},null]}`, "event 1 is no JSON object\nevent 3 is no JSON object"},
