@@ -256,3 +256,46 @@ func TestMessageEvents(t *testing.T) {
 		t.Errorf("the event of the message is %+v, of %s", page.Items, id)
 	}
 }
+
+// Whatever Marketing Cloud's sender does to events, each one stands in the
+// timeline once.
+func TestEventFaults(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []sandbox.Fault{
+		{Name: sandbox.FaultDuplicate},
+		{Name: sandbox.FaultReorder},
+		{Name: sandbox.FaultResend},
+		{Name: sandbox.FaultSeconds},
+		{Name: sandbox.FaultStringIDs},
+		{Name: sandbox.FaultRawKey},
+		{Name: sandbox.FaultNoSignature}, // the token proves it
+		{Name: sandbox.FaultBareEvent},
+		{Name: sandbox.FaultWrongSignature, Count: 2}, // and right the third time
+		{Name: sandbox.FaultStaleToken, Count: 1},
+		{Name: sandbox.FaultSlowToken, DelayMS: 300},
+	} {
+		t.Run(fault.Name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := newEventWorld(t)
+			if err := w.sandbox.Fault(fault); err != nil {
+				t.Fatal(err)
+			}
+			id := w.post(`{"email":"ana+open+click@example.org"}`, map[string]string{"Prefer": "wait=20"}).ID
+			events := func() []string {
+				all := slices.DeleteFunc(w.timeline(id), func(line string) bool { return strings.HasPrefix(line, "delivered") })
+				slices.Sort(all)
+				return all
+			}
+			w.until("three events", func() bool { return len(events()) >= 3 })
+			quiet := func() bool { // nothing is on its way any more
+				state := w.sandbox.State()
+				return state.Totals.Coming == 0 && state.Callbacks[0].Queued == 0
+			}
+			w.until("the end of what is sent", quiet)
+			want := []string{"EngagementEvents.EmailClick", "EngagementEvents.EmailOpen", "TransactionalSendEvents.EmailSent"}
+			if diff := cmp.Diff(want, events()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
