@@ -254,6 +254,7 @@ func (a *App) Run(ctx context.Context) error {
 	case cause = <-failed:
 	case <-a.store.Lost():
 		cause = errors.New("another onramp has taken over this database")
+	case cause = <-a.store.Damaged():
 	}
 	close(a.ending)
 	stopClaiming()

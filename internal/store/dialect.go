@@ -140,8 +140,7 @@ func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
 
 // explain adds what an operator can do about an error at the start.
 func (s *Store) explain(err error) error {
-	wayOut := fmt.Sprintf("nothing was changed; stop starting it, move %s and its -wal file away together and put a backup in their place, "+
-		`or save what can be read: sqlite3 %s ".recover" | sqlite3 saved.db`, s.file, s.file)
+	wayOut := "nothing was changed; stop starting it, " + s.wayOut()
 	if errors.Is(err, errDamaged) {
 		return fmt.Errorf("%s: %w; %s", s.file, err, wayOut)
 	}
@@ -156,6 +155,12 @@ func (s *Store) explain(err error) error {
 		}
 	}
 	return fmt.Errorf("open database: %w", err)
+}
+
+// wayOut is what can be done with a damaged file.
+func (s *Store) wayOut() string {
+	return fmt.Sprintf("move %s and its -wal file away together and put a backup in their place, "+
+		`or save what can be read: sqlite3 %s ".recover" | sqlite3 saved.db`, s.file, s.file)
 }
 
 func processName() string {

@@ -27,6 +27,12 @@ func WithFreeze(c Config, keys int, registrations int64) Config {
 	return c
 }
 
+// WithLargestCheck has larger files looked through beside the work.
+func WithLargestCheck(c Config, size int64) Config {
+	c.largestCheck = size
+	return c
+}
+
 // CutOff leaves the store as a node that has lost its connection to the others:
 // its lease is renewed no more, and its lock is gone. It goes on believing that
 // all is its own.

@@ -1,9 +1,12 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,6 +258,57 @@ func damagedFile(t *testing.T) string {
 		}
 	}
 	return path
+}
+
+// A file that is too large to be looked through at the start is looked through
+// beside the work.
+func TestDamagedLater(t *testing.T) {
+	t.Parallel()
+	path := populated(t)
+	large := func() *store.Store {
+		s, err := store.Open(t.Context(), store.WithLargestCheck(store.Config{URL: path}, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	whole := large()
+	if err := whole.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := whole.Close(); err != nil { // also while it is being looked through
+		t.Error(err)
+	}
+	spoilIndex(t, path)
+	s := large()
+	defer s.Close()
+	select {
+	case err := <-s.Damaged():
+		if !strings.Contains(err.Error(), "the database file is damaged") || !strings.Contains(err.Error(), "move "+path+" and its -wal file away together") {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the damage was not found")
+	}
+}
+
+// spoilIndex writes over a page of the index of registrations' ids, which nobody
+// reads at a start.
+func spoilIndex(t *testing.T, path string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-`)
+	for page := range slices.Chunk(content, 4096) {
+		if len(id.FindAll(page, -1)) > 10 && !bytes.Contains(page, []byte("EmailAddress")) {
+			copy(page[8:64], bytes.Repeat([]byte{0xee}, 56)) // where its cells are
+		}
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func cutOffFile(t *testing.T) string {

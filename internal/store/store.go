@@ -8,6 +8,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -28,7 +29,8 @@ type Config struct {
 	// nothing of them can be kept.
 	Cipher Cipher
 
-	freeze freeze
+	freeze       freeze
+	largestCheck int64
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -45,9 +47,13 @@ type Store struct {
 	release func() // ends the renewal of the lease and gives it back
 
 	stopRenewal func()
-	stopIndex   func() // and waits
+	stopBeside  func() // and waits
 	indexing    sync.Mutex
-	freeze      freeze
+
+	largestCheck int64 // bytes
+	checkLater   bool
+	damaged      chan error
+	freeze       freeze
 
 	epoch       int64
 	names       names
@@ -73,6 +79,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
+		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -91,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, db *sql.DB) error {
-	err := checkPages(ctx, db, s.dialect)
+	err := s.check(ctx, db)
 	if err == nil {
 		err = migrate(ctx, db, s.dialect)
 	}
@@ -113,18 +120,19 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
 		return err
 	}
-	s.startIndex()
+	s.startBeside()
 	return nil
 }
 
-// startIndex has events indexed beside everything else until Close.
-func (s *Store) startIndex() {
+// startBeside starts what goes on beside everything else until Close.
+func (s *Store) startBeside() {
 	ctx, stop := context.WithCancel(context.Background())
-	var indexing sync.WaitGroup
-	indexing.Go(func() { s.indexInCalm(ctx) })
-	s.stopIndex = func() {
+	var beside sync.WaitGroup
+	beside.Go(func() { s.indexInCalm(ctx) })
+	beside.Go(func() { s.checkBeside(ctx) })
+	s.stopBeside = func() {
 		stop()
-		indexing.Wait()
+		beside.Wait()
 	}
 }
 
@@ -148,8 +156,8 @@ func (s *Store) load(ctx context.Context, q queryer) error {
 func (s *Store) Close() error {
 	var err error
 	s.closeOnce.Do(func() {
-		if s.stopIndex != nil {
-			s.stopIndex()
+		if s.stopBeside != nil {
+			s.stopBeside()
 		}
 		if s.release != nil {
 			s.release()
