@@ -291,12 +291,7 @@ func (r *DeliverReport) WriteText(w io.Writer) error {
 	for _, backlog := range r.Backlogs {
 		backlog.writeText(&b)
 	}
-	for _, j := range r.judge() {
-		fmt.Fprintf(&b, "%s %s\n", j, j.verdict())
-	}
-	for _, text := range r.remarks() {
-		fmt.Fprintf(&b, "  %s\n", text)
-	}
+	writeVerdicts(&b, r.judge(), r.remarks())
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -157,12 +157,7 @@ func (r *EventReport) WriteText(w io.Writer) error {
 		fmt.Fprintln(&b, round.besideLine(i+1))
 	}
 	fmt.Fprintln(&b)
-	for _, j := range r.bars() {
-		fmt.Fprintf(&b, "%s %s\n", j, j.verdict())
-	}
-	for _, text := range r.remarks() {
-		fmt.Fprintf(&b, "  %s\n", text)
-	}
+	writeVerdicts(&b, r.bars(), r.remarks())
 	_, err := io.WriteString(w, b.String())
 	return err
 }

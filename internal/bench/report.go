@@ -190,14 +190,19 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintln(&b, "fsyncs  not counted")
 	}
 	fmt.Fprintln(&b)
-	for _, j := range r.bars() {
-		fmt.Fprintf(&b, "%s %s\n", j, j.verdict())
-	}
-	for _, text := range failuresOf(r.Rounds) {
-		fmt.Fprintf(&b, "  %s\n", text)
-	}
+	writeVerdicts(&b, r.bars(), failuresOf(r.Rounds))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeVerdicts writes a line for each bar, and below them what there is to say.
+func writeVerdicts(b *strings.Builder, bars []judged, remarks []string) {
+	for _, j := range bars {
+		fmt.Fprintf(b, "%s %s\n", j, j.verdict())
+	}
+	for _, text := range remarks {
+		fmt.Fprintf(b, "  %s\n", text)
+	}
 }
 
 // failuresOf are the first different errors of all rounds, with whose they are.

@@ -77,12 +77,7 @@ func (r *TokenReport) WriteText(w io.Writer) error {
 	r.Medians.writeText(&b)
 	fmt.Fprintf(&b, "memory  resident %s MB when warm, %s MB at the end, at most %s MB\n\n",
 		megabytes(r.Begin.Resident), megabytes(r.End.Resident), megabytes(r.End.Peak))
-	for _, j := range r.bars() {
-		fmt.Fprintf(&b, "%s %s\n", j, j.verdict())
-	}
-	for _, text := range failuresOf(r.Rounds) {
-		fmt.Fprintf(&b, "  %s\n", text)
-	}
+	writeVerdicts(&b, r.bars(), failuresOf(r.Rounds))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

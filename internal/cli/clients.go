@@ -73,22 +73,10 @@ func (c *command) keysList() *cobra.Command {
 }
 
 func (c *command) listClients(ctx context.Context) error {
-	admin, err := c.admin()
-	if err != nil {
-		return err
-	}
-	var page api.Page[api.Client]
-	if err := admin.get(ctx, "/api/clients", nil, &page); err != nil {
-		return err
-	}
-	if c.output == "json" {
-		return c.printJSON(page)
-	}
-	rows := [][]string{{"CLIENT", "SECRETS", "FROM", "USED BY"}}
-	for _, one := range page.Items {
-		rows = append(rows, []string{oneLine(one.ID), strconv.Itoa(one.Secrets), one.From, orNone(strings.Join(one.UsedBy, ", "))})
-	}
-	return c.table(rows)
+	heading := []string{"CLIENT", "SECRETS", "FROM", "USED BY"}
+	return printList(ctx, c, "/api/clients", nil, heading, func(one *api.Client) []string {
+		return []string{oneLine(one.ID), strconv.Itoa(one.Secrets), one.From, orNone(strings.Join(one.UsedBy, ", "))}
+	})
 }
 
 func (c *command) keysRetire() *cobra.Command {

@@ -254,22 +254,10 @@ func (c *command) changeDeliveries(ctx context.Context, action, done string, mea
 }
 
 func (c *command) listDeliveries(ctx context.Context, query url.Values) error {
-	admin, err := c.admin()
-	if err != nil {
-		return err
-	}
-	var page api.Page[api.Delivery]
-	if err := admin.get(ctx, "/api/deliveries", query, &page); err != nil {
-		return err
-	}
-	if c.output == "json" {
-		return c.printJSON(page)
-	}
-	rows := [][]string{{"ID", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "CAUSE", "REASON"}}
-	for _, d := range page.Items {
-		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), orNone(d.Cause), oneLine(d.Reason)})
-	}
-	return c.page(rows, page.Next)
+	heading := []string{"ID", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "CAUSE", "REASON"}
+	return printList(ctx, c, "/api/deliveries", query, heading, func(d *api.Delivery) []string {
+		return []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), orNone(d.Cause), oneLine(d.Reason)}
+	})
 }
 
 func orNone(s string) string {

@@ -52,33 +52,20 @@ often it came. The time is when it happened or, when it doesn't say, when it cam
 }
 
 func (c *command) listEvents(ctx context.Context, f *eventFlags) error {
-	admin, err := c.admin()
-	if err != nil {
-		return err
-	}
 	query := url.Values{"limit": {strconv.Itoa(f.limit)}}
 	for name, value := range map[string]string{"type": f.kind, "callback": f.callback, "q": f.query, "cursor": f.cursor} {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
-	var page api.Page[api.Event]
-	if err := admin.get(ctx, "/api/events", query, &page); err != nil {
-		return err
-	}
-	if c.output == "json" {
-		return c.printJSON(page)
-	}
-	rows := [][]string{{"TIME", "TYPE", "CALLBACK", "SUBSCRIBER KEY", "ID"}}
-	for i := range page.Items {
-		e := &page.Items[i]
+	heading := []string{"TIME", "TYPE", "CALLBACK", "SUBSCRIBER KEY", "ID"}
+	return printList(ctx, c, "/api/events", query, heading, func(e *api.Event) []string {
 		at := &e.ReceivedAt
 		if e.At != nil {
 			at = e.At
 		}
-		rows = append(rows, []string{moment(*at), orNone(oneLine(e.Type)), orNone(oneLine(e.Callback)), orNone(oneLine(e.SubscriberKey)), e.ID})
-	}
-	return c.page(rows, page.Next)
+		return []string{moment(*at), orNone(oneLine(e.Type)), orNone(oneLine(e.Callback)), orNone(oneLine(e.SubscriberKey)), e.ID}
+	})
 }
 
 func (c *command) showEvent(ctx context.Context, id string) error {
@@ -138,7 +125,7 @@ send, or the newest that fits what is given; without any send one is made up.
 
 The real Marketing Cloud can't be asked for events.`,
 		Example: `  onramp events trigger EmailOpen
-  onramp events trigger EmailBounced --to user@example.com --field info.bounceCode=5.1.1
+  onramp events trigger EmailBounced --to user@example.com --field info.bounceCode=SOFT
   onramp events trigger EmailSent --count 1000 --callback events`,
 		Args: cobra.ExactArgs(1),
 	}

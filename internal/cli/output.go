@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"onramp/internal/api"
 )
 
 // outputFlag lets a command that prints data print JSON instead.
@@ -35,6 +39,33 @@ func (c *command) table(rows [][]string) error {
 		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t "))
 	}
 	return w.Flush()
+}
+
+// printList prints a page of a list of the admin API: as JSON, or as a table with
+// a row for each item, and then how to get the next page.
+func printList[T any](ctx context.Context, c *command, path string, query url.Values, heading []string, row func(*T) []string) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	var page api.Page[T]
+	if err := admin.get(ctx, path, query, &page); err != nil {
+		return err
+	}
+	if c.output == "json" {
+		return c.printJSON(page)
+	}
+	rows := [][]string{heading}
+	for i := range page.Items {
+		rows = append(rows, row(&page.Items[i]))
+	}
+	if err := c.table(rows); err != nil {
+		return err
+	}
+	if page.Next != "" {
+		fmt.Fprintf(c.Stdout, "\nMore with --cursor %s\n", page.Next)
+	}
+	return nil
 }
 
 // moment prints a time for people.

@@ -58,33 +58,10 @@ func (c *command) registrations() *cobra.Command {
 }
 
 func (c *command) listRegistrations(ctx context.Context, f listFlags) error {
-	admin, err := c.admin()
-	if err != nil {
-		return err
-	}
-	var page api.Page[api.Registration]
-	if err := admin.get(ctx, "/api/registrations", f.values(), &page); err != nil {
-		return err
-	}
-	if c.output == "json" {
-		return c.printJSON(page)
-	}
-	rows := [][]string{{"ID", "RECEIVED", "FORM", "STATUS", "SUBSCRIBER KEY"}}
-	for _, r := range page.Items {
-		rows = append(rows, []string{r.ID, moment(r.ReceivedAt), r.Form, r.Status, r.SubscriberKey})
-	}
-	return c.page(rows, page.Next)
-}
-
-// page prints one page of a list and how to get the next.
-func (c *command) page(rows [][]string, next string) error {
-	if err := c.table(rows); err != nil {
-		return err
-	}
-	if next != "" {
-		fmt.Fprintf(c.Stdout, "\nMore with --cursor %s\n", next)
-	}
-	return nil
+	heading := []string{"ID", "RECEIVED", "FORM", "STATUS", "SUBSCRIBER KEY"}
+	return printList(ctx, c, "/api/registrations", f.values(), heading, func(r *api.Registration) []string {
+		return []string{r.ID, moment(r.ReceivedAt), r.Form, r.Status, r.SubscriberKey}
+	})
 }
 
 // registrationWithTimeline is what show prints as JSON.

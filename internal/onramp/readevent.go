@@ -41,7 +41,7 @@ func named(id string) bool { return id != "" && id != "0" }
 // are texts: some families have strings where others have numbers.
 type eventFields struct {
 	eventType, timestamp, compositeID, mid              string
-	jobID, batchID, listID, subscriberID, mobile, tsid  string
+	jobID, batchID, subscriberID, mobile                string
 	subscriberKey, messageKey, messageID, statusCode    string
 	ordinal, jobURLID, deviceID, instanceID, contactKey string
 }
@@ -149,12 +149,8 @@ func (f *eventFields) take(r *jsonReader, name []byte) {
 	switch len(name) {
 	case 3:
 		into = match(name, "mid", &f.mid)
-	case 4:
-		into = match(name, "tsid", &f.tsid)
 	case 5:
 		into = match(name, "jobId", &f.jobID)
-	case 6:
-		into = match(name, "listId", &f.listID)
 	case 7:
 		if into = match(name, "batchId", &f.batchID); into == nil {
 			into = match(name, "ordinal", &f.ordinal)

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -329,36 +328,6 @@ func TestENSAuthenticationWithoutToken(t *testing.T) {
 			same(t, send(t, s, "PUT", schemesPath, change, auth), 400, want("https://auth.test/2"))
 			same(t, send(t, s, "GET", schemesPath, "", auth), 200,
 				`[{"authId":"`+id+`","authType":"oauth2","grantType":"client_credentials","authEndpoint":"`+tokenURL+`"}]`)
-		})
-	}
-}
-
-// An authorization server has two seconds.
-func TestENSTokenTime(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		takes  time.Duration
-		status int
-	}{{2*time.Second - time.Millisecond, 201}, {2*time.Second + time.Millisecond, 400}} {
-		t.Run(row.takes.String(), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s, auth := newENS(t, &customer{answer: func(_ http.ResponseWriter, r *http.Request, _ string) bool {
-					select {
-					case <-time.After(row.takes):
-					case <-r.Context().Done():
-					}
-					return false
-				}})
-				began := time.Now()
-				w := send(t, s, "POST", schemesPath, clientScheme, auth)
-				if w.Code != row.status || time.Since(began) > 2*time.Second {
-					t.Errorf("got %d %s after %v", w.Code, w.Body, time.Since(began))
-				}
-				if row.status == 400 && !strings.Contains(w.Body.String(), "Status: Timeout. The operation has timed out") {
-					t.Errorf("got %s", w.Body)
-				}
-			})
 		})
 	}
 }

@@ -371,13 +371,19 @@ func TestENSProbeWithToken(t *testing.T) {
 	})
 }
 
-// A callback has thirty seconds for its probe.
-func TestENSProbeTime(t *testing.T) {
+// An authorization server has two seconds, a callback thirty for its probe.
+func TestENSTimeLimits(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		takes  time.Duration
-		status int
-	}{{30*time.Second - time.Millisecond, 201}, {30*time.Second + time.Millisecond, 400}} {
+		path, body   string
+		limit, takes time.Duration
+		status       int
+	}{
+		{schemesPath, clientScheme, 2 * time.Second, 2*time.Second - time.Millisecond, 201},
+		{schemesPath, clientScheme, 2 * time.Second, 2*time.Second + time.Millisecond, 400},
+		{callbacksPath, plainCallback, 30 * time.Second, 30*time.Second - time.Millisecond, 201},
+		{callbacksPath, plainCallback, 30 * time.Second, 30*time.Second + time.Millisecond, 400},
+	} {
 		t.Run(row.takes.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -389,8 +395,8 @@ func TestENSProbeTime(t *testing.T) {
 					return false
 				}})
 				began := time.Now()
-				w := send(t, s, "POST", callbacksPath, plainCallback, auth)
-				if w.Code != row.status || time.Since(began) > 30*time.Second {
+				w := send(t, s, "POST", row.path, row.body, auth)
+				if w.Code != row.status || time.Since(began) > row.limit {
 					t.Errorf("got %d %s after %v", w.Code, w.Body, time.Since(began))
 				}
 				if row.status == 400 && !strings.Contains(w.Body.String(), "Status: Timeout. The operation has timed out") {
