@@ -6,7 +6,7 @@
 // or comes back, and when it is over. Every alert is in the log; those who are
 // named by URLs (https://shoutrrr.nickfedor.com) are sent it as well.
 //
-// It never mends anything, keeps nothing over a restart, and promises no alert
+// It never repairs anything, keeps nothing over a restart, and promises no alert
 // to arrive: who must know for sure watches /healthz too.
 package alert
 
@@ -68,7 +68,7 @@ type Watcher struct {
 
 	ledger     ledger
 	dead, gave map[string]*growth   // by destination
-	held       map[string]*growth   // the same
+	unknown    map[string]*growth   // the same
 	still      map[string]time.Time // when a destination was last seen blocked
 	silence    silence
 	slow       []Condition // what the last slow look found
@@ -86,7 +86,7 @@ func New(cfg Config, from Sources, log *slog.Logger) (*Watcher, error) {
 	}
 	w := &Watcher{
 		cfg: cfg, from: from, log: log, ledger: ledger{},
-		dead: map[string]*growth{}, gave: map[string]*growth{}, held: map[string]*growth{}, still: map[string]time.Time{},
+		dead: map[string]*growth{}, gave: map[string]*growth{}, unknown: map[string]*growth{}, still: map[string]time.Time{},
 	}
 	var wrong []error
 	for i, u := range cfg.Receivers {
@@ -166,7 +166,7 @@ func (w *Watcher) tell(ctx context.Context, m message) {
 		level = slog.LevelError
 	}
 	w.log.Log(ctx, level, "alert", "cause", m.Cause, "title", m.title(), "detail", m.Detail,
-		"waiting", m.Waiting, "since", m.since, "mend", m.Mend)
+		"waiting", m.Waiting, "since", m.since, "hint", m.Hint)
 	for _, r := range w.receivers {
 		r.put(m)
 	}

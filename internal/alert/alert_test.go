@@ -129,7 +129,7 @@ var (
 )
 
 func stopped(d onramp.Destination, state, reason, cause string, since time.Time) onramp.Health {
-	return onramp.Health{Destination: d, State: state, Reason: reason, Mend: "do something", Cause: cause, Since: since}
+	return onramp.Health{Destination: d, State: state, Reason: reason, Hint: "do something", Cause: cause, Since: since}
 }
 
 // n counts deliveries of one destination.
@@ -140,7 +140,7 @@ func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
 // What each condition says when it begins.
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	const deadMend = "\nmend: see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
+	const deadHint = "\nhint: see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
 	for _, c := range []struct {
 		name   string
 		cfg    alert.Config
@@ -163,11 +163,11 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{stopped(journey, "blocked", "403 Forbidden:\n no scope", "c1", now.Add(-20*time.Second))}
 				w.deliveries["journey:Welcome"] = map[onramp.DeliveryState]int64{
 					onramp.DeliveryPending: 1, onramp.DeliveryWaiting: 2, onramp.DeliverySubmitted: 4,
-					onramp.DeliveryDelivered: 8, onramp.DeliveryHeld: 16, onramp.DeliveryOutOfReach: 32,
+					onramp.DeliveryDelivered: 8, onramp.DeliveryUnknown: 16, onramp.DeliveryOutOfReach: 32,
 				}
 			}, 20 * time.Second,
 			[]told{{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden: no scope\nwaiting: 7 deliveries\n" +
-				"since: 1999-12-31 23:59:40 UTC (21s)\nmend: do something"}},
+				"since: 1999-12-31 23:59:40 UTC (21s)\nhint: do something"}},
 		},
 		{
 			"credentials refused",
@@ -183,8 +183,8 @@ func TestConditions(t *testing.T) {
 			}, 20 * time.Second,
 			[]told{
 				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; so stand data_extension:Web and message:hello\n" +
-					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nmend: do something"},
-				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nmend: do something"},
+					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nhint: do something"},
+				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"},
 			},
 		},
 		{
@@ -194,7 +194,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{stopped(email, "blocked", "no access token: 400 invalid_client", "c", now)}
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 1)
 			}, time.Second,
-			[]told{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nmend: do something"}},
+			[]told{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
 		},
 		{
 			"not a 401",
@@ -202,18 +202,18 @@ func TestConditions(t *testing.T) {
 			func(w *world, now time.Time) {
 				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 510401", "c", now)}
 			}, time.Second,
-			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 510401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nmend: do something"}},
+			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 510401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
 		},
 		{
 			"throttled",
 			alert.Config{},
 			func(w *world, now time.Time) {
 				h := stopped(extension, "throttled", "429 Too Many Requests", "c", now)
-				h.Mend = ""
+				h.Hint = ""
 				w.health = []onramp.Health{h}
 			}, 30 * time.Second,
 			[]told{{16 * time.Second, "onramp: throttled for long: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
-				"mend: nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"}},
+				"hint: nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"}},
 		},
 		{
 			"retries exhausted",
@@ -223,17 +223,17 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
 			}, 10 * time.Second,
 			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries since the start were tried for delivery.give_up_after in vain, the last at 2000-01-01 00:00:01 UTC\n" +
-				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend}},
+				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
 		},
 		{
-			"held",
+			"unknown",
 			alert.Config{},
 			func(w *world, now time.Time) {
 				h := onramp.Health{Destination: journey, State: "running", Unknown: 3}
 				w.health = []onramp.Health{h}
 			}, 20 * time.Second,
-			[]told{{time.Second, "onramp: held for you to decide: journey:Welcome", "cause: 3 deliveries since the start may have arrived, but the answer was lost, the last at 2000-01-01 00:00:01 UTC\n" +
-				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nmend: see them with onramp deliveries list --state held; retry those of which a second message does no harm, and discard the others"}},
+			[]told{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since the start may have arrived, but the answer was lost, the last at 2000-01-01 00:00:01 UTC\n" +
+				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: see them with onramp deliveries list --state unknown; retry those of which a second message does no harm, and discard the others"}},
 		},
 		{
 			"dead letters",
@@ -243,8 +243,8 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryDead, 1200)
 			}, 10 * time.Second,
 			[]told{
-				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend},
-				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadMend},
+				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
+				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
 			},
 		},
 		{
@@ -256,21 +256,21 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
 			[]told{{time.Second, "onramp: store unreachable: registrations are refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nmend: registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"}},
 		},
 		{
 			"disk",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
 			[]told{{time.Second, "onramp: disk space is low: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) are free where the database is; the limit is 5%\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nmend: make room on the database's disk: when it is full, registrations are answered with 503"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: make room on the database's disk: when it is full, registrations are answered with 503"}},
 		},
 		{
 			"disk by amount",
 			alert.Config{FreeBytes: 500e6},
 			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
 			[]told{{time.Second, "onramp: disk space is low: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) are free where the database is; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nmend: make room on the database's disk: when it is full, registrations are answered with 503"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: make room on the database's disk: when it is full, registrations are answered with 503"}},
 		},
 		{
 			"enough by amount", alert.Config{FreeBytes: 500e6}, func(w *world, _ time.Time) { w.free, w.total = 500_000_000, 100_000_000_000 }, 40 * time.Second, nil,
@@ -283,7 +283,7 @@ func TestConditions(t *testing.T) {
 				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
 			}, 2 * time.Minute,
 			[]told{{61 * time.Second, "onramp: deliveries are late: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, which is more than 15m ago\n" +
-				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nmend: see onramp status, and the oldest with onramp deliveries list --state pending"}},
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: see onramp status, and the oldest with onramp deliveries list --state pending"}},
 		},
 		{
 			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {
@@ -492,9 +492,9 @@ func TestTexts(t *testing.T) {
 		pass(6 * time.Minute)
 	})
 	want := []told{
-		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nmend: do something"},
+		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nhint: do something"},
 		{time.Hour + time.Second, "onramp: still blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1h)\n" +
-			"came back: 3 times since it was told last\nmend: do something"},
+			"came back: 3 times since it was told last\nhint: do something"},
 		{74*time.Minute + time.Second, "onramp: over: blocked: journey:Welcome, lasted 1h9m", "cause, as it stood last: 403\n" +
 			"from: 2000-01-01 00:00:00 UTC\nuntil: 2000-01-01 01:09:01 UTC"},
 	}
@@ -530,7 +530,7 @@ func TestLog(t *testing.T) {
 		w := &world{health: []onramp.Health{stopped(journey, "blocked", "403", "c", time.Now())}, deliveries: map[string]map[onramp.DeliveryState]int64{"a": n(onramp.DeliveryDead, 1)}}
 		watcher, err := alert.New(alert.Config{}, alert.Sources{Pump: w, Store: w}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-				if a.Key == slog.TimeKey || a.Key == "mend" {
+				if a.Key == slog.TimeKey || a.Key == "hint" {
 					return slog.Attr{}
 				}
 				return a

@@ -17,7 +17,7 @@ type Condition struct {
 	Cause   string    // identifies it over time
 	Title   string    // what and where
 	Detail  string    // why; no personal data, no secrets
-	Mend    string    // what to do about it
+	Hint    string    // what to do about it
 	Waiting int64     // deliveries that wait because of it
 	Since   time.Time // zero: since it was first seen
 	Severe  bool      // nothing goes on until someone acts
@@ -29,12 +29,12 @@ const (
 )
 
 const (
-	throttledMend = "nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"
-	deadMend      = "see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
-	heldMend      = "see them with onramp deliveries list --state held; retry those of which a second message does no harm, and discard the others"
-	storeMend     = "registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
-	lateMend      = "see onramp status, and the oldest with onramp deliveries list --state pending"
-	diskMend      = "make room on the database's disk: when it is full, registrations are answered with 503"
+	throttledHint = "nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"
+	deadHint      = "see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
+	unknownHint   = "see them with onramp deliveries list --state unknown; retry those of which a second message does no harm, and discard the others"
+	storeHint     = "registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
+	lateHint      = "see onramp status, and the oldest with onramp deliveries list --state pending"
+	diskHint      = "make room on the database's disk: when it is full, registrations are answered with 503"
 )
 
 // quick is what can be seen at any time.
@@ -57,15 +57,15 @@ func (w *Watcher) quick(now time.Time) []Condition {
 		name := h.Destination.Name()
 		if g := grown(w.gave, name, h.GivenUp, now); g.lasts(now) {
 			found = append(found, Condition{
-				Cause: "given up:" + name, Title: "retries exhausted: " + name, Mend: deadMend,
+				Cause: "given up:" + name, Title: "retries exhausted: " + name, Hint: deadHint,
 				Detail: fmt.Sprintf("%s since the start were tried for delivery.give_up_after in vain, the last at %s",
 					several(g.n, "delivery", "deliveries"), stamp(g.last)),
 				Waiting: waiting(counts[name]), Since: g.first,
 			})
 		}
-		if g := grown(w.held, name, h.Unknown, now); g.lasts(now) {
+		if g := grown(w.unknown, name, h.Unknown, now); g.lasts(now) {
 			found = append(found, Condition{
-				Cause: "held:" + name, Title: "held for you to decide: " + name, Mend: heldMend,
+				Cause: "unknown:" + name, Title: "answers lost: " + name, Hint: unknownHint,
 				Detail: fmt.Sprintf("%s since the start may have arrived, but the answer was lost, the last at %s",
 					several(g.n, "delivery", "deliveries"), stamp(g.last)),
 				Waiting: waiting(counts[name]), Since: g.first,
@@ -75,7 +75,7 @@ func (w *Watcher) quick(now time.Time) []Condition {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		if g := grown(w.dead, name, counts[name][onramp.DeliveryDead], now); g.lasts(now) {
 			found = append(found, Condition{
-				Cause: "dead:" + name, Title: "dead letters: " + name, Mend: deadMend,
+				Cause: "dead:" + name, Title: "dead letters: " + name, Hint: deadHint,
 				Detail:  fmt.Sprintf("%s, the last at %s", several(g.n, "dead letter", "dead letters"), stamp(g.last)),
 				Waiting: waiting(counts[name]), Since: g.first,
 			})
@@ -88,7 +88,7 @@ func (w *Watcher) quick(now time.Time) []Condition {
 	if err := w.from.Trouble(); err != nil {
 		found = append(found, Condition{
 			Cause: "store", Title: "store unreachable: registrations are refused", Severe: true,
-			Detail: oneLine(err.Error()), Mend: storeMend, Waiting: waitingFor(counts, slices.Collect(maps.Keys(counts))),
+			Detail: oneLine(err.Error()), Hint: storeHint, Waiting: waitingFor(counts, slices.Collect(maps.Keys(counts))),
 		})
 	}
 	return found
@@ -160,18 +160,18 @@ func (s standing) blocked(counts map[string]map[onramp.DeliveryState]int64) Cond
 	}
 	return Condition{
 		Cause: "blocked:" + s.Cause, Title: title + list(s.names, 3), Severe: true,
-		Detail: s.detail(), Mend: s.Mend, Waiting: waitingFor(counts, s.names), Since: s.Since,
+		Detail: s.detail(), Hint: s.Hint, Waiting: waitingFor(counts, s.names), Since: s.Since,
 	}
 }
 
 func (s standing) throttled(counts map[string]map[onramp.DeliveryState]int64) Condition {
-	mend := s.Mend
-	if mend == "" {
-		mend = throttledMend
+	hint := s.Hint
+	if hint == "" {
+		hint = throttledHint
 	}
 	return Condition{
 		Cause: "throttled:" + s.Cause, Title: "throttled for long: " + list(s.names, 3),
-		Detail: s.detail(), Mend: mend, Waiting: waitingFor(counts, s.names), Since: s.Since,
+		Detail: s.detail(), Hint: hint, Waiting: waitingFor(counts, s.names), Since: s.Since,
 	}
 }
 
@@ -241,7 +241,7 @@ func (s slowLook) look(ctx context.Context, now time.Time) []Condition {
 	}
 	if percent < s.cfg.FreePercent || free < s.cfg.FreeBytes {
 		found = append(found, Condition{
-			Cause: "disk", Title: fmt.Sprintf("disk space is low: %s free", size(free)), Mend: diskMend, Severe: true,
+			Cause: "disk", Title: fmt.Sprintf("disk space is low: %s free", size(free)), Hint: diskHint, Severe: true,
 			Detail: fmt.Sprintf("%s of %s (%.1f%%) are free where the database is; the limit is %s", size(free), size(total), percent, limit),
 		})
 	}
@@ -262,7 +262,7 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 		return nil
 	}
 	return []Condition{{
-		Cause: cause, Title: "deliveries are late: " + b.name, Mend: lateMend, Waiting: b.waiting,
+		Cause: cause, Title: "deliveries are late: " + b.name, Hint: lateHint, Waiting: b.waiting,
 		Detail: fmt.Sprintf("the oldest undelivered registration was accepted at %s, which is more than %s ago", stamp(oldest), span(s.cfg.Oldest)),
 	}}
 }

@@ -49,8 +49,8 @@ func (m message) text() string {
 	if m.returns > 0 {
 		fmt.Fprintf(&b, "\ncame back: %s since it was told last", several(int64(m.returns), "time", "times"))
 	}
-	if m.Mend != "" {
-		b.WriteString("\nmend: " + m.Mend)
+	if m.Hint != "" {
+		b.WriteString("\nhint: " + m.Hint)
 	}
 	return b.String()
 }

@@ -29,7 +29,7 @@ type request struct{ Method, URI, Type, Body string }
 // A webhook gets title and text as JSON, unless its URL has another wish.
 func TestWebhook(t *testing.T) {
 	t.Parallel()
-	const title, text = "onramp: store unreachable: registrations are refused", "cause: no \"room\"\nwaiting: 0 deliveries\nsince: TIME (0s)\nmend: " +
+	const title, text = "onramp: store unreachable: registrations are refused", "cause: no \"room\"\nwaiting: 0 deliveries\nsince: TIME (0s)\nhint: " +
 		"registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
 	object := func(v map[string]string) string {
 		b, err := json.Marshal(v)

@@ -8,7 +8,7 @@ import (
 	"onramp/internal/onramp"
 )
 
-const silenceMend = "see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"
+const silenceHint = "see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"
 
 // silence watches for messages that go out while no event tells what became of
 // them.
@@ -48,7 +48,7 @@ func (w *Watcher) silent(now time.Time, c onramp.Counts) []Condition {
 		return nil
 	}
 	return []Condition{{
-		Cause: "events", Title: "events stay away", Mend: silenceMend, Since: w.silence.since,
+		Cause: "events", Title: "events stay away", Hint: silenceHint, Since: w.silence.since,
 		Detail: fmt.Sprintf("%s to journeys and messages went out since %s, and no event has come to %s since then",
 			several(w.silence.n, "delivery", "deliveries"), stamp(w.silence.since), list(w.cfg.Callbacks, 3)),
 	}}

@@ -118,7 +118,7 @@ func TestSilenceText(t *testing.T) {
 	})
 	want := []told{{71 * time.Second, "onramp: events stay away", "cause: 5 deliveries to journeys and messages went out since 2000-01-01 00:00:11 UTC, " +
 		"and no event has come to events and other since then\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
-		"mend: see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"}}
+		"hint: see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

@@ -61,8 +61,8 @@ var errNoTokenEndpoint = &onramp.Error{Kind: onramp.Conflict, Message: "this gat
 
 var errNoClient = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such client"}
 
-func errConfigured(mend string) error {
-	return &onramp.Error{Kind: onramp.Conflict, Message: "this client stands in the configuration, under oauth.clients: " + mend}
+func errConfigured(hint string) error {
+	return &onramp.Error{Kind: onramp.Conflict, Message: "this client stands in the configuration, under oauth.clients: " + hint}
 }
 
 func (a *Admin) clientRoutes() map[string]web.HandlerFunc {

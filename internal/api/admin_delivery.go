@@ -20,7 +20,7 @@ import (
 type DeliveryReader interface {
 	ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error)
 	FindDelivery(ctx context.Context, id string) (onramp.Delivery, error)
-	// ListCauses groups those that are dead or held by what they have in common.
+	// ListCauses groups those that are dead or unknown by what they have in common.
 	ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.CauseGroup, error)
 }
 
@@ -28,7 +28,7 @@ type DeliveryReader interface {
 type DeliveryKeeper interface {
 	RetryDelivery(ctx context.Context, id string) error
 	DiscardDelivery(ctx context.Context, id, reason string) error
-	// EditDelivery gives the registration of a dead or held delivery the values
+	// EditDelivery gives the registration of a dead or unknown delivery the values
 	// and key of r. edit is what was seen and changed; when that is no longer
 	// what is stored the error is of kind Conflict.
 	EditDelivery(ctx context.Context, id string, edit onramp.Edit, r onramp.Registration) error
@@ -41,7 +41,7 @@ type Keeper interface {
 }
 
 // BulkKeeper changes all deliveries that are dead or, if the filter's state says
-// so, held.
+// so, unknown.
 type BulkKeeper interface {
 	RetryDeliveries(ctx context.Context, f onramp.Filter) (n int64, err error)
 	DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (n int64, err error)
@@ -77,7 +77,7 @@ type Attempt struct {
 	Status    int       `json:"status"` // of HTTP; 0: no answer came
 	Code      int       `json:"code"`   // Marketing Cloud's errorcode
 	Detail    string    `json:"detail"`
-	Mend      string    `json:"mend,omitempty"`
+	Hint      string    `json:"hint,omitempty"`
 	Request   string    `json:"request,omitempty"`
 	Answer    string    `json:"answer,omitempty"`
 }
@@ -90,7 +90,7 @@ type Edit struct {
 	Values        json.RawMessage `json:"values"`
 }
 
-// Cause is all dead or held deliveries to one destination that failed alike.
+// Cause is all dead or unknown deliveries to one destination that failed alike.
 type Cause struct {
 	Cause       string `json:"cause"`
 	Destination string `json:"destination"`
@@ -178,7 +178,7 @@ func (a *Admin) findDelivery(w http.ResponseWriter, r *http.Request) error {
 	for _, t := range d.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{
 			Number: t.Number, StartedAt: t.StartedAt, TookMS: float64(t.Took.Microseconds()) / 1000, Outcome: t.Verdict.String(),
-			Status: t.Status, Code: t.Code, Detail: t.Detail, Mend: t.Mend, Request: t.Request, Answer: t.Answer,
+			Status: t.Status, Code: t.Code, Detail: t.Detail, Hint: t.Hint, Request: t.Request, Answer: t.Answer,
 		})
 	}
 	return web.WriteJSON(w, http.StatusOK, v)
@@ -198,7 +198,7 @@ func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 
 var errEventEdit = &onramp.Error{Kind: onramp.Conflict, Message: "what an event brought can't be edited; retry the delivery, or discard it"}
 
-// editDelivery needs no word to the pump: what is dead or held is not in its
+// editDelivery needs no word to the pump: what is dead or unknown is not in its
 // memory, and neither are the later steps of its route.
 func (a *Admin) editDelivery(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
@@ -273,7 +273,7 @@ func (a *Admin) idle(r *http.Request) error {
 type Bulk struct {
 	Cause  string `json:"cause,omitempty"`
 	Form   string `json:"form,omitempty"`
-	State  string `json:"state,omitempty"`  // dead or held
+	State  string `json:"state,omitempty"`  // dead or unknown
 	All    bool   `json:"all,omitempty"`    // yes, really that many
 	Reason string `json:"reason,omitempty"` // of a discard
 }
@@ -298,10 +298,10 @@ func readBulk(r *http.Request, example string) (b Bulk, f onramp.Filter, err err
 	}
 	f = onramp.Filter{Cause: b.Cause, Form: b.Form, State: b.State}
 	switch b.State {
-	case "", onramp.DeliveryDead.String(), onramp.DeliveryHeld.String():
+	case "", onramp.DeliveryDead.String(), onramp.DeliveryUnknown.String():
 		return b, f, nil
 	}
-	return b, f, invalidField("state", "must be dead or held", "only dead and held deliveries can be changed together")
+	return b, f, invalidField("state", "must be dead or unknown", "only dead and unknown deliveries can be changed together")
 }
 
 func (a *Admin) retryDeliveries(w http.ResponseWriter, r *http.Request) error {
@@ -311,8 +311,8 @@ func (a *Admin) retryDeliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case b.All:
-	case b.State == onramp.DeliveryHeld.String():
-		return invalidField("all", "must be true", `held deliveries may have arrived already, and would then arrive twice: add "all": true to retry them all the same`)
+	case b.State == onramp.DeliveryUnknown.String():
+		return invalidField("all", "must be true", `deliveries whose answer was lost may have arrived already, and would then arrive twice: add "all": true to retry them all the same`)
 	case b.Cause == "" && b.Form == "":
 		return invalidField("all", "must be true", `this would retry every dead delivery: name a cause or a form, or add "all": true`)
 	}

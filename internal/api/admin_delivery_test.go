@@ -20,31 +20,31 @@ func TestCauses(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	const row, journey = "data_extension:Web_Registrations", "journey:APIEvent-welcome"
-	dead, held := outcomeOf(onramp.DeliveryDead), outcomeOf(onramp.DeliveryHeld)
+	dead, unknown := outcomeOf(onramp.DeliveryDead), outcomeOf(onramp.DeliveryUnknown)
 	cause := func(o *onramp.Outcome, destination, state, id string) string {
 		return `{"cause":"` + o.Cause() + `","destination":"` + destination + `","state":"` + state + `","reason":"` + o.Reason() + `","count":1,"oldest":"` + id + `","newest":"` + id + `"}`
 	}
-	kept, second, first := cause(held, row, "held", o.ids[3]+".1"), cause(dead, journey, "dead", o.ids[2]+".2"), cause(dead, row, "dead", o.ids[1]+".1")
+	kept, second, first := cause(unknown, row, "unknown", o.ids[3]+".1"), cause(dead, journey, "dead", o.ids[2]+".2"), cause(dead, row, "dead", o.ids[1]+".1")
 	for target, want := range map[string][]string{
-		"/api/causes":                              {kept, second, first},
-		"/api/causes?state=dead":                   {second, first},
-		"/api/causes?state=held&form=registration": {kept},
-		"/api/causes?form=open":                    nil,
-		"/api/causes?form=nobody":                  nil,
+		"/api/causes":            {kept, second, first},
+		"/api/causes?state=dead": {second, first},
+		"/api/causes?state=unknown&form=registration": {kept},
+		"/api/causes?form=open":                       nil,
+		"/api/causes?form=nobody":                     nil,
 	} {
 		check(t, told(`{"items":[`+strings.Join(want, ",")+`]}`+"\n"), get(o, target))
 	}
-	check(t, problem(400, "the state must be dead or held", ""), get(o, "/api/causes?state=discarded"))
+	check(t, problem(400, "the state must be dead or unknown", ""), get(o, "/api/causes?state=discarded"))
 
 	for target, want := range map[string][]string{
-		"/api/deliveries?cause=" + dead.Cause():                   {"2.2 dead", "1.1 dead"},
-		"/api/deliveries?cause=" + dead.Cause() + "&q=person1":    {"1.1 dead"},
-		"/api/deliveries?state=held&cause=" + held.Cause():        {"3.1 held"},
-		"/api/deliveries?state=held&cause=" + dead.Cause():        {},
-		"/api/deliveries?cause=%00":                               {},
-		"/api/deliveries?state=delivered&cause=" + dead.Cause():   {},
-		"/api/deliveries?form=nobody&cause=" + dead.Cause():       {},
-		"/api/deliveries?form=registration&cause=" + held.Cause(): {"3.1 held"},
+		"/api/deliveries?cause=" + dead.Cause():                      {"2.2 dead", "1.1 dead"},
+		"/api/deliveries?cause=" + dead.Cause() + "&q=person1":       {"1.1 dead"},
+		"/api/deliveries?state=unknown&cause=" + unknown.Cause():     {"3.1 unknown"},
+		"/api/deliveries?state=unknown&cause=" + dead.Cause():        {},
+		"/api/deliveries?cause=%00":                                  {},
+		"/api/deliveries?state=delivered&cause=" + dead.Cause():      {},
+		"/api/deliveries?form=nobody&cause=" + dead.Cause():          {},
+		"/api/deliveries?form=registration&cause=" + unknown.Cause(): {"3.1 unknown"},
 	} {
 		if got, next := o.keysOf(t, get(o, target)); next != "" || !cmp.Equal(want, got) {
 			t.Errorf("%s: %v, next %q; want %v", target, got, next, want)
@@ -59,19 +59,19 @@ func TestBulkRefusals(t *testing.T) {
 	before := o.store.Count()
 	const all = `,"errors":[{"field":"all","message":"must be true"}]`
 	any := problem(422, `this would retry every dead delivery: name a cause or a form, or add "all": true`, all)
-	twice := problem(422, `held deliveries may have arrived already, and would then arrive twice: add "all": true to retry them all the same`, all)
+	twice := problem(422, `deliveries whose answer was lost may have arrived already, and would then arrive twice: add "all": true to retry them all the same`, all)
 	forever := problem(422, `what is discarded is never sent, and there is no way back: add "all": true to discard several together`, all)
-	state := problem(422, "only dead and held deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or held"}]`)
+	state := problem(422, "only dead and unknown deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or unknown"}]`)
 	reason := problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
 	noRetry := problem(400, `the body must be JSON such as {"cause":"1e48f7c5"}`, "")
 	noDiscard := problem(400, `the body must be JSON such as {"cause":"1e48f7c5","reason":"a test","all":true}`, "")
 	for request, want := range map[string]answer{
-		`retry `:                 any,
-		`retry {}`:               any,
-		`retry {"state":"dead"}`: any,
-		`retry {"all":false}`:    any,
-		`retry {"state":"held"}`: twice,
-		`retry {"state":"held","cause":"a","form":"b"}`:         twice,
+		`retry `:                    any,
+		`retry {}`:                  any,
+		`retry {"state":"dead"}`:    any,
+		`retry {"all":false}`:       any,
+		`retry {"state":"unknown"}`: twice,
+		`retry {"state":"unknown","cause":"a","form":"b"}`:      twice,
 		`retry {"state":"pending","all":true}`:                  state,
 		`retry {"state":"DEAD","all":true}`:                     state,
 		`retry {"states":"dead"}`:                               noRetry,
@@ -83,7 +83,7 @@ func TestBulkRefusals(t *testing.T) {
 		`discard {"all":true,"reason":" "}`:                     reason,
 		`discard {"reason":"x"}`:                                forever,
 		`discard {"reason":"x","cause":"a","form":"b"}`:         forever,
-		`discard {"reason":"x","state":"held","cause":"a"}`:     forever,
+		`discard {"reason":"x","state":"unknown","cause":"a"}`:  forever,
 		`discard {"reason":"x","state":"delivered","all":true}`: state,
 		`discard {"reason":1,"all":true}`:                       noDiscard,
 	} {
@@ -99,21 +99,21 @@ func TestBulkRefusals(t *testing.T) {
 
 func TestBulk(t *testing.T) {
 	t.Parallel()
-	dead, held := outcomeOf(onramp.DeliveryDead).Cause(), outcomeOf(onramp.DeliveryHeld).Cause()
-	const isDead, isHeld, pending, discarded = "dead", "held", "pending", "discarded"
+	dead, unknown := outcomeOf(onramp.DeliveryDead).Cause(), outcomeOf(onramp.DeliveryUnknown).Cause()
+	const isDead, isUnknown, pending, discarded = "dead", "unknown", "pending", "discarded"
 	for request, want := range map[string]struct {
 		answer string
 		states []string // of 1.1, 2.2 and 3.1
 	}{
-		`retry {"cause":"` + dead + `"}`:                                         {`{"count":2}`, []string{pending, pending, isHeld}},
-		`retry {"form":"registration","state":"dead"}`:                           {`{"count":2}`, []string{pending, pending, isHeld}},
-		`retry {"all":true}`:                                                     {`{"count":2}`, []string{pending, pending, isHeld}},
-		`retry {"all":true,"state":"held"}`:                                      {`{"count":1}`, []string{isDead, isDead, pending}},
-		`retry {"cause":"` + held + `"}`:                                         {`{"count":0}`, []string{isDead, isDead, isHeld}},
-		`retry {"form":"open"}`:                                                  {`{"count":0}`, []string{isDead, isDead, isHeld}},
-		`discard {"all":true,"reason":"x"}`:                                      {`{"count":2}`, []string{discarded, discarded, isHeld}},
-		`discard {"all":true,"reason":"x","state":"held","form":"registration"}`: {`{"count":1}`, []string{isDead, isDead, discarded}},
-		`discard {"all":true,"reason":"x","cause":"nonsense"}`:                   {`{"count":0}`, []string{isDead, isDead, isHeld}},
+		`retry {"cause":"` + dead + `"}`:                                            {`{"count":2}`, []string{pending, pending, isUnknown}},
+		`retry {"form":"registration","state":"dead"}`:                              {`{"count":2}`, []string{pending, pending, isUnknown}},
+		`retry {"all":true}`:                                                        {`{"count":2}`, []string{pending, pending, isUnknown}},
+		`retry {"all":true,"state":"unknown"}`:                                      {`{"count":1}`, []string{isDead, isDead, pending}},
+		`retry {"cause":"` + unknown + `"}`:                                         {`{"count":0}`, []string{isDead, isDead, isUnknown}},
+		`retry {"form":"open"}`:                                                     {`{"count":0}`, []string{isDead, isDead, isUnknown}},
+		`discard {"all":true,"reason":"x"}`:                                         {`{"count":2}`, []string{discarded, discarded, isUnknown}},
+		`discard {"all":true,"reason":"x","state":"unknown","form":"registration"}`: {`{"count":1}`, []string{isDead, isDead, discarded}},
+		`discard {"all":true,"reason":"x","cause":"nonsense"}`:                      {`{"count":0}`, []string{isDead, isDead, isUnknown}},
 	} {
 		t.Run(request, func(t *testing.T) {
 			t.Parallel()
@@ -192,7 +192,7 @@ func TestEditRefusals(t *testing.T) {
 	bad := problem(400, `the body must be JSON such as {"fields":{"email":"ana@example.org"},"retry":true}, every value as a text`, "")
 	nothing := problem(422, "no field is named that is to be changed", "")
 	state := func(name string) answer {
-		return problem(409, "only a delivery that is dead or held can be edited; this one is "+name, "")
+		return problem(409, "only a delivery that is dead or unknown can be edited; this one is "+name, "")
 	}
 	wrong := func(field, message string) answer {
 		return problem(422, "some fields are not valid", `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)

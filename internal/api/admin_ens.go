@@ -58,7 +58,7 @@ type EnsStep struct {
 type EnsFailure struct {
 	Step  string `json:"step"`
 	Cause string `json:"cause"`
-	Mend  string `json:"mend"`
+	Hint  string `json:"hint"`
 }
 
 // EnsStatus is the answer of /api/ens.
@@ -104,7 +104,7 @@ type EnsSubscription struct {
 // EnsFinding is something that is wrong.
 type EnsFinding struct {
 	What string `json:"what"`
-	Mend string `json:"mend"`
+	Hint string `json:"hint"`
 }
 
 func (a *Admin) ensRoutes() map[string]web.HandlerFunc {
@@ -191,7 +191,7 @@ func answerEns(w http.ResponseWriter, steps []onramp.SetupStep, err error) error
 	failed, stopped := errors.AsType[*onramp.SetupError](err)
 	switch {
 	case stopped:
-		answer.Failed = &EnsFailure{Step: failed.Step, Cause: failed.Cause, Mend: failed.Mend}
+		answer.Failed = &EnsFailure{Step: failed.Step, Cause: failed.Cause, Hint: failed.Hint}
 	case err != nil:
 		return err
 	}
@@ -227,7 +227,7 @@ func viewEnsStatus(s onramp.SetupStatus) EnsStatus {
 func findings(wrong []onramp.Finding) []EnsFinding {
 	views := []EnsFinding{}
 	for _, f := range wrong {
-		views = append(views, EnsFinding{f.What, f.Mend})
+		views = append(views, EnsFinding{f.What, f.Hint})
 	}
 	return views
 }

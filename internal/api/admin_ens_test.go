@@ -67,7 +67,7 @@ func TestEns(t *testing.T) {
 	t.Parallel()
 	steps := []onramp.SetupStep{{What: "create callback", Name: "events", Detail: "https://signup.example.com/ens/events"}, {What: "keep scheme", Name: "s", Kept: true}}
 	const items = `{"items":[{"what":"create callback","name":"events","detail":"https://signup.example.com/ens/events","kept":false},{"what":"keep scheme","name":"s","kept":true}]`
-	stopped := &onramp.SetupError{Step: "verify callback events", Cause: "no probe", Mend: "look at public.url", Err: errors.New("inside")}
+	stopped := &onramp.SetupError{Step: "verify callback events", Cause: "no probe", Hint: "look at public.url", Err: errors.New("inside")}
 	busy := &onramp.Error{Kind: onramp.Conflict, Message: "another setup is under way"}
 	for name, row := range map[string]struct {
 		err    error
@@ -88,7 +88,7 @@ func TestEns(t *testing.T) {
 		"setup, pruned":    {nil, "setup", `{"prune":true}`, told(items + "}\n"), []string{"apply, prune"}},
 		"setup of some":    {nil, "setup", `{"callbacks":["events"]}`, ensRefused("a setup is always of all callbacks; only a removal can be of some", "callbacks", "goes with remove"), nil},
 		"setup to remove":  {nil, "setup", `{"remove":true}`, ensRefused("POST /api/ens/remove removes", "remove", "does not go with a setup"), nil},
-		"setup that stops": {stopped, "setup", "", told(items + `,"failed":{"step":"verify callback events","cause":"no probe","mend":"look at public.url"}}` + "\n"), []string{"apply"}},
+		"setup that stops": {stopped, "setup", "", told(items + `,"failed":{"step":"verify callback events","cause":"no probe","hint":"look at public.url"}}` + "\n"), []string{"apply"}},
 		"setup while busy": {busy, "setup", "", problem(409, "another setup is under way", ""), []string{"apply"}},
 		"setup broken":     {errors.New("disk gone"), "setup", "", problem(500, "internal error", ""), []string{"apply"}},
 		"setup misspelt":   {nil, "setup", `{"purge":true}`, problem(400, `the body must be JSON such as {"prune":true}`, ""), nil},
@@ -122,7 +122,7 @@ func TestEnsStatus(t *testing.T) {
 				Taken:         map[string]int64{"probe": 1, "signature": 3},
 				Refused:       map[string]int64{"wrong signature": 2},
 				Subscriptions: []onramp.SubscriptionStatus{{Name: "sends", State: onramp.StateActive, Types: []string{"T"}, Filters: []string{"f=1"}}, {Name: "x", State: onramp.StateMissing}},
-				Wrong:         []onramp.Finding{{What: "w", Mend: "m"}},
+				Wrong:         []onramp.Finding{{What: "w", Hint: "m"}},
 			},
 		},
 	}}
@@ -130,7 +130,7 @@ func TestEnsStatus(t *testing.T) {
 		`{"name":"bare","url":"u","state":"missing","last_event":null,"taken":{},"refused":{},"subscriptions":[],"wrong":[]},` +
 		`{"name":"events","url":"u","callback_id":"c","state":"verified","scheme":"s","last_event":"2026-11-22T09:59:00Z","taken":{"probe":1,"signature":3},"refused":{"wrong signature":2},` +
 		`"subscriptions":[{"name":"sends","state":"active","types":["T"],"filters":["f=1"]},{"name":"x","state":"missing","types":[],"filters":[]}],` +
-		`"wrong":[{"what":"w","mend":"m"}]}]}` + "\n"
+		`"wrong":[{"what":"w","hint":"m"}]}]}` + "\n"
 	check(t, told(want), get(ensHandler(e), "/api/ens"))
 	check(t, told(`{"schemes":[],"callbacks":[]}`+"\n"), get(ensHandler(&fakeEns{}), "/api/ens"))
 	check(t, problem(500, "internal error", ""), get(ensHandler(&fakeEns{err: errors.New("disk gone")}), "/api/ens"))

@@ -61,7 +61,7 @@ func adminHandler(s *store.Store, p *fakePump, change func(*api.Admin)) http.Han
 }
 
 // office is an admin listener over registrations in every state: delivered,
-// dead, dead in the second step, held, parked, untouched.
+// dead, dead in the second step, unknown, parked, untouched.
 type office struct {
 	http.Handler
 	*gateway
@@ -76,7 +76,7 @@ func newOffice(t *testing.T) *office {
 		{onramp.DeliveryDelivered, onramp.DeliveryDelivered},
 		{onramp.DeliveryDead},
 		{onramp.DeliveryDelivered, onramp.DeliveryDead},
-		{onramp.DeliveryHeld},
+		{onramp.DeliveryUnknown},
 		{onramp.DeliveryPending},
 		nil,
 	} {
@@ -182,12 +182,12 @@ func TestFindRegistration(t *testing.T) {
 		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
 		`"deliveries":[` +
 		`{"id":"ID.1","registration":"ID","form":"registration","destination":"data_extension:Web_Registrations","step":1,"state":"delivered","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:53:45.123456Z"},` +
-		`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; mend the column","cause":"CAUSE"}]}` + "\n")
+		`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; correct the column","cause":"CAUSE"}]}` + "\n")
 	check(t, told(want), get(o, "/api/registrations/"+id))
 
-	want = fill.Replace(`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; mend the column","cause":"CAUSE",` +
+	want = fill.Replace(`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; correct the column","cause":"CAUSE",` +
 		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
-		`"attempts":[{"number":1,"started_at":"2026-06-23T14:54:44.123456Z","took_ms":1.5,"outcome":"rejected","status":400,"code":10006,"detail":"refused","mend":"mend the column","request":"[{}]","answer":"{}"}]}` + "\n")
+		`"attempts":[{"number":1,"started_at":"2026-06-23T14:54:44.123456Z","took_ms":1.5,"outcome":"rejected","status":400,"code":10006,"detail":"refused","hint":"correct the column","request":"[{}]","answer":"{}"}]}` + "\n")
 	check(t, told(want), get(o, "/api/deliveries/"+id+".2"))
 }
 
@@ -206,8 +206,8 @@ func TestTimeline(t *testing.T) {
 		{"2026-06-23T14:53:44.123456Z", "attempt", row, "attempt 1"},
 		{"2026-06-23T14:53:44.124956Z", "delivered", row, "written"},
 		{"2026-06-23T14:54:44.123456Z", "attempt", journey, "attempt 1"},
-		{"2026-06-23T14:54:44.124956Z", "rejected", journey, "refused; mend the column"},
-		{"2026-06-23T14:54:45.123456Z", "dead", journey, "refused; mend the column"},
+		{"2026-06-23T14:54:44.124956Z", "rejected", journey, "refused; correct the column"},
+		{"2026-06-23T14:54:45.123456Z", "dead", journey, "refused; correct the column"},
 	}
 	if diff := cmp.Diff(want, got.Items); diff != "" {
 		t.Errorf("timeline (-want +got):\n%s", diff)
@@ -293,11 +293,11 @@ func TestLists(t *testing.T) {
 		"/api/registrations?state=delivering":                        {"4"},
 		"/api/registrations?state=delivered":                         {"0"},
 		"/api/registrations?state=failed":                            {"2", "1"},
-		"/api/registrations?state=held":                              {"3"},
+		"/api/registrations?state=unknown":                           {"3"},
 		"/api/registrations?state=erased":                            {},
 		"/api/registrations?q=PERSON2":                               {"2"},
 		"/api/registrations?q=website+registration&form=open":        {},
-		"/api/registrations?q=Website+registration&state=held":       {"3"},
+		"/api/registrations?q=Website+registration&state=unknown":    {"3"},
 		"/api/registrations?q=person_":                               {},
 		"/api/registrations?q=%25":                                   {"*"},
 		"/api/registrations?q=of_it\\":                               {"*"},
@@ -306,7 +306,7 @@ func TestLists(t *testing.T) {
 		"/api/deliveries?state=pending&form=registration":            {"4.1 pending"},
 		"/api/deliveries?state=sending":                              {"5.1 sending"},
 		"/api/deliveries?state=dead":                                 {"2.2 dead", "1.1 dead"},
-		"/api/deliveries?state=held":                                 {"3.1 held"},
+		"/api/deliveries?state=unknown":                              {"3.1 unknown"},
 		"/api/deliveries?state=discarded":                            {},
 		"/api/deliveries?state=delivered":                            {"2.1 delivered", "0.2 delivered", "0.1 delivered"},
 		"/api/deliveries?state=delivered&form=registration&q=nobody": {},
@@ -332,7 +332,7 @@ func TestPages(t *testing.T) {
 	o := newOffice(t)
 	for list, want := range map[string][]string{
 		"/api/registrations?limit=2": {"5", "4", "3", "2", "1", "0"},
-		"/api/deliveries?limit=5":    {"5.2 waiting", "5.1 pending", "4.2 waiting", "4.1 pending", "3.2 waiting", "3.1 held", "2.2 dead", "2.1 delivered", "1.2 waiting", "1.1 dead", "0.2 delivered", "0.1 delivered"},
+		"/api/deliveries?limit=5":    {"5.2 waiting", "5.1 pending", "4.2 waiting", "4.1 pending", "3.2 waiting", "3.1 unknown", "2.2 dead", "2.1 delivered", "1.2 waiting", "1.1 dead", "0.2 delivered", "0.1 delivered"},
 	} {
 		first := operator(o)
 		var got []string
@@ -362,7 +362,7 @@ func TestPages(t *testing.T) {
 func TestRetry(t *testing.T) {
 	t.Parallel()
 	cannot := func(state string) answer {
-		return problem(409, "only a delivery that is dead, held or waiting for its retry can be retried; this one is "+state, "")
+		return problem(409, "only a delivery that is dead, unknown or waiting for its retry can be retried; this one is "+state, "")
 	}
 	o := newOffice(t)
 	o.pump.sending[9] = true // 4.1
@@ -443,8 +443,8 @@ func TestStatus(t *testing.T) {
 		{Destination: onramp.Destination{ID: 9, Kind: onramp.Journey, Key: "fresh"}, State: "running"},
 	}
 	check(t, told(`{"accepted":6,`+
-		`"registrations":{"delivered":1,"delivering":1,"erased":0,"failed":2,"held":1,"queued":1},`+
-		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":1,"pending":0,"sending":1,"submitted":1,"waiting":4},`+
+		`"registrations":{"delivered":1,"delivering":1,"erased":0,"failed":2,"held":0,"queued":1,"unknown":1},`+
+		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":0,"pending":0,"sending":1,"submitted":1,"unknown":1,"waiting":4},`+
 		`"destinations":[`+
 		`{"name":"data_extension:Web_Registrations","state":"blocked","reason":"the credentials are refused","since":"2026-06-23T15:00:00Z","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
 		`{"name":"journey:APIEvent-welcome","state":"unconfigured","reason":"no form's route names it any more","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+

@@ -249,7 +249,7 @@ func settleOne(t *testing.T, s *store.Store, d *onramp.Delivery, state onramp.De
 
 var outcomes = map[onramp.DeliveryState]onramp.Outcome{
 	onramp.DeliveryDelivered: {Verdict: onramp.Delivered, Status: 200, Detail: "written"},
-	onramp.DeliveryDead:      {Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "refused", Mend: "mend the column", Request: "[{}]", Answer: "{}"},
-	onramp.DeliveryHeld:      {Verdict: onramp.Unknown, Detail: "no answer", Mend: "look whether it has arrived", Request: "[{}]"},
+	onramp.DeliveryDead:      {Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "refused", Hint: "correct the column", Request: "[{}]", Answer: "{}"},
+	onramp.DeliveryUnknown:   {Verdict: onramp.Unknown, Detail: "no answer", Hint: "look whether it has arrived", Request: "[{}]"},
 	onramp.DeliveryPending:   {Verdict: onramp.Retry, Status: 503, Detail: "try again", Request: "[{}]"},
 }

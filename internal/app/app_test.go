@@ -395,7 +395,7 @@ func TestDeadLetter(t *testing.T) {
 		Registrations map[string]int64
 	}
 	w.getJSON(w.gateway.AdminURL()+"/api/status", &status)
-	want := map[string]int64{"held": 0, "queued": 0, "delivering": 0, "delivered": 2, "failed": 0, "erased": 0}
+	want := map[string]int64{"held": 0, "queued": 0, "delivering": 0, "delivered": 2, "unknown": 0, "failed": 0, "erased": 0}
 	if diff := cmp.Diff(want, status.Registrations); diff != "" || status.Accepted != 2 {
 		t.Errorf("accepted %d, %s", status.Accepted, diff)
 	}

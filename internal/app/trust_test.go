@@ -455,7 +455,7 @@ func TestUnknownOutcome(t *testing.T) {
 		want     map[string]int64
 		contacts int
 	}{
-		"hold":  {events, map[string]int64{"held": 1}, 1},
+		"hold":  {events, map[string]int64{"unknown": 1}, 1},
 		"retry": {again, map[string]int64{"delivered": 1}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -482,7 +482,7 @@ func TestUnknownOutcome(t *testing.T) {
 				if !strings.Contains(d.Reason, "it may have been accepted all the same") {
 					t.Errorf("reason %q", d.Reason)
 				}
-				if titles := r.alerts.all(); !slices.Contains(titles, "onramp: held for you to decide: "+events.Name()) {
+				if titles := r.alerts.all(); !slices.Contains(titles, "onramp: answers lost: "+events.Name()) {
 					t.Errorf("alerts: %q", titles)
 				}
 			})

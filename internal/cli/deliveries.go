@@ -41,15 +41,15 @@ func (c *command) deliveriesList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List deliveries, newest first",
 		Long: `Lists deliveries, newest first. With --by-cause it groups those that are dead or
-held by what they failed of, the most numerous group first.`,
+unknown by what they failed of, the most numerous group first.`,
 		Example: `  onramp deliveries list --state dead
   onramp deliveries list --by-cause
   onramp deliveries list --cause 1e48f7c5`,
 		Args: cobra.NoArgs,
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&cause, "cause", "", "only dead and held ones of this cause, as --by-cause names it")
-	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and held ones by their cause")
+	cmd.Flags().StringVar(&cause, "cause", "", "only dead and unknown ones of this cause, as --by-cause names it")
+	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and unknown ones by their cause")
 	for _, name := range []string{"cause", "query", "cursor", "limit"} {
 		cmd.MarkFlagsMutuallyExclusive("by-cause", name)
 	}
@@ -70,14 +70,14 @@ held by what they failed of, the most numerous group first.`,
 func (c *command) deliveriesRetry() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
-		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Try dead, held or waiting deliveries again, now",
-		Long: `Tries a delivery again that is dead, held or waiting for its retry; or all dead
+		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Try dead, unknown or waiting deliveries again, now",
+		Long: `Tries a delivery again that is dead, unknown or waiting for its retry; or all dead
 ones of a cause or form, or, with --all, of every cause and form. Those that are
-held (--state held) may have arrived already, so to retry them together always
+unknown (--state unknown) may have arrived already, so to retry them together always
 needs --all.`,
 		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
   onramp deliveries retry --cause 1e48f7c5
-  onramp deliveries retry --form registration --state held --all`,
+  onramp deliveries retry --form registration --state unknown --all`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	meant.add(cmd)
@@ -85,8 +85,8 @@ needs --all.`,
 		err := meant.check(cmd, args)
 		switch b := meant.Bulk; {
 		case err != nil || len(args) > 0 || b.All:
-		case b.State == onramp.DeliveryHeld.String():
-			err = errors.New("held deliveries may have arrived already, and would then arrive twice: add --all to retry them all the same")
+		case b.State == onramp.DeliveryUnknown.String():
+			err = errors.New("deliveries whose answer was lost may have arrived already, and would then arrive twice: add --all to retry them all the same")
 		case b.Cause == "" && b.Form == "":
 			err = errors.New("name a delivery, a --cause or a --form; or add --all to retry every dead delivery")
 		}
@@ -107,8 +107,8 @@ func (c *command) deliveriesDiscard() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
 		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Give deliveries up for good",
-		Long: `Gives a delivery up for good, or with --all all dead ones, or all held ones
-(--state held), or those of them of a cause or form. What is discarded is never
+		Long: `Gives a delivery up for good, or with --all all dead ones, or all unknown ones
+(--state unknown), or those of them of a cause or form. What is discarded is never
 sent, and there is no way back.`,
 		Example: `  onramp deliveries discard 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --reason "a test"
   onramp deliveries discard --cause 1e48f7c5 --reason "sent by hand on 3 May" --all`,
@@ -144,7 +144,7 @@ func (c *command) deliveriesEdit() *cobra.Command {
 	var set []string
 	var retry bool
 	cmd := &cobra.Command{
-		Use: "edit ID --set FIELD=VALUE", Short: "Change values of a dead or held delivery",
+		Use: "edit ID --set FIELD=VALUE", Short: "Change values of a dead or unknown delivery",
 		Long: `Gives fields of the form other values, which are checked as those of a visitor are;
 an empty one stands for nothing. The subscriber key follows the field that it
 comes from. The other steps of the route that are still to be made get the new
@@ -206,7 +206,7 @@ type bulkFlags struct{ api.Bulk }
 func (f *bulkFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Cause, "cause", "", "those of this cause, as list --by-cause names it")
 	cmd.Flags().StringVar(&f.Form, "form", "", "those of this form")
-	cmd.Flags().StringVar(&f.State, "state", "", "dead or held (default dead)")
+	cmd.Flags().StringVar(&f.State, "state", "", "dead or unknown (default dead)")
 	cmd.Flags().BoolVar(&f.All, "all", false, "yes, all of them")
 }
 
@@ -225,8 +225,8 @@ func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) > 0 && args[0] == "":
 		return errEmptyID
-	case f.State != "" && f.State != onramp.DeliveryDead.String() && f.State != onramp.DeliveryHeld.String():
-		return errors.New("--state is dead or held")
+	case f.State != "" && f.State != onramp.DeliveryDead.String() && f.State != onramp.DeliveryUnknown.String():
+		return errors.New("--state is dead or unknown")
 	}
 	return nil
 }
@@ -311,8 +311,8 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 	c.printEdits(d.Edits)
 	for _, a := range d.Attempts {
 		fmt.Fprintf(c.Stdout, "\nattempt %d at %s, %.1f ms: %s\n  %s\n", a.Number, moment(a.StartedAt), a.TookMS, a.Outcome, oneLine(a.Detail))
-		if a.Mend != "" {
-			fmt.Fprintf(c.Stdout, "  mend    %s\n", oneLine(a.Mend))
+		if a.Hint != "" {
+			fmt.Fprintf(c.Stdout, "  hint    %s\n", oneLine(a.Hint))
 		}
 		for _, part := range []struct{ name, text string }{{"sent", a.Request}, {"answer", a.Answer}} {
 			if part.text != "" {

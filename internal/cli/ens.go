@@ -113,7 +113,7 @@ func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool,
 		c.printEnsDone(done.Items)
 	}
 	if f := done.Failed; f != nil {
-		return errors.New(oneLine(f.Step + ": " + f.Cause + "; " + f.Mend))
+		return errors.New(oneLine(f.Step + ": " + f.Cause + "; " + f.Hint))
 	}
 	return err
 }
@@ -209,12 +209,12 @@ func (c *command) printEnsFindings(s *api.EnsStatus) {
 	}
 	for _, one := range s.Schemes {
 		for _, f := range one.Wrong {
-			lines = append(lines, "scheme "+one.Name+": "+f.What+"; "+f.Mend)
+			lines = append(lines, "scheme "+one.Name+": "+f.What+"; "+f.Hint)
 		}
 	}
 	for i := range s.Callbacks {
 		for _, f := range s.Callbacks[i].Wrong {
-			lines = append(lines, "callback "+s.Callbacks[i].Name+": "+f.What+"; "+f.Mend)
+			lines = append(lines, "callback "+s.Callbacks[i].Name+": "+f.What+"; "+f.Hint)
 		}
 	}
 	if len(lines) == 0 {

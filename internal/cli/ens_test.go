@@ -58,7 +58,7 @@ func (s *setUp) PlanRemoval(_ context.Context, names []string) ([]words.SetupSte
 func (s *setUp) Remove(ctx context.Context, names []string) ([]words.SetupStep, error) {
 	steps, err := s.PlanRemoval(ctx, names)
 	if slices.Contains(names, "refuse") {
-		return steps[:1], &words.SetupError{Step: "delete scheme s", Cause: "409 Conflict", Mend: "run the command again"}
+		return steps[:1], &words.SetupError{Step: "delete scheme s", Cause: "409 Conflict", Hint: "run the command again"}
 	}
 	return steps, err
 }
@@ -67,9 +67,9 @@ func (s *setUp) Status(context.Context) (words.SetupStatus, error) {
 	if !s.done {
 		return words.SetupStatus{
 			Unreachable: "no answer",
-			Schemes:     []words.SchemeStatus{{Name: "s", State: words.StateMissing, Wrong: []words.Finding{{What: "it is not there", Mend: "run onramp ens setup"}}}},
+			Schemes:     []words.SchemeStatus{{Name: "s", State: words.StateMissing, Wrong: []words.Finding{{What: "it is not there", Hint: "run onramp ens setup"}}}},
 			Callbacks: []words.CallbackStatus{{
-				Name: "events", URL: "https://signup.example.com/ens/events", State: words.StateMissing, Wrong: []words.Finding{{What: "it is\nnot there", Mend: "run onramp ens setup"}},
+				Name: "events", URL: "https://signup.example.com/ens/events", State: words.StateMissing, Wrong: []words.Finding{{What: "it is\nnot there", Hint: "run onramp ens setup"}},
 			}},
 		}, nil
 	}

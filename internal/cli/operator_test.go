@@ -37,7 +37,7 @@ type office struct {
 
 // TestOperator runs what an operator does with dead letters: each script finds
 // the deliveries $DEAD1 and $DEAD2 of one cause, $OTHER of a form that is no
-// longer configured, $HELD and $DONE, and the causes of each as $CAUSE_DEAD1.
+// longer configured, $UNKNOWN and $DONE, and the causes of each as $CAUSE_DEAD1.
 func TestOperator(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "operator"), Setup: func(e *testscript.Env) error {
@@ -65,17 +65,17 @@ func TestOperator(t *testing.T) {
 		e.Setenv("ONRAMP_ADMIN_LISTEN", strings.TrimPrefix(server.URL, "http://"))
 		o := &office{Env: e, store: kept, at: time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)}
 		refused := words.Outcome{
-			Verdict: words.Rejected, Status: 400, Code: 10006, Detail: "no such column", Mend: "mend the column",
+			Verdict: words.Rejected, Status: 400, Code: 10006, Detail: "no such column", Hint: "correct the column",
 			Request: "POST /hub/v1/dataevents/key:Web_Registrations/rowset\n" + `[{"keys":{"SubscriberKey":"ana@example.org"},"values":{"Age":12345678901234567890}}]`,
 			Answer:  "{\"message\":\"no such column\",\r\n\"errorcode\":10006}",
 		}
 		html := words.Outcome{Verdict: words.Rejected, Status: 404, Detail: "no \x1b[31msuch page", Request: "POST /hub", Answer: "<html>\r\n\x1b]0;title\x07gone</html>"}
-		lost := words.Outcome{Verdict: words.Unknown, Detail: "no answer", Mend: "look whether it has arrived"}
+		lost := words.Outcome{Verdict: words.Unknown, Detail: "no answer", Hint: "look whether it has arrived"}
 		return errors.Join(
 			o.settled("DEAD1", forms[0], "ana@example.org", words.DeliveryDead, refused),
 			o.settled("DEAD2", forms[0], "bob@example.org", words.DeliveryDead, refused),
 			o.settled("OTHER", forms[1], "cem@example.org", words.DeliveryDead, html),
-			o.settled("HELD", forms[0], "dan@example.org", words.DeliveryHeld, lost),
+			o.settled("UNKNOWN", forms[0], "dan@example.org", words.DeliveryUnknown, lost),
 			o.settled("DONE", forms[0], "eve@example.org", words.DeliveryDelivered, words.Outcome{Verdict: words.Delivered, Status: 200, Detail: "row stored"}),
 		)
 	}})
@@ -114,7 +114,7 @@ func (o *office) settled(name string, form *words.Form, email string, state word
 }
 
 // TestDeadLetter has Marketing Cloud refuse a registration for its address, as
-// it does with one that it doesn't take, and an operator mend it: what arrives,
+// it does with one that it doesn't take, and an operator correct it: what arrives,
 // in both steps of the route, is what was edited.
 func TestDeadLetter(t *testing.T) {
 	t.Parallel()

@@ -142,7 +142,7 @@ const maxSlip = 2
 
 // likelyType gives the known type that is meant: the same, the same name in
 // another case or category, or one that differs by a letter or two; "" when
-// there is none. Of a slip in the category of an unknown name it mends that.
+// there is none. Of a slip in the category of an unknown name it corrects that.
 func likelyType(text string) string {
 	category, name, qualified := strings.Cut(text, ".")
 	if !qualified {

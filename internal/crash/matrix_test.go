@@ -14,7 +14,7 @@ type tally struct {
 	rounds     int
 	accepted   int
 	once, more int // delivered
-	dead       int // or held: kept for an operator
+	dead       int // or unknown: kept for an operator
 	lost       int
 }
 

@@ -182,7 +182,7 @@ func (w *world) tally(g *gateway, step string, rounds int) tally {
 			result.once++
 		case n > 1:
 			result.more++
-		case state == "failed" || state == "held":
+		case state == "failed" || state == "unknown":
 			result.dead++
 		default:
 			result.lost++

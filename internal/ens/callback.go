@@ -105,7 +105,7 @@ func (p *plan) adjustCallback(pl *place) {
 		p.add(step{
 			SetupStep: onramp.SetupStep{What: "keep callback", Name: pl.Name, Detail: pl.url, Kept: true},
 			do:        func(ctx context.Context) error { return p.refresh(ctx, pl) },
-			mend:      mendAgain,
+			hint:      hintAgain,
 		})
 	}
 }
@@ -175,7 +175,7 @@ func (p *plan) saveKey(ctx context.Context, pl *place, key sfmc.Secret) error {
 	return p.save(ctx, pl)
 }
 
-const mendProbe = "Marketing Cloud asks the address before it takes the callback, and wants exactly 200: " +
+const hintProbe = "Marketing Cloud asks the address before it takes the callback, and wants exactly 200: " +
 	"is public.url this gateway's, reachable from the internet by https with a valid certificate and without a port, " +
 	"and does whatever stands before it let /ens/ and /oauth2/token through? Then run onramp ens setup again"
 
@@ -203,7 +203,7 @@ func (p *plan) createCallback(pl *place) {
 			p.learned.made[made.CallbackID] = true
 			return p.saveKey(ctx, pl, made.SignatureKey)
 		},
-		mend: mendProbe,
+		hint: hintProbe,
 	})
 }
 
@@ -224,7 +224,7 @@ func (p *plan) cleanUp(ctx context.Context, name, callbackID string) error {
 
 var errNoProbe = errors.New("the address was probed, says Marketing Cloud, but the verification key never came here")
 
-const mendKey = "does public.url lead to this gateway, or does something before it answer in its stead? Then run onramp ens setup again"
+const hintKey = "does public.url lead to this gateway, or does something before it answer in its stead? Then run onramp ens setup again"
 
 func (p *plan) verifyCallback(pl *place) {
 	p.add(step{
@@ -238,7 +238,7 @@ func (p *plan) verifyCallback(pl *place) {
 			pl.verified = true
 			return p.save(ctx, pl)
 		},
-		mend: mendKey,
+		hint: hintKey,
 	})
 }
 
@@ -274,7 +274,7 @@ func (p *plan) regenerateKey(pl *place) {
 			}
 			return p.saveKey(ctx, pl, made.SignatureKey)
 		},
-		mend: mendAgain,
+		hint: hintAgain,
 	})
 }
 
@@ -291,6 +291,6 @@ func (p *plan) updateCallback(pl *place, why string) {
 			pl.record.AuthID, pl.record.MaxBatch = pl.authID(), pl.maxBatch()
 			return p.save(ctx, pl)
 		},
-		mend: mendAgain,
+		hint: hintAgain,
 	})
 }

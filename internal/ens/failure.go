@@ -29,13 +29,13 @@ func unlessGone(err error) error {
 }
 
 const (
-	mendAgain = "run the command again: it goes on where it stopped"
-	mendLater = "try again later: it goes on where it stopped"
+	hintAgain = "run the command again: it goes on where it stopped"
+	hintLater = "try again later: it goes on where it stopped"
 )
 
 // failure says at which step it stopped, of what, and what helps.
 func failure(st step, err error) error {
-	return &onramp.SetupError{Step: st.What + " " + st.Name, Cause: cause(err), Mend: mend(err, st.mend), Err: err}
+	return &onramp.SetupError{Step: st.What + " " + st.Name, Cause: cause(err), Hint: hint(err, st.hint), Err: err}
 }
 
 func cause(err error) string {
@@ -48,11 +48,11 @@ func cause(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// mend finds what helps against an error that has nothing to do with the step;
+// hint finds what helps against an error that has nothing to do with the step;
 // else it is what the step says.
-func mend(err error, own string) string {
+func hint(err error, own string) string {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return mendAgain
+		return hintAgain
 	}
 	answer, ok := errors.AsType[*sfmc.Error](err)
 	switch {
@@ -65,7 +65,7 @@ func mend(err error, own string) string {
 	case answer.Status == http.StatusNotModified:
 		return "Marketing Cloud says that it exists already, yet does not list it: another business unit of the account may have it, with the same address or name"
 	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
-		return mendLater
+		return hintLater
 	}
 	return own
 }

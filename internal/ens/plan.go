@@ -16,7 +16,7 @@ import (
 type step struct {
 	onramp.SetupStep
 	do   func(ctx context.Context) error // nil: nothing
-	mend string                          // what helps when it fails for a reason of its own
+	hint string                          // what helps when it fails for a reason of its own
 }
 
 // object is what the step is about: "callback events" of "create callback" and
@@ -138,7 +138,7 @@ func (p *plan) deleteCallback(name string, c sfmc.Callback, why string) {
 		do: func(ctx context.Context) error {
 			return unlessGone(p.Account.DeleteCallback(ctx, c.CallbackID))
 		},
-		mend: "a subscription may have come to it in the meantime: run the command again, it deletes that one, too",
+		hint: "a subscription may have come to it in the meantime: run the command again, it deletes that one, too",
 	})
 }
 
@@ -148,7 +148,7 @@ func (p *plan) deleteSubscription(callback string, sub sfmc.Subscription, why st
 		do: func(ctx context.Context) error {
 			return unlessGone(p.Account.DeleteSubscription(ctx, sub.SubscriptionID))
 		},
-		mend: mendAgain,
+		hint: hintAgain,
 	})
 }
 
@@ -166,7 +166,7 @@ func (p *plan) forget(name string) {
 			}
 			return p.changed(ctx)
 		},
-		mend: mendAgain,
+		hint: hintAgain,
 	})
 }
 

@@ -140,7 +140,7 @@ func TestRemoveErrors(t *testing.T) {
 		return 0
 	}
 	done, err := w.setup().Remove(t.Context(), nil)
-	if failed, ok := errors.AsType[*onramp.SetupError](err); !ok || failed.Step != "delete scheme client_credentials:mc-ens" || !strings.Contains(failed.Mend, "two minutes") {
+	if failed, ok := errors.AsType[*onramp.SetupError](err); !ok || failed.Step != "delete scheme client_credentials:mc-ens" || !strings.Contains(failed.Hint, "two minutes") {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff([]string{"delete subscription sends", "delete subscription clicks", "delete callback events"}, changing(done)); diff != "" {

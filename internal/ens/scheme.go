@@ -229,7 +229,7 @@ func (h *inventory) foreigner(authID string) string {
 
 var errNoAuthID = errors.New("the answer names no authId")
 
-const mendScheme = "Marketing Cloud fetches a token from the token endpoint before it takes a scheme, and waits two seconds: " +
+const hintScheme = "Marketing Cloud fetches a token from the token endpoint before it takes a scheme, and waits two seconds: " +
 	"is public.url this gateway's, reachable from the internet by https without a port, and does whatever stands before it let /oauth2/token through?"
 
 func (p *plan) createScheme(s *scheme) {
@@ -246,7 +246,7 @@ func (p *plan) createScheme(s *scheme) {
 			s.want.AuthID = made.AuthID
 			return p.Store.SaveScheme(ctx, onramp.Scheme{Name: s.name, AuthID: made.AuthID, Digest: s.digest})
 		},
-		mend: mendScheme,
+		hint: hintScheme,
 	})
 }
 
@@ -266,7 +266,7 @@ func (p *plan) updateScheme(s *scheme, detail string) {
 			}
 			return p.Store.SaveScheme(ctx, onramp.Scheme{Name: s.name, AuthID: s.want.AuthID, Digest: s.digest})
 		},
-		mend: mendScheme,
+		hint: hintScheme,
 	})
 }
 
@@ -310,6 +310,6 @@ func (p *plan) deleteScheme(s onramp.Scheme, why string) {
 			}
 			return p.Store.DeleteScheme(ctx, s.Name)
 		},
-		mend: "Marketing Cloud deletes a scheme only when no callback uses it any more, which may take it two minutes to notice: run the command again",
+		hint: "Marketing Cloud deletes a scheme only when no callback uses it any more, which may take it two minutes to notice: run the command again",
 	})
 }

@@ -183,7 +183,7 @@ func (s *Setup) perform(ctx context.Context, draw drawing) ([]onramp.SetupStep, 
 	for {
 		p, err := s.draw(ctx, learned, draw)
 		if err != nil && len(done.steps) > 0 {
-			return done.steps, failure(step{SetupStep: onramp.SetupStep{What: "look again at what there is", Name: "in Marketing Cloud"}, mend: mendAgain}, err)
+			return done.steps, failure(step{SetupStep: onramp.SetupStep{What: "look again at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}, err)
 		}
 		if err != nil {
 			return nil, err

@@ -656,7 +656,7 @@ func TestSetupProbeFails(t *testing.T) {
 	w.hook = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) } // not exactly 200
 	done, err := w.setup().Apply(t.Context(), false)
 	failed, ok := errors.AsType[*onramp.SetupError](err)
-	if !ok || failed.Step != "create callback events" || !strings.Contains(failed.Cause, "Could not verify callback url") || !strings.Contains(failed.Mend, "public.url") {
+	if !ok || failed.Step != "create callback events" || !strings.Contains(failed.Cause, "Could not verify callback url") || !strings.Contains(failed.Hint, "public.url") {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff([]string{"create scheme password:mc-ens:robot", "delete callback events"}, changing(done)); diff != "" {

@@ -15,8 +15,8 @@ import (
 const statusPatience = 20 * time.Second
 
 const (
-	mendSetup = "run onramp ens setup"
-	mendPrune = "name it there, or run onramp ens setup --prune"
+	hintSetup = "run onramp ens setup"
+	hintPrune = "name it there, or run onramp ens setup --prune"
 )
 
 // Status tells how everything stands that the configuration names, what is wrong
@@ -77,7 +77,7 @@ func (v *view) schemes() []onramp.SchemeStatus {
 }
 
 func notNamed() []onramp.Finding {
-	return []onramp.Finding{{What: "the configuration does not name it", Mend: mendPrune}}
+	return []onramp.Finding{{What: "the configuration does not name it", Hint: hintPrune}}
 }
 
 func (v *view) schemeStatus(s *scheme) onramp.SchemeStatus {
@@ -90,10 +90,10 @@ func (v *view) schemeStatus(s *scheme) onramp.SchemeStatus {
 	case v.blind:
 		status.State = onramp.StateUnknown
 	case kept == nil:
-		status.Wrong = []onramp.Finding{{What: "it is not in Marketing Cloud", Mend: mendSetup}}
+		status.Wrong = []onramp.Finding{{What: "it is not in Marketing Cloud", Hint: hintSetup}}
 	case !v.have.matches(s, kept):
 		status.State = onramp.StateDiffers
-		status.Wrong = []onramp.Finding{{What: "its secrets or its token endpoint are not those of the configuration", Mend: mendSetup}}
+		status.Wrong = []onramp.Finding{{What: "its secrets or its token endpoint are not those of the configuration", Hint: hintSetup}}
 	default:
 		status.State = onramp.StatePresent
 	}
@@ -110,7 +110,7 @@ func (v *view) callback(ctx context.Context, c *onramp.Callback) (onramp.Callbac
 		return status, err
 	}
 	if _, err := v.submission(v.have, c); status.Scheme != "" && err != nil {
-		status.Wrong = append(status.Wrong, onramp.Finding{What: err.Error(), Mend: "give it one"})
+		status.Wrong = append(status.Wrong, onramp.Finding{What: err.Error(), Hint: "give it one"})
 	}
 	if !v.blind {
 		status.Wrong = append(status.Wrong, v.judge(pl)...)
@@ -126,7 +126,7 @@ func (v *view) callback(ctx context.Context, c *onramp.Callback) (onramp.Callbac
 	if n := status.Refused[wrongSignature]; n > 0 {
 		status.Wrong = append(status.Wrong, onramp.Finding{
 			What: fmt.Sprintf("%d calls came with a wrong signature since the start", n),
-			Mend: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove " + c.Name + ", then onramp ens setup",
+			Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove " + c.Name + ", then onramp ens setup",
 		})
 	}
 	return status, nil
@@ -151,7 +151,7 @@ func (v *view) traffic(ctx context.Context, status *onramp.CallbackStatus) (err 
 
 // judge finds a callback in Marketing Cloud and says what is wrong with it.
 func (v *view) judge(pl *place) (wrong []onramp.Finding) {
-	finding := func(what string) { wrong = append(wrong, onramp.Finding{What: what, Mend: mendSetup}) }
+	finding := func(what string) { wrong = append(wrong, onramp.Finding{What: what, Hint: hintSetup}) }
 	for _, c := range v.have.callbacksOf(pl.Name) {
 		if name, ok := cutBase(c.URL, v.have.base); ok && name == pl.Name {
 			pl.there = &c
@@ -180,7 +180,7 @@ func (v *view) judge(pl *place) (wrong []onramp.Finding) {
 
 // subscriptions tells how the subscriptions of a callback stand.
 func (v *view) subscriptions(pl *place, status *onramp.CallbackStatus) (wrong []onramp.Finding) {
-	finding := func(what string) { wrong = append(wrong, onramp.Finding{What: what, Mend: mendSetup}) }
+	finding := func(what string) { wrong = append(wrong, onramp.Finding{What: what, Hint: hintSetup}) }
 	for i := range pl.Subscriptions {
 		want := &pl.Subscriptions[i]
 		one := onramp.SubscriptionStatus{Name: want.Name, State: onramp.StateUnknown, Types: want.Types, Filters: want.Filters}
@@ -212,7 +212,7 @@ func (v *view) subscriptions(pl *place, status *onramp.CallbackStatus) (wrong []
 		for _, there := range v.extraSubscriptions(pl, *pl.there) {
 			status.Subscriptions = append(status.Subscriptions, extra(&there))
 			wrong = append(wrong, onramp.Finding{
-				What: "the configuration does not name subscription " + there.SubscriptionName, Mend: mendPrune,
+				What: "the configuration does not name subscription " + there.SubscriptionName, Hint: hintPrune,
 			})
 		}
 	}

@@ -42,7 +42,7 @@ func (w *world) status() onramp.SetupStatus {
 func wrong(findings ...string) []onramp.Finding {
 	var list []onramp.Finding
 	for _, f := range findings {
-		list = append(list, onramp.Finding{What: f, Mend: again})
+		list = append(list, onramp.Finding{What: f, Hint: again})
 	}
 	return list
 }
@@ -139,7 +139,7 @@ func TestStatus(t *testing.T) {
 				c.Refused = map[string]int64{"wrong signature": 3}
 				c.Wrong = []onramp.Finding{{
 					What: "3 calls came with a wrong signature since the start",
-					Mend: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove events, then onramp ens setup",
+					Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove events, then onramp ens setup",
 				}}
 			}),
 		},
@@ -152,7 +152,7 @@ func TestStatus(t *testing.T) {
 			},
 			want: good(func(s *onramp.SetupStatus, c *onramp.CallbackStatus) {
 				named := func(what string) []onramp.Finding {
-					return []onramp.Finding{{What: what, Mend: "name it there, or run onramp ens setup --prune"}}
+					return []onramp.Finding{{What: what, Hint: "name it there, or run onramp ens setup --prune"}}
 				}
 				s.Schemes = append(s.Schemes, onramp.SchemeStatus{Name: "password:mc-ens:robot", AuthID: "id", State: onramp.StateExtra, Wrong: named("the configuration does not name it")})
 				c.Subscriptions[1].State = onramp.StateExtra
@@ -167,7 +167,7 @@ func TestStatus(t *testing.T) {
 			change: func(w *world) { w.clients = nil },
 			want: good(func(s *onramp.SetupStatus, c *onramp.CallbackStatus) {
 				s.Schemes[0].State, s.Schemes[0].Wrong = onramp.StateDiffers, wrong("its secrets or its token endpoint are not those of the configuration")
-				c.Wrong = []onramp.Finding{{What: `callback events names the token client "mc-ens", which has no secret: neither the configuration nor the database has one`, Mend: "give it one"}}
+				c.Wrong = []onramp.Finding{{What: `callback events names the token client "mc-ens", which has no secret: neither the configuration nor the database has one`, Hint: "give it one"}}
 			}),
 		},
 		"at its former address": {

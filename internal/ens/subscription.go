@@ -74,7 +74,7 @@ func describeSubscription(callback string, s *onramp.Subscription) string {
 
 var errNoSubscriptionID = errors.New("the answer names no subscriptionId")
 
-const mendSubscription = "its name must be free in the whole account (another environment that shares it may have it: change it under subscriptions, or let --prune delete ours elsewhere), " +
+const hintSubscription = "its name must be free in the whole account (another environment that shares it may have it: change it under subscriptions, or let --prune delete ours elsewhere), " +
 	"its types must be ones that this account has, and its filters ones that all of them have"
 
 func (p *plan) createSubscription(pl *place, want *onramp.Subscription) {
@@ -88,7 +88,7 @@ func (p *plan) createSubscription(pl *place, want *onramp.Subscription) {
 			*made = s
 			return err
 		},
-		mend: mendSubscription,
+		hint: hintSubscription,
 	})
 	if want.Paused {
 		// each one begins as active
@@ -148,6 +148,6 @@ func (p *plan) updateSubscription(what string, pl *place, want *onramp.Subscript
 			_, err := p.Account.UpdateSubscription(ctx, s)
 			return err
 		},
-		mend: mendSubscription,
+		hint: hintSubscription,
 	})
 }

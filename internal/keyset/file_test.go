@@ -107,7 +107,7 @@ func TestOpenDamagedFile(t *testing.T) {
 			}
 			_, err := keyset.OpenFile(path)
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "left as it is") || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("got %v, want an error with the path and the mend", err)
+				t.Errorf("got %v, want an error with the path and the hint", err)
 			}
 			after, err := os.ReadFile(path)
 			if err != nil || string(after) != content {

@@ -167,7 +167,7 @@ func TestNotAKeyset(t *testing.T) {
 		_, rotateErr := keyset.Rotate(wrong)
 		for _, err := range []error{err, rotateErr} {
 			if err == nil || !strings.Contains(err.Error(), "onramp keys new encryption") || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("%s: got %v, want an error with its mend, which quotes nothing", name, err)
+				t.Errorf("%s: got %v, want an error with its hint, which quotes nothing", name, err)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ type Filter struct {
 	State  string // public name of a state
 	Form   string
 	Query  string // part of a subscriber key or of a value
-	Cause  string // of dead and held deliveries only
+	Cause  string // of dead and unknown deliveries only
 	Cursor string // where the page before this one ended
 	Limit  int    // default 50, at most 500
 }
@@ -55,19 +55,19 @@ type Health struct {
 	Destination Destination
 	State       string    // "running", "throttled" or "blocked"
 	Reason      string    // why it is not running
-	Mend        string    // what an operator can do about it
+	Hint        string    // what an operator can do about it
 	Cause       string    // the same for all destinations that stopped alike, see Outcome.Cause
 	Since       time.Time // when it stopped running; zero while it runs
 	Sending     int       // deliveries in flight, but for the submitted ones
 	Submitted   int       // deliveries that an asynchronous route has taken and not confirmed yet
 	GivenUp     int64     // deliveries that became dead letters by their age, since the start
-	Unknown     int64     // deliveries that are held because their answer was lost, since the start
+	Unknown     int64     // deliveries whose answer was lost and that an operator must decide about, since the start
 }
 
-// Explain gives the reason and the mend in one line.
+// Explain gives the reason and the hint in one line.
 func (h *Health) Explain() string {
-	if h.Reason == "" || h.Mend == "" {
+	if h.Reason == "" || h.Hint == "" {
 		return h.Reason
 	}
-	return h.Reason + "; " + h.Mend
+	return h.Reason + "; " + h.Hint
 }

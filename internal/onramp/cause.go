@@ -6,7 +6,7 @@ import (
 	"regexp"
 )
 
-// CauseGroup is all dead or held deliveries to one destination that failed
+// CauseGroup is all dead or unknown deliveries to one destination that failed
 // alike.
 type CauseGroup struct {
 	Cause       string

@@ -31,8 +31,8 @@ type Delivery struct {
 	DueAt           time.Time // when it is tried again; zero: not in the retry set; Never: behind another one
 	Behind          bool      // fresh, with an elder of its key in the retry set
 	SettledAt       time.Time // zero until it is settled
-	Reason          string    // why it is dead, held or discarded
-	Cause           string    // what dead and held ones have in common, see Outcome.Cause; empty: neither
+	Reason          string    // why it is dead, unknown or discarded
+	Cause           string    // what dead and unknown ones have in common, see Outcome.Cause; empty: neither
 	Values          json.RawMessage
 	Attempts        []Attempt // only set when a whole delivery is read
 	Edits           []Edit    // of its registration, oldest first; the same
@@ -85,12 +85,13 @@ const (
 	DeliveryDead       DeliveryState = 6 // not tried again by itself
 	DeliveryDiscarded  DeliveryState = 7 // given up by an operator
 	DeliveryErased     DeliveryState = 8
-	DeliveryHeld       DeliveryState = 9  // not to be sent before someone says so
-	DeliveryOutOfReach DeliveryState = 10 // waiting, while the step before it is dead, held or discarded
+	DeliveryUnknown    DeliveryState = 9  // sent, but the answer was lost, and a repeat could reach the person twice: an operator decides
+	DeliveryOutOfReach DeliveryState = 10 // waiting, while the step before it is dead, unknown or discarded
+	DeliveryHeld       DeliveryState = 11 // not to be sent yet: its registration waits to be confirmed, or is under suspicion
 )
 
 var deliveryStates = []string{
-	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "held", "waiting",
+	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "unknown", "waiting", "held",
 }
 
 // String gives the state's public name. OutOfReach is "waiting" in public: the
@@ -107,7 +108,7 @@ func ParseDeliveryState(name string) (DeliveryState, bool) {
 func DeliveryStates() []DeliveryState {
 	return []DeliveryState{
 		DeliveryHeld, DeliveryWaiting, DeliveryPending, DeliverySending, DeliverySubmitted,
-		DeliveryDelivered, DeliveryDead, DeliveryDiscarded, DeliveryErased,
+		DeliveryDelivered, DeliveryUnknown, DeliveryDead, DeliveryDiscarded, DeliveryErased,
 	}
 }
 
@@ -121,10 +122,10 @@ const (
 	Retry     Verdict = 3 // again later, as often as allowed
 	Throttled Verdict = 4 // the destination waits; no try is used up
 	Blocked   Verdict = 5 // the destination pauses until a probe works; no try is used up
-	Unknown   Verdict = 6 // may have been carried out, and twice would harm: held
+	Unknown   Verdict = 6 // may have been carried out, and twice would harm: an operator decides
 )
 
-var verdicts = []string{"", "delivered", "rejected", "retry", "throttled", "blocked", "held"}
+var verdicts = []string{"", "delivered", "rejected", "retry", "throttled", "blocked", "unknown"}
 
 // String gives the word that a timeline uses.
 func (v Verdict) String() string { return verdicts[v] }
@@ -135,7 +136,7 @@ type Outcome struct {
 	Status     int           // HTTP status; 0: no answer came
 	Code       int           // the vendor's errorcode, or 0
 	Detail     string        // for the timeline; no personal data
-	Mend       string        // what an operator can do, when it is not delivered
+	Hint       string        // what an operator can do, when it is not delivered
 	RetryAfter time.Duration // as the answer said; 0: it said nothing
 	Late       bool          // the time-out ended it, here or there: a smaller call may get through
 	Request    string        // what was sent, when it was not delivered
@@ -153,10 +154,10 @@ type Call struct {
 
 // Reason is what came back and what can be done about it, in one line.
 func (o *Outcome) Reason() string {
-	if o.Detail == "" || o.Mend == "" {
-		return o.Detail + o.Mend
+	if o.Detail == "" || o.Hint == "" {
+		return o.Detail + o.Hint
 	}
-	return o.Detail + "; " + o.Mend
+	return o.Detail + "; " + o.Hint
 }
 
 // Attempt is one try of a delivery, as it is stored. Those that one call has

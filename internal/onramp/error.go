@@ -16,7 +16,7 @@ const (
 	Conflict                // the same key was used for something else, or the state forbids it
 	TooLarge                // send less
 	Unsupported             // send another content type
-	Invalid                 // mend the fields that are named
+	Invalid                 // correct the fields that are named
 	Unavailable             // try again after RetryAfter
 	Denied                  // bring the right credentials
 	Forbidden               // nothing: it is not allowed, or not from whom it claims to be

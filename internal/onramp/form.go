@@ -287,7 +287,7 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 	return v, err == nil, err
 }
 
-// filledIn cuts what the visitor did not type and can't mend.
+// filledIn cuts what the visitor did not type and can't correct.
 func (f *Field) filledIn(text string) (v Scalar, present bool, err error) {
 	text = cut(cleanText(text), f.max())
 	return Scalar{String, text}, text != "", nil

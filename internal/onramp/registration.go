@@ -23,17 +23,18 @@ type Registration struct {
 // states of its deliveries.
 type RegistrationState uint8
 
-// The states of a registration.
+// The states of a registration. The numbers are stored: never change them.
 const (
-	RegistrationHeld       RegistrationState = iota + 1 // stored, not yet to be sent
-	RegistrationQueued                                  // no attempt yet
-	RegistrationDelivering                              // attempted or partly delivered
-	RegistrationDelivered                               // every step is delivered
-	RegistrationFailed                                  // a step is a dead letter or was discarded
-	RegistrationErased                                  // its personal data are gone
+	RegistrationHeld       RegistrationState = 1 // stored, not yet to be sent: it waits to be confirmed, or is under suspicion
+	RegistrationQueued     RegistrationState = 2 // no attempt yet
+	RegistrationDelivering RegistrationState = 3 // attempted or partly delivered
+	RegistrationDelivered  RegistrationState = 4 // every step is delivered
+	RegistrationFailed     RegistrationState = 5 // a step is a dead letter or was discarded
+	RegistrationErased     RegistrationState = 6 // its personal data are gone
+	RegistrationUnknown    RegistrationState = 7 // the answer to a step was lost, and a repeat could reach the person twice
 )
 
-var registrationStates = []string{"", "held", "queued", "delivering", "delivered", "failed", "erased"}
+var registrationStates = []string{"", "held", "queued", "delivering", "delivered", "failed", "erased", "unknown"}
 
 // String gives the state's public name.
 func (s RegistrationState) String() string { return registrationStates[s] }
@@ -47,8 +48,8 @@ func ParseRegistrationState(name string) (RegistrationState, bool) {
 // RegistrationStates lists all states, in the order of a registration's life.
 func RegistrationStates() []RegistrationState {
 	return []RegistrationState{
-		RegistrationHeld, RegistrationQueued, RegistrationDelivering,
-		RegistrationDelivered, RegistrationFailed, RegistrationErased,
+		RegistrationHeld, RegistrationQueued, RegistrationDelivering, RegistrationDelivered,
+		RegistrationUnknown, RegistrationFailed, RegistrationErased,
 	}
 }
 

@@ -15,12 +15,12 @@ type SetupStep struct {
 type SetupError struct {
 	Step  string // such as "create callback events"
 	Cause string // what went wrong
-	Mend  string // what the operator can do about it
+	Hint  string // what the operator can do about it
 	Err   error  // for the log; may be nil
 }
 
-// Error gives step, cause and mend.
-func (e *SetupError) Error() string { return e.Step + ": " + e.Cause + "; " + e.Mend }
+// Error gives step, cause and hint.
+func (e *SetupError) Error() string { return e.Step + ": " + e.Cause + "; " + e.Hint }
 
 // Unwrap gives the error itself.
 func (e *SetupError) Unwrap() error { return e.Err }
@@ -85,5 +85,5 @@ type SubscriptionStatus struct {
 // Finding is something that is wrong.
 type Finding struct {
 	What string
-	Mend string // what the operator can do about it
+	Hint string // what the operator can do about it
 }

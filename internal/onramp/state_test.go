@@ -29,12 +29,12 @@ func TestStateNames(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]named{
-		{1, "held"}, {2, "queued"}, {3, "delivering"}, {4, "delivered"}, {5, "failed"}, {6, "erased"},
+		{1, "held"}, {2, "queued"}, {3, "delivering"}, {4, "delivered"}, {7, "unknown"}, {5, "failed"}, {6, "erased"},
 	}, registrations); diff != "" {
 		t.Errorf("registrations (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]named{
-		{9, "held"}, {1, "waiting"}, {2, "pending"}, {3, "sending"}, {4, "submitted"}, {5, "delivered"}, {6, "dead"}, {7, "discarded"}, {8, "erased"},
+		{11, "held"}, {1, "waiting"}, {2, "pending"}, {3, "sending"}, {4, "submitted"}, {5, "delivered"}, {9, "unknown"}, {6, "dead"}, {7, "discarded"}, {8, "erased"},
 	}, deliveries); diff != "" {
 		t.Errorf("deliveries (-want +got):\n%s", diff)
 	}
@@ -55,7 +55,7 @@ func TestSettled(t *testing.T) {
 	for _, s := range onramp.RegistrationStates() {
 		got[s.String()] = s.Settled()
 	}
-	want := map[string]bool{"held": false, "queued": false, "delivering": false, "delivered": true, "failed": true, "erased": true}
+	want := map[string]bool{"held": false, "queued": false, "delivering": false, "delivered": true, "unknown": false, "failed": true, "erased": true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settled (-want +got):\n%s", diff)
 	}

@@ -42,10 +42,10 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	}
 	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: clip(answer.Body)}
 	o.Detail = describeAnswer(answer)
-	o.Verdict, o.Mend = judgeAnswer(answer, to)
+	o.Verdict, o.Hint = judgeAnswer(answer, to)
 	switch {
 	case answer.Err != nil && harmful:
-		o.Verdict, o.Mend = onramp.Unknown, mendUnknown
+		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
 	case answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusGatewayTimeout:
 		o.Late = true
 	}
@@ -84,32 +84,32 @@ func isSpoiled(err error) bool {
 }
 
 const (
-	mendUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
-	mendToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	mendScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
-	mendHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
-	mendLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
-	mendData    = "compare the form's columns with those of the data extension, then retry it"
+	hintUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
+	hintScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
+	hintLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
+	hintData    = "compare the form's columns with those of the data extension, then retry it"
 )
 
 // judgeAnswer is the table of outcomes (architecture, section 7).
-func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, mend string) {
+func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, hint string) {
 	switch e.Status {
 	case http.StatusConflict:
 		if to.InsertOnly {
 			return onramp.Delivered, "" // there is such a row (section 6 of the specification)
 		}
 	case http.StatusUnauthorized:
-		return onramp.Blocked, "a fresh token was refused, too: " + mendToken
+		return onramp.Blocked, "a fresh token was refused, too: " + hintToken
 	case http.StatusForbidden:
-		return onramp.Blocked, mendScopes
+		return onramp.Blocked, hintScopes
 	case serviceNotFound:
-		return onramp.Blocked, mendHost
+		return onramp.Blocked, hintHost
 	case http.StatusTooManyRequests:
-		return judgeLimit(e.Code), mendLimit
+		return judgeLimit(e.Code), hintLimit
 	case http.StatusServiceUnavailable:
 		if e.RetryAfter > 0 {
-			return onramp.Throttled, mendLimit
+			return onramp.Throttled, hintLimit
 		}
 		return onramp.Retry, ""
 	case http.StatusRequestTimeout:
@@ -119,11 +119,11 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 	case e.Status >= 500 || e.Status >= 300 && e.Status < 400 || e.Err != nil:
 		return onramp.Retry, ""
 	case e.Status < 300 && (e.Code == codeRateLimit || e.Code == codeBlocked || e.Code == codeUnavailable):
-		return judgeLimit(e.Code), mendLimit
+		return judgeLimit(e.Code), hintLimit
 	case isPassing(e):
 		return onramp.Retry, ""
 	}
-	return onramp.Rejected, mendData
+	return onramp.Rejected, hintData
 }
 
 func judgeLimit(code int) onramp.Verdict {
@@ -161,7 +161,7 @@ const detailExists = "a row with this key exists already and stays as it is"
 // judgeRow tells what a row's error in the results of an asynchronous request
 // means. All of them have the same code, so that the words must tell.
 func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Mend: mendData, Detail: row.Message}
+	o := onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: row.Message}
 	passing := isDeadlock(row.Message)
 	for _, e := range row.Errors {
 		o.Detail += "; " + e.Message
@@ -170,7 +170,7 @@ func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
 	o.Detail = strings.TrimPrefix(o.Detail, "; ")
 	switch {
 	case passing:
-		o.Verdict, o.Mend = onramp.Retry, ""
+		o.Verdict, o.Hint = onramp.Retry, ""
 	case to.InsertOnly && strings.Contains(o.Detail, "Cannot insert duplicate key"):
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: detailExists}
 	}
@@ -180,7 +180,7 @@ func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
 // judgeToken reads why no token could be had. It concerns every delivery alike,
 // so none is blamed for it.
 func judgeToken(err error) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Blocked, Mend: mendHost, Detail: "no access token: " + err.Error()}
+	o := onramp.Outcome{Verdict: onramp.Blocked, Hint: hintHost, Detail: "no access token: " + err.Error()}
 	answer, ok := errors.AsType[*sfmc.Error](err)
 	if !ok {
 		return o
@@ -189,9 +189,9 @@ func judgeToken(err error) onramp.Outcome {
 	o.Detail = "no access token: " + describeAnswer(answer)
 	switch {
 	case answer.Status == http.StatusTooManyRequests:
-		o.Verdict, o.Mend = judgeLimit(answer.Code), mendLimit
+		o.Verdict, o.Hint = judgeLimit(answer.Code), hintLimit
 	case answer.Status >= 400 && answer.Status < 500:
-		o.Mend = mendToken
+		o.Hint = hintToken
 	}
 	return o
 }
@@ -201,11 +201,11 @@ func judgeSilence(err error, harmful bool) onramp.Outcome {
 	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error()}
 	switch {
 	case errors.Is(err, sfmc.ErrHost):
-		o.Verdict, o.Mend = onramp.Blocked, mendHost
+		o.Verdict, o.Hint = onramp.Blocked, hintHost
 	case errors.Is(err, sfmc.ErrInvalid):
-		o.Verdict, o.Mend = onramp.Rejected, mendData
+		o.Verdict, o.Hint = onramp.Rejected, hintData
 	case harmful:
-		o.Verdict, o.Mend = onramp.Unknown, mendUnknown
+		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeout) {
 		o.Detail, o.Late = "no answer within the time-out", true

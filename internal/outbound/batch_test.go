@@ -281,16 +281,16 @@ func TestAsyncAnswers(t *testing.T) {
 		{"status comes late", dataExtension, job{submitted, []reply{missing, {status: 200, body: `{"requestId":"c","resultMessages":[]}`}, status("Pending", "", false), status("Executing", "", false), done}, nil, 0}, []onramp.Outcome{stored, stored}, ms(500) + ms(750) + ms(1125) + ms(1687) + 500*time.Microsecond + ms(2531) + 250*time.Microsecond},
 		{"a bad row", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 2, rowOK, rowNull)}, 0}, []onramp.Outcome{
 			stored,
-			{Verdict: onramp.Rejected, Status: 200, Code: 2, Mend: mendData, Request: sent(1, 2), Detail: "Cannot locate the existing record. Required keys are missing.; Column [contactkey] does not allow null value."},
+			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData, Request: sent(1, 2), Detail: "Cannot locate the existing record. Required keys are missing.; Column [contactkey] does not allow null value."},
 		}, ms(500)},
 		{"deadlock", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 2, rowDeadlock, rowOK)}, 0}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 200, Code: 2, Request: sent(0, 2), Detail: "Transaction (Process ID 52) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."}, stored,
 		}, ms(500)},
 		{"no primary key", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowNoKey)}, 0}, []onramp.Outcome{
-			{Verdict: onramp.Rejected, Status: 200, Code: 2, Mend: mendData, Request: sent(0, 1), Detail: "This Data Extension does not have any primary keys defined."},
+			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData, Request: sent(0, 1), Detail: "This Data Extension does not have any primary keys defined."},
 		}, ms(500)},
 		{"a code in words", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowUnknown)}, 0}, []onramp.Outcome{
-			{Verdict: onramp.Rejected, Status: 200, Mend: mendData, Request: sent(0, 1), Detail: ""},
+			{Verdict: onramp.Rejected, Status: 200, Hint: hintData, Request: sent(0, 1), Detail: ""},
 		}, ms(500)},
 		{"pages", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 3, rowOK), results(2, 3, rowDeadlock), results(3, 3, rowOK)}, 0}, []onramp.Outcome{
 			stored, {Verdict: onramp.Retry, Status: 200, Code: 2, Request: sent(1, 3), Detail: "Transaction (Process ID 52) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."}, stored,
@@ -305,12 +305,12 @@ func TestAsyncAnswers(t *testing.T) {
 			{Verdict: onramp.Delivered, Status: 200, Detail: "a row with this key exists already and stays as it is"}, stored,
 		}, ms(500)},
 		{"exists, upsert", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowExists)}, 0}, []onramp.Outcome{
-			{Verdict: onramp.Rejected, Status: 200, Code: 2, Mend: mendData, Request: sent(0, 1), Detail: "Violation of PRIMARY KEY constraint 'PK_X'. Cannot insert duplicate key in object 'C1.X'. The duplicate key value is (p0).  The statement has been terminated."},
+			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData, Request: sent(0, 1), Detail: "Violation of PRIMARY KEY constraint 'PK_X'. Cannot insert duplicate key in object 'C1.X'. The duplicate key value is (p0).  The statement has been terminated."},
 		}, ms(500)},
 		{"a poll fails", dataExtension, job{submitted, []reply{{status: 503}, {drop: true}, done}, nil, 0}, []onramp.Outcome{stored}, ms(500) + ms(750) + ms(1125)},
 		{"polls are throttled", dataExtension, job{submitted, []reply{{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"errorcode":50100,"message":"slow"}`}, done}, nil, 0}, []onramp.Outcome{stored}, ms(7500)},
 		{"polls are refused", dataExtension, job{submitted, []reply{{status: 403, body: `{"message":"Insufficient Privileges","errorcode":20002}`}}, nil, 0}, []onramp.Outcome{
-			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Mend: mendScopes, Request: sent(0, 1), Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
+			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Hint: hintScopes, Request: sent(0, 1), Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
 		}, ms(500) + ms(750) + ms(1125) + ms(1687) + 500*time.Microsecond + ms(2531) + 250*time.Microsecond},
 		{"no trace", dataExtension, job{submitted, []reply{missing}, nil, 0}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), Detail: "request j1 left no trace in 2m0s"},
@@ -437,14 +437,14 @@ func TestBatchAnswers(t *testing.T) {
 	}{
 		{"events accepted", journey, reply{status: 202, body: `{"requestId":"q1","count":2,"notQueuedCount":0,"members":[{"contactKey":"p0","eventInstanceId":"i0"},{"contactKey":"p1","eventInstanceId":"i1"}]}`}, []onramp.Outcome{fired, fired}, 1},
 		{"events, connection lost", journey, reply{drop: true}, []onramp.Outcome{
-			{Verdict: onramp.Unknown, Mend: mendUnknown, Request: event(0, 2)}, {Verdict: onramp.Unknown, Mend: mendUnknown, Request: event(1, 2)},
+			{Verdict: onramp.Unknown, Hint: hintUnknown, Request: event(0, 2)}, {Verdict: onramp.Unknown, Hint: hintUnknown, Request: event(1, 2)},
 		}, 1},
 		{"events, connection lost, repeated", repeated, reply{drop: true}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Request: event(0, 2)}, {Verdict: onramp.Retry, Request: event(1, 2)},
 		}, 1},
 		{"events, cut off", journey, reply{status: 202, body: `{"requestId":"q1","mem`}, []onramp.Outcome{
-			{Verdict: onramp.Unknown, Status: 202, Mend: mendUnknown, Request: event(0, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
-			{Verdict: onramp.Unknown, Status: 202, Mend: mendUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+			{Verdict: onramp.Unknown, Status: 202, Hint: hintUnknown, Request: event(0, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+			{Verdict: onramp.Unknown, Status: 202, Hint: hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
 		}, 1},
 		{"events, queue is full", journey, reply{status: 400, body: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 400, Code: 10000, Request: event(0, 2), Detail: "400 10000: Interaction Count Limit Exceeded: We could not queue your events", Answer: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`},

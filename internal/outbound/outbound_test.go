@@ -16,15 +16,15 @@ import (
 	"onramp/internal/outbound"
 )
 
-// mends are what an operator is told to do.
+// hints are what an operator is told to do.
 const (
-	mendData    = "compare the form's columns with those of the data extension, then retry it"
-	mendHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
-	mendLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
-	mendToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	mendFresh   = "a fresh token was refused, too: " + mendToken
-	mendScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
-	mendUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+	hintData    = "compare the form's columns with those of the data extension, then retry it"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
+	hintLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
+	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
+	hintFresh   = "a fresh token was refused, too: " + hintToken
+	hintScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
+	hintUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
 )
 
 // reply is what a Marketing Cloud of the test answers.
@@ -130,19 +130,19 @@ func TestAnswers(t *testing.T) {
 		{"row stored, 202", dataExtension, reply{status: 202, body: `""`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
 		{"message accepted", mail, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"r1.1"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}, ""},
 		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
-		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Mend: mendData, Answer: noAddress}, sentMail},
-		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Mend: mendData}, strings.Replace(sentMail, `"to":"Ana"`, `"to":""`, 1)},
+		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintData, Answer: noAddress}, sentMail},
+		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, strings.Replace(sentMail, `"to":"Ana"`, `"to":""`, 1)},
 		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentMail},
 		{"conflict of an insert", insertOnly, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 409, Code: 30004, Detail: "409 30004: exists", Answer: `{"message":"exists","errorcode":30004}`}, ""},
-		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Mend: mendLimit}, sentRow},
+		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Hint: hintLimit}, sentRow},
 		{"event accepted", journey, reply{status: 201, body: `{"eventInstanceId":"e1"}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 201, Detail: "event accepted, instance e1"}, ""},
-		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Mend: mendData, Answer: invalidEmail}, sentRow},
-		{"bad value, spec", dataExtension, reply{status: 400, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 1, Detail: "400 1: Unable to save rows", Mend: mendData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, sentRow},
-		{"error inside 200", dataExtension, reply{status: 200, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 200, Code: 1, Detail: "200 1: no", Mend: mendData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, sentRow},
-		{"throttled inside 202", journey, reply{status: 202, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 202, Code: 50100, RetryAfter: 5 * time.Second, Detail: "202 50100: Rate limit exceeded", Mend: mendLimit, Answer: limit50100}, sentEvent},
-		{"unknown data extension", dataExtension, reply{status: 404, body: notFound}, onramp.Outcome{Verdict: onramp.Rejected, Status: 404, Code: 30003, Detail: "404 30003: Object Not Found", Mend: mendData, Answer: notFound}, sentRow},
-		{"conflict is no success of an upsert", dataExtension, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 409, Code: 30004, Detail: "409 30004: exists", Mend: mendData, Answer: `{"message":"exists","errorcode":30004}`}, sentRow},
-		{"plain text", dataExtension, reply{status: 400, body: "Bad Request"}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Detail: "400: Bad Request", Mend: mendData, Answer: "Bad Request"}, sentRow},
+		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Hint: hintData, Answer: invalidEmail}, sentRow},
+		{"bad value, spec", dataExtension, reply{status: 400, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 1, Detail: "400 1: Unable to save rows", Hint: hintData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, sentRow},
+		{"error inside 200", dataExtension, reply{status: 200, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 200, Code: 1, Detail: "200 1: no", Hint: hintData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, sentRow},
+		{"throttled inside 202", journey, reply{status: 202, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 202, Code: 50100, RetryAfter: 5 * time.Second, Detail: "202 50100: Rate limit exceeded", Hint: hintLimit, Answer: limit50100}, sentEvent},
+		{"unknown data extension", dataExtension, reply{status: 404, body: notFound}, onramp.Outcome{Verdict: onramp.Rejected, Status: 404, Code: 30003, Detail: "404 30003: Object Not Found", Hint: hintData, Answer: notFound}, sentRow},
+		{"conflict is no success of an upsert", dataExtension, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 409, Code: 30004, Detail: "409 30004: exists", Hint: hintData, Answer: `{"message":"exists","errorcode":30004}`}, sentRow},
+		{"plain text", dataExtension, reply{status: 400, body: "Bad Request"}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Detail: "400: Bad Request", Hint: hintData, Answer: "Bad Request"}, sentRow},
 		{"bare 10006", dataExtension, reply{status: 400, body: bare10006}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows", Answer: bare10006}, sentRow},
 		{"deadlock", dataExtension, reply{status: 400, body: deadlock}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; Transaction (Process ID 5) was deadlocked. Rerun the transaction.", Answer: deadlock}, sentRow},
 		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408", Late: true}, sentRow},
@@ -151,15 +151,15 @@ func TestAnswers(t *testing.T) {
 		{"502", dataExtension, reply{status: 502}, onramp.Outcome{Verdict: onramp.Retry, Status: 502, Detail: "502"}, sentRow},
 		{"503", dataExtension, reply{status: 503}, onramp.Outcome{Verdict: onramp.Retry, Status: 503, Detail: "503"}, sentRow},
 		{"504", dataExtension, reply{status: 504}, onramp.Outcome{Verdict: onramp.Retry, Status: 504, Detail: "504", Late: true}, sentRow},
-		{"503 with Retry-After", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": "7"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: 7 * time.Second, Detail: "503", Mend: mendLimit}, sentRow},
-		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Mend: mendLimit, Answer: limit50100}, sentRow},
-		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Mend: mendLimit}, sentRow},
-		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Mend: mendLimit, Answer: limit50200}, sentRow},
-		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Mend: mendFresh, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
-		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Mend: mendScopes, Answer: noScope}, sentEvent},
-		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Mend: mendHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
+		{"503 with Retry-After", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": "7"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: 7 * time.Second, Detail: "503", Hint: hintLimit}, sentRow},
+		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Hint: hintLimit, Answer: limit50100}, sentRow},
+		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Hint: hintLimit}, sentRow},
+		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Hint: hintLimit, Answer: limit50200}, sentRow},
+		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
+		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Hint: hintScopes, Answer: noScope}, sentEvent},
+		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Hint: hintHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
 		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentRow},
-		{"connection lost, event", journey, reply{drop: true}, onramp.Outcome{Verdict: onramp.Unknown, Mend: mendUnknown}, sentEvent},
+		{"connection lost, event", journey, reply{drop: true}, onramp.Outcome{Verdict: onramp.Unknown, Hint: hintUnknown}, sentEvent},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -189,11 +189,11 @@ func TestTokenAnswers(t *testing.T) {
 		token reply
 		want  onramp.Outcome
 	}{
-		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Mend: mendToken, Answer: invalid}},
-		{"limited", reply{status: 429, header: map[string]string{"Retry-After": "3"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, RetryAfter: 3 * time.Second, Detail: "no access token: 429", Mend: mendLimit}},
-		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Mend: mendLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
-		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Mend: mendHost}},
-		{"connection lost", reply{drop: true}, onramp.Outcome{Verdict: onramp.Blocked, Mend: mendHost}},
+		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintToken, Answer: invalid}},
+		{"limited", reply{status: 429, header: map[string]string{"Retry-After": "3"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, RetryAfter: 3 * time.Second, Detail: "no access token: 429", Hint: hintLimit}},
+		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Hint: hintLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
+		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Hint: hintHost}},
+		{"connection lost", reply{drop: true}, onramp.Outcome{Verdict: onramp.Blocked, Hint: hintHost}},
 	} {
 		for _, to := range []onramp.Destination{dataExtension, journey} {
 			t.Run(row.name+" "+to.Kind.String(), func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestTokenAnswers(t *testing.T) {
 }
 
 // TestTimeout shows that a call without an answer ends, and that only an event
-// is held for it.
+// decides.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -223,7 +223,7 @@ func TestTimeout(t *testing.T) {
 		want onramp.Outcome
 	}{
 		{dataExtension, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, Request: sentRow}},
-		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Late: true, Mend: mendUnknown, Request: sentEvent}},
+		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Late: true, Hint: hintUnknown, Request: sentEvent}},
 		{repeated, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, Request: sentEvent}},
 	} {
 		t.Run(row.to.Kind.String()+" "+row.to.OnUnknown.String(), func(t *testing.T) {
@@ -273,7 +273,7 @@ func TestSecretsStayInside(t *testing.T) {
 		cloud(t, reply{status: 200, body: strings.Replace(goodToken, `"t"`, `"tok-123"`, 1)}, reply{status: 400, body: `{"message":"tok-123"}`}),
 	} {
 		got := newSender(t, url, 0).Send(t.Context(), one(dataExtension))[0]
-		all := got.Detail + got.Mend + got.Request + got.Answer
+		all := got.Detail + got.Hint + got.Request + got.Answer
 		for _, secret := range []string{"tok-123", "secret is"} {
 			if strings.Contains(all, secret) {
 				t.Errorf("the outcome repeats %q: %+v", secret, got)

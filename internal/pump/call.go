@@ -216,12 +216,12 @@ func (l *lane) logCall(work context.Context, c *call, outcomes []onramp.Outcome)
 	type kind struct {
 		verdict      onramp.Verdict
 		status, code int
-		mend         string
+		hint         string
 	}
 	count := map[kind]int{}
 	first := map[kind]string{}
 	for i, o := range outcomes {
-		k := kind{o.Verdict, o.Status, o.Code, o.Mend}
+		k := kind{o.Verdict, o.Status, o.Code, o.Hint}
 		if count[k]++; count[k] == 1 {
 			first[k] = c.entries[i].delivery.ID()
 		}
@@ -236,6 +236,6 @@ func (l *lane) logCall(work context.Context, c *call, outcomes []onramp.Outcome)
 		}
 		// not the detail: it may quote personal data
 		l.pump.cfg.Log.Log(work, level, "delivery attempted", "delivery_id", first[k], "deliveries", n, "destination", l.destination.Name(),
-			"outcome", k.verdict.String(), "status", k.status, "code", k.code, "mend", k.mend)
+			"outcome", k.verdict.String(), "status", k.status, "code", k.code, "hint", k.hint)
 	}
 }

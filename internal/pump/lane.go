@@ -397,16 +397,16 @@ func (l *lane) setHealth(settlements []onramp.Settlement) {
 		switch {
 		case s.State == onramp.DeliveryDead && s.Attempt.Verdict == onramp.Retry:
 			l.state.GivenUp++
-		case s.State == onramp.DeliveryHeld:
+		case s.State == onramp.DeliveryUnknown:
 			l.state.Unknown++
 		}
 	}
 	h := &l.state
 	if !l.pace.paused() {
-		h.State, h.Reason, h.Mend, h.Cause, h.Since = running, "", "", "", time.Time{}
+		h.State, h.Reason, h.Hint, h.Cause, h.Since = running, "", "", "", time.Time{}
 		return
 	}
-	h.State, h.Reason, h.Mend, h.Cause = l.pace.state, l.pace.why.Detail, l.pace.why.Mend, l.pace.why.Cause()
+	h.State, h.Reason, h.Hint, h.Cause = l.pace.state, l.pace.why.Detail, l.pace.why.Hint, l.pace.why.Cause()
 	if h.Since.IsZero() {
 		h.Since = time.Now().UTC()
 	}

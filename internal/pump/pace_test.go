@@ -36,9 +36,9 @@ func TestPause(t *testing.T) {
 		health  onramp.Health
 	}{
 		"throttled": {
-			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429 50100", Mend: "wait"},
+			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429 50100", Hint: "wait"},
 			seconds(1, 2, 4, 8, 8, 8, 8),
-			onramp.Health{State: "throttled", Reason: "429 50100", Mend: "wait"},
+			onramp.Health{State: "throttled", Reason: "429 50100", Hint: "wait"},
 		},
 		"told how long": {
 			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429", RetryAfter: 7 * time.Second},
@@ -46,9 +46,9 @@ func TestPause(t *testing.T) {
 			onramp.Health{State: "throttled", Reason: "429"},
 		},
 		"blocked": {
-			onramp.Outcome{Verdict: onramp.Blocked, Detail: "403", Mend: "give it scopes"},
+			onramp.Outcome{Verdict: onramp.Blocked, Detail: "403", Hint: "give it scopes"},
 			seconds(5, 10, 20, 40, 60, 60, 60),
-			onramp.Health{State: "blocked", Reason: "403", Mend: "give it scopes"},
+			onramp.Health{State: "blocked", Reason: "403", Hint: "give it scopes"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

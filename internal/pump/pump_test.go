@@ -205,7 +205,7 @@ func TestRetry(t *testing.T) {
 		}
 		final := r.o.settled[len(r.o.settled)-1]
 		final.Attempt.Request = ""
-		answer.Mend = "given up after 72h0m0s; retry it when the destination is well again"
+		answer.Hint = "given up after 72h0m0s; retry it when the destination is well again"
 		at := r.s.start.Add(last)
 		want := onramp.Settlement{
 			State: onramp.DeliveryDead, Tries: len(times), At: at,
@@ -230,7 +230,7 @@ func TestRejected(t *testing.T) {
 		for _, d := range r.o.deliveries {
 			got = append(got, fmt.Sprint(d.Seq, " ", d.State, " ", d.Tries))
 		}
-		if diff := cmp.Diff([]string{"1 dead 1", "2 waiting 0", "3 held 1", "4 waiting 0", "5 delivered 1", "6 delivered 1"}, got); diff != "" {
+		if diff := cmp.Diff([]string{"1 dead 1", "2 waiting 0", "3 unknown 1", "4 waiting 0", "5 delivered 1", "6 delivered 1"}, got); diff != "" {
 			t.Error(diff)
 		}
 		if n := len(r.s.times(x.ID)); n != 3 {

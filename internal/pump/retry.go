@@ -37,13 +37,13 @@ func decide(d *onramp.Delivery, a *onramp.Attempt, giveUpAfter time.Duration, no
 			return s
 		}
 		s.State = onramp.DeliveryDead
-		a.Mend = "given up after " + giveUpAfter.String() + "; retry it when the destination is well again"
+		a.Hint = "given up after " + giveUpAfter.String() + "; retry it when the destination is well again"
 	case onramp.Delivered:
 		s.Tries++
 		s.State = onramp.DeliveryDelivered
 	case onramp.Unknown:
 		s.Tries++
-		s.State = onramp.DeliveryHeld
+		s.State = onramp.DeliveryUnknown
 	default:
 		s.Tries++
 		s.State = onramp.DeliveryDead

@@ -167,7 +167,7 @@ func settleDown(t *testing.T, d *onDisk, ids []string) {
 		if d.undelivered() == 0 {
 			return
 		}
-		for _, state := range []string{"dead", "held"} {
+		for _, state := range []string{"dead", "unknown"} {
 			page, _, err := d.s.ListDeliveries(t.Context(), onramp.Filter{State: state, Limit: 500})
 			if err != nil {
 				t.Fatal(err)

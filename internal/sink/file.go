@@ -206,15 +206,15 @@ func judgeFile(err error) onramp.Outcome {
 	case errors.Is(err, errStopped), errors.Is(err, context.Canceled):
 		return stopped()
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		o.Verdict, o.Mend = onramp.Blocked, "let Onramp write to the file and its folder"
+		o.Verdict, o.Hint = onramp.Blocked, "let Onramp write to the file and its folder"
 	case errors.Is(err, fs.ErrNotExist):
-		o.Verdict, o.Mend = onramp.Blocked, "make the file's folder"
+		o.Verdict, o.Hint = onramp.Blocked, "make the file's folder"
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
-		o.Verdict, o.Mend = onramp.Blocked, "let the sink's path be that of a file"
+		o.Verdict, o.Hint = onramp.Blocked, "let the sink's path be that of a file"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		o.Mend = "make room on the disk of the file"
+		o.Hint = "make room on the disk of the file"
 	default:
-		o.Mend = "see whether the disk of the file works"
+		o.Hint = "see whether the disk of the file works"
 	}
 	return o
 }

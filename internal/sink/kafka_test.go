@@ -155,19 +155,19 @@ func TestKafkaAnswers(t *testing.T) {
 		key  kmsg.Key
 		want onramp.Outcome
 	}{
-		{kerr.MessageTooLarge, kmsg.Produce, onramp.Outcome{Verdict: onramp.Rejected, Mend: record}},
-		{kerr.RecordListTooLarge, kmsg.Produce, onramp.Outcome{Verdict: onramp.Rejected, Mend: record}},
-		{kerr.InvalidRecord, kmsg.Produce, onramp.Outcome{Verdict: onramp.Rejected, Mend: record}},
-		{kerr.UnknownTopicOrPartition, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Mend: topic}},
-		{kerr.UnknownTopicOrPartition, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Mend: topic}},
-		{kerr.InvalidTopicException, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Mend: topic}},
-		{kerr.TopicAuthorizationFailed, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Mend: acl}},
-		{kerr.TopicAuthorizationFailed, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Mend: acl}},
-		{kerr.ClusterAuthorizationFailed, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Blocked, Mend: acl}},
-		{kerr.UnknownServerError, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Retry, Mend: "see whether the brokers are well"}},
-		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Mend: "see why the brokers refuse what the sink produces"}},
-		{kerr.LeaderNotAvailable, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Retry, Mend: "see whether the brokers are well"}},
-		{kerr.UnknownServerError, kmsg.Produce, onramp.Outcome{Verdict: onramp.Retry, Mend: "see whether the brokers are well"}},
+		{kerr.MessageTooLarge, kmsg.Produce, onramp.Outcome{Verdict: onramp.Rejected, Hint: record}},
+		{kerr.RecordListTooLarge, kmsg.Produce, onramp.Outcome{Verdict: onramp.Rejected, Hint: record}},
+		{kerr.InvalidRecord, kmsg.Produce, onramp.Outcome{Verdict: onramp.Rejected, Hint: record}},
+		{kerr.UnknownTopicOrPartition, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: topic}},
+		{kerr.UnknownTopicOrPartition, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Hint: topic}},
+		{kerr.InvalidTopicException, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Hint: topic}},
+		{kerr.TopicAuthorizationFailed, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
+		{kerr.TopicAuthorizationFailed, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
+		{kerr.ClusterAuthorizationFailed, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
+		{kerr.UnknownServerError, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Retry, Hint: "see whether the brokers are well"}},
+		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "see why the brokers refuse what the sink produces"}},
+		{kerr.LeaderNotAvailable, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Retry, Hint: "see whether the brokers are well"}},
+		{kerr.UnknownServerError, kmsg.Produce, onramp.Outcome{Verdict: onramp.Retry, Hint: "see whether the brokers are well"}},
 	} {
 		t.Run(c.err.Message+" to "+c.key.Name(), func(t *testing.T) {
 			t.Parallel()
@@ -454,7 +454,7 @@ func TestKafkaWrongPassword(t *testing.T) {
 	kafka := &onramp.Kafka{Brokers: cluster.ListenAddrs(), Topic: "events", SASL: "plain", User: "u", Password: "right"}
 	sender := newSender(t, sink.Config{Timeout: 5 * time.Second}, onramp.Sink{Kafka: kafka})
 	got := sender.Send(t.Context(), calls(1))
-	want := onramp.Outcome{Verdict: onramp.Blocked, Code: 58, Detail: got[0].Detail, Mend: "check the sink's sasl, user and password"}
+	want := onramp.Outcome{Verdict: onramp.Blocked, Code: 58, Detail: got[0].Detail, Hint: "check the sink's sasl, user and password"}
 	checkOutcomes(t, got, []onramp.Outcome{with(want, "produce to topic events", 1)})
 	checkOutcomes(t, sender.Send(t.Context(), calls(1)), alike(1, produced))
 }
@@ -468,7 +468,7 @@ func TestKafkaLogin(t *testing.T) {
 		sasl     string
 		password onramp.Secret
 		want     onramp.Verdict
-		mend     string
+		hint     string
 	}{
 		{"plain", "right", onramp.Delivered, ""},
 		{"scram-sha-256", "right", onramp.Delivered, ""},
@@ -481,8 +481,8 @@ func TestKafkaLogin(t *testing.T) {
 				Brokers: cluster.ListenAddrs(), Topic: "events", SASL: c.sasl, User: "u", Password: c.password,
 			}})
 			got := sender.Send(t.Context(), calls(1))[0]
-			if got.Verdict != c.want || got.Mend != c.mend {
-				t.Errorf("got %v, %s, %s; want %v, %s", got.Verdict, got.Detail, got.Mend, c.want, c.mend)
+			if got.Verdict != c.want || got.Hint != c.hint {
+				t.Errorf("got %v, %s, %s; want %v, %s", got.Verdict, got.Detail, got.Hint, c.want, c.hint)
 			}
 		})
 	}

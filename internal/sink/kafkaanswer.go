@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	mendTopic   = "create the topic; Onramp creates none"
-	mendACL     = "allow the sink's user to write to the topic, and before Kafka 3.0 also IDEMPOTENT_WRITE on the cluster"
-	mendSASL    = "check the sink's sasl, user and password"
-	mendRecord  = "raise the topic's max.message.bytes, or let its validation take the event; then retry it"
-	mendBrokers = "check the sink's brokers, tls and sasl, the network and that the brokers run"
-	mendVersion = "Onramp needs Kafka 0.11 or newer"
+	hintTopic   = "create the topic; Onramp creates none"
+	hintACL     = "allow the sink's user to write to the topic, and before Kafka 3.0 also IDEMPOTENT_WRITE on the cluster"
+	hintSASL    = "check the sink's sasl, user and password"
+	hintRecord  = "raise the topic's max.message.bytes, or let its validation take the event; then retry it"
+	hintBrokers = "check the sink's brokers, tls and sasl, the network and that the brokers run"
+	hintVersion = "Onramp needs Kafka 0.11 or newer"
 )
 
 // judgeKafka tells what the error of a record means (Kafka protocol guide, "Error
@@ -36,12 +36,12 @@ func judgeKafka(err error) onramp.Outcome {
 	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error()}
 	if e, ok := errors.AsType[*kerr.Error](err); ok {
 		o.Code = int(e.Code)
-		o.Verdict, o.Mend = judgeKafkaCode(e)
+		o.Verdict, o.Hint = judgeKafkaCode(e)
 		return o
 	}
 	switch {
 	case isUntrusted(err):
-		o.Verdict, o.Mend = onramp.Blocked, mendCertificate
+		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
 	case errors.Is(err, errStopped), errors.Is(err, context.Canceled):
 		o.Detail = errStopped.Error()
 	case errors.Is(err, kgo.ErrClientClosed):
@@ -49,23 +49,23 @@ func judgeKafka(err error) onramp.Outcome {
 	case isLate(err), errors.Is(err, kgo.ErrRecordTimeout):
 		o.Detail, o.Late = errTimeout.Error(), true
 	default:
-		o.Mend = mendBrokers
+		o.Hint = hintBrokers
 	}
 	return o
 }
 
-func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, mend string) {
+func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, hint string) {
 	switch e {
 	case kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp:
-		return onramp.Rejected, mendRecord
+		return onramp.Rejected, hintRecord
 	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException:
-		return onramp.Blocked, mendTopic
+		return onramp.Blocked, hintTopic
 	case kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed:
-		return onramp.Blocked, mendACL
+		return onramp.Blocked, hintACL
 	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState, kerr.SecurityDisabled:
-		return onramp.Blocked, mendSASL
+		return onramp.Blocked, hintSASL
 	case kerr.UnsupportedVersion:
-		return onramp.Blocked, mendVersion
+		return onramp.Blocked, hintVersion
 	case kerr.PolicyViolation, kerr.InvalidRequiredAcks:
 		return onramp.Blocked, "see why the brokers refuse what the sink produces"
 	case kerr.ThrottlingQuotaExceeded:

@@ -163,7 +163,7 @@ func TestNATSNoStream(t *testing.T) {
 	sender := newNATSSink(t, sink.Config{}, onramp.NATS{URLs: []string{s.ClientURL()}})
 	none := onramp.Outcome{
 		Verdict: onramp.Blocked, Detail: "nats: no response from stream",
-		Mend: "make a JetStream stream that takes the sink's subject; while one elects its leader, wait",
+		Hint: "make a JetStream stream that takes the sink's subject; while one elects its leader, wait",
 	}
 	checkOutcomes(t, sender.Send(t.Context(), calls(2)), []onramp.Outcome{with(none, natsRoute, 1), with(none, natsRoute, 2)})
 	stream := newStream(t, s, jetstream.StreamConfig{})
@@ -192,13 +192,13 @@ func TestNATSLimits(t *testing.T) {
 	}
 	checkOutcomes(t, got, []onramp.Outcome{
 		published,
-		{Verdict: onramp.Rejected, Code: 10054, Detail: got[1].Detail, Mend: large},
-		{Verdict: onramp.Rejected, Detail: "nats: maximum payload exceeded", Mend: large},
+		{Verdict: onramp.Rejected, Code: 10054, Detail: got[1].Detail, Hint: large},
+		{Verdict: onramp.Rejected, Detail: "nats: maximum payload exceeded", Hint: large},
 		published,
 	})
 	got = sender.Send(t.Context(), call(event(5)))
 	checkOutcomes(t, got, []onramp.Outcome{with(onramp.Outcome{
-		Verdict: onramp.Throttled, Code: 10077, Detail: got[0].Detail, Mend: "make room in the stream, or raise its limits or those of the account",
+		Verdict: onramp.Throttled, Code: 10077, Detail: got[0].Detail, Hint: "make room in the stream, or raise its limits or those of the account",
 	}, natsRoute, 5)})
 	if err := stream.Purge(t.Context()); err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestNATSRefused(t *testing.T) {
 		user, password string
 		event          *onramp.Event
 		want           []string
-		mend           string
+		hint           string
 	}{
 		{"admin", "right", denied, []string{"delivered", "delivered"}, ""},
 		{"admin", "wrong", denied, []string{"blocked", "blocked"}, login},
@@ -245,8 +245,8 @@ func TestNATSRefused(t *testing.T) {
 				if diff := cmp.Diff(c.want, verdicts(got)); diff != "" {
 					t.Errorf("outcomes (-want +got):\n%s", diff)
 				}
-				if got[1].Mend != c.mend || strings.Contains(got[1].Detail, "wrong") {
-					t.Errorf("got %s; %s", got[1].Detail, got[1].Mend)
+				if got[1].Hint != c.hint || strings.Contains(got[1].Detail, "wrong") {
+					t.Errorf("got %s; %s", got[1].Detail, got[1].Hint)
 				}
 				if took := time.Since(begun); took > 30*time.Second {
 					t.Errorf("it took %v", took)

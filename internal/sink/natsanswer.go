@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	mendStream      = "make a JetStream stream that takes the sink's subject; while one elects its leader, wait"
-	mendLogin       = "check the sink's user, password, token or credentials_file"
-	mendPermission  = "allow the sink's user to publish to its subject and to subscribe to _INBOX.>"
-	mendServer      = "check the sink's urls, the network and that the server runs"
-	mendTLS         = "let the sink's urls begin with tls:// if the server wants it, and only then"
-	mendTooLarge    = "raise max_payload of the server, or max_msg_size of the stream, then retry it"
-	mendFull        = "make room in the stream, or raise its limits or those of the account"
-	mendSealed      = "the stream is sealed: let another one take the sink's subject"
-	mendNoJetStream = "enable JetStream for the sink's account"
+	hintStream      = "make a JetStream stream that takes the sink's subject; while one elects its leader, wait"
+	hintLogin       = "check the sink's user, password, token or credentials_file"
+	hintPermission  = "allow the sink's user to publish to its subject and to subscribe to _INBOX.>"
+	hintServer      = "check the sink's urls, the network and that the server runs"
+	hintTLS         = "let the sink's urls begin with tls:// if the server wants it, and only then"
+	hintTooLarge    = "raise max_payload of the server, or max_msg_size of the stream, then retry it"
+	hintFull        = "make room in the stream, or raise its limits or those of the account"
+	hintSealed      = "the stream is sealed: let another one take the sink's subject"
+	hintNoJetStream = "enable JetStream for the sink's account"
 )
 
 // The codes by which JetStream refuses a message (nats-server, server/errors.json)
@@ -48,7 +48,7 @@ func judgeNATS(err error) onramp.Outcome {
 	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error()}
 	if e, ok := errors.AsType[*jetstream.APIError](err); ok {
 		o.Code = int(e.ErrorCode)
-		o.Verdict, o.Mend = judgeNATSCode(e.ErrorCode)
+		o.Verdict, o.Hint = judgeNATSCode(e.ErrorCode)
 		return o
 	}
 	is := func(all ...error) bool {
@@ -63,37 +63,37 @@ func judgeNATS(err error) onramp.Outcome {
 	case is(errStopped), is(nats.ErrConnectionClosed):
 		o.Detail = errStopped.Error()
 	case is(jetstream.ErrNoStreamResponse, nats.ErrNoResponders):
-		o.Verdict, o.Mend = onramp.Blocked, mendStream
+		o.Verdict, o.Hint = onramp.Blocked, hintStream
 	case is(nats.ErrPermissionViolation):
-		o.Verdict, o.Mend = onramp.Blocked, mendPermission
+		o.Verdict, o.Hint = onramp.Blocked, hintPermission
 	case is(nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrNkeysNotSupported):
-		o.Verdict, o.Mend = onramp.Blocked, mendLogin
+		o.Verdict, o.Hint = onramp.Blocked, hintLogin
 	case is(nats.ErrSecureConnRequired, nats.ErrSecureConnWanted):
-		o.Verdict, o.Mend = onramp.Blocked, mendTLS
+		o.Verdict, o.Hint = onramp.Blocked, hintTLS
 	case isUntrusted(err):
-		o.Verdict, o.Mend = onramp.Blocked, mendCertificate
+		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
 	case is(nats.ErrMaxPayload):
-		o.Verdict, o.Mend = onramp.Rejected, mendTooLarge
+		o.Verdict, o.Hint = onramp.Rejected, hintTooLarge
 	case is(jetstream.ErrAsyncPublishTimeout), isLate(err):
 		o.Detail, o.Late = errTimeout.Error(), true
 	default:
-		o.Mend = mendServer
+		o.Hint = hintServer
 	}
 	return o
 }
 
-func judgeNATSCode(code jetstream.ErrorCode) (verdict onramp.Verdict, mend string) {
+func judgeNATSCode(code jetstream.ErrorCode) (verdict onramp.Verdict, hint string) {
 	switch code {
 	case jetstream.JSErrCodeStreamMessageExceedsMaximum:
-		return onramp.Rejected, mendTooLarge
+		return onramp.Rejected, hintTooLarge
 	case codeStoreFailed, codeInsufficientResources, codeMemoryExceeded, codeStorageExceeded, codeAccountExceeded:
-		return onramp.Throttled, mendFull
+		return onramp.Throttled, hintFull
 	case codeStreamSealed:
-		return onramp.Blocked, mendSealed
+		return onramp.Blocked, hintSealed
 	case jetstream.JSErrCodeStreamNotFound:
-		return onramp.Blocked, mendStream
+		return onramp.Blocked, hintStream
 	case jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount:
-		return onramp.Blocked, mendNoJetStream
+		return onramp.Blocked, hintNoJetStream
 	}
 	return onramp.Retry, "see whether the server is well"
 }

@@ -83,7 +83,7 @@ func isLate(err error) bool {
 	return errors.Is(err, errTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-const mendCertificate = "renew the certificate, or give the authority that has issued it"
+const hintCertificate = "renew the certificate, or give the authority that has issued it"
 
 // isUntrusted says that the other side's certificate was refused.
 func isUntrusted(err error) bool {

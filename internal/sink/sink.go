@@ -166,7 +166,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	switch {
 	case t == nil:
 		return alike(len(c.Deliveries), onramp.Outcome{
-			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Mend: "configure it again, or discard its deliveries",
+			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "configure it again, or discard its deliveries",
 		})
 	case s.closed.Load():
 		return alike(len(c.Deliveries), stopped())
@@ -176,7 +176,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	for i := range c.Deliveries {
 		m, err := s.wrap(c.Deliveries[i].Event)
 		if err != nil {
-			outcomes[i] = onramp.Outcome{Verdict: onramp.Rejected, Detail: err.Error(), Mend: "discard it"}
+			outcomes[i] = onramp.Outcome{Verdict: onramp.Rejected, Detail: err.Error(), Hint: "discard it"}
 			continue
 		}
 		messages, places = append(messages, m), append(places, i)

@@ -197,7 +197,7 @@ func TestNobodyThere(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		sink          onramp.Sink
-		request, mend string
+		request, hint string
 	}{
 		{
 			"webhook",
@@ -225,7 +225,7 @@ func TestNobodyThere(t *testing.T) {
 				}
 				got[i].Detail = ""
 			}
-			want := onramp.Outcome{Verdict: onramp.Retry, Mend: c.mend}
+			want := onramp.Outcome{Verdict: onramp.Retry, Hint: c.hint}
 			checkOutcomes(t, got, []onramp.Outcome{with(want, c.request, 1), with(want, c.request, 2)})
 		})
 	}
@@ -246,9 +246,9 @@ func TestNothingToSend(t *testing.T) {
 	other := calls(2)
 	other.Destination.Key = "other"
 	checkOutcomes(t, sender.Send(t.Context(), other), alike(2, onramp.Outcome{
-		Verdict: onramp.Blocked, Detail: "there is no sink of this name", Mend: "configure it again, or discard its deliveries",
+		Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "configure it again, or discard its deliveries",
 	}))
-	gone := onramp.Outcome{Verdict: onramp.Rejected, Detail: "the event is gone", Mend: "discard it"}
+	gone := onramp.Outcome{Verdict: onramp.Rejected, Detail: "the event is gone", Hint: "discard it"}
 	checkOutcomes(t, sender.Send(t.Context(), call(nil, event(1), &onramp.Event{ID: "x"})), []onramp.Outcome{gone, appended, gone})
 	checkOutcomes(t, sender.Send(t.Context(), call(nil)), []onramp.Outcome{gone})
 	checkFile(t, path, wrapped(1)+"\n")

@@ -115,7 +115,7 @@ func TestWebhookAnswers(t *testing.T) {
 		verdict onramp.Verdict
 		wait    time.Duration
 		late    bool
-		mend    string
+		hint    string
 	}{
 		{200, "", onramp.Delivered, 0, false, ""},
 		{202, "5", onramp.Delivered, 0, false, ""},
@@ -183,7 +183,7 @@ func TestWebhookAnswers(t *testing.T) {
 			})
 			want := onramp.Outcome{
 				Verdict: c.verdict, Status: c.status, Detail: strings.TrimSpace(fmt.Sprint(c.status, " ", http.StatusText(c.status))),
-				Mend: c.mend, RetryAfter: c.wait, Late: c.late,
+				Hint: c.hint, RetryAfter: c.wait, Late: c.late,
 			}
 			if c.verdict != onramp.Delivered {
 				want.Answer, want.Request = "why", "POST https://example.com\n"+wrapped(1)
@@ -271,23 +271,23 @@ func TestWebhookSilent(t *testing.T) {
 		sender := newSender(t, sink.Config{Transport: network, Timeout: time.Minute}, onramp.Sink{
 			Webhook: &onramp.Webhook{URL: "http://example.com/hidden", Secrets: []onramp.Secret{secretA}},
 		})
-		const mend = "check the sink's url, the network and that the endpoint runs"
+		const hint = "check the sink's url, the network and that the endpoint runs"
 		begun := time.Now()
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Retry, Late: true, Detail: "no answer within the time-out", Mend: mend,
+			Verdict: onramp.Retry, Late: true, Detail: "no answer within the time-out", Hint: hint,
 		}, "POST http://example.com", 1)})
 		if took := time.Since(begun); took != time.Minute {
 			t.Errorf("it took %v", took)
 		}
 		err = errors.New("connection reset")
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Retry, Detail: "connection reset", Mend: mend,
+			Verdict: onramp.Retry, Detail: "connection reset", Hint: hint,
 		}, "POST http://example.com", 1)})
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		err = nil
 		checkOutcomes(t, sender.Send(ctx, calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Retry, Detail: "context canceled", Mend: mend,
+			Verdict: onramp.Retry, Detail: "context canceled", Hint: hint,
 		}, "POST http://example.com", 1)})
 	})
 }
@@ -301,7 +301,7 @@ func TestWebhookUntrusted(t *testing.T) {
 	defer server.Close()
 	sender := newSender(t, sink.Config{}, onramp.Sink{Webhook: &onramp.Webhook{URL: server.URL, Secrets: []onramp.Secret{secretA}}})
 	got := sender.Send(t.Context(), calls(1))[0]
-	if got.Verdict != onramp.Blocked || got.Mend != "renew the certificate, or give the authority that has issued it" {
-		t.Errorf("got %v, %s, %s", got.Verdict, got.Detail, got.Mend)
+	if got.Verdict != onramp.Blocked || got.Hint != "renew the certificate, or give the authority that has issued it" {
+		t.Errorf("got %v, %s, %s", got.Verdict, got.Detail, got.Hint)
 	}
 }

@@ -21,14 +21,14 @@ const (
 )
 
 const (
-	mendRedirect = "set the sink's url to the address that it redirects to"
-	mendSecret   = "check the sink's headers, and that the endpoint knows its secret"
-	mendURL      = "check the sink's url, and that the endpoint takes POST"
-	mendType     = "let the endpoint take the content types application/cloudevents+json and, in batches, application/cloudevents-batch+json"
-	mendEndpoint = "see why the endpoint refuses every request of this kind"
-	mendEvent    = "see why the endpoint refuses this event, then retry it; one that it has already is to be answered with 2xx"
-	mendLimit    = "nothing to do, unless it lasts: then let the endpoint take more"
-	mendNetwork  = "check the sink's url, the network and that the endpoint runs"
+	hintRedirect = "set the sink's url to the address that it redirects to"
+	hintSecret   = "check the sink's headers, and that the endpoint knows its secret"
+	hintURL      = "check the sink's url, and that the endpoint takes POST"
+	hintType     = "let the endpoint take the content types application/cloudevents+json and, in batches, application/cloudevents-batch+json"
+	hintEndpoint = "see why the endpoint refuses every request of this kind"
+	hintEvent    = "see why the endpoint refuses this event, then retry it; one that it has already is to be answered with 2xx"
+	hintLimit    = "nothing to do, unless it lasts: then let the endpoint take more"
+	hintNetwork  = "check the sink's url, the network and that the endpoint runs"
 )
 
 // judgeAnswer is the table of outcomes. Standard Webhooks knows two, 2xx and
@@ -53,37 +53,37 @@ func judgeAnswer(resp *http.Response, body []byte) onramp.Outcome {
 	}
 	o.Answer = string(body)
 	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-	o.Verdict, o.Mend = judgeStatus(status, o.RetryAfter)
+	o.Verdict, o.Hint = judgeStatus(status, o.RetryAfter)
 	o.Late = status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
 	return o
 }
 
-func judgeStatus(status int, retryAfter time.Duration) (verdict onramp.Verdict, mend string) {
+func judgeStatus(status int, retryAfter time.Duration) (verdict onramp.Verdict, hint string) {
 	switch status {
 	case http.StatusTooManyRequests:
-		return onramp.Throttled, mendLimit
+		return onramp.Throttled, hintLimit
 	case http.StatusServiceUnavailable:
 		if retryAfter > 0 {
-			return onramp.Throttled, mendLimit
+			return onramp.Throttled, hintLimit
 		}
 		return onramp.Retry, ""
 	case http.StatusRequestTimeout, http.StatusLocked, http.StatusFailedDependency, http.StatusTooEarly:
 		return onramp.Retry, ""
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return onramp.Blocked, mendSecret
+		return onramp.Blocked, hintSecret
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest, http.StatusRequestURITooLong:
-		return onramp.Blocked, mendURL
+		return onramp.Blocked, hintURL
 	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
-		return onramp.Blocked, mendType
+		return onramp.Blocked, hintType
 	case http.StatusPaymentRequired, http.StatusLengthRequired, http.StatusExpectationFailed, http.StatusUpgradeRequired,
 		http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons:
-		return onramp.Blocked, mendEndpoint
+		return onramp.Blocked, hintEndpoint
 	}
 	switch {
 	case status < 400:
-		return onramp.Blocked, mendRedirect
+		return onramp.Blocked, hintRedirect
 	case status < 500:
-		return onramp.Rejected, mendEvent
+		return onramp.Rejected, hintEvent
 	}
 	return onramp.Retry, ""
 }
@@ -105,10 +105,10 @@ func judgeSilence(err error) onramp.Outcome {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the URL, which may hold a secret
 	}
-	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), Mend: mendNetwork}
+	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), Hint: hintNetwork}
 	switch {
 	case isUntrusted(err):
-		o.Verdict, o.Mend = onramp.Blocked, mendCertificate
+		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
 	case isLate(err):
 		o.Detail, o.Late = errTimeout.Error(), true
 	}

@@ -230,7 +230,7 @@ func byDeliveryID(id string) (where string, arguments []any, ok bool) {
 
 func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Attempt, error) {
 	// the last one may stand with others of its call
-	rows, err := s.readers.QueryContext(ctx, `SELECT number, started_at, took, verdict, status, code, detail, mend, request, answer
+	rows, err := s.readers.QueryContext(ctx, `SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
 		FROM attempt WHERE delivery_seq = $1
 		UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
 			c.started_at, c.took, 1, c.status, 0, c.detail, '', '', '' FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
@@ -243,7 +243,7 @@ func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Atte
 	for rows.Next() {
 		var a onramp.Attempt
 		var started, took int64
-		err := rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Mend, &a.Request, &a.Answer)
+		err := rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer)
 		if err != nil {
 			return nil, err
 		}

@@ -156,8 +156,8 @@ func TestRetryDelivery(t *testing.T) {
 			func(w *world) { w.settle("ana.1", dead, 0) }, "",
 			[]string{"ana.1 pending due 0s", "ana.2 waiting due never"},
 		},
-		"held": {
-			func(w *world) { w.settle("ana.1", held, 0) }, "",
+		"unknown": {
+			func(w *world) { w.settle("ana.1", unknown, 0) }, "",
 			[]string{"ana.1 pending due 0s", "ana.2 waiting due never"},
 		},
 		"delivered": {
@@ -197,8 +197,8 @@ func TestDiscardDelivery(t *testing.T) {
 			func(w *world) { w.settle("ana.1", dead, 0) }, "",
 			[]string{"ana.1 discarded tries 1 settled 0s reason a test", "ana.2 out of reach"},
 		},
-		"held": {
-			func(w *world) { w.settle("ana.1", held, 0) }, "",
+		"unknown": {
+			func(w *world) { w.settle("ana.1", unknown, 0) }, "",
 			[]string{"ana.1 discarded tries 1 settled 0s reason a test", "ana.2 out of reach"},
 		},
 		"delivered": {

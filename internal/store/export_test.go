@@ -152,7 +152,7 @@ type Query struct {
 	Arguments []any
 }
 
-// OperatorQueries are the statements that read the dead and held deliveries,
+// OperatorQueries are the statements that read the dead and unknown deliveries,
 // with every filter and without.
 func (s *Store) OperatorQueries() []Query {
 	var queries []Query

@@ -27,8 +27,8 @@ const (
 	keptClient   = "token client"
 )
 
-// mendKey is what an operator can do when the key does not fit.
-const mendKey = "is this the encryption key that it was kept with? Put that one back; if it is lost for good, " +
+// hintKey is what an operator can do when the key does not fit.
+const hintKey = "is this the encryption key that it was kept with? Put that one back; if it is lost for good, " +
 	"empty the table kept of the database, start again and run onramp ens setup"
 
 var errNoCipher = errors.New("the database was opened without an encryption key")
@@ -94,7 +94,7 @@ func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 		}
 		plain, err := s.cipher.Decrypt(text, "kept/"+kind+"/"+name)
 		if err != nil {
-			return nil, fmt.Errorf("decrypt %s %q: %w; %s", kind, name, err, mendKey)
+			return nil, fmt.Errorf("decrypt %s %q: %w; %s", kind, name, err, hintKey)
 		}
 		var value T
 		if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {

@@ -221,7 +221,7 @@ func storedStates(name string) (string, error) {
 		return fmt.Sprintf(" AND d.state IN (%d, %d)", onramp.DeliveryWaiting, onramp.DeliveryOutOfReach), nil
 	case state == onramp.DeliverySending || state == onramp.DeliverySubmitted:
 		state = onramp.DeliveryPending // the rest is known to the pump only
-	case state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryHeld:
+	case state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryUnknown:
 		// in the words of the partial index, so that it is used
 		return fmt.Sprintf(" AND d.state IN (6, 7, 9) AND d.state = %d", state), nil
 	}
@@ -305,8 +305,8 @@ func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {
 	var items []onramp.TimelineItem
 	for _, a := range d.Attempts {
 		detail := a.Detail
-		if a.Mend != "" {
-			detail += "; " + a.Mend
+		if a.Hint != "" {
+			detail += "; " + a.Hint
 		}
 		items = append(items,
 			onramp.TimelineItem{At: a.StartedAt, What: "attempt", Destination: d.Destination, Detail: "attempt " + strconv.Itoa(a.Number)},

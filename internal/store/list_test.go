@@ -33,23 +33,23 @@ func TestListRegistrations(t *testing.T) {
 		w.settle("bob1.1", delivered, 0)
 		w.settle("cem1.1", delivered, 0)
 		w.settle("ana2.1", dead, 0)
-		w.settle("ana1.1", held, 0)
+		w.settle("ana1.1", unknown, 0)
 		for _, c := range []struct {
 			filter onramp.Filter
 			want   string
 		}{
-			{onramp.Filter{}, `Dan1:queued ana2:failed cem1:delivered a\b1:queued a_b1:queued 100%1:queued bob1:delivering ana1:held`},
+			{onramp.Filter{}, `Dan1:queued ana2:failed cem1:delivered a\b1:queued a_b1:queued 100%1:queued bob1:delivering ana1:unknown`},
 			{onramp.Filter{Limit: 2}, "Dan1:queued ana2:failed then 7"},
 			{onramp.Filter{Limit: 2, Cursor: "7"}, `cem1:delivered a\b1:queued then 5`},
 			{onramp.Filter{Cursor: "1"}, ""},
 			{onramp.Filter{State: "queued", Limit: 3}, `Dan1:queued a\b1:queued a_b1:queued then 4`},
 			{onramp.Filter{State: "queued", Limit: 3, Cursor: "4"}, "100%1:queued"},
 			{onramp.Filter{State: "failed"}, "ana2:failed"},
-			{onramp.Filter{State: "held"}, "ana1:held"},
+			{onramp.Filter{State: "unknown"}, "ana1:unknown"},
 			{onramp.Filter{State: "erased"}, ""},
 			{onramp.Filter{Form: "one"}, "Dan1:queued ana2:failed cem1:delivered"},
 			{onramp.Filter{Form: "none"}, ""},
-			{onramp.Filter{Query: "ANA"}, "ana2:failed ana1:held"},
+			{onramp.Filter{Query: "ANA"}, "ana2:failed ana1:unknown"},
 			{onramp.Filter{Query: "ana", Form: "one"}, "ana2:failed"},
 			{onramp.Filter{Query: "dan"}, "Dan1:queued"},
 			{onramp.Filter{Query: "%"}, "100%1:queued"},
@@ -81,7 +81,7 @@ func TestListDeliveries(t *testing.T) {
 		w.save("both", "ana1", "bob1", "cem1")
 		w.save("one", "ana2", "dan1", "eve1")
 		w.settle("bob1.1", dead, 0)
-		w.settle("dan1.1", held, 0)
+		w.settle("dan1.1", unknown, 0)
 		w.settle("ana1.1", delivered, 0)
 		w.discard("eve1.1")
 		for _, c := range []struct {
@@ -96,11 +96,11 @@ func TestListDeliveries(t *testing.T) {
 			{onramp.Filter{State: "waiting"}, "cem1.2 bob1.2"},
 			{onramp.Filter{State: "delivered"}, "ana1.1"},
 			{onramp.Filter{State: "dead"}, "bob1.1"},
-			{onramp.Filter{State: "held"}, "dan1.1"},
+			{onramp.Filter{State: "unknown"}, "dan1.1"},
 			{onramp.Filter{State: "discarded"}, "eve1.1"},
 			{onramp.Filter{State: "submitted"}, "ana2.1 cem1.1 ana1.2"},
-			{onramp.Filter{Form: "one", State: "held"}, "dan1.1"},
-			{onramp.Filter{Form: "both", State: "held"}, ""},
+			{onramp.Filter{Form: "one", State: "unknown"}, "dan1.1"},
+			{onramp.Filter{Form: "both", State: "unknown"}, ""},
 			{onramp.Filter{Query: "ana", State: "pending"}, "ana2.1 ana1.2"},
 		} {
 			page, next, err := w.s.ListDeliveries(t.Context(), c.filter)
@@ -229,7 +229,7 @@ func TestTimeline(t *testing.T) {
 			{At: at(69 * time.Second), What: "attempt", Destination: x, Detail: "attempt 2"},
 			{At: at(70 * time.Second), What: "delivered", Destination: x, Detail: "answered"},
 			{At: at(129 * time.Second), What: "attempt", Destination: y, Detail: "attempt 1"},
-			{At: at(130 * time.Second), What: "rejected", Destination: y, Detail: "answered; mend it"},
+			{At: at(130 * time.Second), What: "rejected", Destination: y, Detail: "answered; correct it"},
 			{At: at(190 * time.Second), What: "discarded", Destination: y, Detail: "a test"},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

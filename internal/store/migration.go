@@ -48,7 +48,7 @@ var migrations = [][]string{{
 	`CREATE TABLE idempotency_even (hash {{integer key}}, registration_seq BIGINT NOT NULL)`,
 	`CREATE TABLE idempotency_odd (hash {{integer key}}, registration_seq BIGINT NOT NULL)`,
 }, {
-	// what dead and held deliveries have in common that failed alike
+	// what dead and unknown deliveries have in common that failed alike
 	`ALTER TABLE delivery ADD COLUMN cause TEXT`,
 	// one request that delivered everything in it; what went otherwise stands in attempt
 	`CREATE TABLE call (seq {{integer key}}, started_at BIGINT NOT NULL, took BIGINT NOT NULL,
@@ -77,6 +77,10 @@ var migrations = [][]string{{
 	`CREATE TABLE unjoined (send BIGINT NOT NULL, event_seq BIGINT NOT NULL, PRIMARY KEY (send, event_seq)) {{without rowid}}`,
 	// what is kept encrypted: signature keys, signing keys, clients
 	`CREATE TABLE kept (kind TEXT NOT NULL, name TEXT NOT NULL, kept_at BIGINT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (kind, name))`,
+}, {
+	// a registration whose answer was lost is no longer counted with those that are held
+	`UPDATE tally SET state = 7 WHERE destination_id = 0 AND state = 1`,
+	`ALTER TABLE attempt RENAME COLUMN mend TO hint`,
 }}
 
 // migrate brings the tables up to date. A database that a newer onramp wrote

@@ -179,7 +179,7 @@ func (m *model) settle(rt *rapid.T) {
 	i := rapid.IntRange(0, len(m.inFlight)-1).Draw(rt, "delivery")
 	d := m.inFlight[i]
 	m.inFlight = slices.Delete(m.inFlight, i, i+1)
-	state := rapid.SampledFrom([]onramp.DeliveryState{delivered, delivered, pending, pending, dead, held}).Draw(rt, "state")
+	state := rapid.SampledFrom([]onramp.DeliveryState{delivered, delivered, pending, pending, dead, unknown}).Draw(rt, "state")
 	after := time.Duration(0)
 	if state == pending {
 		after = time.Duration(rapid.IntRange(0, 60).Draw(rt, "seconds")) * time.Second // 0: throttled
@@ -236,7 +236,7 @@ func (m *model) staleResults(rt *rapid.T) {
 	if m.cutOff == nil || len(m.its) == 0 {
 		rt.Skip("nobody was cut off with something in flight")
 	}
-	state := rapid.SampledFrom([]onramp.DeliveryState{delivered, pending, dead, held}).Draw(rt, "state")
+	state := rapid.SampledFrom([]onramp.DeliveryState{delivered, pending, dead, unknown}).Draw(rt, "state")
 	for _, d := range m.its {
 		// an error is as good as being ignored; check sees whether it was
 		_, _ = m.cutOff.Settle(context.Background(), []onramp.Settlement{m.w.settlement(d, state, time.Minute)})
@@ -281,7 +281,7 @@ func (m *model) retry(rt *rapid.T) {
 	d, seq := m.any(rt)
 	parked := !m.w.find(d.name).DueAt.IsZero()
 	err := m.w.s.RetryDelivery(context.Background(), m.w.id(d.name))
-	if allowed := d.state == dead || d.state == held || d.state == pending && parked; allowed != (err == nil) {
+	if allowed := d.state == dead || d.state == unknown || d.state == pending && parked; allowed != (err == nil) {
 		rt.Fatalf("retry of %s, which is %s: %v", d.name, d.state, err)
 	}
 	if err == nil {
@@ -293,7 +293,7 @@ func (m *model) retry(rt *rapid.T) {
 func (m *model) discard(rt *rapid.T) {
 	d, seq := m.any(rt)
 	err := m.w.s.DiscardDelivery(context.Background(), m.w.id(d.name), "a test")
-	if allowed := d.state == dead || d.state == held || d.state == pending; allowed != (err == nil) {
+	if allowed := d.state == dead || d.state == unknown || d.state == pending; allowed != (err == nil) {
 		rt.Fatalf("discard of %s, which is %s: %v", d.name, d.state, err)
 	}
 	if err == nil {
@@ -301,14 +301,14 @@ func (m *model) discard(rt *rapid.T) {
 	}
 }
 
-// edit gives a dead or held delivery, and the later steps of its route, another
+// edit gives a dead or unknown delivery, and the later steps of its route, another
 // key.
 func (m *model) edit(rt *rapid.T) {
 	d, seq := m.any(rt)
 	key := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
 	edit, r := m.w.edited(d.name, key)
 	err := m.w.s.EditDelivery(context.Background(), m.w.id(d.name), edit, r)
-	if allowed := d.state == dead || d.state == held; allowed != (err == nil) {
+	if allowed := d.state == dead || d.state == unknown; allowed != (err == nil) {
 		rt.Fatalf("edit of %s, which is %s: %v", d.name, d.state, err)
 	}
 	for i := seq - 1; err == nil && i < seq+int64(d.steps-d.step); i++ {

@@ -12,7 +12,7 @@ import (
 	"onramp/internal/onramp"
 )
 
-// RetryDelivery makes a dead, held or parked delivery due at once, whatever the
+// RetryDelivery makes a dead, unknown or parked delivery due at once, whatever the
 // reason for its state. Its tries start anew. The error is of kind NotFound, or
 // Conflict when there is nothing to retry.
 func (s *Store) RetryDelivery(ctx context.Context, id string) error {
@@ -22,7 +22,7 @@ func (s *Store) RetryDelivery(ctx context.Context, id string) error {
 			return err
 		}
 		if !failed(d.State) && !(d.State == onramp.DeliveryPending && d.Parked()) {
-			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, held or waiting for its retry can be retried; this one is " + d.State.String()}
+			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, unknown or waiting for its retry can be retried; this one is " + d.State.String()}
 		}
 		woken := map[int]wakeUp{}
 		if err := t.retry(&d, woken); err != nil {
@@ -37,7 +37,7 @@ func (s *Store) RetryDelivery(ctx context.Context, id string) error {
 // failed says that nothing more happens to a delivery by itself, and that an
 // operator can have it sent.
 func failed(s onramp.DeliveryState) bool {
-	return s == onramp.DeliveryDead || s == onramp.DeliveryHeld
+	return s == onramp.DeliveryDead || s == onramp.DeliveryUnknown
 }
 
 func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
@@ -102,7 +102,7 @@ func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) er
 // that nothing else waits long.
 const portion = 200
 
-// RetryDeliveries does for all dead deliveries of a cause or form, or all held
+// RetryDeliveries does for all dead deliveries of a cause or form, or all unknown
 // ones, what RetryDelivery does for one, oldest first, and returns for how many.
 // Each one that was dead when it began is taken once, whatever comes of it
 // meanwhile. It stops when ctx ends; what was retried until then stays so.
@@ -156,17 +156,17 @@ func (s *Store) changeFailed(ctx context.Context, f onramp.Filter, change func(*
 	return n, nil
 }
 
-// failedWhere is the condition for the dead and held deliveries that a filter
+// failedWhere is the condition for the dead and unknown deliveries that a filter
 // lets through, in the words of the partial index that holds them.
 func (s *Store) failedWhere(f onramp.Filter) (where string, arguments []any, err error) {
 	where = `d.seq > 0 AND d.state IN (6, 7, 9)`
 	switch state, _ := onramp.ParseDeliveryState(f.State); {
 	case f.State == "":
-		where += fmt.Sprintf(` AND d.state IN (%d, %d)`, onramp.DeliveryDead, onramp.DeliveryHeld)
+		where += fmt.Sprintf(` AND d.state IN (%d, %d)`, onramp.DeliveryDead, onramp.DeliveryUnknown)
 	case failed(state):
 		where += fmt.Sprintf(` AND d.state = %d`, state)
 	default:
-		return "", nil, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or held"}
+		return "", nil, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or unknown"}
 	}
 	if f.Cause != "" {
 		arguments = append(arguments, storable(f.Cause))
@@ -180,7 +180,7 @@ func (s *Store) failedWhere(f onramp.Filter) (where string, arguments []any, err
 	return where, arguments, nil
 }
 
-// listFailed lists the seqs of dead or held deliveries, oldest first.
+// listFailed lists the seqs of dead or unknown deliveries, oldest first.
 func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error) {
 	where, arguments, err := s.failedWhere(f)
 	if err != nil {
@@ -217,7 +217,7 @@ const (
 		ORDER BY g.n DESC, g.newest DESC`
 )
 
-// ListCauses groups the dead and held deliveries by destination, state and
+// ListCauses groups the dead and unknown deliveries by destination, state and
 // cause, the most numerous group first, at most 500 of them. Those that failed
 // before there were causes have the cause "".
 func (s *Store) ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.CauseGroup, error) {
@@ -267,14 +267,14 @@ func (n *deliveryName) id(destination int) string {
 	return onramp.DeliveryID(n.registration.String, n.step)
 }
 
-// EditDelivery gives the registration of a dead or held delivery the values and
+// EditDelivery gives the registration of a dead or unknown delivery the values and
 // the subscriber key of r, and keeps in edit what it held: the values, key and
 // names that the operator has seen and changed. It sends nothing.
 //
 // With another key this delivery and the later steps of its route keep their
 // order among those of that key; what is delivered already is left alone. The
 // error is of kind NotFound, or Conflict when the delivery is neither dead nor
-// held or the registration was changed since it was read.
+// unknown or the registration was changed since it was read.
 func (s *Store) EditDelivery(ctx context.Context, id string, edit onramp.Edit, r onramp.Registration) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.edit(id, &edit, &r) }})
 	return wrapUnlessKnown("edit delivery", err)
@@ -286,7 +286,7 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 		return err
 	}
 	if !failed(d.State) {
-		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or held can be edited; this one is " + d.State.String()}
+		return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or unknown can be edited; this one is " + d.State.String()}
 	}
 	if d.Event != nil {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "what an event brought can't be edited; retry the delivery, or discard it"}
@@ -387,8 +387,8 @@ func standing(d *onramp.Delivery) onramp.RegistrationState {
 	switch d.State {
 	case onramp.DeliveryDead:
 		return onramp.RegistrationFailed
-	case onramp.DeliveryHeld:
-		return onramp.RegistrationHeld
+	case onramp.DeliveryUnknown:
+		return onramp.RegistrationUnknown
 	}
 	return stateAt(d.Step, d.Tries)
 }

@@ -35,24 +35,24 @@ func (w *world) exec(statement string, args ...any) {
 }
 
 var (
-	badColumn = onramp.Outcome{Status: 400, Code: 10006, Detail: "no such column 1", Mend: "mend it"}
-	badKey    = onramp.Outcome{Status: 400, Code: 10007, Detail: "no such key", Mend: "mend the key"}
+	badColumn = onramp.Outcome{Status: 400, Code: 10006, Detail: "no such column 1", Hint: "correct it"}
+	badKey    = onramp.Outcome{Status: 400, Code: 10007, Detail: "no such key", Hint: "correct the key"}
 )
 
 // failures fills a world with dead letters of two causes and two forms, and two
-// that are held; it returns the causes' names.
+// that are unknown; it returns the causes' names.
 func failures(w *world) (column, key, lost string) {
 	w.save("both", "ana1", "bob1", "cem1", "dan1")
 	w.save("one", "eve1", "fay1", "gus1")
 	column = w.fail("ana1.1", dead, badColumn)
 	w.settle("bob1.1", delivered, 0)
 	again := badColumn
-	again.Detail, again.Mend = "no such column 22", "mend it now"
+	again.Detail, again.Hint = "no such column 22", "correct it now"
 	w.fail("bob1.2", dead, again)
 	w.fail("cem1.1", dead, again)
 	key = w.fail("eve1.1", dead, badKey)
-	lost = w.fail("fay1.1", held, onramp.Outcome{Detail: "no answer"})
-	w.fail("gus1.1", held, onramp.Outcome{Detail: "no answer"})
+	lost = w.fail("fay1.1", unknown, onramp.Outcome{Detail: "no answer"})
+	w.fail("gus1.1", unknown, onramp.Outcome{Detail: "no answer"})
 	w.discard("dan1.1")
 	return column, key, lost
 }
@@ -64,17 +64,17 @@ func TestListCauses(t *testing.T) {
 			t.Fatalf("the causes are %s, %s, %s", column, key, lost)
 		}
 		const x, y = "data_extension:x", "journey:y"
-		atX := onramp.CauseGroup{Cause: column, Destination: x, State: dead, Reason: "no such column 22; mend it now", Count: 2, Oldest: w.id("ana1.1"), Newest: w.id("cem1.1")}
-		atY := onramp.CauseGroup{Cause: column, Destination: y, State: dead, Reason: "no such column 22; mend it now", Count: 1, Oldest: w.id("bob1.2"), Newest: w.id("bob1.2")}
-		one := onramp.CauseGroup{Cause: key, Destination: y, State: dead, Reason: "no such key; mend the key", Count: 1, Oldest: w.id("eve1.1"), Newest: w.id("eve1.1")}
-		kept := onramp.CauseGroup{Cause: lost, Destination: y, State: held, Reason: "no answer", Count: 2, Oldest: w.id("fay1.1"), Newest: w.id("gus1.1")}
+		atX := onramp.CauseGroup{Cause: column, Destination: x, State: dead, Reason: "no such column 22; correct it now", Count: 2, Oldest: w.id("ana1.1"), Newest: w.id("cem1.1")}
+		atY := onramp.CauseGroup{Cause: column, Destination: y, State: dead, Reason: "no such column 22; correct it now", Count: 1, Oldest: w.id("bob1.2"), Newest: w.id("bob1.2")}
+		one := onramp.CauseGroup{Cause: key, Destination: y, State: dead, Reason: "no such key; correct the key", Count: 1, Oldest: w.id("eve1.1"), Newest: w.id("eve1.1")}
+		kept := onramp.CauseGroup{Cause: lost, Destination: y, State: unknown, Reason: "no answer", Count: 2, Oldest: w.id("fay1.1"), Newest: w.id("gus1.1")}
 		for _, c := range []struct {
 			filter onramp.Filter
 			want   []onramp.CauseGroup
 		}{
 			{onramp.Filter{}, []onramp.CauseGroup{kept, atX, one, atY}},
 			{onramp.Filter{State: "dead"}, []onramp.CauseGroup{atX, one, atY}},
-			{onramp.Filter{State: "held"}, []onramp.CauseGroup{kept}},
+			{onramp.Filter{State: "unknown"}, []onramp.CauseGroup{kept}},
 			{onramp.Filter{Form: "both"}, []onramp.CauseGroup{atX, atY}},
 			{onramp.Filter{Form: "one", State: "dead"}, []onramp.CauseGroup{one}},
 			{onramp.Filter{Form: "nobody"}, nil},
@@ -94,7 +94,7 @@ func TestListCauses(t *testing.T) {
 		// what failed before there were causes has none, and is not forgotten
 		w.exec(`UPDATE delivery SET cause = NULL, reason = NULL WHERE state = 9`)
 		kept.Cause, kept.Reason = "", ""
-		got, err := w.s.ListCauses(t.Context(), onramp.Filter{State: "held"})
+		got, err := w.s.ListCauses(t.Context(), onramp.Filter{State: "unknown"})
 		if diff := cmp.Diff([]onramp.CauseGroup{kept}, got); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
@@ -111,7 +111,7 @@ func TestListDeliveriesOfCause(t *testing.T) {
 			{onramp.Filter{Cause: column}, "cem1.1 bob1.2 ana1.1"},
 			{onramp.Filter{Cause: column, Form: "one"}, ""},
 			{onramp.Filter{Cause: key, State: "dead"}, "eve1.1"},
-			{onramp.Filter{Cause: key, State: "held"}, ""},
+			{onramp.Filter{Cause: key, State: "unknown"}, ""},
 			{onramp.Filter{Cause: lost, Query: "FAY"}, "fay1.1"},
 			{onramp.Filter{Cause: "nonsense"}, ""},
 			{onramp.Filter{Cause: "\x00"}, ""},
@@ -139,14 +139,14 @@ func TestRetryDeliveries(t *testing.T) {
 		filter func(column, key, lost string) onramp.Filter
 		want   string
 	}{
-		"all dead":        {func(string, string, string) onramp.Filter { return onramp.Filter{} }, "ana1.1 bob1.2 cem1.1 eve1.1"},
-		"a cause":         {func(c, _, _ string) onramp.Filter { return onramp.Filter{Cause: c} }, "ana1.1 bob1.2 cem1.1"},
-		"a form":          {func(string, string, string) onramp.Filter { return onramp.Filter{Form: "one"} }, "eve1.1"},
-		"both":            {func(c, _, _ string) onramp.Filter { return onramp.Filter{Cause: c, Form: "one", State: "dead"} }, ""},
-		"no such form":    {func(string, string, string) onramp.Filter { return onramp.Filter{Form: "nobody"} }, ""},
-		"held":            {func(string, string, string) onramp.Filter { return onramp.Filter{State: "held"} }, "fay1.1 gus1.1"},
-		"held, a cause":   {func(_, _, l string) onramp.Filter { return onramp.Filter{State: "held", Cause: l} }, "fay1.1 gus1.1"},
-		"a cause of held": {func(_, _, l string) onramp.Filter { return onramp.Filter{Cause: l} }, ""},
+		"all dead":           {func(string, string, string) onramp.Filter { return onramp.Filter{} }, "ana1.1 bob1.2 cem1.1 eve1.1"},
+		"a cause":            {func(c, _, _ string) onramp.Filter { return onramp.Filter{Cause: c} }, "ana1.1 bob1.2 cem1.1"},
+		"a form":             {func(string, string, string) onramp.Filter { return onramp.Filter{Form: "one"} }, "eve1.1"},
+		"both":               {func(c, _, _ string) onramp.Filter { return onramp.Filter{Cause: c, Form: "one", State: "dead"} }, ""},
+		"no such form":       {func(string, string, string) onramp.Filter { return onramp.Filter{Form: "nobody"} }, ""},
+		"unknown":            {func(string, string, string) onramp.Filter { return onramp.Filter{State: "unknown"} }, "fay1.1 gus1.1"},
+		"unknown, a cause":   {func(_, _, l string) onramp.Filter { return onramp.Filter{State: "unknown", Cause: l} }, "fay1.1 gus1.1"},
+		"a cause of unknown": {func(_, _, l string) onramp.Filter { return onramp.Filter{Cause: l} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
@@ -198,7 +198,7 @@ func TestDiscardDeliveries(t *testing.T) {
 		}{
 			{onramp.Filter{Cause: column, Form: "both"}, 3},
 			{onramp.Filter{Cause: column}, 0},
-			{onramp.Filter{State: "held", Form: "one"}, 2},
+			{onramp.Filter{State: "unknown", Form: "one"}, 2},
 			{onramp.Filter{}, 1},
 		} {
 			n, err := w.s.DiscardDeliveries(t.Context(), c.filter, "a \x00 test")
@@ -434,8 +434,8 @@ func TestEditDeliveryRefused(t *testing.T) {
 		conflict string
 	}{
 		"dead":        {func(w *world) { w.settle("ana.1", dead, 0) }, ""},
-		"held":        {func(w *world) { w.settle("ana.1", held, 0) }, ""},
-		"fresh":       {func(*world) {}, "only a delivery that is dead or held can be edited; this one is pending"},
+		"unknown":     {func(w *world) { w.settle("ana.1", unknown, 0) }, ""},
+		"fresh":       {func(*world) {}, "only a delivery that is dead or unknown can be edited; this one is pending"},
 		"parked":      {func(w *world) { w.settle("ana.1", pending, time.Hour) }, "this one is pending"},
 		"delivered":   {func(w *world) { w.settle("ana.1", delivered, 0) }, "this one is delivered"},
 		"discarded":   {func(w *world) { w.discard("ana.1") }, "this one is discarded"},
@@ -524,7 +524,7 @@ func (w *world) operate() {
 	}
 }
 
-// The dead and held deliveries are found by their index, whatever they are asked
+// The dead and unknown deliveries are found by their index, whatever they are asked
 // for, and nothing else is read of the large tables but a row for each.
 func TestOperatorPlans(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

@@ -215,6 +215,8 @@ func stateOf(deliveries []onramp.Delivery) onramp.RegistrationState {
 			return onramp.RegistrationErased
 		case onramp.DeliveryHeld:
 			return onramp.RegistrationHeld
+		case onramp.DeliveryUnknown:
+			return onramp.RegistrationUnknown
 		case onramp.DeliveryDead, onramp.DeliveryDiscarded:
 			return onramp.RegistrationFailed
 		}

@@ -401,7 +401,7 @@ func TestWatch(t *testing.T) {
 		told("bob", bob, "failed")
 		w.discard("cem.1")
 		told("cem", cem, "failed")
-		w.settle("dan.1", held, 0)
+		w.settle("dan.1", unknown, 0)
 		told("dan", dan, "")
 		w.s.Forget(w.ids["eve"], eve)
 		w.s.Forget(w.ids["eve"], eve)

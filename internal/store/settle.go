@@ -113,10 +113,10 @@ func underLease(epoch string) string {
 
 func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {
 	// numbered here, since throttled and blocked attempts do not count as tries
-	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, mend, request, answer)
+	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, hint, request, answer)
 		VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		delivery, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
-		storable(a.Detail), storable(a.Mend), storable(a.Request), storable(a.Answer))
+		storable(a.Detail), storable(a.Hint), storable(a.Request), storable(a.Answer))
 }
 
 // storable removes what PostgreSQL refuses in a text: an answer may hold anything.
@@ -146,8 +146,8 @@ func (t *tx) moveRoute(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Del
 			return t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryWaiting, onramp.Never, woken)
 		}
 		return nil, nil
-	case onramp.DeliveryHeld:
-		t.moveRegistrationOf(d, before, onramp.RegistrationHeld)
+	case onramp.DeliveryUnknown:
+		t.moveRegistrationOf(d, before, onramp.RegistrationUnknown)
 	default:
 		t.moveRegistrationOf(d, before, onramp.RegistrationFailed)
 	}

@@ -14,7 +14,7 @@ const (
 	pending   = onramp.DeliveryPending
 	delivered = onramp.DeliveryDelivered
 	dead      = onramp.DeliveryDead
-	held      = onramp.DeliveryHeld
+	unknown   = onramp.DeliveryUnknown
 )
 
 // settleCase is a life of one registration of two steps.
@@ -62,19 +62,19 @@ func TestSettle(t *testing.T) {
 		"dead": {
 			func(w *world) []string { return w.settle("ana.1", dead, 0) },
 			[]string{"2: out of reach"},
-			[]string{"ana.1 dead tries 1 settled 0s reason answered; mend it", "ana.2 out of reach"},
+			[]string{"ana.1 dead tries 1 settled 0s reason answered; correct it", "ana.2 out of reach"},
 		},
-		"held": {
-			func(w *world) []string { return w.settle("ana.1", held, 0) },
+		"unknown": {
+			func(w *world) []string { return w.settle("ana.1", unknown, 0) },
 			[]string{"2: out of reach"},
-			[]string{"ana.1 held tries 1 settled 0s reason answered; mend it", "ana.2 out of reach"},
+			[]string{"ana.1 unknown tries 1 settled 0s reason answered; correct it", "ana.2 out of reach"},
 		},
 		"the last step is dead": {
 			func(w *world) []string {
 				w.settle("ana.1", delivered, 0)
 				return w.settle("ana.2", dead, 0)
 			}, nil,
-			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 dead tries 1 settled 0s reason answered; mend it"},
+			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 dead tries 1 settled 0s reason answered; correct it"},
 		},
 		"retried": {
 			func(w *world) []string { return w.settle("ana.1", pending, time.Minute) },
@@ -102,7 +102,7 @@ func TestSettle(t *testing.T) {
 				return w.settle("ana.1", dead, 0)
 			},
 			[]string{"2: out of reach"},
-			[]string{"ana.1 dead tries 2 settled 0s reason answered; mend it", "ana.2 out of reach"},
+			[]string{"ana.1 dead tries 2 settled 0s reason answered; correct it", "ana.2 out of reach"},
 		},
 		"the last step is retried": {
 			func(w *world) []string {
@@ -195,7 +195,7 @@ func TestOrderPerKey(t *testing.T) {
 				w.settle("ana2.1", dead, 0)
 			},
 			[]string{
-				"ana1.1 dead tries 2 settled 0s reason answered; mend it", "ana2.1 dead tries 1 settled 0s reason answered; mend it",
+				"ana1.1 dead tries 2 settled 0s reason answered; correct it", "ana2.1 dead tries 1 settled 0s reason answered; correct it",
 				"ana3.1 pending due 0s", "bob.1 pending",
 			},
 		},
@@ -311,13 +311,13 @@ func TestOrderAcrossSteps(t *testing.T) {
 				w.settle("ana1.1", dead, 0)
 			},
 			[]string{
-				"ana1.1 dead tries 2 settled 0s reason answered; mend it", "ana1.2 out of reach",
+				"ana1.1 dead tries 2 settled 0s reason answered; correct it", "ana1.2 out of reach",
 				"ana2.1 pending", "ana2.2 waiting", "ana3.1 pending due 0s",
 			},
 		},
-		"a held elder is revived": {
+		"a unknown elder is revived": {
 			func(w *world) {
-				w.settle("ana1.1", held, 0)
+				w.settle("ana1.1", unknown, 0)
 				w.settle("ana3.1", pending, time.Minute)
 				w.retry("ana1.1")
 			},
@@ -356,7 +356,7 @@ func TestAttempts(t *testing.T) {
 		for _, a := range []onramp.Attempt{
 			{StartedAt: begin, Took: 1500 * time.Microsecond, Outcome: onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, Detail: "slow"}},
 			{StartedAt: begin.Add(time.Minute), Took: time.Second, Outcome: onramp.Outcome{
-				Verdict: onramp.Rejected, Status: 400, Detail: "a\x00b", Mend: "c\xffd", Request: "\x00", Answer: "\xc3\x28",
+				Verdict: onramp.Rejected, Status: 400, Detail: "a\x00b", Hint: "c\xffd", Request: "\x00", Answer: "\xc3\x28",
 			}},
 		} {
 			state := pending
@@ -371,7 +371,7 @@ func TestAttempts(t *testing.T) {
 		want := []onramp.Attempt{
 			{Number: 1, StartedAt: begin, Took: 1500 * time.Microsecond, Outcome: onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, Detail: "slow"}},
 			{Number: 2, StartedAt: begin.Add(time.Minute), Took: time.Second, Outcome: onramp.Outcome{
-				Verdict: onramp.Rejected, Status: 400, Detail: "a\ufffdb", Mend: "c\ufffdd", Request: "\ufffd", Answer: "\ufffd(",
+				Verdict: onramp.Rejected, Status: 400, Detail: "a\ufffdb", Hint: "c\ufffdd", Request: "\ufffd", Answer: "\ufffd(",
 			}},
 		}
 		got := w.find("ana.1")

@@ -95,7 +95,7 @@ func (t *tx) settleDelivered(all []onramp.Settlement, woken map[int]wakeUp) (res
 // and that there is nothing to keep of its request.
 func atFirstTry(s *onramp.Settlement) bool {
 	return s.State == onramp.DeliveryDelivered && s.Attempt != nil && s.Attempt.Request == "" && s.Attempt.Answer == "" &&
-		s.Attempt.Mend == "" && s.Attempt.Code == 0 && !s.Delivery.Parked() && s.Delivery.Tries == 0
+		s.Attempt.Hint == "" && s.Attempt.Code == 0 && !s.Delivery.Parked() && s.Delivery.Tries == 0
 }
 
 // insertCall writes nothing when the epoch is no longer ours, like all that

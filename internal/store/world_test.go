@@ -198,7 +198,7 @@ func (w *world) find(delivery string) onramp.Delivery {
 
 var verdicts = map[onramp.DeliveryState]onramp.Verdict{
 	onramp.DeliveryDelivered: onramp.Delivered, onramp.DeliveryDead: onramp.Rejected,
-	onramp.DeliveryHeld: onramp.Unknown, onramp.DeliveryPending: onramp.Retry,
+	onramp.DeliveryUnknown: onramp.Unknown, onramp.DeliveryPending: onramp.Retry,
 }
 
 // settlement is what the pump makes of an attempt; with pending the delivery is
@@ -215,7 +215,7 @@ func (w *world) settlement(d onramp.Delivery, state onramp.DeliveryState, after 
 	case state == onramp.DeliveryPending:
 		s.DueAt = at.Add(after)
 	case state != onramp.DeliveryDelivered:
-		s.Attempt.Mend = "mend it"
+		s.Attempt.Hint = "correct it"
 	}
 	return s
 }
@@ -447,8 +447,8 @@ func recount(deliveries []onramp.Delivery) onramp.RegistrationState {
 		case onramp.DeliveryDelivered:
 		case onramp.DeliveryDead, onramp.DeliveryDiscarded:
 			return onramp.RegistrationFailed
-		case onramp.DeliveryHeld:
-			return onramp.RegistrationHeld
+		case onramp.DeliveryUnknown:
+			return onramp.RegistrationUnknown
 		default:
 			if d.Step == 1 && d.Tries == 0 {
 				return onramp.RegistrationQueued
