@@ -1,25 +1,21 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"onramp/internal/api"
 	"onramp/internal/onramp"
 	"onramp/internal/store"
 	"onramp/internal/web"
+	"onramp/internal/web/webtest"
 )
 
 // gateway is the public listener over a real store, with the forms
@@ -114,59 +110,11 @@ func forms() []onramp.Form {
 	}
 }
 
-// answer is all that a client sees.
-type answer struct {
-	Status int
-	Header http.Header // but for Content-Length
-	Body   string
-}
+type answer = webtest.Answer
 
 // do sends a request from 192.0.2.1; headers are given as "Name: value".
 func do(h http.Handler, method, target, body string, headers ...string) answer {
-	return doContext(context.Background(), h, method, target, body, headers...)
-}
-
-func doContext(ctx context.Context, h http.Handler, method, target, body string, headers ...string) answer {
-	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
-	for _, line := range headers {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Add(name, value)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return answerOf(w.Result())
-}
-
-func answerOf(r *http.Response) answer {
-	defer r.Body.Close()
-	var body bytes.Buffer
-	if _, err := io.Copy(&body, r.Body); err != nil {
-		body.WriteString(err.Error())
-	}
-	r.Header.Del("Content-Length")
-	r.Header.Del("Date")
-	r.Header.Del("Connection")
-	return answer{r.StatusCode, r.Header, body.String()}
-}
-
-// headers is the set that an answer should have, beside those that all have.
-func headers(lines ...string) http.Header {
-	h := http.Header{"X-Content-Type-Options": {"nosniff"}}
-	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		h.Add(name, value)
-	}
-	return h
-}
-
-// problem is the whole answer to a refused request. more is what follows
-// "detail" in the document.
-func problem(status int, detail, more string, lines ...string) answer {
-	return answer{
-		Status: status,
-		Header: headers(append([]string{"Content-Type: application/problem+json", "Cache-Control: no-store"}, lines...)...),
-		Body:   fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"detail":%q%s}`+"\n", http.StatusText(status), status, detail, more),
-	}
+	return webtest.Do(context.Background(), h, method, target, body, headers...)
 }
 
 // invalid is the answer that names fields: pairs of a field and what is wrong.
@@ -175,18 +123,11 @@ func invalid(pairs ...string) answer {
 	for i := 0; i < len(pairs); i += 2 {
 		list = append(list, fmt.Sprintf(`{"field":%q,"message":%q}`, pairs[i], pairs[i+1]))
 	}
-	return problem(422, "some fields are not valid", `,"errors":[`+strings.Join(list, ",")+`]`, vary)
+	return webtest.Problem(422, "some fields are not valid", `,"errors":[`+strings.Join(list, ",")+`]`, vary)
 }
 
 // vary is on every answer of a route that other origins may use.
 const vary = "Vary: Origin"
-
-func check(t *testing.T, want, got answer) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
-	}
-}
 
 // checkNothingStored sees to it that a refused request has left no trace.
 func (g *gateway) checkNothingStored(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"onramp/internal/onramp"
+	"onramp/internal/web/webtest"
 )
 
 // A key makes a repeat return the first answer, whatever the body is wrapped in.
@@ -17,7 +18,7 @@ func TestIdempotencyKey(t *testing.T) {
 		first  = `{"email":"a@b.co","first_name":"Jane"}`
 	)
 	multipart := parts(`form-data; name="email"`, "a@b.co", `form-data; name="first_name"`, "Jane")
-	conflict := problem(409, "this Idempotency-Key was used for another request; take a new key, or send the same body", "", vary)
+	conflict := webtest.Problem(409, "this Idempotency-Key was used for another request; take a new key, or send the same body", "", vary)
 	type request struct {
 		body    string
 		headers []string
@@ -43,12 +44,12 @@ func TestIdempotencyKey(t *testing.T) {
 				return do(g, "POST", registrations, r.body, append(r.headers, "Idempotency-Key: 7d1f")...)
 			}
 			before := send(row.first)
-			check(t, accepted(202, "queued"), masked(before))
+			webtest.Check(t, accepted(202, "queued"), masked(before))
 			after := send(row.second)
 			if row.refused {
-				check(t, conflict, after)
+				webtest.Check(t, conflict, after)
 			} else {
-				check(t, before, after)
+				webtest.Check(t, before, after)
 			}
 			if n := len(g.registrations(t)); n != 1 {
 				t.Errorf("%d registrations are stored", n)
@@ -81,9 +82,9 @@ func TestIdempotencyKeyOfRefused(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	got := do(g, "POST", registrations, `{"email":"nobody"}`, "Content-Type: application/json", "Idempotency-Key: k")
-	check(t, invalid("email", "must be an e-mail address"), got)
+	webtest.Check(t, invalid("email", "must be an e-mail address"), got)
 	got = do(g, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Idempotency-Key: k")
-	check(t, accepted(202, "queued"), masked(got))
+	webtest.Check(t, accepted(202, "queued"), masked(got))
 }
 
 // A repeat that waits is told what became of the first one.
@@ -94,7 +95,7 @@ func TestIdempotencyKeyWait(t *testing.T) {
 	first := do(g, "POST", registrations, body, "Content-Type: application/json", "Idempotency-Key: k")
 	settle(t, g.store, idOf(first), onramp.DeliveryDelivered, onramp.DeliveryDelivered)
 	again := do(g, "POST", registrations, body, "Content-Type: application/json", "Idempotency-Key: k", "Prefer: wait=30")
-	check(t, accepted(201, "delivered", "Preference-Applied: wait=30"), masked(again))
+	webtest.Check(t, accepted(201, "delivered", "Preference-Applied: wait=30"), masked(again))
 	if idOf(again) != idOf(first) {
 		t.Errorf("answered id %s after %s", idOf(again), idOf(first))
 	}
@@ -113,9 +114,9 @@ func TestIdempotencyKeyAtOnce(t *testing.T) {
 	}
 	sent.Wait()
 	for _, got := range answers {
-		check(t, answers[0], got)
+		webtest.Check(t, answers[0], got)
 	}
-	check(t, accepted(202, "queued"), masked(answers[0]))
+	webtest.Check(t, accepted(202, "queued"), masked(answers[0]))
 	if n := g.store.Count().Registrations[onramp.RegistrationQueued]; n != 1 {
 		t.Errorf("%d registrations are stored", n)
 	}

@@ -1,6 +1,10 @@
 package api_test
 
-import "testing"
+import (
+	"testing"
+
+	"onramp/internal/web/webtest"
+)
 
 // Which pages may use a form's routes from a script.
 func TestOrigins(t *testing.T) {
@@ -13,10 +17,10 @@ func TestOrigins(t *testing.T) {
 	varyAll := "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 	preflight := []string{"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,idempotency-key,prefer"}
 	allowed := func(origin string) answer {
-		return answer{204, headers(varyAll, "Access-Control-Allow-Origin: "+origin, "Access-Control-Allow-Methods: POST",
-			"Access-Control-Allow-Headers: content-type,idempotency-key,prefer", "Access-Control-Max-Age: 600"), ""}
+		return webtest.Good(204, webtest.Headers(varyAll, "Access-Control-Allow-Origin: "+origin, "Access-Control-Allow-Methods: POST",
+			"Access-Control-Allow-Headers: content-type,idempotency-key,prefer", "Access-Control-Max-Age: 600"), "")
 	}
-	refused := answer{204, headers(varyAll), ""}
+	refused := webtest.Good(204, webtest.Headers(varyAll), "")
 	for name, row := range map[string]struct {
 		path    string
 		headers []string
@@ -41,12 +45,12 @@ func TestOrigins(t *testing.T) {
 	} {
 		t.Run("preflight "+name, func(t *testing.T) {
 			t.Parallel()
-			check(t, row.want, do(g, "OPTIONS", row.path, "", row.headers...))
+			webtest.Check(t, row.want, do(g, "OPTIONS", row.path, "", row.headers...))
 		})
 	}
 	t.Run("without a preflight", func(t *testing.T) {
 		t.Parallel()
-		check(t, problem(404, "there is nothing at this address", "", vary), do(g, "OPTIONS", registrations, ""))
+		webtest.Check(t, webtest.Problem(404, "there is nothing at this address", "", vary), do(g, "OPTIONS", registrations, ""))
 	})
 	const (
 		mine    = "Access-Control-Allow-Origin: " + site
@@ -60,17 +64,17 @@ func TestOrigins(t *testing.T) {
 		"refused":      {"POST", "/v1/forms/survey/registrations", site, `{}`, withHeaders(invalid("color", "is required"), mine, exposed)},
 		"from another": {"POST", "/v1/forms/survey/registrations", other, `{}`, invalid("color", "is required")},
 		"for all":      {"POST", "/v1/forms/open/registrations", "null", `{"x":1}`, withHeaders(invalid("x", "is not a field of this form"), "Access-Control-Allow-Origin: null", exposed)},
-		"unknown form": {"GET", "/v1/forms/nobody", site, "", problem(404, "there is no such form", "", vary)},
+		"unknown form": {"GET", "/v1/forms/nobody", site, "", webtest.Problem(404, "there is no such form", "", vary)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check(t, row.want, masked(do(g, row.method, row.path, row.body, "Content-Type: application/json", "Origin: "+row.origin)))
+			webtest.Check(t, row.want, masked(do(g, row.method, row.path, row.body, "Content-Type: application/json", "Origin: "+row.origin)))
 		})
 	}
 }
 
 func withHeaders(a answer, lines ...string) answer {
-	for name, values := range headers(lines...) {
+	for name, values := range webtest.Headers(lines...) {
 		a.Header[name] = values
 	}
 	return a

@@ -7,8 +7,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,44 +14,17 @@ import (
 	"unicode/utf8"
 
 	"onramp/internal/onramp"
+	"onramp/internal/web"
 )
 
 const (
 	maxBody   = 256 << 10 // of a registration
-	maxDrain  = 16 << 20  // of what is read and dropped, so that the sender of too much gets its answer
 	maxInputs = 1000      // names in one submission
 )
 
-var (
-	errTooLarge    = &onramp.Error{Kind: onramp.TooLarge, Message: "the body is larger than 256 KiB"}
-	errUnsupported = &onramp.Error{
-		Kind:    onramp.Unsupported,
-		Message: "send application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8",
-	}
-)
-
-func malformed(message string) error {
-	return &onramp.Error{Kind: onramp.Malformed, Message: message}
-}
-
-// readBody reads the whole body into buf. Of one that is too large it reads on
-// for a while: a client that is still sending would not see the answer.
-func readBody(r *http.Request, buf *bytes.Buffer) error {
-	if r.ContentLength > maxBody && r.Header.Get("Expect") != "" {
-		return errTooLarge // it waits for a word before it sends
-	}
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
-		if broken, ok := errors.AsType[*net.OpError](err); ok {
-			err = broken.Err // without the visitor's address, which is not for the log
-		}
-		return &onramp.Error{Kind: onramp.Malformed, Message: "the body could not be read to its end", Err: err}
-	}
-	if n > maxBody {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDrain) // whether it comes to its end does not matter
-		return errTooLarge
-	}
-	return nil
+var errUnsupported = &onramp.Error{
+	Kind:    onramp.Unsupported,
+	Message: "send application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8",
 }
 
 // isForm says whether a content type is what a browser's form sends.
@@ -93,14 +64,14 @@ func ParseInputs(contentType string, body []byte) ([]onramp.Input, error) {
 // names and replaces broken text in silence.
 func parseJSON(body []byte) ([]onramp.Input, error) {
 	if !utf8.Valid(body) {
-		return nil, malformed("the body is not valid UTF-8")
+		return nil, web.Malformed("the body is not valid UTF-8")
 	}
 	if !json.Valid(body) {
-		return nil, malformed("the body is not valid JSON")
+		return nil, web.Malformed("the body is not valid JSON")
 	}
 	s := scanner{body: body}
 	if s.skipSpace(); s.body[s.at] != '{' {
-		return nil, malformed("the body must be a JSON object with the form's fields")
+		return nil, web.Malformed("the body must be a JSON object with the form's fields")
 	}
 	inputs := make([]onramp.Input, 0, 16)
 	for s.next() {
@@ -109,7 +80,7 @@ func parseJSON(body []byte) ([]onramp.Input, error) {
 		}
 		name, err := s.text()
 		if err != nil {
-			return nil, malformed("a field's name is not valid text")
+			return nil, web.Malformed("a field's name is not valid text")
 		}
 		s.skipSpace()
 		s.at++ // the colon
@@ -118,7 +89,7 @@ func parseJSON(body []byte) ([]onramp.Input, error) {
 	return inputs, nil
 }
 
-var errTooMany = malformed("the body has more than " + strconv.Itoa(maxInputs) + " fields")
+var errTooMany = web.Malformed("the body has more than " + strconv.Itoa(maxInputs) + " fields")
 
 // scanner walks over JSON that is known to be valid.
 type scanner struct {
@@ -279,10 +250,10 @@ func parseForm(body string) ([]onramp.Input, error) {
 			value, err = url.QueryUnescape(value)
 		}
 		if err != nil {
-			return nil, malformed("the body is not valid application/x-www-form-urlencoded")
+			return nil, web.Malformed("the body is not valid application/x-www-form-urlencoded")
 		}
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return nil, malformed("the body is not valid UTF-8")
+			return nil, web.Malformed("the body is not valid UTF-8")
 		}
 		inputs = append(inputs, onramp.Input{Name: name, Value: onramp.Scalar{Kind: onramp.Posted, Text: value}})
 	}
@@ -292,7 +263,7 @@ func parseForm(body string) ([]onramp.Input, error) {
 // parseMultipart reads multipart/form-data (RFC 7578). No field takes a file.
 func parseMultipart(body []byte, boundary string) ([]onramp.Input, error) {
 	if boundary == "" {
-		return nil, malformed("the content type names no boundary")
+		return nil, web.Malformed("the content type names no boundary")
 	}
 	var inputs []onramp.Input
 	for parts := multipart.NewReader(bytes.NewReader(body), boundary); ; {
@@ -301,21 +272,21 @@ func parseMultipart(body []byte, boundary string) ([]onramp.Input, error) {
 			return inputs, nil
 		}
 		if err != nil {
-			return nil, malformed("the body is not valid multipart/form-data")
+			return nil, web.Malformed("the body is not valid multipart/form-data")
 		}
 		if len(inputs) == maxInputs {
 			return nil, errTooMany
 		}
 		value, err := io.ReadAll(part)
 		if err != nil {
-			return nil, malformed("the body is not valid multipart/form-data")
+			return nil, web.Malformed("the body is not valid multipart/form-data")
 		}
 		scalar := onramp.Scalar{Kind: onramp.Posted, Text: string(value)}
 		if part.FileName() != "" {
 			scalar = onramp.Scalar{Kind: onramp.Nested}
 		}
 		if !utf8.ValidString(part.FormName()) || !utf8.ValidString(scalar.Text) {
-			return nil, malformed("the body is not valid UTF-8")
+			return nil, web.Malformed("the body is not valid UTF-8")
 		}
 		inputs = append(inputs, onramp.Input{Name: part.FormName(), Value: scalar})
 	}

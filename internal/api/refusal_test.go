@@ -17,6 +17,7 @@ import (
 	"onramp/internal/api"
 	"onramp/internal/onramp"
 	"onramp/internal/web"
+	"onramp/internal/web/webtest"
 )
 
 const registrations = "/v1/forms/registration/registrations"
@@ -30,9 +31,9 @@ func TestRefusals(t *testing.T) {
 		good   = `{"email":"a@b.co"}`
 	)
 	g := newGateway(t)
-	malformed := func(detail string) answer { return problem(400, detail, "", vary) }
-	unsupported := problem(415, notContentType, "", vary)
-	noForm := problem(404, "there is no such form", "", vary)
+	malformed := func(detail string) answer { return webtest.Problem(400, detail, "", vary) }
+	unsupported := webtest.Problem(415, notContentType, "", vary)
+	noForm := webtest.Problem(404, "there is no such form", "", vary)
 	for name, row := range map[string]struct {
 		method, path string
 		body         string
@@ -70,12 +71,12 @@ func TestRefusals(t *testing.T) {
 		"a file":           {"POST", registrations, parts(`form-data; name="email"; filename="a@b.co"`, "x"), []string{"Content-Type: " + partType}, invalid("email", "must be a text")},
 		"unknown form":     {"POST", "/v1/forms/nobody/registrations", good, []string{asJSON}, noForm},
 		"unknown schema":   {"GET", "/v1/forms/nobody", "", nil, noForm},
-		"GET":              {"GET", registrations, "", nil, problem(405, "this address takes POST", "", "Allow: POST")},
-		"PUT":              {"PUT", registrations, good, []string{asJSON}, problem(405, "this address takes POST", "", "Allow: POST")},
-		"DELETE":           {"DELETE", "/v1/forms/registration", "", nil, problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD")},
-		"POST":             {"POST", "/openapi.json", "{}", []string{asJSON}, problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD")},
-		"unknown route":    {"GET", "/v2/forms/<script>", "", nil, problem(404, "there is nothing at this address", "")},
-		"root":             {"POST", "/", good, []string{asJSON}, problem(404, "there is nothing at this address", "")},
+		"GET":              {"GET", registrations, "", nil, webtest.Problem(405, "this address takes POST", "", "Allow: POST")},
+		"PUT":              {"PUT", registrations, good, []string{asJSON}, webtest.Problem(405, "this address takes POST", "", "Allow: POST")},
+		"DELETE":           {"DELETE", "/v1/forms/registration", "", nil, webtest.Problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD")},
+		"POST":             {"POST", "/openapi.json", "{}", []string{asJSON}, webtest.Problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD")},
+		"unknown route":    {"GET", "/v2/forms/<script>", "", nil, webtest.Problem(404, "there is nothing at this address", "")},
+		"root":             {"POST", "/", good, []string{asJSON}, webtest.Problem(404, "there is nothing at this address", "")},
 		"empty key":        {"POST", registrations, good, []string{asJSON, "Idempotency-Key: "}, malformed(badKey)},
 		"blank key":        {"POST", registrations, good, []string{asJSON, "Idempotency-Key:   "}, malformed(badKey)},
 		"long key":         {"POST", registrations, good, []string{asJSON, "Idempotency-Key: " + strings.Repeat("k", 256)}, malformed(badKey)},
@@ -83,7 +84,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check(t, row.want, do(g, row.method, row.path, row.body, row.headers...))
+			webtest.Check(t, row.want, do(g, row.method, row.path, row.body, row.headers...))
 			g.checkNothingStored(t)
 		})
 	}
@@ -115,7 +116,7 @@ func TestTooLarge(t *testing.T) {
 	g := newGateway(t)
 	server := httptest.NewServer(g)
 	t.Cleanup(server.Close)
-	tooLarge := problem(413, "the body is larger than 256 KiB", "", vary)
+	tooLarge := webtest.Problem(413, "the body is larger than 256 KiB", "", vary)
 	for name, row := range map[string]struct {
 		size    int
 		chunked bool
@@ -124,7 +125,7 @@ func TestTooLarge(t *testing.T) {
 		"10 MB":             {10 << 20, false, tooLarge},
 		"10 MB in a chunk":  {10 << 20, true, tooLarge},
 		"one byte too much": {256<<10 + 1, false, tooLarge},
-		"just fits":         {256 << 10, false, problem(400, notJSON, "", vary)},
+		"just fits":         {256 << 10, false, webtest.Problem(400, notJSON, "", vary)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,7 +141,7 @@ func TestTooLarge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, row.want, answerOf(response))
+			webtest.Check(t, row.want, webtest.AnswerOf(response))
 			g.checkNothingStored(t)
 		})
 	}
@@ -157,7 +158,7 @@ func TestTooLargeExpect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, problem(413, "the body is larger than 256 KiB", "", vary), answerOf(response))
+	webtest.Check(t, webtest.Problem(413, "the body is larger than 256 KiB", "", vary), webtest.AnswerOf(response))
 }
 
 // A body that does not come to its end is refused, and the visitor's address is
@@ -183,7 +184,7 @@ func TestBodyBreaksOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, problem(400, "the body could not be read to its end", "", vary), answerOf(response))
+	webtest.Check(t, webtest.Problem(400, "the body could not be read to its end", "", vary), webtest.AnswerOf(response))
 	g.checkNothingStored(t)
 	server.Close() // what was logged is complete
 	if !strings.Contains(logged.String(), "i/o timeout") || strings.Contains(logged.String(), "127.0.0.1") {
@@ -213,14 +214,14 @@ func TestStoreUnavailable(t *testing.T) {
 	}{
 		"unavailable": {
 			&onramp.Error{Kind: onramp.Unavailable, Message: "the registration could not be stored; please try again", RetryAfter: 5 * time.Second, Err: io.ErrShortWrite},
-			problem(503, "the registration could not be stored; please try again", "", vary, "Retry-After: 5"),
+			webtest.Problem(503, "the registration could not be stored; please try again", "", vary, "Retry-After: 5"),
 		},
-		"anything else": {fmt.Errorf("INSERT INTO registration: %w", io.ErrShortWrite), problem(500, "internal error", "", vary)},
+		"anything else": {fmt.Errorf("INSERT INTO registration: %w", io.ErrShortWrite), webtest.Problem(500, "internal error", "", vary)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := publicHandler(t, &api.Public{Forms: unregisteredForms(), Store: &registrar{err: row.err}})
-			check(t, row.want, do(h, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json"))
+			webtest.Check(t, row.want, do(h, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json"))
 		})
 	}
 }

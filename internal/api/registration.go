@@ -1,5 +1,5 @@
-// Package api is the JSON API: registrations for sites on the public listener,
-// everything else for operators on the admin listener.
+// Package api is the JSON API for sites, on the public listener: it takes
+// registrations and describes the forms.
 package api
 
 import (
@@ -103,7 +103,7 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 		body.Reset()
 		buffers.Put(body)
 	}()
-	if err := readBody(r, body); err != nil {
+	if err := web.ReadBody(r, body, maxBody); err != nil {
 		return err
 	}
 	contentType := r.Header.Get("Content-Type")
@@ -205,7 +205,7 @@ func idempotencyKey(r *http.Request, form string, inputs []onramp.Input) (onramp
 	}
 	key := strings.TrimSpace(values[0])
 	if len(values) > 1 || key == "" || len(key) > maxKey {
-		return onramp.IdempotencyKey{}, malformed("give one Idempotency-Key of 1 to 255 characters")
+		return onramp.IdempotencyKey{}, web.Malformed("give one Idempotency-Key of 1 to 255 characters")
 	}
 	return onramp.NewIdempotencyKey(form, key, content(inputs)), nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"onramp/internal/onramp"
+	"onramp/internal/web/webtest"
 )
 
 // What a site sends and what is on disk when it has its answer.
@@ -30,7 +31,7 @@ func TestRegister(t *testing.T) {
 		`"UserAgent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)","PageURL":"https://example.com/register?a=b#top"}`
 	bare := `{"EmailAddress":"user@example.com","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"}`
 	multipart := parts(`form-data; name="email"`, "user@example.com", `form-data; name="first_name"`, "Jane", `form-data; name="last_name"`, "Doe", `form-data; name="opt_in"`, "true")
-	sent := answer{303, headers(vary, "Location: /f/registration?thanks"), ""}
+	sent := webtest.Good(303, webtest.Headers(vary, "Location: /f/registration?thanks"), "")
 	for name, row := range map[string]struct {
 		body    string
 		headers []string
@@ -70,7 +71,7 @@ func TestRegister(t *testing.T) {
 			if id := idOf(got); id != "" && id != stored[0].ID {
 				t.Errorf("answered id %s, stored %s", id, stored[0].ID)
 			}
-			check(t, row.want, masked(got))
+			webtest.Check(t, row.want, masked(got))
 			want := onramp.Registration{
 				Seq: 1, ID: stored[0].ID, Form: "registration", SubscriberKey: "user@example.com", ReceivedAt: receivedAt,
 				Values: json.RawMessage(row.values), State: onramp.RegistrationQueued,
@@ -109,7 +110,7 @@ func TestSuccessURL(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	got := do(g, "POST", "/v1/forms/survey/registrations", "color=red", "Content-Type: application/x-www-form-urlencoded", "Accept: text/html")
-	check(t, answer{303, headers(vary, "Location: https://www.example.com/thanks?from=survey"), ""}, got)
+	webtest.Check(t, webtest.Good(303, webtest.Headers(vary, "Location: https://www.example.com/thanks?from=survey"), ""), got)
 	if n := len(g.registrations(t)); n != 1 {
 		t.Errorf("%d registrations are stored", n)
 	}
@@ -132,7 +133,7 @@ func TestHalfClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, accepted(202, "queued"), masked(answerOf(response)))
+		webtest.Check(t, accepted(202, "queued"), masked(webtest.AnswerOf(response)))
 		if n := len(g.registrations(t)); n != i+1 {
 			t.Fatalf("%d registrations are stored, want %d", n, i+1)
 		}
@@ -155,7 +156,7 @@ func TestHalfSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, problem(400, "the body could not be read to its end", "", vary), answerOf(response))
+	webtest.Check(t, webtest.Problem(400, "the body could not be read to its end", "", vary), webtest.AnswerOf(response))
 	g.checkNothingStored(t)
 }
 

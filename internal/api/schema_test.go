@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/web/webtest"
 )
 
 // The whole schema of a form with every type.
@@ -32,7 +34,7 @@ func TestFormSchema(t *testing.T) {
 		t.Errorf("schema (-want +got):\n%s", diff)
 	}
 	got.Body = ""
-	check(t, answer{200, headers("Content-Type: application/schema+json", vary), ""}, got)
+	webtest.Check(t, webtest.Good(200, webtest.Headers("Content-Type: application/schema+json", vary), ""), got)
 }
 
 // Filled-in values are no part of what a site may send.
@@ -72,7 +74,7 @@ func TestOpenAPI(t *testing.T) {
 	got := do(newGateway(t), "GET", "/openapi.json", "")
 	document := decoded(t, got.Body)
 	got.Body = ""
-	check(t, answer{200, headers("Content-Type: application/json"), ""}, got)
+	webtest.Check(t, webtest.Good(200, webtest.Headers("Content-Type: application/json"), ""), got)
 
 	delete(document["info"].(map[string]any), "description")
 	top := map[string]any{"openapi": document["openapi"], "info": document["info"], "servers": document["servers"]}

@@ -13,6 +13,7 @@ import (
 
 	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/web/webtest"
 )
 
 // registrar is a store that fails, or whose registrations settle when a test
@@ -52,7 +53,7 @@ func (s *registrar) FindRegistration(ctx context.Context, id string) (onramp.Reg
 func accepted(status int, state string, lines ...string) answer {
 	return answer{
 		Status: status,
-		Header: headers(append([]string{"Content-Type: application/json", "Cache-Control: no-store", vary}, lines...)...),
+		Header: webtest.Headers(append([]string{"Content-Type: application/json", "Cache-Control: no-store", vary}, lines...)...),
 		Body:   `{"id":"ID","status":"` + state + `","form":"registration","received_at":"2026-06-23T14:52:45.123456Z"}` + "\n",
 	}
 }
@@ -96,9 +97,9 @@ func TestPreferWait(t *testing.T) {
 					t.Errorf("took %s, want %s", took, want.took)
 				}
 				if want.applied == never {
-					check(t, accepted(202, "queued"), got)
+					webtest.Check(t, accepted(202, "queued"), got)
 				} else {
-					check(t, accepted(202, "delivering", "Preference-Applied: "+want.applied), got)
+					webtest.Check(t, accepted(202, "delivering", "Preference-Applied: "+want.applied), got)
 				}
 				if waits := want.applied != never; s.watched[0] != waits || waits && s.forgotten != 1 {
 					t.Errorf("watched %v, forgotten %d times", s.watched, s.forgotten)
@@ -172,11 +173,11 @@ func TestWaitEnds(t *testing.T) {
 				begin := time.Now()
 				timer := time.AfterFunc(3*time.Second, func() { row.event(s, ending, leave) })
 				defer timer.Stop()
-				got := doContext(ctx, h, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Prefer: wait=20")
+				got := webtest.Do(ctx, h, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Prefer: wait=20")
 				if took := time.Since(begin); took != row.took {
 					t.Errorf("took %s, want %s", took, row.took)
 				}
-				check(t, row.want, masked(got))
+				webtest.Check(t, row.want, masked(got))
 				if s.forgotten != 1 {
 					t.Errorf("forgotten %d times", s.forgotten)
 				}
@@ -192,7 +193,7 @@ func TestPageDoesNotWait(t *testing.T) {
 	s := &registrar{}
 	h := publicHandler(t, &api.Public{Forms: unregisteredForms(), Store: s})
 	got := do(h, "POST", registrations, "email=a%40b.co", "Content-Type: application/x-www-form-urlencoded", "Accept: text/html", "Prefer: wait=30")
-	check(t, answer{303, headers(vary, "Location: /f/registration?thanks"), ""}, got)
+	webtest.Check(t, webtest.Good(303, webtest.Headers(vary, "Location: /f/registration?thanks"), ""), got)
 	if diff := cmp.Diff([]bool{false}, s.watched); diff != "" {
 		t.Errorf("watched (-want +got):\n%s", diff)
 	}
@@ -218,7 +219,7 @@ func TestWaitForStore(t *testing.T) {
 			}()
 			<-g.store.Fresh(first)
 			settle(t, g.store, g.registrations(t)[0].ID, row.steps...)
-			check(t, row.want, masked(<-answered))
+			webtest.Check(t, row.want, masked(<-answered))
 		})
 	}
 }

@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"onramp/internal/admin"
 	"onramp/internal/alert"
 	"onramp/internal/api"
 	"onramp/internal/config"
 	"onramp/internal/hosted"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/outbound"
 	"onramp/internal/pump"
 	"onramp/internal/store"
@@ -176,13 +178,14 @@ func prefixes(proxies []string) []string {
 func (a *App) adminHandler(forms map[string]*onramp.Form) http.Handler {
 	server := &web.Server{Log: a.options.Log, Part: "admin"}
 	mux := http.NewServeMux()
-	operators := &api.Admin{
-		Read: a.store, Keep: a.store, Forms: forms, Pump: a.pump, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin,
-		Events: a.store,
+	desk := &operator.Desk{
+		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: a.pump, Forms: forms,
+		Log: a.options.Log.With("part", "admin"),
 	}
 	if a.events.setup != nil {
-		operators.Ens, operators.Clients = a.events.setup, a.clients()
+		desk.Setup, desk.Clients = a.events.setup, a.clients()
 	}
+	operators := &admin.Admin{Desk: desk, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(a.health))
 	mux.Handle("GET /readyz", server.Handle(a.health))

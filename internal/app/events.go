@@ -7,11 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"onramp/internal/api"
 	"onramp/internal/ens"
 	"onramp/internal/keyset"
 	"onramp/internal/oauth"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/pump"
 	"onramp/internal/sink"
 	"onramp/internal/store"
@@ -124,8 +124,8 @@ func (a *App) callbackNames() []string {
 }
 
 // clients lets operators change the token clients that the database keeps.
-func (a *App) clients() *api.Clients {
-	return &api.Clients{
+func (a *App) clients() *operator.Clients {
+	return &operator.Clients{
 		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
 		NewSecret: oauth.NewClientSecret, NewClientID: oauth.NewClientID,
 		UsedBy: func(id string) []string {

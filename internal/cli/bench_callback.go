@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
 	"onramp/internal/app"
 	"onramp/internal/bench"
 	"onramp/internal/config"
+	"onramp/internal/operator"
 )
 
 const (
@@ -134,7 +134,7 @@ func (r *callbackRig) close() {
 }
 
 // status is what the gateway counts.
-func (r *callbackRig) status(ctx context.Context) (s api.Status, err error) {
+func (r *callbackRig) status(ctx context.Context) (s operator.Status, err error) {
 	err = r.gateway.adminClient().get(ctx, "/api/status", nil, &s)
 	return s, err
 }

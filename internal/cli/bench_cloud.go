@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"strings"
 
-	"onramp/internal/api"
+	"onramp/internal/operator"
 	"onramp/internal/web"
 )
 
@@ -81,8 +81,8 @@ func (c *cloud) close() { _ = c.listener.Close() } // it keeps nothing
 
 // setUp has a gateway set up its callback here.
 func (c *cloud) setUp(ctx context.Context, gateway *child) error {
-	var done api.EnsSteps
-	if err := gateway.adminClient().call(ctx, http.MethodPost, "/api/ens/setup", api.EnsRequest{}, &done); err != nil {
+	var done operator.EnsSteps
+	if err := gateway.adminClient().call(ctx, http.MethodPost, "/api/ens/setup", operator.EnsRequest{}, &done); err != nil {
 		return fmt.Errorf("set up the callback: %w", err)
 	}
 	if f := done.Failed; f != nil {

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"onramp/internal/api"
 	"onramp/internal/bench"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 const (
@@ -208,7 +208,7 @@ func (r *rig) load() (bench.LoadConfig, error) {
 // reading is what the gateway counts at one moment.
 type reading struct {
 	at time.Time
-	api.Status
+	operator.Status
 	memory bench.Memory
 	cpu    time.Duration
 }

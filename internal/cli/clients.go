@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
+	"onramp/internal/operator"
 )
 
 // saving lets keys new client have the gateway keep what it makes.
@@ -43,7 +43,7 @@ func (c *command) saveClient(ctx context.Context, id string) error {
 	var meant struct {
 		ID string `json:"id,omitempty"`
 	}
-	var made api.NewClient
+	var made operator.NewClient
 	meant.ID = id
 	if err := admin.call(ctx, http.MethodPost, "/api/clients", meant, &made); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (c *command) keysList() *cobra.Command {
 
 func (c *command) listClients(ctx context.Context) error {
 	heading := []string{"CLIENT", "SECRETS", "FROM", "USED BY"}
-	return printList(ctx, c, "/api/clients", nil, heading, func(one *api.Client) []string {
+	return printList(ctx, c, "/api/clients", nil, heading, func(one *operator.Client) []string {
 		return []string{oneLine(one.ID), strconv.Itoa(one.Secrets), one.From, orNone(strings.Join(one.UsedBy, ", "))}
 	})
 }
@@ -114,7 +114,7 @@ func (c *command) keysChange(use, short, long, example, method, action, done str
 			if err != nil {
 				return err
 			}
-			var changed api.Client
+			var changed operator.Client
 			if err := admin.call(ctx, method, "/api/clients/"+url.PathEscape(args[0])+action, nil, &changed); err != nil {
 				return err
 			}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 func (c *command) deliveries() *cobra.Command {
@@ -132,7 +132,7 @@ sent, and there is no way back.`,
 		}
 		return run(func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
-				return c.showDelivery(ctx, http.MethodPost, args[0], "/discard", api.Bulk{Reason: meant.Reason})
+				return c.showDelivery(ctx, http.MethodPost, args[0], "/discard", operator.Bulk{Reason: meant.Reason})
 			}
 			return c.changeDeliveries(ctx, "discard", "Discarded", meant.Bulk)
 		})(cmd, args)
@@ -201,7 +201,7 @@ func oneID(cmd *cobra.Command, args []string) error {
 }
 
 // bulkFlags say which deliveries are to be changed together.
-type bulkFlags struct{ api.Bulk }
+type bulkFlags struct{ operator.Bulk }
 
 func (f *bulkFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Cause, "cause", "", "those of this cause, as list --by-cause names it")
@@ -232,13 +232,13 @@ func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
 }
 
 // changeDeliveries has many deliveries changed and prints how many they were.
-func (c *command) changeDeliveries(ctx context.Context, action, done string, meant api.Bulk) error {
+func (c *command) changeDeliveries(ctx context.Context, action, done string, meant operator.Bulk) error {
 	admin, err := c.admin()
 	if err != nil {
 		return err
 	}
 	admin.http.Timeout = 0 // it takes as long as there are deliveries
-	var n api.Count
+	var n operator.Count
 	if err := admin.call(ctx, http.MethodPost, "/api/deliveries/"+action, meant, &n); err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (c *command) changeDeliveries(ctx context.Context, action, done string, mea
 
 func (c *command) listDeliveries(ctx context.Context, query url.Values) error {
 	heading := []string{"ID", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "CAUSE", "REASON"}
-	return printList(ctx, c, "/api/deliveries", query, heading, func(d *api.Delivery) []string {
+	return printList(ctx, c, "/api/deliveries", query, heading, func(d *operator.Delivery) []string {
 		return []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), orNone(d.Cause), oneLine(d.Reason)}
 	})
 }
@@ -272,7 +272,7 @@ func (c *command) listCauses(ctx context.Context, query url.Values) error {
 	if err != nil {
 		return err
 	}
-	var causes api.Causes
+	var causes operator.Causes
 	if err := admin.get(ctx, "/api/causes", query, &causes); err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 	if err != nil {
 		return err
 	}
-	var d api.Delivery
+	var d operator.Delivery
 	if err := admin.call(ctx, method, "/api/deliveries/"+url.PathEscape(id)+action, body, &d); err != nil {
 		return err
 	}
@@ -325,7 +325,7 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 
 // printDelivery prints what a delivery is. What an event brought names the event,
 // and the registration whose row it changes; what goes to a sink is the event.
-func (c *command) printDelivery(d *api.Delivery) {
+func (c *command) printDelivery(d *operator.Delivery) {
 	fmt.Fprintf(c.Stdout, "delivery        %s\n", d.ID)
 	if d.Event != "" {
 		fmt.Fprintf(c.Stdout, "event           %s\n", d.Event)
@@ -350,7 +350,7 @@ func (c *command) printDelivery(d *api.Delivery) {
 }
 
 // printEdits prints what a registration held before its edits.
-func (c *command) printEdits(edits []api.Edit) {
+func (c *command) printEdits(edits []operator.Edit) {
 	for _, e := range edits {
 		fmt.Fprintf(c.Stdout, "\nedited at %s: %s; before that\n  subscriber key  %s\n  values          %s\n",
 			moment(e.At), strings.Join(e.Fields, ", "), e.SubscriberKey, e.Values)

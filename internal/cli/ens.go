@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
+	"onramp/internal/operator"
 )
 
 // ensPatience is how long a request of these commands may take. Marketing Cloud
@@ -30,7 +30,7 @@ func (c *command) ens() *cobra.Command {
 
 func (c *command) ensSetup() *cobra.Command {
 	var dry bool
-	var meant api.EnsRequest
+	var meant operator.EnsRequest
 	cmd := &cobra.Command{
 		Use: "setup", Short: "Make Marketing Cloud match the configuration: authentication, callbacks, subscriptions",
 		Long: `Has the running gateway make Marketing Cloud's Event Notification Service match
@@ -68,7 +68,7 @@ onramp ens setup makes them again. Without --yes only the plan is printed.`,
 			return nil
 		},
 		RunE: run(func(ctx context.Context, args []string) error {
-			err := c.changeEns(ctx, api.EnsRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
+			err := c.changeEns(ctx, operator.EnsRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
 			if err == nil && !yes && c.output == "text" {
 				fmt.Fprintln(c.Stdout, "\nNothing was removed. Add --yes to do it.")
 			}
@@ -81,20 +81,20 @@ onramp ens setup makes them again. Without --yes only the plan is printed.`,
 
 // ensDone is what setup and remove print as JSON.
 type ensDone struct {
-	Plan   []api.EnsStep   `json:"plan"`
-	Done   []api.EnsStep   `json:"done"` // empty when only the plan was asked for
-	Failed *api.EnsFailure `json:"failed,omitempty"`
+	Plan   []operator.EnsStep   `json:"plan"`
+	Done   []operator.EnsStep   `json:"done"` // empty when only the plan was asked for
+	Failed *operator.EnsFailure `json:"failed,omitempty"`
 }
 
 // changeEns prints the plan and, unless that is all, follows it and prints what
 // was done.
-func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool, path string) error {
+func (c *command) changeEns(ctx context.Context, meant operator.EnsRequest, dry bool, path string) error {
 	admin, err := c.admin()
 	if err != nil {
 		return err
 	}
 	admin.http.Timeout = ensPatience
-	var plan, done api.EnsSteps
+	var plan, done operator.EnsSteps
 	if err := admin.call(ctx, http.MethodPost, "/api/ens/plan", meant, &plan); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool,
 		}
 	}
 	if c.output == "json" {
-		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]api.EnsStep{}, done.Items...), Failed: done.Failed})
+		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]operator.EnsStep{}, done.Items...), Failed: done.Failed})
 	} else if !dry {
 		c.printEnsDone(done.Items)
 	}
@@ -118,7 +118,7 @@ func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool,
 	return err
 }
 
-func (c *command) printEnsSteps(title string, steps []api.EnsStep) {
+func (c *command) printEnsSteps(title string, steps []operator.EnsStep) {
 	fmt.Fprintln(c.Stdout, title)
 	if len(steps) == 0 {
 		fmt.Fprintln(c.Stdout, "  nothing")
@@ -138,8 +138,8 @@ func (c *command) printEnsSteps(title string, steps []api.EnsStep) {
 }
 
 // printEnsDone prints what was changed, since the rest stood in the plan.
-func (c *command) printEnsDone(steps []api.EnsStep) {
-	changes := slices.DeleteFunc(slices.Clone(steps), func(st api.EnsStep) bool { return st.Kept })
+func (c *command) printEnsDone(steps []operator.EnsStep) {
+	changes := slices.DeleteFunc(slices.Clone(steps), func(st operator.EnsStep) bool { return st.Kept })
 	fmt.Fprintln(c.Stdout)
 	if len(changes) == 0 {
 		fmt.Fprintln(c.Stdout, "Done: nothing had to be changed.")
@@ -167,7 +167,7 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var s api.EnsStatus
+	var s operator.EnsStatus
 	if err := admin.get(ctx, "/api/ens", nil, &s); err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 }
 
 // printEnsFindings prints what is wrong, or that nothing is.
-func (c *command) printEnsFindings(s *api.EnsStatus) {
+func (c *command) printEnsFindings(s *operator.EnsStatus) {
 	var lines []string
 	if s.Unreachable != "" {
 		lines = append(lines, "Marketing Cloud could not be asked: "+s.Unreachable)

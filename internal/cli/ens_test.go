@@ -13,8 +13,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"onramp/internal/api"
+	"onramp/internal/admin"
 	words "onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/web"
 )
 
@@ -87,12 +88,18 @@ func (s *setUp) Status(context.Context) (words.SetupStatus, error) {
 func TestEns(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "ens"), Setup: func(e *testscript.Env) error {
-		admin := &api.Admin{Ens: &setUp{}, Open: true, Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"}}
-		mux := http.NewServeMux()
-		admin.Routes(mux)
-		server := httptest.NewServer(mux)
-		e.Defer(server.Close)
-		e.Setenv("ONRAMP_ADMIN_LISTEN", strings.TrimPrefix(server.URL, "http://"))
+		serveDesk(e, &operator.Desk{Setup: &setUp{}})
 		return nil
 	}})
+}
+
+// serveDesk serves the admin API, open to all, and points the scripts at it.
+func serveDesk(e *testscript.Env, desk *operator.Desk) {
+	desk.Log = slog.New(slog.DiscardHandler)
+	routes := &admin.Admin{Desk: desk, Open: true, Server: &web.Server{Log: desk.Log, Part: "admin"}}
+	mux := http.NewServeMux()
+	routes.Routes(mux)
+	server := httptest.NewServer(mux)
+	e.Defer(server.Close)
+	e.Setenv("ONRAMP_ADMIN_LISTEN", strings.TrimPrefix(server.URL, "http://"))
 }

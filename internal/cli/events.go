@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
+	"onramp/internal/operator"
 )
 
 func (c *command) events() *cobra.Command {
@@ -59,7 +59,7 @@ func (c *command) listEvents(ctx context.Context, f *eventFlags) error {
 		}
 	}
 	heading := []string{"TIME", "TYPE", "CALLBACK", "SUBSCRIBER KEY", "ID"}
-	return printList(ctx, c, "/api/events", query, heading, func(e *api.Event) []string {
+	return printList(ctx, c, "/api/events", query, heading, func(e *operator.Event) []string {
 		at := &e.ReceivedAt
 		if e.At != nil {
 			at = e.At
@@ -73,7 +73,7 @@ func (c *command) showEvent(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	var e api.Event
+	var e operator.Event
 	if err := admin.get(ctx, "/api/events/"+url.PathEscape(id), nil, &e); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (c *command) showEvent(ctx context.Context, id string) error {
 }
 
 // printDeliveries prints what belongs to one registration or event.
-func (c *command) printDeliveries(deliveries []api.Delivery) error {
+func (c *command) printDeliveries(deliveries []operator.Delivery) error {
 	rows := [][]string{{"DELIVERY", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "REASON"}}
 	for i := range deliveries {
 		d := &deliveries[i]

@@ -5,22 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"onramp/internal/api"
 	"onramp/internal/keyset"
 	words "onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/sandbox"
 	"onramp/internal/store"
-	"onramp/internal/web"
 )
 
 // TestEventScripts runs what an operator does with events and token clients:
@@ -43,10 +40,14 @@ func TestEventScripts(t *testing.T) {
 		if err != nil {
 			return errors.Join(err, kept.Close())
 		}
-		admin := &api.Admin{
-			Read: kept, Keep: kept, Pump: idle{}, Events: kept, Open: true,
-			Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"},
-			Clients: &api.Clients{
+		e.Defer(func() {
+			if err := kept.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		serveDesk(e, &operator.Desk{
+			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Events: kept, Pump: idle{},
+			Clients: &operator.Clients{
 				Keep: kept, Configured: []words.TokenClient{{ID: "fixed", Secrets: []words.Secret{"a"}}},
 				UsedBy: func(id string) []string {
 					if id == "fixed" || id == "used" {
@@ -57,19 +58,10 @@ func TestEventScripts(t *testing.T) {
 				ClientsChanged: func(context.Context) error { return nil },
 				NewSecret:      keyset.NewSecret, NewClientID: func() string { return "onramp-new" },
 			},
-		}
-		mux := http.NewServeMux()
-		admin.Routes(mux)
-		gateway, emulator, echo := httptest.NewServer(mux), httptest.NewServer(sandbox.New(sandbox.Config{})), httptest.NewServer(http.HandlerFunc(echoTrigger))
-		e.Defer(func() {
-			gateway.Close()
-			emulator.Close()
-			echo.Close()
-			if err := kept.Close(); err != nil {
-				t.Error(err)
-			}
 		})
-		e.Setenv("ONRAMP_ADMIN_LISTEN", strings.TrimPrefix(gateway.URL, "http://"))
+		emulator, echo := httptest.NewServer(sandbox.New(sandbox.Config{})), httptest.NewServer(http.HandlerFunc(echoTrigger))
+		e.Defer(emulator.Close)
+		e.Defer(echo.Close)
 		e.Setenv("SANDBOX", emulator.URL)
 		e.Setenv("ECHO", echo.URL)
 		return (&newsroom{office{Env: e, store: kept, at: time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)}}).fill(forms[0])

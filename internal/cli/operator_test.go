@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,10 +12,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"onramp/internal/api"
 	words "onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/store"
-	"onramp/internal/web"
 )
 
 // idle is a pump that sends nothing, so that a script finds what it left.
@@ -49,20 +46,15 @@ func TestOperator(t *testing.T) {
 		if err != nil {
 			return errors.Join(err, kept.Close())
 		}
-		admin := &api.Admin{
-			Read: kept, Keep: kept, Pump: idle{}, Forms: map[string]*words.Form{"registration": forms[0]}, Open: true,
-			Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"},
-		}
-		mux := http.NewServeMux()
-		admin.Routes(mux)
-		server := httptest.NewServer(mux)
 		e.Defer(func() {
-			server.Close()
 			if err := kept.Close(); err != nil {
 				t.Error(err)
 			}
 		})
-		e.Setenv("ONRAMP_ADMIN_LISTEN", strings.TrimPrefix(server.URL, "http://"))
+		serveDesk(e, &operator.Desk{
+			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Pump: idle{},
+			Forms: map[string]*words.Form{"registration": forms[0]},
+		})
 		o := &office{Env: e, store: kept, at: time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)}
 		refused := words.Outcome{
 			Verdict: words.Rejected, Status: 400, Code: 10006, Detail: "no such column", Hint: "correct the column",

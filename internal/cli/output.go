@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
+	"onramp/internal/operator"
 )
 
 // outputFlag lets a command that prints data print JSON instead.
@@ -48,7 +48,7 @@ func printList[T any](ctx context.Context, c *command, path string, query url.Va
 	if err != nil {
 		return err
 	}
-	var page api.Page[T]
+	var page operator.Page[T]
 	if err := admin.get(ctx, path, query, &page); err != nil {
 		return err
 	}

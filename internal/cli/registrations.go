@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 // listFlags are the flags of the commands that list.
@@ -59,14 +59,14 @@ func (c *command) registrations() *cobra.Command {
 
 func (c *command) listRegistrations(ctx context.Context, f listFlags) error {
 	heading := []string{"ID", "RECEIVED", "FORM", "STATUS", "SUBSCRIBER KEY"}
-	return printList(ctx, c, "/api/registrations", f.values(), heading, func(r *api.Registration) []string {
+	return printList(ctx, c, "/api/registrations", f.values(), heading, func(r *operator.Registration) []string {
 		return []string{r.ID, moment(r.ReceivedAt), r.Form, r.Status, r.SubscriberKey}
 	})
 }
 
 // registrationWithTimeline is what show prints as JSON.
 type registrationWithTimeline struct {
-	api.Registration
+	operator.Registration
 	Timeline []onramp.TimelineItem `json:"timeline"`
 }
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 func (c *command) status() *cobra.Command {
@@ -31,7 +31,7 @@ func (c *command) runStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var s api.Status
+	var s operator.Status
 	if err := admin.get(ctx, "/api/status", nil, &s); err != nil {
 		return err
 	}

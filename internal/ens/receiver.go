@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"mime"
@@ -140,7 +139,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	defer stop()
 	if err := r.checkToken(ctx, w, req, callback); err != nil {
 		// read to its end, so that the caller sees the answer and not a broken connection
-		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
+		web.DropBody(req)
 		return err
 	}
 	body, err := r.readBody(req, callback.Name)
@@ -198,20 +197,19 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 
 func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) {
 	if !isJSON(req.Header.Get("Content-Type")) || !isPlain(req.Header.Get("Content-Encoding")) {
-		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
+		web.DropBody(req)
 		return nil, r.refuse(callback, "content type", &onramp.Error{Kind: onramp.Unsupported, Message: "events must come as application/json, not compressed"})
 	}
 	var b bytes.Buffer
 	if n := req.ContentLength; n > 0 {
 		b.Grow(int(min(n, maxBody)) + bytes.MinRead)
 	}
-	_, err := b.ReadFrom(io.LimitReader(req.Body, maxBody+1))
-	switch {
-	case err != nil:
-		return nil, r.refuse(callback, "broken off", &onramp.Error{Kind: onramp.Invalid, Message: "the body could not be read to its end", Err: err})
-	case b.Len() > maxBody:
-		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
-		return nil, r.refuse(callback, "too large", &onramp.Error{Kind: onramp.TooLarge, Message: "the batch is larger than 16 MiB"})
+	if err := web.ReadBody(req, &b, maxBody); err != nil {
+		reason, e := "too large", web.PublicError(err)
+		if e.Kind == onramp.Malformed {
+			reason, e = "broken off", &onramp.Error{Kind: onramp.Invalid, Message: e.Message, Err: e.Err} // see refuse
+		}
+		return nil, r.refuse(callback, reason, e)
 	}
 	return b.Bytes(), nil
 }

@@ -320,7 +320,7 @@ func TestReceive(t *testing.T) {
 		},
 		"too large": {
 			callOf{callback: "events", body: `["` + strings.Repeat("x", 16<<20) + `"]`, token: "good"},
-			refusal(413, "the batch is larger than 16 MiB"), 0,
+			refusal(413, "the body is larger than 16 MiB"), 0,
 			map[string]int64{"too large": 1},
 			nil,
 		},

@@ -46,7 +46,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 // who says it, then whether they may: a stranger learns nothing of users and
 // scopes.
 func (s *Server) grant(w http.ResponseWriter, r *http.Request) (onramp.Bearer, error) {
-	p, err := readParameters(w, r)
+	p, err := readParameters(r)
 	if err != nil {
 		return onramp.Bearer{}, err
 	}

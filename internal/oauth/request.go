@@ -1,15 +1,17 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/base64"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"onramp/internal/onramp"
+	"onramp/internal/web"
 )
 
 const (
@@ -53,23 +55,24 @@ func parameterOf(name string) (parameter, bool) {
 }
 
 // readParameters reads a token request's body. Its error is a *refusal.
-func readParameters(w http.ResponseWriter, r *http.Request) (*parameters, error) {
+func readParameters(r *http.Request) (*parameters, error) {
 	if namesParameter(r.URL.RawQuery) {
 		return nil, invalidRequest("parameters must be in the body, not in the query string")
 	}
 	if !isForm(r.Header.Get("Content-Type")) {
 		return nil, invalidRequest("the content type must be " + formType + " in UTF-8")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, tooLarge()
-	}
-	if err != nil {
-		refused := invalidRequest("the body did not arrive whole")
-		refused.cause = err.Error()
+	var body bytes.Buffer
+	if err := web.ReadBody(r, &body, maxBody); err != nil {
+		e := web.PublicError(err)
+		if e.Kind == onramp.TooLarge {
+			return nil, tooLarge()
+		}
+		refused := invalidRequest("the body could not be read to its end")
+		refused.cause = e.Err.Error()
 		return nil, refused
 	}
-	return parseParameters(string(body))
+	return parseParameters(body.String())
 }
 
 // namesParameter says whether a query string holds one of ours. What else it

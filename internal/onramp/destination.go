@@ -1,5 +1,7 @@
 package onramp
 
+import "strings"
+
 // Destination is where a step of a route goes. Everything that a request to
 // Marketing Cloud needs besides the registration stands here, so that a
 // delivery can still be sent after its form was changed.
@@ -36,6 +38,12 @@ func (k DestinationKind) String() string { return destinationKinds[k] }
 // Name identifies the destination to people and in the store, such as
 // "data_extension:Web_Registrations".
 func (d Destination) Name() string { return d.Kind.String() + ":" + d.Key }
+
+// IsSinkName says whether a destination's name is that of a sink.
+func IsSinkName(name string) bool {
+	kind, _, _ := strings.Cut(name, ":")
+	return kind == SinkDestination.String()
+}
 
 // The most deliveries in one call, unless the step says less. Vendor pages
 // "Upsert a Data Extension Rowset by Key" (50 rows recommended), "Enter Contacts

@@ -123,37 +123,54 @@ func (s *Server) Handle(h HandlerFunc) http.Handler {
 		begin := time.Now()
 		recorder := &recorder{ResponseWriter: w}
 		err := run(h, recorder, r)
-		if err != nil && recorder.status == 0 {
-			// also when the context has ended: the client may have closed its half
-			// of the connection only, and net/http would answer it with a 200
-			e := PublicError(err)
-			if s.Failed == nil || !s.Failed(recorder, r, e) {
-				WriteProblem(recorder, e)
-			}
+		answered := recorder.status != 0
+		switch {
+		case err == http.ErrAbortHandler:
+			defer panic(err) // for net/http, which closes the connection
+		case err == nil:
+			err = recorder.misuse
+		case !answered:
+			s.answer(recorder, r, PublicError(err))
 		}
-		s.log(r, recorder, time.Since(begin), err)
+		s.log(r, recorder, time.Since(begin), err, answered)
 	})
 }
 
-// run turns a panic into an error with its stack.
+// answer answers an error, also when the context has ended: the client may have
+// closed only its half of the connection, and net/http would answer it with 200.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *onramp.Error) {
+	if s.Failed == nil || !s.Failed(w, r, e) {
+		WriteProblem(w, e)
+	}
+}
+
+// run turns a panic into an error with its stack, but for the one by which a
+// handler asks net/http to close the connection: that becomes the error itself.
 func run(h HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			err = http.ErrAbortHandler
+		default:
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	return h(w, r)
 }
 
-func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error) {
+// log writes the line of a request. An error after the answer was begun is one of
+// ours, whatever the status: the client was told otherwise.
+func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error, answered bool) {
 	level := slog.LevelInfo
 	status := w.status
 	switch {
 	case r.Context().Err() != nil && errors.Is(err, context.Canceled):
 		status = 499 // the client has gone
+	case err == http.ErrAbortHandler:
 	case status == 0:
 		status = http.StatusOK
-	case status >= 500:
+	case status >= 500 || answered && err != nil:
 		level = slog.LevelError
 	}
 	if !s.Log.Enabled(r.Context(), level) {
@@ -176,14 +193,19 @@ func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error
 type recorder struct {
 	http.ResponseWriter
 	status int
+	misuse error // what the handler did wrong, for the log
 }
+
+var errSecondStatus = errors.New("the handler set a second status, which was dropped")
 
 // WriteHeader notes the first status; a second one is dropped.
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-		w.ResponseWriter.WriteHeader(status)
+	if w.status != 0 {
+		w.misuse = errSecondStatus
+		return
 	}
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(b []byte) (int, error) {

@@ -155,6 +155,23 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// A handler that gives up on a connection is left to net/http, which closes it.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := &web.Server{Log: slog.New(slog.NewJSONHandler(&log, nil)), Part: "public"}
+	server := httptest.NewServer(s.Handle(func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }))
+	defer server.Close()
+	if r, err := server.Client().Get(server.URL); err == nil {
+		r.Body.Close()
+		t.Errorf("got status %d, want a closed connection", r.StatusCode)
+	}
+	server.Close() // the handler has ended
+	if n := strings.Count(log.String(), `"level":"INFO"`); n != 1 || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("want one line, no error:\n%s", log.String())
+	}
+}
+
 // Good answers, and handlers that fail when they have answered already.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
@@ -189,7 +206,7 @@ func TestAnswers(t *testing.T) {
 				w.WriteHeader(200)
 				return nil
 			},
-			seen{404, http.Header{}, "", logged("INFO", 404, "")},
+			seen{404, http.Header{}, "", logged("ERROR", 404, "the handler set a second status, which was dropped")},
 		},
 		"a status after the body": {
 			func(w http.ResponseWriter, _ *http.Request) error {
@@ -197,14 +214,14 @@ func TestAnswers(t *testing.T) {
 				w.WriteHeader(500)
 				return err
 			},
-			seen{200, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, "hello", logged("INFO", 200, "")},
+			seen{200, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, "hello", logged("ERROR", 200, "the handler set a second status, which was dropped")},
 		},
 		"an error after the answer": {
 			func(w http.ResponseWriter, _ *http.Request) error {
 				w.WriteHeader(204)
 				return errors.New("too late")
 			},
-			seen{204, http.Header{}, "", logged("INFO", 204, "too late")},
+			seen{204, http.Header{}, "", logged("ERROR", 204, "too late")},
 		},
 		"not found": {web.NotFound, seen{
 			404, problem(404, "").Header, problem(404, "there is nothing at this address").Body, logged("INFO", 404, "there is nothing at this address"),

@@ -1,32 +1,22 @@
-package api
+package operator
 
 import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"time"
 
 	"onramp/internal/onramp"
-	"onramp/internal/web"
 )
 
-// EnsSetup makes Marketing Cloud's Event Notification Service match the
+// Setup makes Marketing Cloud's Event Notification Service match the
 // configuration.
-type EnsSetup interface {
-	EnsPlanner
-	EnsChanger
+type Setup interface {
 	Status(ctx context.Context) (onramp.SetupStatus, error)
-}
-
-// EnsPlanner says what would be done, and does nothing.
-type EnsPlanner interface {
+	// Plan and PlanRemoval say what would be done, and do nothing.
 	Plan(ctx context.Context, prune bool) ([]onramp.SetupStep, error)
 	PlanRemoval(ctx context.Context, callbacks []string) ([]onramp.SetupStep, error)
-}
-
-// EnsChanger does it. The steps are those that were taken, also with an error.
-type EnsChanger interface {
+	// Apply and Remove do it. The steps are those that were taken, also with an error.
 	Apply(ctx context.Context, prune bool) ([]onramp.SetupStep, error)
 	Remove(ctx context.Context, callbacks []string) ([]onramp.SetupStep, error)
 }
@@ -107,98 +97,81 @@ type EnsFinding struct {
 	Hint string `json:"hint"`
 }
 
-func (a *Admin) ensRoutes() map[string]web.HandlerFunc {
-	return map[string]web.HandlerFunc{
-		"GET /api/ens":         a.ensStatus,
-		"POST /api/ens/plan":   a.ensPlan,
-		"POST /api/ens/setup":  a.ensSetup,
-		"POST /api/ens/remove": a.ensRemove,
-	}
-}
-
 var errNoEns = &onramp.Error{Kind: onramp.Conflict, Message: "this gateway has no Event Notification Service: name a callback under ens.callbacks, and the account under marketing_cloud"}
 
-func (a *Admin) ensStatus(w http.ResponseWriter, r *http.Request) error {
-	if a.Ens == nil {
-		return errNoEns
+// SetupStatus tells how the Event Notification Service is set up.
+func (d *Desk) SetupStatus(ctx context.Context) (EnsStatus, error) {
+	if d.Setup == nil {
+		return EnsStatus{}, errNoEns
 	}
-	status, err := a.Ens.Status(r.Context())
-	if err != nil {
-		return err
-	}
-	return web.WriteJSON(w, http.StatusOK, viewEnsStatus(status))
-}
-
-func (a *Admin) readEns(r *http.Request, example string) (meant EnsRequest, err error) {
-	if a.Ens == nil {
-		return meant, errNoEns
-	}
-	return meant, readJSON(r, &meant, example)
+	status, err := d.Setup.Status(ctx)
+	return viewEnsStatus(status), err
 }
 
 var errSomeCallbacks = invalidField("callbacks", "goes with remove", "a setup is always of all callbacks; only a removal can be of some")
 
-func (a *Admin) ensPlan(w http.ResponseWriter, r *http.Request) error {
-	meant, err := a.readEns(r, `{"prune":true}, or {"remove":true,"callbacks":["events"]}`)
-	if err != nil {
-		return err
-	}
-	if !meant.Remove && len(meant.Callbacks) > 0 {
-		return errSomeCallbacks
+// PlanSetup lists the steps that ApplySetup or RemoveSetup would take, and takes
+// none. The error is of kind Unavailable when Marketing Cloud could not be asked.
+func (d *Desk) PlanSetup(ctx context.Context, r EnsRequest) (EnsSteps, error) {
+	switch {
+	case d.Setup == nil:
+		return EnsSteps{}, errNoEns
+	case !r.Remove && len(r.Callbacks) > 0:
+		return EnsSteps{}, errSomeCallbacks
 	}
 	var steps []onramp.SetupStep
-	if meant.Remove {
-		steps, err = a.Ens.PlanRemoval(r.Context(), meant.Callbacks)
+	var err error
+	if r.Remove {
+		steps, err = d.Setup.PlanRemoval(ctx, r.Callbacks)
 	} else {
-		steps, err = a.Ens.Plan(r.Context(), meant.Prune)
+		steps, err = d.Setup.Plan(ctx, r.Prune)
 	}
 	if failed, ok := errors.AsType[*onramp.SetupError](err); ok {
-		return &onramp.Error{Kind: onramp.Unavailable, Message: failed.Error(), Err: failed.Err}
+		return EnsSteps{}, &onramp.Error{Kind: onramp.Unavailable, Message: failed.Error(), Err: failed.Err}
 	}
-	return answerEns(w, steps, err)
+	return viewSteps(steps, err)
 }
 
-func (a *Admin) ensSetup(w http.ResponseWriter, r *http.Request) error {
-	meant, err := a.readEns(r, `{"prune":true}`)
-	if err != nil {
-		return err
-	}
+// ApplySetup makes Marketing Cloud match the configuration, and returns the steps
+// that it took. A step that failed is no error but stands in the answer.
+func (d *Desk) ApplySetup(ctx context.Context, r EnsRequest) (EnsSteps, error) {
 	switch {
-	case meant.Remove:
-		return invalidField("remove", "does not go with a setup", "POST /api/ens/remove removes")
-	case len(meant.Callbacks) > 0:
-		return errSomeCallbacks
+	case d.Setup == nil:
+		return EnsSteps{}, errNoEns
+	case r.Remove:
+		return EnsSteps{}, invalidField("remove", "does not go with a setup", "POST /api/ens/remove removes")
+	case len(r.Callbacks) > 0:
+		return EnsSteps{}, errSomeCallbacks
 	}
-	steps, err := a.Ens.Apply(r.Context(), meant.Prune)
-	return answerEns(w, steps, err)
+	return viewSteps(d.Setup.Apply(ctx, r.Prune))
 }
 
-func (a *Admin) ensRemove(w http.ResponseWriter, r *http.Request) error {
-	meant, err := a.readEns(r, `{"callbacks":["events"]}`)
-	if err != nil {
-		return err
+// RemoveSetup removes what ApplySetup has made, of some callbacks or of all, and
+// returns the steps that it took. A step that failed stands in the answer.
+func (d *Desk) RemoveSetup(ctx context.Context, r EnsRequest) (EnsSteps, error) {
+	switch {
+	case d.Setup == nil:
+		return EnsSteps{}, errNoEns
+	case r.Prune:
+		return EnsSteps{}, invalidField("prune", "does not go with a removal", "POST /api/ens/setup prunes")
 	}
-	if meant.Prune {
-		return invalidField("prune", "does not go with a removal", "POST /api/ens/setup prunes")
-	}
-	steps, err := a.Ens.Remove(r.Context(), meant.Callbacks)
-	return answerEns(w, steps, err)
+	return viewSteps(d.Setup.Remove(ctx, r.Callbacks))
 }
 
-// answerEns tells what was done, with the step at which it stopped.
-func answerEns(w http.ResponseWriter, steps []onramp.SetupStep, err error) error {
-	answer := EnsSteps{Items: []EnsStep{}}
+// viewSteps tells what was done, with the step at which it stopped.
+func viewSteps(steps []onramp.SetupStep, err error) (EnsSteps, error) {
+	v := EnsSteps{Items: []EnsStep{}}
 	failed, stopped := errors.AsType[*onramp.SetupError](err)
 	switch {
 	case stopped:
-		answer.Failed = &EnsFailure{Step: failed.Step, Cause: failed.Cause, Hint: failed.Hint}
+		v.Failed = &EnsFailure{Step: failed.Step, Cause: failed.Cause, Hint: failed.Hint}
 	case err != nil:
-		return err
+		return v, err
 	}
 	for _, st := range steps {
-		answer.Items = append(answer.Items, EnsStep{What: st.What, Name: st.Name, Detail: st.Detail, Kept: st.Kept})
+		v.Items = append(v.Items, EnsStep{What: st.What, Name: st.Name, Detail: st.Detail, Kept: st.Kept})
 	}
-	return web.WriteJSON(w, http.StatusOK, answer)
+	return v, nil
 }
 
 func viewEnsStatus(s onramp.SetupStatus) EnsStatus {

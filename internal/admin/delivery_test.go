@@ -1,4 +1,4 @@
-package api_test
+package admin_test
 
 import (
 	"encoding/json"
@@ -7,8 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
+	"onramp/internal/web/webtest"
 )
 
 func outcomeOf(state onramp.DeliveryState) *onramp.Outcome {
@@ -32,9 +33,9 @@ func TestCauses(t *testing.T) {
 		"/api/causes?form=open":                       nil,
 		"/api/causes?form=nobody":                     nil,
 	} {
-		check(t, told(`{"items":[`+strings.Join(want, ",")+`]}`+"\n"), get(o, target))
+		webtest.Check(t, told(`{"items":[`+strings.Join(want, ",")+`]}`+"\n"), get(o, target))
 	}
-	check(t, problem(400, "the state must be dead or unknown", ""), get(o, "/api/causes?state=discarded"))
+	webtest.Check(t, webtest.Problem(400, "the state must be dead or unknown", ""), get(o, "/api/causes?state=discarded"))
 
 	for target, want := range map[string][]string{
 		"/api/deliveries?cause=" + dead.Cause():                      {"2.2 dead", "1.1 dead"},
@@ -58,13 +59,13 @@ func TestBulkRefusals(t *testing.T) {
 	o := newOffice(t)
 	before := o.store.Count()
 	const all = `,"errors":[{"field":"all","message":"must be true"}]`
-	any := problem(422, `this would retry every dead delivery: name a cause or a form, or add "all": true`, all)
-	twice := problem(422, `deliveries whose answer was lost may have arrived already, and would then arrive twice: add "all": true to retry them all the same`, all)
-	forever := problem(422, `what is discarded is never sent, and there is no way back: add "all": true to discard several together`, all)
-	state := problem(422, "only dead and unknown deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or unknown"}]`)
-	reason := problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
-	noRetry := problem(400, `the body must be JSON such as {"cause":"1e48f7c5"}`, "")
-	noDiscard := problem(400, `the body must be JSON such as {"cause":"1e48f7c5","reason":"a test","all":true}`, "")
+	any := webtest.Problem(422, `this would retry every dead delivery: name a cause or a form, or add "all": true`, all)
+	twice := webtest.Problem(422, `deliveries whose answer was lost may have arrived already, and would then arrive twice: add "all": true to retry them all the same`, all)
+	forever := webtest.Problem(422, `what is discarded is never sent, and there is no way back: add "all": true to discard several together`, all)
+	state := webtest.Problem(422, "only dead and unknown deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or unknown"}]`)
+	reason := webtest.Problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
+	noRetry := webtest.Problem(400, `the body must be JSON such as {"cause":"1e48f7c5"}`, "")
+	noDiscard := webtest.Problem(400, `the body must be JSON such as {"cause":"1e48f7c5","reason":"a test","all":true}`, "")
 	for request, want := range map[string]answer{
 		`retry `:                    any,
 		`retry {}`:                  any,
@@ -78,7 +79,7 @@ func TestBulkRefusals(t *testing.T) {
 		`retry {"all":"true"}`:                                  noRetry,
 		`retry {"all":true} {}`:                                 noRetry,
 		`retry all=true`:                                        noRetry,
-		`retry {"cause":"` + strings.Repeat("x", 70000) + `"}`:  problem(413, "the body is larger than 64 KiB", ""),
+		`retry {"cause":"` + strings.Repeat("x", 70000) + `"}`:  webtest.Problem(413, "the body is larger than 64 KiB", ""),
 		`discard {"all":true}`:                                  reason,
 		`discard {"all":true,"reason":" "}`:                     reason,
 		`discard {"reason":"x"}`:                                forever,
@@ -119,7 +120,7 @@ func TestBulk(t *testing.T) {
 			t.Parallel()
 			o := newOffice(t)
 			what, body, _ := strings.Cut(request, " ")
-			check(t, told(want.answer+"\n"), post(o, "/api/deliveries/"+what, body))
+			webtest.Check(t, told(want.answer+"\n"), post(o, "/api/deliveries/"+what, body))
 			var got []string
 			for _, id := range []string{o.ids[1] + ".1", o.ids[2] + ".2", o.ids[3] + ".1"} {
 				d, err := o.store.FindDelivery(t.Context(), id)
@@ -153,12 +154,12 @@ func TestEdit(t *testing.T) {
 	want.SubscriberKey = "Ana@example.org"
 	want.Values = json.RawMessage(strings.NewReplacer("person2@example.org", "Ana@example.org", "false", "true").Replace(string(was.Values)))
 	if len(now.Edits) == 1 {
-		want.Edits = []api.Edit{{At: now.Edits[0].At, Fields: []string{"email", "opt_in"}, SubscriberKey: "person2@example.org", Values: was.Values}}
+		want.Edits = []operator.Edit{{At: now.Edits[0].At, Fields: []string{"email", "opt_in"}, SubscriberKey: "person2@example.org", Values: was.Values}}
 	}
 	if diff := cmp.Diff(want, now); diff != "" {
 		t.Errorf("the delivery (-want +got):\n%s", diff)
 	}
-	var r api.Registration
+	var r operator.Registration
 	if err := json.Unmarshal([]byte(get(o, "/api/registrations/"+o.ids[2]).Body), &r); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestEdit(t *testing.T) {
 }
 
 // whole is a delivery as the admin API shows it.
-func whole(t *testing.T, o *office, id string) (d api.Delivery) {
+func whole(t *testing.T, o *office, id string) (d operator.Delivery) {
 	t.Helper()
 	got := get(o, "/api/deliveries/"+id)
 	if err := json.Unmarshal([]byte(got.Body), &d); err != nil || got.Status != 200 {
@@ -189,13 +190,13 @@ func whole(t *testing.T, o *office, id string) (d api.Delivery) {
 func TestEditRefusals(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	bad := problem(400, `the body must be JSON such as {"fields":{"email":"ana@example.org"},"retry":true}, every value as a text`, "")
-	nothing := problem(422, "no field is named that is to be changed", "")
+	bad := webtest.Problem(400, `the body must be JSON such as {"fields":{"email":"ana@example.org"},"retry":true}, every value as a text`, "")
+	nothing := webtest.Problem(422, "no field is named that is to be changed", "")
 	state := func(name string) answer {
-		return problem(409, "only a delivery that is dead or unknown can be edited; this one is "+name, "")
+		return webtest.Problem(409, "only a delivery that is dead or unknown can be edited; this one is "+name, "")
 	}
 	wrong := func(field, message string) answer {
-		return problem(422, "some fields are not valid", `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)
+		return webtest.Problem(422, "some fields are not valid", `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)
 	}
 	dead := o.ids[1] + ".1"
 	for request, want := range map[string]answer{
@@ -208,11 +209,11 @@ func TestEditRefusals(t *testing.T) {
 		dead + ` {"fields":{"email":""}}`:                                        wrong("email", "is required"),
 		dead + ` {"fields":{"EmailAddress":"ana@example.org"}}`:                  wrong("EmailAddress", "is not a field of this form"),
 		dead + ` {"fields":{"IPAddress":"192.0.2.7"}}`:                           wrong("IPAddress", "is filled in by Onramp and can't be set"),
-		dead + ` {"fields":{"first_name":"` + strings.Repeat("x", 70000) + `"}}`: problem(413, "the body is larger than 64 KiB", ""),
+		dead + ` {"fields":{"first_name":"` + strings.Repeat("x", 70000) + `"}}`: webtest.Problem(413, "the body is larger than 64 KiB", ""),
 		o.ids[0] + `.1 {"fields":{"first_name":"Ana"}}`:                          state("delivered"),
 		o.ids[1] + `.2 {"fields":{"first_name":"Ana"}}`:                          state("waiting"),
 		o.ids[4] + `.1 {"fields":{"first_name":"Ana"}}`:                          state("pending"),
-		o.ids[1] + `.9 {"fields":{"first_name":"Ana"}}`:                          problem(404, "there is no such delivery", ""),
+		o.ids[1] + `.9 {"fields":{"first_name":"Ana"}}`:                          webtest.Problem(404, "there is no such delivery", ""),
 	} {
 		id, body, _ := strings.Cut(request, " ")
 		if got := post(o, "/api/deliveries/"+id+"/edit", body); !cmp.Equal(want, got) {
@@ -223,6 +224,6 @@ func TestEditRefusals(t *testing.T) {
 		t.Errorf("something was changed: %+v", d)
 	}
 	gone := adminHandler(o.store, o.pump, nil)
-	check(t, problem(409, "the form of this delivery is no longer configured, so nobody can tell what its fields may hold", ""),
+	webtest.Check(t, webtest.Problem(409, "the form of this delivery is no longer configured, so its fields can't be checked", ""),
 		post(gone, "/api/deliveries/"+dead+"/edit", `{"fields":{"first_name":"Ana"}}`))
 }

@@ -1,15 +1,13 @@
-package api
+package operator
 
 import (
 	"context"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"onramp/internal/onramp"
-	"onramp/internal/web"
 )
 
 // ClientKeeper keeps the token clients that operators have added.
@@ -65,86 +63,88 @@ func errConfigured(hint string) error {
 	return &onramp.Error{Kind: onramp.Conflict, Message: "this client stands in the configuration, under oauth.clients: " + hint}
 }
 
-func (a *Admin) clientRoutes() map[string]web.HandlerFunc {
-	routes := map[string]web.HandlerFunc{
-		"GET /api/clients":              a.listClients,
-		"POST /api/clients":             a.makeClient,
-		"POST /api/clients/{id}/retire": a.retireSecret,
-		"DELETE /api/clients/{id}":      a.removeClient,
+// clients returns the clients, or an error of kind Conflict when there is no token
+// endpoint.
+func (d *Desk) clients() (*Clients, error) {
+	if d.Clients == nil {
+		return nil, errNoTokenEndpoint
 	}
-	if a.Clients == nil {
-		for pattern := range routes {
-			routes[pattern] = func(http.ResponseWriter, *http.Request) error { return errNoTokenEndpoint }
-		}
-	}
-	return routes
+	return d.Clients, nil
 }
 
-// listClients shows a client twice that the configuration and the database have:
-// that of the configuration is the one that counts.
-func (a *Admin) listClients(w http.ResponseWriter, r *http.Request) error {
-	kept, err := a.Clients.Keep.ListTokenClients(r.Context())
-	if err != nil {
-		return err
-	}
+// ListClients lists the clients of the configuration, then those of the database.
+// A client that both have is listed twice: that of the configuration counts.
+func (d *Desk) ListClients(ctx context.Context) (Page[Client], error) {
 	page := Page[Client]{Items: []Client{}}
-	for _, c := range a.Clients.Configured {
-		page.Items = append(page.Items, a.Clients.view(c, fromConfiguration))
+	c, err := d.clients()
+	if err != nil {
+		return page, err
 	}
-	for _, c := range kept {
-		page.Items = append(page.Items, a.Clients.view(c, fromDatabase))
+	kept, err := c.Keep.ListTokenClients(ctx)
+	if err != nil {
+		return page, err
 	}
-	return web.WriteJSON(w, http.StatusOK, page)
+	for _, one := range c.Configured {
+		page.Items = append(page.Items, c.view(one, fromConfiguration))
+	}
+	for _, one := range kept {
+		page.Items = append(page.Items, c.view(one, fromDatabase))
+	}
+	return page, nil
 }
 
-// makeClient makes a client, or gives one that is kept a second secret.
-func (a *Admin) makeClient(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		ID string `json:"id"`
-	}
-	if err := readJSON(r, &body, `{"id":"mc-events"}, or {}`); err != nil {
-		return err
-	}
-	if body.ID == "" {
-		body.ID = a.Clients.NewClientID()
-	}
-	made, rotated, err := a.Clients.make(r.Context(), body.ID)
+// MakeClient makes a client, or gives one that is kept a second secret; without an
+// id it makes one up. rotated says that the client was there before. The error is
+// of kind Invalid when the id can't be taken, or Conflict when the client stands
+// in the configuration.
+func (d *Desk) MakeClient(ctx context.Context, id string) (made NewClient, rotated bool, err error) {
+	c, err := d.clients()
 	if err != nil {
-		return err
+		return NewClient{}, false, err
 	}
-	a.clientsChanged(r.Context())
-	status := http.StatusCreated
-	if rotated {
-		status = http.StatusOK
+	if id == "" {
+		id = c.NewClientID()
 	}
-	return web.WriteJSON(w, status, NewClient{ID: made.ID, Secret: made.Secrets[0].Reveal(), Secrets: len(made.Secrets)})
+	client, rotated, err := c.make(ctx, id)
+	if err != nil {
+		return NewClient{}, false, err
+	}
+	d.clientsChanged(ctx)
+	return NewClient{ID: client.ID, Secret: client.Secrets[0].Reveal(), Secrets: len(client.Secrets)}, rotated, nil
 }
 
-func (a *Admin) retireSecret(w http.ResponseWriter, r *http.Request) error {
-	c, err := a.Clients.retire(r.Context(), r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	a.clientsChanged(r.Context())
-	return web.WriteJSON(w, http.StatusOK, a.Clients.view(c, fromDatabase))
+// RetireSecret drops the older secret of a client that is kept, and returns the
+// client. The error is of kind NotFound, or Conflict when it has only one secret
+// or stands in the configuration.
+func (d *Desk) RetireSecret(ctx context.Context, id string) (Client, error) {
+	return d.changeClient(ctx, id, (*Clients).retire)
 }
 
-// removeClient answers with what was removed.
-func (a *Admin) removeClient(w http.ResponseWriter, r *http.Request) error {
-	c, err := a.Clients.remove(r.Context(), r.PathValue("id"))
+// RemoveClient removes a client that is kept and that no callback needs, and
+// returns what was removed. The error is of kind NotFound or Conflict.
+func (d *Desk) RemoveClient(ctx context.Context, id string) (Client, error) {
+	return d.changeClient(ctx, id, (*Clients).remove)
+}
+
+func (d *Desk) changeClient(ctx context.Context, id string, change func(*Clients, context.Context, string) (onramp.TokenClient, error)) (Client, error) {
+	c, err := d.clients()
 	if err != nil {
-		return err
+		return Client{}, err
 	}
-	a.clientsChanged(r.Context())
-	return web.WriteJSON(w, http.StatusOK, a.Clients.view(c, fromDatabase))
+	client, err := change(c, ctx, id)
+	if err != nil {
+		return Client{}, err
+	}
+	d.clientsChanged(ctx)
+	return c.view(client, fromDatabase), nil
 }
 
 // clientsChanged is no reason to fail: what was changed is kept, the answer may
 // hold a secret that is shown only once, and the token endpoint reads its clients
 // again before long.
-func (a *Admin) clientsChanged(ctx context.Context) {
-	if err := a.Clients.ClientsChanged(ctx); err != nil {
-		a.Server.Log.WarnContext(ctx, "the token endpoint could not read its clients again at once", "err", err)
+func (d *Desk) clientsChanged(ctx context.Context) {
+	if err := d.Clients.ClientsChanged(ctx); err != nil {
+		d.Log.WarnContext(ctx, "the token endpoint could not read its clients again at once", "err", err)
 	}
 }
 

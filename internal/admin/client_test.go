@@ -1,4 +1,4 @@
-package api_test
+package admin_test
 
 import (
 	"bytes"
@@ -14,11 +14,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/api"
+	"onramp/internal/admin"
 	"onramp/internal/keyset"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/store"
-	"onramp/internal/web"
+	"onramp/internal/web/webtest"
 )
 
 // lodge is an admin listener with the token client "fixed" of the configuration,
@@ -52,9 +53,9 @@ func newLodge(t *testing.T) *lodge {
 			t.Error(err)
 		}
 	})
-	l.Handler = adminHandler(l.store, &fakePump{}, func(a *api.Admin) {
-		a.Server = &web.Server{Log: slog.New(slog.NewTextHandler(l.log, nil)), Part: "admin"}
-		a.Clients = &api.Clients{
+	l.Handler = adminHandler(l.store, &fakePump{}, func(a *admin.Admin) {
+		a.Server.Log, a.Desk.Log = slog.New(slog.NewTextHandler(l.log, nil)), slog.New(slog.NewTextHandler(l.log, nil))
+		a.Desk.Clients = &operator.Clients{
 			Keep: l.store, Configured: []onramp.TokenClient{{ID: "fixed", Secrets: []onramp.Secret{"a", "b"}}},
 			UsedBy: func(id string) []string {
 				if id == "fixed" || id == "used" {
@@ -123,10 +124,10 @@ func TestClients(t *testing.T) {
 			`{"id":"used","secrets":2,"from":"database","used_by":["events","other"]}],"next":""}`), nil},
 		{`POST  {"id":"used"}`, told(made("used", 4, 2)), map[string]string{"made-up": "secret-1", "used": "secret-4 secret-3"}},
 		{"POST /used/retire", told(`{"id":"used","secrets":1,"from":"database","used_by":["events","other"]}`), map[string]string{"made-up": "secret-1", "used": "secret-4"}},
-		{"POST /used/retire", problem(409, "this client has no older secret", ""), nil},
+		{"POST /used/retire", webtest.Problem(409, "this client has no older secret", ""), nil},
 		{"DELETE /made-up", told(`{"id":"made-up","secrets":1,"from":"database","used_by":[]}`), map[string]string{"used": "secret-4"}},
-		{"DELETE /made-up", problem(404, "there is no such client", ""), nil},
-		{"DELETE /used", problem(409, "this client is used by events, other: name another one there in the configuration, under ens.callbacks, and run onramp ens setup first", ""), map[string]string{"used": "secret-4"}},
+		{"DELETE /made-up", webtest.Problem(404, "there is no such client", ""), nil},
+		{"DELETE /used", webtest.Problem(409, "this client is used by events, other: name another one there in the configuration, under ens.callbacks, and run onramp ens setup first", ""), map[string]string{"used": "secret-4"}},
 	} {
 		method, rest, _ := strings.Cut(step.request, " ")
 		path, body, _ := strings.Cut(rest, " ")
@@ -153,15 +154,15 @@ func TestClientRefusals(t *testing.T) {
 	t.Parallel()
 	l := newLodge(t)
 	const there = "this client stands in the configuration, under oauth.clients: "
-	badID := problem(422, "the id of the client can't be taken",
+	badID := webtest.Problem(422, "the id of the client can't be taken",
 		`,"errors":[{"field":"id","message":"must begin with a letter or digit and have only letters, digits, dots, _ and -, 100 at the most"}]`)
-	badBody := problem(400, `the body must be JSON such as {"id":"mc-events"}, or {}`, "")
+	badBody := webtest.Problem(400, `the body must be JSON such as {"id":"mc-events"}, or {}`, "")
 	for request, want := range map[string]answer{
-		`POST  {"id":"fixed"}`: problem(409, there+"give it a new secret there, and keep the one before it as previous_secret", ""),
-		`POST /fixed/retire`:   problem(409, there+"take previous_secret away there", ""),
-		`DELETE /fixed`:        problem(409, there+"take it away there", ""),
-		`POST /nobody/retire`:  problem(404, "there is no such client", ""),
-		`DELETE /a%2Fb`:        problem(404, "there is no such client", ""),
+		`POST  {"id":"fixed"}`: webtest.Problem(409, there+"give it a new secret there, and keep the one before it as previous_secret", ""),
+		`POST /fixed/retire`:   webtest.Problem(409, there+"take previous_secret away there", ""),
+		`DELETE /fixed`:        webtest.Problem(409, there+"take it away there", ""),
+		`POST /nobody/retire`:  webtest.Problem(404, "there is no such client", ""),
+		`DELETE /a%2Fb`:        webtest.Problem(404, "there is no such client", ""),
 		`POST  {"id":"a:b"}`:   badID,
 		`POST  {"id":"a b"}`:   badID,
 		`POST  {"id":".."}`:    badID,
@@ -169,9 +170,9 @@ func TestClientRefusals(t *testing.T) {
 		`POST  {"id":"a\n"}`:   badID,
 		`POST  {"name":"a"}`:   badBody,
 		`POST  {"id":1}`:       badBody,
-		`GET /fixed`:           problem(405, "this address takes DELETE", "", "Allow: DELETE"),
-		`DELETE `:              problem(405, "this address takes GET, HEAD, POST", "", "Allow: GET, HEAD, POST"),
-		`DELETE /fixed/retire`: problem(405, "this address takes POST", "", "Allow: POST"),
+		`GET /fixed`:           webtest.Problem(405, "this address takes DELETE", "", "Allow: DELETE"),
+		`DELETE `:              webtest.Problem(405, "this address takes GET, HEAD, POST", "", "Allow: GET, HEAD, POST"),
+		`DELETE /fixed/retire`: webtest.Problem(405, "this address takes POST", "", "Allow: POST"),
 		`POST  {"id":"` + strings.Repeat("x", 101) + `"}`: badID,
 	} {
 		method, rest, _ := strings.Cut(request, " ")
@@ -183,9 +184,9 @@ func TestClientRefusals(t *testing.T) {
 	if n := len(l.kept(t)); n != 0 || l.changes != 0 {
 		t.Errorf("%d clients were made, %d changes told", n, l.changes)
 	}
-	none := problem(409, "this gateway has no token endpoint: name a callback under ens.callbacks", "")
-	check(t, none, get(adminHandler(l.store, &fakePump{}, nil), "/api/clients"))
-	check(t, none, post(adminHandler(l.store, &fakePump{}, nil), "/api/clients/fixed/retire", ""))
+	none := webtest.Problem(409, "this gateway has no token endpoint: name a callback under ens.callbacks", "")
+	webtest.Check(t, none, get(adminHandler(l.store, &fakePump{}, nil), "/api/clients"))
+	webtest.Check(t, none, post(adminHandler(l.store, &fakePump{}, nil), "/api/clients/fixed/retire", ""))
 }
 
 // One that the configuration has, too, can be removed: it would come back to life
@@ -197,8 +198,8 @@ func TestClientInBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	const kept = `{"id":"fixed","secrets":1,"from":"database","used_by":[]}`
-	check(t, told(`{"items":[{"id":"fixed","secrets":2,"from":"configuration","used_by":["events","other"]},`+kept+`],"next":""}`+"\n"), get(l, "/api/clients"))
-	check(t, told(kept+"\n"), do(l, "DELETE", "/api/clients/fixed", "", bearer))
+	webtest.Check(t, told(`{"items":[{"id":"fixed","secrets":2,"from":"configuration","used_by":["events","other"]},`+kept+`],"next":""}`+"\n"), get(l, "/api/clients"))
+	webtest.Check(t, told(kept+"\n"), do(l, "DELETE", "/api/clients/fixed", "", bearer))
 	if diff := cmp.Diff(map[string]string{}, l.kept(t)); diff != "" {
 		t.Error(diff)
 	}
@@ -211,7 +212,7 @@ func TestClientsNotReloaded(t *testing.T) {
 	l.broken = true
 	want := told(`{"id":"made-up","secret":"secret-1","secrets":1}` + "\n")
 	want.Status = 201
-	check(t, want, post(l, "/api/clients", ""))
+	webtest.Check(t, want, post(l, "/api/clients", ""))
 	if !strings.Contains(l.log.String(), `msg="the token endpoint could not read its clients again at once" err="disk full"`) {
 		t.Errorf("the log is %s", l.log)
 	}

@@ -1,4 +1,4 @@
-package api_test
+package admin_test
 
 import (
 	"encoding/json"
@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/api"
+	"onramp/internal/admin"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
+	"onramp/internal/web/webtest"
 )
 
 // newsroom is an admin listener over a registration whose message was sent and
@@ -37,7 +39,7 @@ func newNewsroom(t *testing.T) *newsroom {
 		t.Fatal(err)
 	}
 	n.sink = sinks[0].ID
-	n.id = idOf(do(n.gateway, "POST", registrations, `{"email":"ana@example.org"}`, "Content-Type: application/json"))
+	n.id = n.accept(t, "registration", "email", "ana@example.org")
 	settle(t, n.store, n.id, onramp.DeliveryDelivered, onramp.DeliveryDelivered)
 	n.receive(t, "events", []int{n.sink},
 		`{ "eventCategoryType": "TransactionalSendEvents.EmailSent", "timestampUTC": 1782226365123, "composite": {"jobId":"5","batchId":"6","listId":"7","subscriberId":"8"},`+
@@ -59,7 +61,7 @@ func newNewsroom(t *testing.T) *newsroom {
 	if n.change, err = n.store.FindDelivery(t.Context(), onramp.DeliveryID(n.events[0].ID, change.Destination)); err != nil {
 		t.Fatal(err)
 	}
-	n.admin = adminHandler(n.store, n.pump, func(a *api.Admin) { a.Events, a.Forms = n.store, n.forms })
+	n.admin = adminHandler(n.store, n.pump, func(a *admin.Admin) { a.Desk.Forms = n.forms })
 	return n
 }
 
@@ -108,8 +110,8 @@ func TestFindEvent(t *testing.T) {
 		"/api/events/" + strings.ToUpper(n.events[0].ID): told(n.view(0, `,"deliveries":[`+toSink+`},`+toRow+`}]`) + "\n"),
 		"/api/events/" + n.events[1].ID:                  told(n.view(1, "") + "\n"),
 		"/api/events/" + n.events[2].ID:                  told(n.view(2, "") + "\n"),
-		"/api/events/" + n.id:                            problem(404, "there is no such event", ""),
-		"/api/events/x":                                  problem(404, "there is no such event", ""),
+		"/api/events/" + n.id:                            webtest.Problem(404, "there is no such event", ""),
+		"/api/events/x":                                  webtest.Problem(404, "there is no such event", ""),
 		// what an event brought is a delivery like any other
 		"/api/deliveries/" + n.change.ID():                              told(toRow + `,"values":{"OptInStatus":true}}` + "\n"),
 		"/api/deliveries/" + onramp.DeliveryID(n.events[0].ID, n.sink):  told(toSink + `,"values":` + bodyOf(t, n.view(0, "")) + "}\n"),
@@ -118,7 +120,7 @@ func TestFindEvent(t *testing.T) {
 	} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
-			check(t, want, get(n.admin, target))
+			webtest.Check(t, want, get(n.admin, target))
 		})
 	}
 }
@@ -126,7 +128,7 @@ func TestFindEvent(t *testing.T) {
 // bodyOf gives the body of an event's view.
 func bodyOf(t *testing.T, view string) string {
 	t.Helper()
-	var e api.Event
+	var e operator.Event
 	if err := json.Unmarshal([]byte(view), &e); err != nil {
 		t.Fatal(err)
 	}
@@ -154,18 +156,17 @@ func TestListEvents(t *testing.T) {
 		"?q=known&callback=other":           list("", 2),
 		"?limit=2":                          list("3", 2, 1),
 		"?limit=2&cursor=3":                 list("", 0),
-		"?limit=0":                          problem(400, "limit must be a number from 1 to 500", ""),
-		"?cursor=x":                         problem(400, "the cursor is not one that a list has given", ""),
-		"?type=*a*b*c*d*":                   problem(400, "type may hold four * at the most", ""),
-		"?type=" + strings.Repeat("*", 1e4): problem(400, "type may hold four * at the most", ""),
+		"?limit=0":                          webtest.Problem(400, "limit must be a number from 1 to 500", ""),
+		"?cursor=x":                         webtest.Problem(400, "the cursor is not one that a list has given", ""),
+		"?type=*a*b*c*d*":                   webtest.Problem(400, "type may have at most four *", ""),
+		"?type=" + strings.Repeat("*", 1e4): webtest.Problem(400, "type may have at most four *", ""),
 	} {
 		t.Run(fmt.Sprintf("%.40s", query), func(t *testing.T) {
 			t.Parallel()
-			check(t, want, get(n.admin, "/api/events"+query))
+			webtest.Check(t, want, get(n.admin, "/api/events"+query))
 		})
 	}
-	check(t, problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD"), post(n.admin, "/api/events", ""))
-	check(t, problem(404, "there is nothing at this address", ""), get(adminHandler(n.store, n.pump, nil), "/api/events"))
+	webtest.Check(t, webtest.Problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD"), post(n.admin, "/api/events", ""))
 }
 
 // What an event brought is retried and discarded like the rest, but not edited.
@@ -175,11 +176,11 @@ func TestEventDelivery(t *testing.T) {
 	settleOne(t, n.store, &n.change, onramp.DeliveryDead)
 	at := "/api/deliveries/" + n.change.ID()
 	for _, fields := range []string{`{"first_name":"Ana"}`, `{"email":"no address"}`, `{}`} {
-		check(t, problem(409, "what an event brought can't be edited; retry the delivery, or discard it", ""), post(n.admin, at+"/edit", `{"fields":`+fields+`}`))
+		webtest.Check(t, webtest.Problem(409, "the values of an event can't be edited; retry the delivery, or discard it", ""), post(n.admin, at+"/edit", `{"fields":`+fields+`}`))
 	}
 	for _, step := range []struct{ action, state string }{{"retry", "pending"}, {"discard", "discarded"}} {
 		got := post(n.admin, at+"/"+step.action, `{"reason":"a test"}`)
-		var d api.Delivery
+		var d operator.Delivery
 		if err := json.Unmarshal([]byte(got.Body), &d); err != nil || d.State != step.state || d.Registration != n.id || d.Event != n.events[0].ID {
 			t.Errorf("%s answered %+v", step.action, got)
 		}
@@ -189,11 +190,11 @@ func TestEventDelivery(t *testing.T) {
 func TestEventCounts(t *testing.T) {
 	t.Parallel()
 	n := newNewsroom(t)
-	var s api.Status
+	var s operator.Status
 	if err := json.Unmarshal([]byte(get(n.admin, "/api/status").Body), &s); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(api.EventCounts{Stored: 3, Repeated: 3}, s.Events); diff != "" {
+	if diff := cmp.Diff(operator.EventCounts{Stored: 3, Repeated: 3}, s.Events); diff != "" {
 		t.Error(diff)
 	}
 	for _, d := range s.Destinations {

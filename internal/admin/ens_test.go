@@ -1,4 +1,4 @@
-package api_test
+package admin_test
 
 import (
 	"context"
@@ -11,9 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/api"
+	"onramp/internal/admin"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/web"
+	"onramp/internal/web/webtest"
 )
 
 // fakeEns says what a test wants, and notes what it was asked.
@@ -50,8 +52,8 @@ func (e *fakeEns) Status(context.Context) (onramp.SetupStatus, error) {
 	return e.status, err
 }
 
-func ensHandler(e api.EnsSetup) http.Handler {
-	a := &api.Admin{Ens: e, Token: "token-of-the-operator", Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"}}
+func ensHandler(e operator.Setup) http.Handler {
+	a := &admin.Admin{Desk: &operator.Desk{Setup: e}, Token: "token-of-the-operator", Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"}}
 	mux := http.NewServeMux()
 	a.Routes(mux)
 	a.Server.Unmatched(mux)
@@ -60,7 +62,7 @@ func ensHandler(e api.EnsSetup) http.Handler {
 
 // refused is an answer about fields of an operator's request.
 func ensRefused(detail, field, message string) answer {
-	return problem(422, detail, `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)
+	return webtest.Problem(422, detail, `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)
 }
 
 func TestEns(t *testing.T) {
@@ -81,28 +83,28 @@ func TestEns(t *testing.T) {
 		"plan of a removal": {nil, "plan", `{"remove":true,"callbacks":["events"]}`, told(items + "}\n"), []string{"plan removal events"}},
 		"plan of some":      {nil, "plan", `{"callbacks":["events"]}`, ensRefused("a setup is always of all callbacks; only a removal can be of some", "callbacks", "goes with remove"), nil},
 		"plan in vain": {
-			stopped, "plan", "", problem(503, "verify callback events: no probe; look at public.url", ""), []string{"plan"},
+			stopped, "plan", "", webtest.Problem(503, "verify callback events: no probe; look at public.url", ""), []string{"plan"},
 		},
-		"plan while busy":  {busy, "plan", "", problem(409, "another setup is under way", ""), []string{"plan"}},
+		"plan while busy":  {busy, "plan", "", webtest.Problem(409, "another setup is under way", ""), []string{"plan"}},
 		"setup":            {nil, "setup", "{}", told(items + "}\n"), []string{"apply"}},
 		"setup, pruned":    {nil, "setup", `{"prune":true}`, told(items + "}\n"), []string{"apply, prune"}},
 		"setup of some":    {nil, "setup", `{"callbacks":["events"]}`, ensRefused("a setup is always of all callbacks; only a removal can be of some", "callbacks", "goes with remove"), nil},
 		"setup to remove":  {nil, "setup", `{"remove":true}`, ensRefused("POST /api/ens/remove removes", "remove", "does not go with a setup"), nil},
 		"setup that stops": {stopped, "setup", "", told(items + `,"failed":{"step":"verify callback events","cause":"no probe","hint":"look at public.url"}}` + "\n"), []string{"apply"}},
-		"setup while busy": {busy, "setup", "", problem(409, "another setup is under way", ""), []string{"apply"}},
-		"setup broken":     {errors.New("disk gone"), "setup", "", problem(500, "internal error", ""), []string{"apply"}},
-		"setup misspelt":   {nil, "setup", `{"purge":true}`, problem(400, `the body must be JSON such as {"prune":true}`, ""), nil},
+		"setup while busy": {busy, "setup", "", webtest.Problem(409, "another setup is under way", ""), []string{"apply"}},
+		"setup broken":     {errors.New("disk gone"), "setup", "", webtest.Problem(500, "internal error", ""), []string{"apply"}},
+		"setup misspelt":   {nil, "setup", `{"purge":true}`, webtest.Problem(400, `the body must be JSON such as {"prune":true}`, ""), nil},
 		"remove":           {nil, "remove", "", told(items + "}\n"), []string{"remove"}},
 		"remove some":      {nil, "remove", `{"callbacks":["events","other"]}`, told(items + "}\n"), []string{"remove events other"}},
 		"remove, pruned":   {nil, "remove", `{"prune":true}`, ensRefused("POST /api/ens/setup prunes", "prune", "does not go with a removal"), nil},
 		"remove nobody": {
-			&onramp.Error{Kind: onramp.NotFound, Message: "there is no callback"}, "remove", `{"callbacks":["x"]}`, problem(404, "there is no callback", ""), []string{"remove x"},
+			&onramp.Error{Kind: onramp.NotFound, Message: "there is no callback"}, "remove", `{"callbacks":["x"]}`, webtest.Problem(404, "there is no callback", ""), []string{"remove x"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := &fakeEns{steps: steps, err: row.err}
-			check(t, row.want, post(ensHandler(e), "/api/ens/"+row.target, row.body))
+			webtest.Check(t, row.want, post(ensHandler(e), "/api/ens/"+row.target, row.body))
 			if diff := cmp.Diff(row.asked, e.asked); diff != "" {
 				t.Error(diff)
 			}
@@ -131,9 +133,9 @@ func TestEnsStatus(t *testing.T) {
 		`{"name":"events","url":"u","callback_id":"c","state":"verified","scheme":"s","last_event":"2026-11-22T09:59:00Z","taken":{"probe":1,"signature":3},"refused":{"wrong signature":2},` +
 		`"subscriptions":[{"name":"sends","state":"active","types":["T"],"filters":["f=1"]},{"name":"x","state":"missing","types":[],"filters":[]}],` +
 		`"wrong":[{"what":"w","hint":"m"}]}]}` + "\n"
-	check(t, told(want), get(ensHandler(e), "/api/ens"))
-	check(t, told(`{"schemes":[],"callbacks":[]}`+"\n"), get(ensHandler(&fakeEns{}), "/api/ens"))
-	check(t, problem(500, "internal error", ""), get(ensHandler(&fakeEns{err: errors.New("disk gone")}), "/api/ens"))
+	webtest.Check(t, told(want), get(ensHandler(e), "/api/ens"))
+	webtest.Check(t, told(`{"schemes":[],"callbacks":[]}`+"\n"), get(ensHandler(&fakeEns{}), "/api/ens"))
+	webtest.Check(t, webtest.Problem(500, "internal error", ""), get(ensHandler(&fakeEns{err: errors.New("disk gone")}), "/api/ens"))
 }
 
 // Without the service its routes say so; without the token they say nothing.
@@ -141,7 +143,7 @@ func TestEnsClosed(t *testing.T) {
 	t.Parallel()
 	for _, route := range []string{"GET /api/ens", "POST /api/ens/plan", "POST /api/ens/setup", "POST /api/ens/remove"} {
 		method, target, _ := strings.Cut(route, " ")
-		check(t, problem(409, "this gateway has no Event Notification Service: name a callback under ens.callbacks, and the account under marketing_cloud", ""),
+		webtest.Check(t, webtest.Problem(409, "this gateway has no Event Notification Service: name a callback under ens.callbacks, and the account under marketing_cloud", ""),
 			do(ensHandler(nil), method, target, "", bearer))
 		e := &fakeEns{}
 		if got := do(ensHandler(e), method, target, ""); got.Status != 401 || len(e.asked) > 0 {

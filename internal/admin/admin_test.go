@@ -1,6 +1,7 @@
-package api_test
+package admin_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -12,10 +13,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/api"
+	"onramp/internal/admin"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/store"
 	"onramp/internal/web"
+	"onramp/internal/web/webtest"
 )
 
 // fakePump says what a test wants to be in flight.
@@ -38,17 +41,26 @@ func (p *fakePump) Flight(_ int, seq int64) onramp.DeliveryState {
 }
 
 func (p *fakePump) Forget(_ int, seq int64) { p.forgotten = append(p.forgotten, seq) }
-func operator(h http.Handler) func(string) answer {
+func asOperator(h http.Handler) func(string) answer {
 	return func(target string) answer { return get(h, target) }
+}
+
+type answer = webtest.Answer
+
+func do(h http.Handler, method, target, body string, headers ...string) answer {
+	return webtest.Do(context.Background(), h, method, target, body, headers...)
 }
 func get(h http.Handler, target string) answer        { return do(h, "GET", target, "", bearer) }
 func post(h http.Handler, target, body string) answer { return do(h, "POST", target, body, bearer) }
 
 const bearer = "Authorization: Bearer token-of-the-operator"
 
-func adminHandler(s *store.Store, p *fakePump, change func(*api.Admin)) http.Handler {
-	a := &api.Admin{
-		Read: s, Keep: s, Pump: p, Token: "token-of-the-operator",
+func adminHandler(s *store.Store, p *fakePump, change func(*admin.Admin)) http.Handler {
+	a := &admin.Admin{
+		Desk: &operator.Desk{
+			Registrations: s, Deliveries: s, Changes: s, Counts: s, Events: s, Pump: p, Log: slog.New(slog.DiscardHandler),
+		},
+		Token:  "token-of-the-operator",
 		Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"},
 	}
 	if change != nil {
@@ -80,12 +92,12 @@ func newOffice(t *testing.T) *office {
 		{onramp.DeliveryPending},
 		nil,
 	} {
-		got := do(o.gateway, "POST", registrations, fmt.Sprintf(`{"email":"person%d@example.org"}`, i), "Content-Type: application/json")
-		o.ids = append(o.ids, idOf(got))
-		settle(t, o.store, idOf(got), steps...)
+		id := o.accept(t, "registration", "email", fmt.Sprintf("person%d@example.org", i))
+		o.ids = append(o.ids, id)
+		settle(t, o.store, id, steps...)
 	}
-	o.Handler = adminHandler(o.store, o.pump, func(a *api.Admin) {
-		a.Forms, a.Events, a.Clients = o.forms, o.store, &api.Clients{Keep: o.store}
+	o.Handler = adminHandler(o.store, o.pump, func(a *admin.Admin) {
+		a.Desk.Forms, a.Desk.Clients = o.forms, &operator.Clients{Keep: o.store}
 	})
 	return o
 }
@@ -94,22 +106,22 @@ const readAnswer = "Content-Type: application/json"
 
 // told is a good answer of the admin API.
 func told(body string) answer {
-	return answer{200, headers(readAnswer, "Cache-Control: no-store"), body}
+	return webtest.Good(200, webtest.Headers(readAnswer, "Cache-Control: no-store"), body)
 }
 
 func TestAdminToken(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	denied := func(message string) answer {
-		return problem(401, message, "", `WWW-Authenticate: Bearer realm="onramp"`)
+		return webtest.Problem(401, message, "", `WWW-Authenticate: Bearer realm="onramp"`)
 	}
 	const bring = "bring the admin token: Authorization: Bearer …"
 	welcome := told(`{"items":[],"next":""}` + "\n")
-	noToken := func(a *api.Admin) { a.Token = "" }
-	open := func(a *api.Admin) { a.Token, a.Open = "", true }
+	noToken := func(a *admin.Admin) { a.Token = "" }
+	open := func(a *admin.Admin) { a.Token, a.Open = "", true }
 	const demo = "the demo's admin API answers on loopback only"
 	for name, row := range map[string]struct {
-		change func(*api.Admin)
+		change func(*admin.Admin)
 		host   string
 		header string
 		want   answer
@@ -144,7 +156,7 @@ func TestAdminToken(t *testing.T) {
 			if row.header != "" {
 				lines = append(lines, row.header)
 			}
-			check(t, row.want, do(adminHandler(g.store, &fakePump{}, row.change), "GET", target, "", lines...))
+			webtest.Check(t, row.want, do(adminHandler(g.store, &fakePump{}, row.change), "GET", target, "", lines...))
 		})
 	}
 }
@@ -183,12 +195,12 @@ func TestFindRegistration(t *testing.T) {
 		`"deliveries":[` +
 		`{"id":"ID.1","registration":"ID","form":"registration","destination":"data_extension:Web_Registrations","step":1,"state":"delivered","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:53:45.123456Z"},` +
 		`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; correct the column","cause":"CAUSE"}]}` + "\n")
-	check(t, told(want), get(o, "/api/registrations/"+id))
+	webtest.Check(t, told(want), get(o, "/api/registrations/"+id))
 
 	want = fill.Replace(`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; correct the column","cause":"CAUSE",` +
 		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
 		`"attempts":[{"number":1,"started_at":"2026-06-23T14:54:44.123456Z","took_ms":1.5,"outcome":"rejected","status":400,"code":10006,"detail":"refused","hint":"correct the column","request":"[{}]","answer":"{}"}]}` + "\n")
-	check(t, told(want), get(o, "/api/deliveries/"+id+".2"))
+	webtest.Check(t, told(want), get(o, "/api/deliveries/"+id+".2"))
 }
 
 func TestTimeline(t *testing.T) {
@@ -218,8 +230,8 @@ func TestAdminRefusals(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	const nobody = "01900000-0000-7000-8000-000000000000"
-	noRegistration, noDelivery := problem(404, "there is no such registration", ""), problem(404, "there is no such delivery", "")
-	badLimit, badCursor := problem(400, "limit must be a number from 1 to 500", ""), problem(400, "the cursor is not one that a list has given", "")
+	noRegistration, noDelivery := webtest.Problem(404, "there is no such registration", ""), webtest.Problem(404, "there is no such delivery", "")
+	badLimit, badCursor := webtest.Problem(400, "limit must be a number from 1 to 500", ""), webtest.Problem(400, "the cursor is not one that a list has given", "")
 	for route, want := range map[string]answer{
 		"GET /api/registrations/" + nobody:                    noRegistration,
 		"GET /api/registrations/" + nobody + "/timeline":      noRegistration,
@@ -237,18 +249,18 @@ func TestAdminRefusals(t *testing.T) {
 		"GET /api/registrations?cursor=x":                     badCursor,
 		"GET /api/deliveries?cursor=-1":                       badCursor,
 		"GET /api/deliveries?cursor=99999999999999999999":     badCursor,
-		"GET /api/registrations?state=sending":                problem(400, `there is no state "sending"`, ""),
-		"GET /api/deliveries?state=queued":                    problem(400, `there is no state "queued"`, ""),
-		"DELETE /api/registrations/" + o.ids[0]:               problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD"),
-		"GET /api/deliveries/" + o.ids[0] + ".1/retry":        problem(405, "this address takes POST", "", "Allow: POST"),
-		"GET /api/nothing":                                    problem(404, "there is nothing at this address", ""),
-		"GET /api/registrations/" + o.ids[0] + "/deliveries":  problem(404, "there is nothing at this address", ""),
-		"POST /api/deliveries/" + o.ids[0] + ".1/retry/again": problem(404, "there is nothing at this address", ""),
+		"GET /api/registrations?state=sending":                webtest.Problem(400, `there is no state "sending"`, ""),
+		"GET /api/deliveries?state=queued":                    webtest.Problem(400, `there is no state "queued"`, ""),
+		"DELETE /api/registrations/" + o.ids[0]:               webtest.Problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD"),
+		"GET /api/deliveries/" + o.ids[0] + ".1/retry":        webtest.Problem(405, "this address takes POST", "", "Allow: POST"),
+		"GET /api/nothing":                                    webtest.Problem(404, "there is nothing at this address", ""),
+		"GET /api/registrations/" + o.ids[0] + "/deliveries":  webtest.Problem(404, "there is nothing at this address", ""),
+		"POST /api/deliveries/" + o.ids[0] + ".1/retry/again": webtest.Problem(404, "there is nothing at this address", ""),
 	} {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
 			method, target, _ := strings.Cut(route, " ")
-			check(t, want, do(o, method, target, `{"reason":"x"}`, bearer))
+			webtest.Check(t, want, do(o, method, target, `{"reason":"x"}`, bearer))
 		})
 	}
 }
@@ -282,9 +294,7 @@ func (o *office) keysOf(t *testing.T, a answer) (keys []string, next string) {
 func TestLists(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	if got := do(o.gateway, "POST", "/v1/forms/open/registrations", `{"note":"100% of_it\\"}`, "Content-Type: application/json"); got.Status != 202 {
-		t.Fatalf("answered %+v", got)
-	}
+	o.accept(t, "open", "note", `100% of_it\`)
 	o.pump.sending[11] = true // 5.1
 	for target, want := range map[string][]string{
 		"/api/registrations?form=registration":                       {"5", "4", "3", "2", "1", "0"},
@@ -334,7 +344,7 @@ func TestPages(t *testing.T) {
 		"/api/registrations?limit=2": {"5", "4", "3", "2", "1", "0"},
 		"/api/deliveries?limit=5":    {"5.2 waiting", "5.1 pending", "4.2 waiting", "4.1 pending", "3.2 waiting", "3.1 unknown", "2.2 dead", "2.1 delivered", "1.2 waiting", "1.1 dead", "0.2 delivered", "0.1 delivered"},
 	} {
-		first := operator(o)
+		first := asOperator(o)
 		var got []string
 		target := list
 		for pages := 0; pages < 20; pages++ {
@@ -343,7 +353,7 @@ func TestPages(t *testing.T) {
 			if next == "" {
 				break
 			}
-			do(o.gateway, "POST", registrations, `{"email":"late@example.org"}`, "Content-Type: application/json")
+			o.accept(t, "registration", "email", "late@example.org")
 			target = list + "&cursor=" + next
 		}
 		// what came while the other list was read stands before it, and nothing else
@@ -362,7 +372,7 @@ func TestPages(t *testing.T) {
 func TestRetry(t *testing.T) {
 	t.Parallel()
 	cannot := func(state string) answer {
-		return problem(409, "only a delivery that is dead, unknown or waiting for its retry can be retried; this one is "+state, "")
+		return webtest.Problem(409, "only a delivery that is dead, unknown or waiting for its retry can be retried; this one is "+state, "")
 	}
 	o := newOffice(t)
 	o.pump.sending[9] = true // 4.1
@@ -370,9 +380,9 @@ func TestRetry(t *testing.T) {
 		o.ids[0] + ".1": cannot("delivered"),
 		o.ids[1] + ".2": cannot("waiting"),
 		o.ids[5] + ".1": cannot("pending"),
-		o.ids[4] + ".1": problem(409, "the delivery is being sent at this moment; look again in a moment", ""),
+		o.ids[4] + ".1": webtest.Problem(409, "the delivery is being sent; look again in a moment", ""),
 	} {
-		check(t, want, post(o, "/api/deliveries/"+id+"/retry", ""))
+		webtest.Check(t, want, post(o, "/api/deliveries/"+id+"/retry", ""))
 	}
 	delete(o.pump.sending, 9)
 	for _, id := range []string{o.ids[1] + ".1", o.ids[2] + ".2", o.ids[3] + ".1", o.ids[4] + ".1"} {
@@ -400,12 +410,12 @@ func TestRetry(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	needed := problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
-	badBody := problem(400, `the body must be JSON such as {"reason":"a test"}`, "")
+	needed := webtest.Problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
+	badBody := webtest.Problem(400, `the body must be JSON such as {"reason":"a test"}`, "")
 	dead := o.ids[1] + ".1"
 	for body, want := range map[string]answer{
 		"": needed, "{}": needed, "null": needed, `{"reason":" "}`: needed, `{"reason":"x","why":"y"}`: badBody, `{"reason":1}`: badBody, "reason=x": badBody, `{"reason":"x"`: badBody,
-		`{"reason":"x"} and more`: badBody, `{"reason":"` + strings.Repeat("x", 70000) + `"}`: problem(413, "the body is larger than 64 KiB", ""),
+		`{"reason":"x"} and more`: badBody, `{"reason":"` + strings.Repeat("x", 70000) + `"}`: webtest.Problem(413, "the body is larger than 64 KiB", ""),
 	} {
 		if got := post(o, "/api/deliveries/"+dead+"/discard", body); !cmp.Equal(want, got) {
 			t.Errorf("%.40q (-want +got):\n%s", body, cmp.Diff(want, got))
@@ -413,11 +423,11 @@ func TestDiscard(t *testing.T) {
 	}
 	o.pump.sending[11] = true // 5.1
 	for id, want := range map[string]answer{
-		o.ids[0] + ".1": problem(409, "a delivery that is delivered can't be discarded", ""),
-		o.ids[1] + ".2": problem(409, "a delivery that is waiting can't be discarded", ""),
-		o.ids[5] + ".1": problem(409, "the delivery is being sent at this moment; look again in a moment", ""),
+		o.ids[0] + ".1": webtest.Problem(409, "a delivery that is delivered can't be discarded", ""),
+		o.ids[1] + ".2": webtest.Problem(409, "a delivery that is waiting can't be discarded", ""),
+		o.ids[5] + ".1": webtest.Problem(409, "the delivery is being sent; look again in a moment", ""),
 	} {
-		check(t, want, post(o, "/api/deliveries/"+id+"/discard", `{"reason":"x"}`))
+		webtest.Check(t, want, post(o, "/api/deliveries/"+id+"/discard", `{"reason":"x"}`))
 	}
 	delete(o.pump.sending, 11)
 	for _, id := range []string{dead, o.ids[3] + ".1", o.ids[4] + ".1", o.ids[5] + ".1"} {
@@ -426,7 +436,7 @@ func TestDiscard(t *testing.T) {
 		if err := json.Unmarshal([]byte(got.Body), &d); err != nil || got.Status != 200 || d.State != "discarded" || d.Reason != "a \ufffd test" {
 			t.Errorf("%s: answered %+v", id, got)
 		}
-		check(t, problem(409, "a delivery that is discarded can't be discarded", ""), post(o, "/api/deliveries/"+id+"/discard", `{"reason":"x"}`))
+		webtest.Check(t, webtest.Problem(409, "a delivery that is discarded can't be discarded", ""), post(o, "/api/deliveries/"+id+"/discard", `{"reason":"x"}`))
 	}
 	if diff := cmp.Diff([]int64{3, 7, 9, 11}, o.pump.forgotten); diff != "" {
 		t.Errorf("forgotten by the pump (-want +got):\n%s", diff)
@@ -442,7 +452,7 @@ func TestStatus(t *testing.T) {
 		{Destination: o.forms["registration"].Route[0], State: "blocked", Reason: "the credentials are refused", Since: since, Sending: 1, Submitted: 1},
 		{Destination: onramp.Destination{ID: 9, Kind: onramp.Journey, Key: "fresh"}, State: "running"},
 	}
-	check(t, told(`{"accepted":6,`+
+	webtest.Check(t, told(`{"accepted":6,`+
 		`"registrations":{"delivered":1,"delivering":1,"erased":0,"failed":2,"held":0,"queued":1,"unknown":1},`+
 		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":0,"pending":0,"sending":1,"submitted":1,"unknown":1,"waiting":4},`+
 		`"destinations":[`+
@@ -457,12 +467,12 @@ func TestAdminStoreUnavailable(t *testing.T) {
 	if err := g.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := adminHandler(g.store, &fakePump{}, func(a *api.Admin) { a.Events = g.store })
+	h := adminHandler(g.store, &fakePump{}, nil)
 	event := "/api/events/" + onramp.NewEventID(onramp.EventIdentity{})
 	for _, target := range []string{
 		"/api/registrations", "/api/registrations/x", "/api/registrations/x/timeline", "/api/deliveries", "/api/deliveries/x.1", "/api/events", event,
 	} {
-		check(t, problem(503, "the database could not be read; please try again", "", "Retry-After: 5"), get(h, target))
+		webtest.Check(t, webtest.Problem(503, "the database could not be read; please try again", "", "Retry-After: 5"), get(h, target))
 	}
 }
 

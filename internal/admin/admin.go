@@ -1,0 +1,126 @@
+// Package admin is the admin API: the operator's Desk as JSON, behind the admin
+// token. It decodes a request, has the Desk carry it out, and encodes the answer.
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+
+	"onramp/internal/onramp"
+	"onramp/internal/operator"
+	"onramp/internal/web"
+)
+
+// Admin is the admin API.
+type Admin struct {
+	Desk   *operator.Desk
+	Server *web.Server
+	Token  onramp.Secret // that requests must bring; "": the API is closed
+	Open   bool          // no token is asked for, but only loopback is answered: for the demo
+}
+
+// Routes adds the admin routes to a mux.
+func (a *Admin) Routes(mux *http.ServeMux) {
+	for pattern, h := range a.routes() {
+		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
+	}
+}
+
+func (a *Admin) routes() map[string]web.HandlerFunc {
+	desk := a.Desk
+	return map[string]web.HandlerFunc{
+		"GET /api/status":                      answer(desk.Status),
+		"GET /api/registrations":               a.listRegistrations,
+		"GET /api/registrations/{id}":          answerOne(desk.FindRegistration),
+		"GET /api/registrations/{id}/timeline": answerOne(desk.Timeline),
+		"GET /api/deliveries":                  a.listDeliveries,
+		"GET /api/deliveries/{id}":             answerOne(desk.FindDelivery),
+		"GET /api/causes":                      a.listCauses,
+		"POST /api/deliveries/{id}/retry":      answerOne(desk.RetryDelivery),
+		"POST /api/deliveries/{id}/edit":       a.editDelivery,
+		"POST /api/deliveries/{id}/discard":    a.discardDelivery,
+		"POST /api/deliveries/retry":           answerTo(desk.RetryDeliveries, `{"cause":"1e48f7c5"}`),
+		"POST /api/deliveries/discard":         answerTo(desk.DiscardDeliveries, `{"cause":"1e48f7c5","reason":"a test","all":true}`),
+		"GET /api/events":                      a.listEvents,
+		"GET /api/events/{id}":                 answerOne(desk.FindEvent),
+		"GET /api/ens":                         answer(desk.SetupStatus),
+		"POST /api/ens/plan":                   answerTo(desk.PlanSetup, `{"prune":true}, or {"remove":true,"callbacks":["events"]}`),
+		"POST /api/ens/setup":                  answerTo(desk.ApplySetup, `{"prune":true}`),
+		"POST /api/ens/remove":                 answerTo(desk.RemoveSetup, `{"callbacks":["events"]}`),
+		"GET /api/clients":                     answer(desk.ListClients),
+		"POST /api/clients":                    a.makeClient,
+		"POST /api/clients/{id}/retire":        answerOne(desk.RetireSecret),
+		"DELETE /api/clients/{id}":             answerOne(desk.RemoveClient),
+	}
+}
+
+// answer makes a handler that answers with what the Desk returns.
+func answer[V any](ask func(context.Context) (V, error)) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		v, err := ask(r.Context())
+		return write(w, v, err)
+	}
+}
+
+// answerOne does so for the id in the path.
+func answerOne[V any](ask func(ctx context.Context, id string) (V, error)) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		v, err := ask(r.Context(), r.PathValue("id"))
+		return write(w, v, err)
+	}
+}
+
+// answerTo does so for a body, of which example is one.
+func answerTo[B, V any](ask func(context.Context, B) (V, error), example string) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var body B
+		if err := readJSON(r, &body, example); err != nil {
+			return err
+		}
+		v, err := ask(r.Context(), body)
+		return write(w, v, err)
+	}
+}
+
+func write(w http.ResponseWriter, v any, err error) error {
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, v)
+}
+
+// authenticated lets only operators through.
+func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
+	want := sha256.Sum256([]byte(a.Token.Reveal()))
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store") // most answers hold personal data
+		if a.Open {
+			// a page elsewhere that has its name point here is kept out by the Host header
+			if !isLoopback(r.Host) {
+				return &onramp.Error{Kind: onramp.Denied, Message: "the demo's admin API answers on loopback only"}
+			}
+			return h(w, r)
+		}
+		if a.Token == "" {
+			return &onramp.Error{Kind: onramp.Denied, Message: "the admin API is closed: set admin.token in the configuration"}
+		}
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return &onramp.Error{Kind: onramp.Denied, Message: "bring the admin token: Authorization: Bearer …"}
+		}
+		return h(w, r)
+	}
+}
+
+func isLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,208 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Delivery is a delivery as operators see it.
+type Delivery struct {
+	ID            string          `json:"id"`
+	Registration  string          `json:"registration,omitempty"` // none of an event on its way to a sink
+	Event         string          `json:"event,omitempty"`        // that is delivered, or has caused it
+	Form          string          `json:"form,omitempty"`         // as registration
+	Destination   string          `json:"destination"`
+	Step          int             `json:"step"`
+	State         string          `json:"state"`
+	Tries         int             `json:"tries"`
+	SubscriberKey string          `json:"subscriber_key"`
+	ReceivedAt    time.Time       `json:"received_at"`
+	DueAt         *time.Time      `json:"due_at,omitempty"` // of its next try
+	SettledAt     *time.Time      `json:"settled_at,omitempty"`
+	Reason        string          `json:"reason,omitempty"`
+	Cause         string          `json:"cause,omitempty"`    // what those that failed alike have in common
+	Values        json.RawMessage `json:"values,omitempty"`   // not in lists
+	Edits         []Edit          `json:"edits,omitempty"`    // not in lists; of the registration
+	Attempts      []Attempt       `json:"attempts,omitempty"` // not in lists
+}
+
+// Attempt is one try of a delivery as operators see it.
+type Attempt struct {
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+	TookMS    float64   `json:"took_ms"`
+	Outcome   string    `json:"outcome"`
+	Status    int       `json:"status"` // of HTTP; 0: no answer came
+	Code      int       `json:"code"`   // Marketing Cloud's errorcode
+	Detail    string    `json:"detail"`
+	Hint      string    `json:"hint,omitempty"`
+	Request   string    `json:"request,omitempty"`
+	Answer    string    `json:"answer,omitempty"`
+}
+
+// Cause is all dead or unknown deliveries to one destination that failed alike.
+type Cause struct {
+	Cause       string `json:"cause"`
+	Destination string `json:"destination"`
+	State       string `json:"state"`
+	Reason      string `json:"reason"` // of the newest
+	Count       int64  `json:"count"`
+	Oldest      string `json:"oldest"` // id of a delivery
+	Newest      string `json:"newest"`
+}
+
+// Causes are groups of deliveries that failed alike, the largest first.
+type Causes struct {
+	Items []Cause `json:"items"`
+}
+
+// ListDeliveries lists deliveries, the newest first.
+func (d *Desk) ListDeliveries(ctx context.Context, f onramp.Filter) (Page[Delivery], error) {
+	found, next, err := d.Deliveries.ListDeliveries(ctx, f)
+	page := newPage(found, next, d.delivery)
+	// what is in flight is stored as pending; only here it is known which is which
+	page.Items = slices.DeleteFunc(page.Items, func(v Delivery) bool { return f.State != "" && v.State != f.State })
+	return page, err
+}
+
+// ListCauses groups dead and unknown deliveries by what they have in common. The
+// filter may name a state and a form.
+func (d *Desk) ListCauses(ctx context.Context, f onramp.Filter) (Causes, error) {
+	groups, err := d.Deliveries.ListCauses(ctx, f)
+	causes := Causes{Items: []Cause{}}
+	for _, g := range groups {
+		causes.Items = append(causes.Items, Cause{
+			Cause: g.Cause, Destination: g.Destination, State: g.State.String(), Reason: g.Reason,
+			Count: g.Count, Oldest: g.Oldest, Newest: g.Newest,
+		})
+	}
+	return causes, err
+}
+
+// FindDelivery returns a delivery with its values, edits and attempts, or an error
+// of kind NotFound.
+func (d *Desk) FindDelivery(ctx context.Context, id string) (Delivery, error) {
+	found, err := d.Deliveries.FindDelivery(ctx, id)
+	if err != nil {
+		return Delivery{}, err
+	}
+	v := d.delivery(&found)
+	v.Values, v.Edits = found.Values, edits(found.Edits)
+	for _, t := range found.Attempts {
+		v.Attempts = append(v.Attempts, Attempt{
+			Number: t.Number, StartedAt: t.StartedAt, TookMS: float64(t.Took.Microseconds()) / 1000, Outcome: t.Verdict.String(),
+			Status: t.Status, Code: t.Code, Detail: t.Detail, Hint: t.Hint, Request: t.Request, Answer: t.Answer,
+		})
+	}
+	return v, nil
+}
+
+func (d *Desk) delivery(one *onramp.Delivery) Delivery {
+	v := Delivery{
+		ID: one.ID(), Registration: one.RegistrationID, Form: one.Form, Destination: one.Destination, Step: one.Step,
+		State: one.State.String(), Tries: one.Tries, SubscriberKey: one.SubscriberKey, ReceivedAt: one.ReceivedAt,
+		SettledAt: timePointer(one.SettledAt), Reason: one.Reason, Cause: one.Cause,
+	}
+	if one.Event != nil {
+		v.Event = one.Event.ID
+	}
+	if !one.DueAt.Equal(onramp.Never) {
+		v.DueAt = timePointer(one.DueAt)
+	}
+	if flight := d.Pump.Flight(one.DestinationID, one.Seq); one.State == onramp.DeliveryPending && flight != 0 {
+		v.State = flight.String()
+	}
+	return v
+}
+
+// RetryDelivery makes a delivery due at once and returns it. The error is of kind
+// NotFound, or Conflict when its state forbids it.
+func (d *Desk) RetryDelivery(ctx context.Context, id string) (Delivery, error) {
+	if _, err := d.findIdle(ctx, id); err != nil {
+		return Delivery{}, err
+	}
+	if err := d.Changes.RetryDelivery(ctx, id); err != nil {
+		return Delivery{}, err
+	}
+	return d.FindDelivery(ctx, id)
+}
+
+// Correction is new values for a delivery's registration.
+type Correction struct {
+	Fields map[string]string `json:"fields"` // by the form's names, every value as a text
+	Retry  bool              `json:"retry"`  // try the delivery again
+}
+
+var (
+	errEventEdit = &onramp.Error{Kind: onramp.Conflict, Message: "the values of an event can't be edited; retry the delivery, or discard it"}
+	errNoForm    = &onramp.Error{Kind: onramp.Conflict, Message: "the form of this delivery is no longer configured, so its fields can't be checked"}
+)
+
+// EditDelivery changes values of a dead or unknown delivery's registration, checked
+// as its form checks them, and returns the delivery. What the registration held
+// before is kept with it. The error is of kind Invalid with the fields that are
+// wrong, NotFound, or Conflict.
+//
+// The pump need not be told: what is dead or unknown is not in its memory, and
+// neither are the later steps of the route.
+func (d *Desk) EditDelivery(ctx context.Context, id string, c Correction) (Delivery, error) {
+	found, err := d.Deliveries.FindDelivery(ctx, id)
+	if err != nil {
+		return Delivery{}, err
+	}
+	form := d.Forms[found.Form]
+	switch {
+	case found.Event != nil:
+		return Delivery{}, errEventEdit
+	case form == nil:
+		return Delivery{}, errNoForm
+	}
+	before := onramp.Edit{Fields: slices.Sorted(maps.Keys(c.Fields)), SubscriberKey: found.SubscriberKey, Values: found.Values}
+	after, err := form.Edit(onramp.Registration{ID: found.RegistrationID, SubscriberKey: found.SubscriberKey, Values: found.Values}, c.Fields)
+	if err != nil {
+		return Delivery{}, err
+	}
+	if err := d.Changes.EditDelivery(ctx, found.ID(), before, after); err != nil {
+		return Delivery{}, err
+	}
+	if c.Retry {
+		if err := d.Changes.RetryDelivery(ctx, found.ID()); err != nil {
+			return Delivery{}, err
+		}
+	}
+	return d.FindDelivery(ctx, id)
+}
+
+// DiscardDelivery gives a delivery up for good and returns it. It needs a reason.
+// The error is of kind Invalid, NotFound, or Conflict when its state forbids it.
+func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery, error) {
+	if strings.TrimSpace(reason) == "" {
+		return Delivery{}, errNoReason
+	}
+	found, err := d.findIdle(ctx, id)
+	if err != nil {
+		return Delivery{}, err
+	}
+	if err := d.Changes.DiscardDelivery(ctx, id, reason); err != nil {
+		return Delivery{}, err
+	}
+	d.Pump.Forget(found.DestinationID, found.Seq)
+	return d.FindDelivery(ctx, id)
+}
+
+var errSending = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery is being sent; look again in a moment"}
+
+// findIdle finds a delivery that is not in flight.
+func (d *Desk) findIdle(ctx context.Context, id string) (onramp.Delivery, error) {
+	found, err := d.Deliveries.FindDelivery(ctx, id)
+	if err == nil && d.Pump.Flight(found.DestinationID, found.Seq) != 0 {
+		err = errSending
+	}
+	return found, err
+}

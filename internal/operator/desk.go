@@ -1,0 +1,109 @@
+// Package operator is what an operator can see and do, once for every door: the
+// admin API, and later the console. Desk has a method for each; the types that it
+// returns are the views, with their names in JSON. Errors that are meant for the
+// operator are of type [onramp.Error].
+package operator
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Desk is what operators work at. Its fields say what it works on and are not
+// changed once it is in use; its methods are safe for concurrent use.
+type Desk struct {
+	Registrations Registrations
+	Deliveries    Deliveries
+	Changes       Changes
+	Counts        Counts
+	Pump          Pump
+	Events        Events
+	Setup         Setup                   // nil: there is no Event Notification Service to set up
+	Clients       *Clients                // nil: there is no token endpoint
+	Forms         map[string]*onramp.Form // by name, as configured
+	Log           *slog.Logger
+}
+
+// Registrations reads registrations.
+type Registrations interface {
+	// ListRegistrations returns a page and the cursor of the next one, "" at the end.
+	ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error)
+	// FindRegistration returns one with its deliveries, or an error of kind NotFound.
+	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
+	// Timeline lists what happened to one, oldest first.
+	Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error)
+}
+
+// Deliveries reads deliveries.
+type Deliveries interface {
+	// ListDeliveries returns a page and the cursor of the next one, "" at the end.
+	ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error)
+	// FindDelivery returns one with its attempts, or an error of kind NotFound.
+	FindDelivery(ctx context.Context, id string) (onramp.Delivery, error)
+	// ListCauses groups dead and unknown deliveries by what they have in common.
+	ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.CauseGroup, error)
+}
+
+// Changes changes deliveries. The methods for several change all that are dead or,
+// if the filter's state says so, unknown; they return how many.
+type Changes interface {
+	RetryDelivery(ctx context.Context, id string) error
+	RetryDeliveries(ctx context.Context, f onramp.Filter) (int64, error)
+	DiscardDelivery(ctx context.Context, id, reason string) error
+	DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (int64, error)
+	// EditDelivery gives the registration of a dead or unknown delivery the values
+	// and the subscriber key of r. The error is of kind Conflict when the delivery
+	// no longer holds what edit says it held.
+	EditDelivery(ctx context.Context, id string, edit onramp.Edit, r onramp.Registration) error
+}
+
+// Counts tells how much is stored.
+type Counts interface {
+	// Count counts everything by state, as of the last commit.
+	Count() onramp.Counts
+	// Oldest returns when the oldest registration was accepted that is still to
+	// be sent to a destination; zero when there is none.
+	Oldest(ctx context.Context, destination string) (time.Time, error)
+}
+
+// Pump is what is being sent.
+type Pump interface {
+	Health() []onramp.Health
+	// Flight is DeliverySending or DeliverySubmitted while a delivery is in
+	// flight, else 0.
+	Flight(destination int, seq int64) onramp.DeliveryState
+	// Forget drops a delivery that was discarded from the pump's memory.
+	Forget(destination int, seq int64)
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"` // cursor of the next page; "" at the end
+}
+
+// newPage makes the views of a page.
+func newPage[T, V any](found []T, next string, view func(*T) V) Page[V] {
+	page := Page[V]{Items: make([]V, len(found)), Next: next}
+	for i := range found {
+		page.Items[i] = view(&found[i])
+	}
+	return page
+}
+
+// invalidField is the error of a request with a field that is wrong.
+func invalidField(field, what, message string) error {
+	return &onramp.Error{
+		Kind: onramp.Invalid, Message: message, Fields: []onramp.FieldError{{Field: field, Message: what}},
+	}
+}
+
+func timePointer(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,69 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"onramp/internal/onramp"
+)
+
+// Events reads the events that callbacks have got.
+type Events interface {
+	// ListEvents returns a page and the cursor of the next one, "" at the end.
+	ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, err error)
+	// FindEvent returns one with its deliveries, or an error of kind NotFound.
+	FindEvent(ctx context.Context, id string) (onramp.Event, error)
+}
+
+// Event is an event as operators see it.
+type Event struct {
+	ID            string          `json:"id"`
+	Type          string          `json:"type"` // Category.Type; "" when it names none
+	Callback      string          `json:"callback"`
+	At            *time.Time      `json:"at"` // when it happened; null when it doesn't say
+	ReceivedAt    time.Time       `json:"received_at"`
+	SubscriberKey string          `json:"subscriber_key,omitempty"`
+	MessageKey    string          `json:"message_key,omitempty"`
+	Registration  string          `json:"registration,omitempty"` // whose message it is about, when Onramp has sent that
+	Send          string          `json:"send,omitempty"`         // jobId.batchId.subscriberId
+	Body          json.RawMessage `json:"body"`                   // the JSON that came, but for white space
+	Deliveries    []Delivery      `json:"deliveries,omitempty"`   // not in lists
+}
+
+// mostStars keeps a pattern from costing more than reading the events.
+const mostStars = 4
+
+// ListEvents lists events, the newest first. The error is of kind Malformed when
+// the type of the filter has more than four *.
+func (d *Desk) ListEvents(ctx context.Context, f onramp.EventFilter) (Page[Event], error) {
+	if strings.Count(f.Type, "*") > mostStars {
+		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type may have at most four *"}
+	}
+	found, next, err := d.Events.ListEvents(ctx, f)
+	return newPage(found, next, d.event), err
+}
+
+// FindEvent returns an event with its deliveries, or an error of kind NotFound.
+func (d *Desk) FindEvent(ctx context.Context, id string) (Event, error) {
+	found, err := d.Events.FindEvent(ctx, id)
+	if err != nil {
+		return Event{}, err
+	}
+	return d.event(&found), nil
+}
+
+func (d *Desk) event(e *onramp.Event) Event {
+	v := Event{
+		ID: e.ID, Type: e.Type, Callback: e.Callback, At: timePointer(e.At), ReceivedAt: e.ReceivedAt,
+		SubscriberKey: e.SubscriberKey, MessageKey: e.MessageKey, Send: e.Send, Body: e.Body,
+	}
+	if id, ours := e.Registration(); ours {
+		v.Registration = id
+	}
+	for i := range e.Deliveries {
+		v.Deliveries = append(v.Deliveries, d.delivery(&e.Deliveries[i]))
+	}
+	return v
+}
