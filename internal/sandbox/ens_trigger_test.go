@@ -358,7 +358,7 @@ func TestENSState(t *testing.T) {
 		}
 		check(t, "limited", []int{1, 1, 1}, []int{len(few.Callbacks), len(few.Subscriptions), len(few.Deliveries)})
 		page := send(t, r, "GET", "/_sandbox/", "").Body.String()
-		for _, part := range []string{"2 callbacks", "1 event is still to happen", "&lt;b&gt;one&lt;/b&gt;", "definitionKey=&lt;i&gt;", "https://b.test/in", "3 requests with events", "next at 2000-01-01 00:10:00 UTC"} {
+		for _, part := range []string{"2 callbacks", "1 event is scheduled", "&lt;b&gt;one&lt;/b&gt;", "definitionKey=&lt;i&gt;", "https://b.test/in", "3 requests with events", "next at 2000-01-01 00:10:00 UTC"} {
 			if !strings.Contains(page, part) {
 				t.Errorf("the page lacks %q", part)
 			}
