@@ -1,16 +1,16 @@
 .DEFAULT_GOAL := help
 .PHONY: help build test test-complete lint format fuzz bench check
 
-help: ## list what there is
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## build the binary
 	CGO_ENABLED=0 go build -trimpath -o onramp ./cmd/onramp
 
-test: ## run the tests; those without their database or browser are skipped
+test: ## run the tests; skip those whose database, browser or file system is missing
 	go test ./...
 
-test-complete: ## run the tests with race detector and shuffling; nothing is skipped
+test-complete: ## run all tests, shuffled and with the race detector; fail instead of skipping
 	ONRAMP_TEST_REQUIRE=postgres,chromium,fuse go test -race -shuffle=on ./...
 
 lint: ## vet, staticcheck, gofumpt
@@ -28,8 +28,8 @@ fuzz: ## run every fuzz target for 30 s
 		done; \
 	done
 
-bench: ## measure this machine
+bench: ## run the benchmarks on this machine
 	go run ./cmd/onramp bench accept
 	go run ./cmd/onramp bench deliver
 
-check: lint test-complete ## what has to pass
+check: lint test-complete ## lint and test-complete: must pass before you commit
