@@ -97,13 +97,13 @@ func (r *reader) alerts(v value) []onramp.Secret {
 		_, err := url.Parse(s.text)
 		switch {
 		case s.text == "":
-			r.report(s.place, "is empty: give a value, or leave the line out")
+			r.report(s.place, "is empty: set a value or remove the line")
 		case !scheme.MatchString(service) || rest == "":
 			r.report(s.place, "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…")
 		case err != nil:
-			r.report(s.place, "the %s URL can't be read: write special characters in names and passwords as %%XX, such as %%40 for @", service)
+			r.report(s.place, "the %s URL is not valid: percent-encode special characters in names and passwords, such as %%40 for @", service)
 		case slices.Contains(list, onramp.Secret(s.text)):
-			r.report(s.place, "is in the list already: leave one out")
+			r.report(s.place, "is listed twice: remove one")
 		default:
 			list = append(list, onramp.Secret(s.text))
 		}

@@ -68,12 +68,12 @@ func (r *reader) authentication(c *onramp.Callback, keys map[string]value, from 
 	if c.Auth != onramp.SignatureOnly {
 		c.Client = r.client(client, from)
 	} else if client.isSet() {
-		r.report(client.place, "has no effect with auth: none; leave it out")
+		r.report(client.place, "has no effect with auth: none; remove it")
 	}
 	if c.Auth == onramp.PasswordGrant {
 		c.User = r.user(user, from)
 	} else if user.isSet() {
-		r.report(user.place, "has no effect with auth: %s; leave it out", c.Auth)
+		r.report(user.place, "has no effect with auth: %s; remove it", c.Auth)
 	}
 }
 
@@ -82,13 +82,13 @@ func (r *reader) authentication(c *onramp.Callback, keys map[string]value, from 
 // the configuration has none, "" stands for the only one there.
 func (r *reader) client(v value, from grantees) string {
 	if v.isSet() {
-		return r.clientID(v, "is empty: give the id of a token client, or leave the key out")
+		return r.clientID(v, "is empty: set it to the id of a token client, or remove the key")
 	}
 	if len(from.Clients) == 1 {
 		return from.Clients[0].ID
 	}
 	if n := len(from.Clients); n > 1 && from.clear {
-		r.report(v.place, "is missing, and oauth.clients has %d: give the id of one", n)
+		r.report(v.place, "is missing, but oauth.clients has %d entries: set it to the id of one", n)
 	}
 	return ""
 }
@@ -101,7 +101,7 @@ func (r *reader) user(v value, from grantees) string {
 	case given && (known && s.text != "" || !from.clear):
 		return s.text
 	case given:
-		r.report(s.place, "there is no user with this name in oauth.users")
+		r.report(s.place, "no user in oauth.users has this name")
 	case v.isSet():
 	case len(from.Users) == 1:
 		return from.Users[0].Name
@@ -109,7 +109,7 @@ func (r *reader) user(v value, from grantees) string {
 	case len(from.Users) == 0:
 		r.report(v.place, "is missing: auth: password needs a user; add one to oauth.users")
 	default:
-		r.report(v.place, "is missing, and oauth.users has %d: give the name of one", len(from.Users))
+		r.report(v.place, "is missing, but oauth.users has %d entries: set it to the name of one", len(from.Users))
 	}
 	return ""
 }
@@ -125,14 +125,14 @@ func (r *reader) subscriptions(callback value, keys map[string]value, names map[
 	}
 	for _, key := range []string{"subscribe", "filters", "paused"} {
 		if keys[key].isSet() {
-			r.report(keys[key].place, "is the short form for one subscription: with subscriptions leave it out")
+			r.report(keys[key].place, "is the short form for a single subscription: it can't be used together with subscriptions")
 		}
 	}
 	before := len(r.problems)
 	items, ok := r.list(long)
 	switch {
 	case len(items) > maxSubscriptions:
-		r.report(long.place, "a callback can have %d subscriptions, and these are %d", maxSubscriptions, len(items))
+		r.report(long.place, "a callback can have at most %d subscriptions, but this one has %d", maxSubscriptions, len(items))
 	case ok && len(items) == 0 && len(r.problems) == before:
 		r.report(long.place, "a callback needs at least one subscription")
 	}
@@ -142,7 +142,7 @@ func (r *reader) subscriptions(callback value, keys map[string]value, names map[
 		if !ok {
 			continue
 		}
-		s := onramp.Subscription{Name: r.needed(keys["name"], "give the subscription a name, unique in the account")}
+		s := onramp.Subscription{Name: r.needed(keys["name"], "set a name that is unique in the account")}
 		r.claim(names, keys["name"], strings.ToLower(s.Name), "subscription", "name")
 		r.subscription(&s, keys, "types")
 		list = append(list, s)
@@ -155,7 +155,7 @@ func (r *reader) subscription(s *onramp.Subscription, keys map[string]value, typ
 	before := len(r.problems)
 	s.Types = r.eventTypes(keys[types], scalar.eventType)
 	if len(s.Types) == 0 && len(r.problems) == before {
-		r.report(keys[types].place, "is missing: list the events to get, such as TransactionalSendEvents.EmailSent")
+		r.report(keys[types].place, "is missing: list the event types to receive, such as TransactionalSendEvents.EmailSent")
 	}
 	names, sure := filterNames(s.Types)
 	s.Filters = r.filters(keys["filters"], names, sure && len(r.problems) == before)
@@ -171,7 +171,7 @@ func (r *reader) eventTypes(v value, check func(scalar) error) []string {
 		case err != nil:
 			r.report(s.place, "%v", err)
 		case slices.Contains(list, s.text):
-			r.report(s.place, "is in the list already: leave one out")
+			r.report(s.place, "is listed twice: remove one")
 		default:
 			list = append(list, s.text)
 		}
@@ -190,11 +190,11 @@ func (r *reader) filters(v value, known []string, sure bool) []string {
 		case !ok || name == "" || wanted == "":
 			r.report(s.place, "%s must be name=value, such as definitionKey=welcome", s.quoted())
 		case slices.Contains(list, s.text):
-			r.report(s.place, "is in the list already: leave one out")
+			r.report(s.place, "is listed twice: remove one")
 		case sure && len(known) == 0:
-			r.report(s.place, "these events can't be filtered: leave it out")
+			r.report(s.place, "these events can't be filtered: remove the filter")
 		case sure && !slices.Contains(known, name):
-			r.report(s.place, "%s is no filter of these events; %s", given.quoted(), didYouMean(name, known))
+			r.report(s.place, "%s is not a filter for these events; %s", given.quoted(), didYouMean(name, known))
 		default:
 			list = append(list, s.text)
 		}
@@ -210,12 +210,12 @@ func (r *reader) checkCallbacks(c *Config, publicURL, key value) {
 	at, given := r.given["public.url"]
 	switch {
 	case !given:
-		r.report(publicURL.place, "is missing: Marketing Cloud calls the callbacks of ens under it, such as https://signup.example.com")
+		r.report(publicURL.place, "is missing: Marketing Cloud needs it to call the callbacks of ens, such as https://signup.example.com")
 	case c.Public.URL != "" && c.MarketingCloud.Subdomain != "" && !isCallable(c.Public.URL):
-		r.report(at, "must be https, without port, user and query: Marketing Cloud calls the callbacks of ens only so, at port 443")
+		r.report(at, "must be an https URL without port, user or query: Marketing Cloud calls callbacks only on port 443")
 	}
 	if _, given := r.given["encryption_key"]; !given && isPostgres(c.Database) {
-		r.report(key.place, "is missing: several processes must share it to keep what callbacks need; onramp keys new encryption makes one")
+		r.report(key.place, "is missing: with PostgreSQL, callbacks need a key that all processes share; onramp keys new encryption creates one")
 	}
 }
 

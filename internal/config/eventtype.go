@@ -99,7 +99,7 @@ func (s scalar) eventType() error {
 				break
 			}
 		}
-		return fmt.Errorf("patterns are unknown to Marketing Cloud: list each type, such as %s", example)
+		return fmt.Errorf("patterns are not supported by Marketing Cloud: list each type, such as %s", example)
 	}
 	meant := likelyType(s.text)
 	switch {

@@ -57,11 +57,11 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 	name, named := r.scalar(keys["name"])
 	f.Name = name.text
 	clear = len(r.problems) == before
-	f.Column = r.needed(keys["column"], "name the data extension column that this field fills")
+	f.Column = r.needed(keys["column"], "set it to the data extension column that this field fills")
 	from := keys["from"]
 	switch {
 	case keys["name"].isSet() && from.isSet():
-		r.report(from.place, "a field has a name when the visitor fills it in, or from when onramp does: leave one out")
+		r.report(from.place, "a field has either a name, if the visitor fills it in, or from, if Onramp does: remove one")
 		clear = false
 	case from.isSet():
 		r.filledIn(&f, keys)
@@ -69,7 +69,7 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 		clear = r.submitted(&f, keys) && clear
 	default:
 		if named || !keys["name"].isSet() {
-			r.report(v.place, "needs a name when the visitor fills it in, or from when onramp does")
+			r.report(v.place, "needs a name, if the visitor fills it in, or from, if Onramp does")
 		}
 		clear = false
 	}
@@ -85,7 +85,7 @@ func (r *reader) claim(taken map[string]place, v value, name, whose, what string
 		return
 	}
 	if first, twice := taken[name]; twice {
-		r.report(v.place, "the %s in line %d has this %s already", whose, first.line, what)
+		r.report(v.place, "the %s on line %d already has this %s", whose, first.line, what)
 		return
 	}
 	taken[name] = v.place
@@ -111,7 +111,7 @@ func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) 
 	f.Pattern = r.pattern(keys["pattern"])
 	for _, key := range []string{"max", "pattern"} {
 		if known && !hasText(f.Type) && keys[key].isSet() {
-			r.report(keys[key].place, "is only for texts, and this is a %s field: leave it out", f.Type)
+			r.report(keys[key].place, "applies only to text, but this is a %s field: remove it", f.Type)
 		}
 	}
 	if known && f.Type == onramp.Email && f.Max == 0 {
@@ -121,10 +121,10 @@ func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) 
 		r.choices(f, keys["choices"])
 	}
 	if keys["value"].isSet() {
-		r.report(keys["value"].place, "is only for from: constant; for a value that the visitor may change use default")
+		r.report(keys["value"].place, "applies only to from: constant; for a value that the visitor can change, use default")
 	}
 	if v := keys["default"]; v.isSet() && f.Required {
-		r.report(v.place, "a required field never uses its default: leave one of the two out")
+		r.report(v.place, "a required field never uses its default: remove one of the two")
 	}
 	if known {
 		f.Default = r.defaultValue(f, keys["default"])
@@ -181,18 +181,18 @@ func (r *reader) pattern(v value) *regexp.Regexp {
 	if err == nil {
 		return anchored
 	}
-	reason := "too long or too deep"
+	reason := "too long or too deeply nested"
 	if e, ok := errors.AsType[*syntax.Error](err); ok {
 		reason = e.Code.String() // without the text, which a reference may have given
 	}
-	r.report(s.place, "is not a regular expression (%s); see https://pkg.go.dev/regexp/syntax", reason)
+	r.report(s.place, "is not a valid regular expression (%s); see https://pkg.go.dev/regexp/syntax", reason)
 	return nil
 }
 
 func (r *reader) choices(f *onramp.Field, v value) {
 	if f.Type != onramp.Choice {
 		if v.isSet() {
-			r.report(v.place, "is only for fields with type: choice")
+			r.report(v.place, "applies only to fields with type: choice")
 		}
 		return
 	}
@@ -211,7 +211,7 @@ func (r *reader) choices(f *onramp.Field, v value) {
 		}
 	}
 	if len(f.Choices) == 0 && len(r.problems) == before {
-		r.report(v.place, "is missing: list what the visitor can choose from")
+		r.report(v.place, "is missing: list the permitted values")
 	}
 }
 
@@ -230,7 +230,7 @@ func (r *reader) defaultValue(f *onramp.Field, v value) *onramp.Scalar {
 	}
 	parsed, err := f.Parse(given)
 	if err != nil {
-		r.report(s.place, "the field itself refuses this value: it %v", err)
+		r.report(s.place, "is not a valid value of this field: it %v", err)
 		return nil
 	}
 	return &parsed
@@ -253,7 +253,7 @@ func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
 		return onramp.Scalar{Kind: onramp.False}, true
 	case "!!int", "!!float":
 		if !jsonNumber.MatchString(s.text) {
-			r.report(s.place, "write the number plainly, such as 12 or 12.5, or in quotes if it is a text")
+			r.report(s.place, "must be a plain number, such as 12 or 12.5; put it in quotes if it is text")
 			return onramp.Scalar{}, false
 		}
 		return onramp.Scalar{Kind: onramp.Number, Text: s.text}, true
@@ -265,7 +265,7 @@ func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
 func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 	for _, key := range []string{"label", "type", "required", "pattern", "choices", "default"} {
 		if keys[key].isSet() {
-			r.report(keys[key].place, "is only for a field with a name; onramp fills this one in")
+			r.report(keys[key].place, "applies only to fields with a name; Onramp fills this one in")
 		}
 	}
 	f.Max = r.max(keys["max"])
@@ -280,18 +280,18 @@ func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 	f.From, _ = onramp.ParseSource(s.text)
 	cut := []onramp.Source{onramp.FromIP, onramp.FromUserAgent, onramp.FromPageURL, onramp.FromForm}
 	if keys["max"].isSet() && !slices.Contains(cut, f.From) {
-		r.report(keys["max"].place, "has no effect with from: %s; leave it out", f.From)
+		r.report(keys["max"].place, "has no effect with from: %s; remove it", f.From)
 	}
 	if f.From == onramp.FromConstant {
 		f.Constant = r.constant(keys["value"])
 	} else if keys["value"].isSet() {
-		r.report(keys["value"].place, "is only for from: constant")
+		r.report(keys["value"].place, "applies only to from: constant")
 	}
 }
 
 func (r *reader) constant(v value) *onramp.Scalar {
 	if !v.isSet() {
-		r.report(v.place, "is missing: write the constant here")
+		r.report(v.place, "is missing: set it to the constant")
 		return nil
 	}
 	s, ok := r.scalar(v)

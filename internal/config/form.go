@@ -14,7 +14,7 @@ var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 // checkName checks a name that stands in URLs or names a queue.
 func (r *reader) checkName(at place, name, whose string) {
 	if !plainName.MatchString(name) {
-		r.report(at, "a %s's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63", whose)
+		r.report(at, "a %s name must start with a lower-case letter or a digit, and contain only these, _ and -, at most 63 characters", whose)
 	}
 }
 
@@ -22,7 +22,7 @@ func (r *reader) checkName(at place, name, whose string) {
 func (r *reader) forms(v value) []onramp.Form {
 	entries, ok := r.entries(v)
 	if ok && len(entries) == 0 {
-		r.report(v.place, "there is no form: describe at least one (onramp init writes an example)")
+		r.report(v.place, "no form is defined: add at least one (onramp init writes an example)")
 	}
 	var forms []onramp.Form
 	for _, e := range entries {
@@ -41,7 +41,7 @@ func (r *reader) form(v value) onramp.Form {
 	f := onramp.Form{Name: v.name, Title: r.text(keys["title"]), Origins: r.origins(keys["origins"])}
 	if s, ok := r.scalar(keys["success_url"]); ok {
 		if f.SuccessURL = s.text; !isSuccessURL(s.text) {
-			r.report(s.place, "must be an absolute http or https URL or a path that begins with /")
+			r.report(s.place, "must be an absolute http or https URL or a path that starts with /")
 		}
 	}
 	set := r.fields(keys["fields"])
@@ -85,7 +85,7 @@ func (r *reader) emailKey(s scalar, set fieldSet) onramp.KeyStrategy {
 	})
 	switch {
 	case at >= 0 && !set.fields[at].Required && set.clear[at]:
-		r.report(set.places[at].key("required"), "the subscriber key is this e-mail address: add required: true")
+		r.report(set.places[at].key("required"), "this email address is the subscriber key: add required: true")
 	case at < 0 && set.complete():
 		r.report(s.place, "email needs a field with type: email; add one, or use uuid or field:NAME")
 	}
@@ -97,11 +97,11 @@ func (r *reader) fieldKey(s scalar, name string, set fieldSet) onramp.KeyStrateg
 	switch {
 	case at < 0:
 		if set.complete() || name == "" {
-			r.report(s.place, "there is no field with this name; write field:NAME with the name of one of the form's fields")
+			r.report(s.place, "no field has this name: use field:NAME with the name of one of the form's fields")
 		}
 		return onramp.KeyStrategy{From: onramp.KeyField}
 	case !hasText(set.fields[at].Type):
-		r.report(s.place, "a field of the type %s can't be the subscriber key: use one that holds a text", set.fields[at].Type)
+		r.report(s.place, "a field of type %s can't be the subscriber key: use one that holds text", set.fields[at].Type)
 	case !set.fields[at].Required && set.clear[at]:
 		r.report(set.places[at].key("required"), "this field is the subscriber key: add required: true")
 	}
@@ -123,6 +123,6 @@ func (r *reader) checkKeyColumns(set fieldSet, route []onramp.Destination) {
 		if d.OnExisting == onramp.CreateNew {
 			what = "registration's id"
 		}
-		r.report(at, "is the key_column of %s, which gets the %s: leave the field out, or name another column", d.Name(), what)
+		r.report(at, "is the key_column of %s, which receives the %s: remove the field, or use another column", d.Name(), what)
 	}
 }

@@ -63,7 +63,7 @@ func (r *reader) document(data []byte) (value, bool) {
 		return value{}, false
 	}
 	if err := loader.Load(&second); err == nil {
-		r.report(place{line: max(second.Line, 1)}, "a second YAML document begins here: a configuration is one document")
+		r.report(place{line: max(second.Line, 1)}, "a second YAML document starts here: a configuration must be a single document")
 	} else if !errors.Is(err, io.EOF) {
 		r.report(place{line: syntaxLine(err)}, "%s", syntaxMessage(err))
 	}
@@ -81,7 +81,7 @@ func unreadable(data []byte) (at int, what string) {
 		case r == utf8.RuneError && size == 1:
 			return i, "is not UTF-8 text"
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f:
-			return i, "has a control character"
+			return i, "contains a control character"
 		}
 		i += size
 	}
@@ -106,10 +106,10 @@ func syntaxMessage(err error) string {
 	default:
 		// here the library's messages repeat what stands in the file, and an
 		// unquoted secret may begin with *
-		message = "a value that begins with * or ! must stand in quotes"
+		message = "a value that starts with * or ! must be in quotes"
 	}
 	if e.ContextMsg != "" && e.ContextMark.Line > 0 {
-		message += fmt.Sprintf(" (%s that begins in line %d)", e.ContextMsg, e.ContextMark.Line)
+		message += fmt.Sprintf(" (%s that starts on line %d)", e.ContextMsg, e.ContextMark.Line)
 	}
 	return "is not valid YAML: " + message
 }
@@ -162,7 +162,7 @@ func (r *reader) visit(n int) bool {
 		return false
 	}
 	if r.visited += n; r.visited > maxVisited {
-		r.report(place{line: 1}, "has more than %d keys and values, with those that aliases repeat", maxVisited)
+		r.report(place{line: 1}, "has more than %d keys and values, including those that aliases repeat", maxVisited)
 		return false
 	}
 	return true
@@ -200,7 +200,7 @@ func (r *reader) entries(v value) ([]value, bool) {
 			if !plainKey.MatchString(key.Value) {
 				at.path = v.path // see mapping
 			}
-			r.report(at, "is given twice, first in line %d", first)
+			r.report(at, "is set twice, first on line %d", first)
 			continue
 		}
 		lines[key.Value] = key.Line
@@ -250,7 +250,7 @@ func (r *reader) list(v value) ([]value, bool) {
 	for i, node := range n.Content {
 		item := value{place{node.Line, v.path + "[" + strconv.Itoa(i) + "]"}, "", node}
 		if !item.isSet() {
-			r.report(item.place, "is empty: fill it in or take the line out")
+			r.report(item.place, "is empty: fill it in or remove the line")
 			continue
 		}
 		items = append(items, item)
@@ -297,7 +297,7 @@ func (r *reader) scalar(v value) (scalar, bool) {
 	case "!!merge": // a lone <<
 		return r.resolve(scalar{place: at, text: n.Value, tag: "!!str"})
 	}
-	r.report(at, "has a YAML tag that is not supported: put the value in quotes")
+	r.report(at, "has an unsupported YAML tag: put the value in quotes")
 	return scalar{}, false
 }
 

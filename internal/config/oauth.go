@@ -21,8 +21,8 @@ func (r *reader) clients(v value) []onramp.TokenClient {
 			continue
 		}
 		c := onramp.TokenClient{
-			ID:      r.clientID(keys["id"], "is missing: onramp keys new client makes an id and a secret"),
-			Secrets: r.secrets(keys, "secret", "is missing: onramp keys new client makes one", clientSecret),
+			ID:      r.clientID(keys["id"], "is missing: onramp keys new client creates an id and a secret"),
+			Secrets: r.secrets(keys, "secret", "is missing: onramp keys new client creates one", clientSecret),
 		}
 		r.claim(taken, keys["id"], c.ID, "client", "id")
 		list = append(list, c)
@@ -38,7 +38,7 @@ func (r *reader) clientID(v value, hint string) string {
 	case !v.isSet() || ok && s.text == "":
 		r.report(v.place, "%s", hint)
 	case ok && (!isVisible(s.text) || strings.Contains(s.text, ":")):
-		r.report(s.place, "must have only printable ASCII characters, and no colon")
+		r.report(s.place, "can contain only printable ASCII characters, and no colon")
 		return ""
 	}
 	return s.text
@@ -55,8 +55,8 @@ func (r *reader) users(v value) []onramp.TokenUser {
 			continue
 		}
 		u := onramp.TokenUser{
-			Name:      r.needed(keys["name"], "name the user that Marketing Cloud is to name"),
-			Passwords: r.secrets(keys, "password", "is missing: onramp keys new password makes one", userPassword),
+			Name:      r.needed(keys["name"], "set it to the user name that Marketing Cloud is to use"),
+			Passwords: r.secrets(keys, "password", "is missing: onramp keys new password creates one", userPassword),
 		}
 		if strings.ContainsFunc(u.Name, unicode.IsControl) {
 			r.report(keys["name"].place, "must not contain control characters")
@@ -83,9 +83,9 @@ func (r *reader) secrets(keys map[string]value, key, hint string, wrong func(str
 		mistake := ""
 		switch {
 		case s.text == "":
-			mistake = "is empty: give a value, or leave the key out"
+			mistake = "is empty: set a value or remove the key"
 		case len(list) > 0 && list[0].Reveal() == s.text:
-			mistake = "is the same as the one that holds: give the one before it, or leave the key out"
+			mistake = "is the same as the current one: set it to the previous one, or remove the key"
 		default:
 			mistake = wrong(s.text)
 		}
@@ -104,7 +104,7 @@ func clientSecret(s string) string {
 	case len(s) < minSecret:
 		return "is too short: it needs at least 8 characters"
 	case !isVisible(s):
-		return "must have only printable ASCII characters"
+		return "can contain only printable ASCII characters"
 	}
 	return ""
 }

@@ -14,7 +14,7 @@ import (
 func (r *reader) resolve(s scalar) (scalar, bool) {
 	if !strings.HasPrefix(s.text, "${") || !strings.HasSuffix(s.text, "}") {
 		if strings.Contains(s.text, "${env:") || strings.Contains(s.text, "${file:") {
-			r.report(s.place, "a reference must be the whole value: put the rest of the text into it too")
+			r.report(s.place, "a reference must be the whole value: move the rest of the text into the variable or file")
 			return scalar{}, false
 		}
 		return s, true
@@ -37,7 +37,7 @@ func (r *reader) resolve(s scalar) (scalar, bool) {
 		}
 		resolved.text = text
 	default:
-		r.report(s.place, "is not a reference: write ${env:NAME} or ${file:/path}")
+		r.report(s.place, "is not a valid reference: use ${env:NAME} or ${file:/path}")
 		return scalar{}, false
 	}
 	return resolved, true

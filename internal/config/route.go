@@ -50,7 +50,7 @@ func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination
 		}
 		name := s.destination.Name()
 		if line, twice := here[name]; twice {
-			r.report(item.place, "%s is in this route already, in line %d: leave one out", name, line)
+			r.report(item.place, "%s is already in this route, on line %d: remove one", name, line)
 			continue
 		}
 		here[name] = item.line
@@ -59,7 +59,7 @@ func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination
 	}
 	isRow := func(d onramp.Destination) bool { return d.Kind == onramp.DataExtension }
 	if at := form["on_existing"]; at.isSet() && len(r.problems) == before && !slices.ContainsFunc(route, isRow) {
-		r.report(at.place, "has no effect without a data_extension step; leave it out")
+		r.report(at.place, "has no effect without a data_extension step; remove it")
 	}
 	return route
 }
@@ -75,8 +75,8 @@ func (r *reader) compareStep(at place, s step) {
 		return
 	}
 	if s.destination != first.destination {
-		r.report(at, "%s has another %s in line %d: write the same in both",
-			name, strings.Join(differences(s.destination, first.destination), " and another "), first.line)
+		r.report(at, "%s has a different %s on line %d: use the same in both",
+			name, strings.Join(differences(s.destination, first.destination), " and a different "), first.line)
 	}
 }
 
@@ -121,7 +121,7 @@ func (r *reader) step(v value, from around) (step, bool) {
 		}
 	}
 	if len(kinds) > 1 {
-		r.report(v.place, "a step has one kind, and this has %s: make a step of each", strings.Join(kinds, " and "))
+		r.report(v.place, "a step has exactly one kind, but this one has %s: split it into one step of each", strings.Join(kinds, " and "))
 	}
 	var s step
 	for _, kind := range kinds {
@@ -147,12 +147,12 @@ func (r *reader) dataExtension(v value, from around) onramp.Destination {
 	}
 	d := onramp.Destination{
 		Kind:       onramp.DataExtension,
-		Key:        r.needed(keys["key"], "give the external key of the data extension"),
+		Key:        r.needed(keys["key"], "set it to the external key of the data extension"),
 		KeyColumn:  keyColumn,
 		OnExisting: r.onExisting(keys["on_existing"], from.onExisting),
 	}
 	if keys["key_column"].isSet() {
-		d.KeyColumn = r.needed(keys["key_column"], "name the column that holds the subscriber key")
+		d.KeyColumn = r.needed(keys["key_column"], "set it to the column that holds the subscriber key")
 	}
 	modeKnown := true
 	if mode, ok := r.word(keys["mode"], "auto", "sync", "async"); ok {
@@ -181,9 +181,9 @@ func (r *reader) asyncMethod(d *onramp.Destination, keys map[string]value) {
 	case d.OnExisting == onramp.Skip && d.Mode == onramp.Sync:
 		r.report(keys["mode"].place, "Marketing Cloud has no synchronous insert: use mode: async or auto with on_existing: skip")
 	case d.OnExisting == onramp.Skip && method == "put":
-		r.report(at, "put would update the row that is to be skipped: leave it out, or write post, with on_existing: skip")
+		r.report(at, "put would update rows that on_existing: skip must not change: remove it, or use post")
 	case given && d.Mode == onramp.Sync:
-		r.report(at, "has no effect with mode: sync; leave it out")
+		r.report(at, "has no effect with mode: sync; remove it")
 	}
 }
 
@@ -199,7 +199,7 @@ func (r *reader) journey(v value) onramp.Destination {
 		EstablishContactKey: r.boolean(keys["establish_contact_key"], true),
 	}
 	if strings.Contains(d.Key, ".") {
-		r.report(keys["event_definition_key"].place, "must not contain a period: Marketing Cloud finds no such event definition")
+		r.report(keys["event_definition_key"].place, "must not contain a period: Marketing Cloud can't find such an event definition")
 	}
 	if keys["key_column"].isSet() {
 		d.KeyColumn = r.text(keys["key_column"])
@@ -218,7 +218,7 @@ func (r *reader) message(v value, from around) onramp.Destination {
 	}
 	return onramp.Destination{
 		Kind:     onramp.Message,
-		Key:      r.needed(keys["definition_key"], "give the definition key of the transactional message"),
+		Key:      r.needed(keys["definition_key"], "set it to the definition key of the transactional message"),
 		ToColumn: r.toColumn(keys["to"], from.set),
 		Batch:    r.batch(keys["batch"], maxMessages, ""),
 	}
@@ -242,12 +242,12 @@ func (r *reader) toColumn(v value, set fieldSet) string {
 	case at < 0 && !given:
 		r.report(v.place, "is missing, and the form has no field with type: email: add one")
 	case at < 0:
-		r.report(s.place, "there is no field for this column; name the column of a field with type: email")
+		r.report(s.place, "no field has this column: use the column of a field with type: email")
 	case !set.clear[at]:
 	case set.fields[at].From != onramp.Submitted || set.fields[at].Type != onramp.Email:
-		r.report(s.place, "is not the column of a field with type: email, which the address must come from")
+		r.report(s.place, "must be the column of a field with type: email, which holds the address")
 	case !set.fields[at].Required:
-		r.report(set.places[at].key("required"), "a message is sent to this e-mail address: add required: true")
+		r.report(set.places[at].key("required"), "messages are sent to this email address: add required: true")
 	}
 	if at < 0 {
 		return s.text

@@ -38,11 +38,11 @@ func (r *reader) rules(v value, set fieldSet, route []onramp.Destination, routed
 func (r *reader) checkRows(at place, route []onramp.Destination, routed bool) {
 	isRow := func(d onramp.Destination) bool { return d.Kind == onramp.DataExtension }
 	if routed && !slices.ContainsFunc(route, isRow) {
-		r.report(at, "has no effect without a data_extension step; leave it out")
+		r.report(at, "has no effect without a data_extension step; remove it")
 	}
 	for _, d := range route {
 		if isRow(d) && d.OnExisting == onramp.Skip {
-			r.report(at, "changes rows, and with on_existing: skip those of %s are never updated: leave one of the two out", d.Name())
+			r.report(at, "updates rows, but with on_existing: skip the rows of %s are never updated: remove one of the two", d.Name())
 		}
 	}
 }
@@ -50,7 +50,7 @@ func (r *reader) checkRows(at place, route []onramp.Destination, routed bool) {
 func (r *reader) ruleType(v value) string {
 	s, ok := r.scalar(v)
 	if !v.isSet() {
-		r.report(v.place, "is missing: give the type of the events, such as EngagementEvents.EmailUnsubscribe")
+		r.report(v.place, "is missing: set it to the type of the events, such as EngagementEvents.EmailUnsubscribe")
 	}
 	if !ok {
 		return ""
@@ -78,7 +78,7 @@ func (r *reader) where(v value) map[string]string {
 		}
 		s, ok := r.scalar(e)
 		if !e.isSet() || ok && s.text == "" {
-			r.report(e.place, "is empty: write the value that the event must have")
+			r.report(e.place, "is empty: set it to the value that the event must have")
 		}
 		conditions[e.name] = s.text
 	}
@@ -89,10 +89,10 @@ func (r *reader) where(v value) map[string]string {
 // for it, if there is one that a visitor fills in and that could be read. The
 // column is then written as the field has it.
 func (r *reader) ruleColumn(v value, set fieldSet, route []onramp.Destination) (*onramp.Field, string) {
-	column := r.needed(v, "name the data extension column that gets the value")
+	column := r.needed(v, "set it to the data extension column to update")
 	for _, d := range route {
 		if d.Kind == onramp.DataExtension && column != "" && strings.EqualFold(d.KeyColumn, column) {
-			r.report(v.place, "is the key_column of %s, by which the row is found: name another column", d.Name())
+			r.report(v.place, "is the key_column of %s, which identifies the row: use another column", d.Name())
 			break
 		}
 	}
@@ -114,7 +114,7 @@ func (r *reader) ruleValue(v value, f *onramp.Field) json.RawMessage {
 	var parsed *onramp.Scalar
 	switch {
 	case !v.isSet():
-		r.report(v.place, `is missing: write the value that the column gets, such as false, or "" to empty it`)
+		r.report(v.place, `is missing: set it to the column's new value, such as false, or "" to clear it`)
 	case f != nil:
 		parsed = r.defaultValue(f, v)
 	default:

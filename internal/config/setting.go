@@ -76,7 +76,7 @@ func (r *reader) apply(c *Config, s setting, v value) {
 		return
 	}
 	if in.text == "" {
-		r.report(in.place, "is empty: give a value, or leave the key out")
+		r.report(in.place, "is empty: set a value or remove the key")
 		return
 	}
 	if err := s.set(c, in); err != nil {
@@ -100,10 +100,10 @@ func setWord(to *string, s scalar, known ...string) error {
 func setDuration(to *time.Duration, s scalar) error {
 	d, err := time.ParseDuration(s.text)
 	if err != nil {
-		return errors.New("must be a duration with its unit, such as 30s, 5m or 72h")
+		return errors.New("must be a duration with a unit, such as 30s, 5m or 72h")
 	}
 	if d <= 0 {
-		return errors.New("must be longer than zero")
+		return errors.New("must be greater than zero")
 	}
 	*to = d
 	return nil
@@ -139,7 +139,7 @@ func setWatchEvents(c *Config, s scalar) error {
 
 func setListen(to *string, s scalar) error {
 	if !isListenAddress(s.text) {
-		return errors.New("must be host:port, such as 127.0.0.1:8080, or :8080 for every address")
+		return errors.New("must be host:port, such as 127.0.0.1:8080, or :8080 for all addresses")
 	}
 	*to = s.text
 	return nil
@@ -171,9 +171,9 @@ var dnsLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$
 func setSubdomain(c *Config, s scalar) error {
 	switch {
 	case strings.ContainsAny(s.text, "./:"):
-		return errors.New("give only the first label, mc0123…, of mc0123….rest.marketingcloudapis.com")
+		return errors.New("must be only the tenant subdomain: mc0123… of mc0123….rest.marketingcloudapis.com")
 	case !dnsLabel.MatchString(s.text):
-		return errors.New("must be one DNS label: letters, digits and hyphens, at most 63")
+		return errors.New("must be one DNS label: letters, digits and hyphens, at most 63 characters")
 	}
 	c.MarketingCloud.Subdomain = s.text
 	return nil
@@ -183,7 +183,7 @@ var digits = regexp.MustCompile(`^[0-9]+$`)
 
 func setAccountID(c *Config, s scalar) error {
 	if !digits.MatchString(s.text) {
-		return errors.New("must be the business unit's MID, which has only digits")
+		return errors.New("must be the MID of the business unit, which consists of digits")
 	}
 	c.MarketingCloud.AccountID = s.text
 	return nil
@@ -218,7 +218,7 @@ func setDiskFree(c *Config, s scalar) error {
 		space.Bytes = n * units[m[2]]
 	}
 	if space == (Space{}) {
-		return errors.New("must be a percentage of the disk or an amount with its unit, such as 5% or 500MB")
+		return errors.New("must be a percentage of the disk or a size with a unit, such as 5% or 500MB")
 	}
 	c.Watch.DiskFree = space
 	return nil
@@ -235,14 +235,14 @@ func (r *reader) checkMarketingCloud(c *Config, section value) {
 	authURL, hasURL := r.given["marketing_cloud.auth_url"]
 	switch {
 	case !hasSubdomain && !hasURL:
-		r.report(section.key("subdomain"), "is missing: give the first label of the account's host names (or auth_url for the sandbox)")
+		r.report(section.key("subdomain"), "is missing: set it to your tenant subdomain (or set auth_url for the sandbox)")
 	case !hasSubdomain || !hasURL:
 	case subdomain.line > 0 && authURL.line == 0:
 		c.MarketingCloud.Subdomain = ""
 	case subdomain.line == 0 && authURL.line > 0:
 		c.MarketingCloud.AuthURL = ""
 	default:
-		r.report(authURL, "only one of subdomain and auth_url can hold: leave auth_url out, unless this is the sandbox")
+		r.report(authURL, "subdomain and auth_url can't both be set: remove auth_url, unless you use the sandbox")
 	}
 	for _, key := range []string{"client_id", "client_secret"} {
 		if _, ok := r.given["marketing_cloud."+key]; !ok {
@@ -255,6 +255,6 @@ func (r *reader) checkMarketingCloud(c *Config, section value) {
 func (r *reader) checkAdmin(c *Config) {
 	if _, hasToken := r.given["admin.token"]; !hasToken && !isLoopback(c.Admin.Listen) {
 		// only a given address can be other than loopback
-		r.report(r.given["admin.listen"], "is open to other machines: set admin.token too, or listen on 127.0.0.1")
+		r.report(r.given["admin.listen"], "is reachable from other machines: set admin.token, or listen on 127.0.0.1")
 	}
 }

@@ -28,7 +28,7 @@ func (r *reader) sinks(v value) []onramp.Sink {
 			continue
 		}
 		clear := len(r.problems) == before
-		s := onramp.Sink{Name: r.needed(keys["name"], "give the sink a name, which its queue has, too")}
+		s := onramp.Sink{Name: r.needed(keys["name"], "give the sink a name")}
 		if s.Name != "" {
 			r.checkName(keys["name"].place, s.Name, "sink")
 		}
@@ -36,7 +36,7 @@ func (r *reader) sinks(v value) []onramp.Sink {
 		s.Types = r.eventTypes(keys["types"], scalar.eventPattern)
 		s.Batch = r.batch(keys["batch"], maxSinkBatch, "")
 		if kinds := r.kindsOfSink(&s, keys, files); len(kinds) > 1 {
-			r.report(item.place, "a sink has one kind, and this has %s: make a sink of each", strings.Join(kinds, " and "))
+			r.report(item.place, "a sink has exactly one kind, but this one has %s: split it into one sink of each", strings.Join(kinds, " and "))
 		} else if len(kinds) == 0 && clear {
 			r.report(item.place, "a sink needs a kind: webhook, kafka, nats or file")
 		}
@@ -71,16 +71,16 @@ func (r *reader) webhook(v value) *onramp.Webhook {
 	if !ok {
 		return nil
 	}
-	w := &onramp.Webhook{URL: r.needed(keys["url"], "give the http or https URL that takes the events")}
+	w := &onramp.Webhook{URL: r.needed(keys["url"], "set it to the http or https URL that receives the events")}
 	if u, err := url.Parse(w.URL); w.URL != "" {
 		switch {
 		case err != nil || !isAbsoluteURL(w.URL) || u.Fragment != "":
 			r.report(keys["url"].place, "must be an absolute http or https URL, such as https://crm.example.com/events")
 		case u.User != nil:
-			r.report(keys["url"].place, "must not hold a user or a password: send them as a header, such as headers: { Authorization: … }")
+			r.report(keys["url"].place, "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }")
 		}
 	}
-	w.Secrets = r.secrets(keys, "secret", "is missing: onramp keys new webhook makes one", webhookSecret)
+	w.Secrets = r.secrets(keys, "secret", "is missing: onramp keys new webhook creates one", webhookSecret)
 	w.Headers = r.headers(keys["headers"])
 	return w
 }
@@ -92,7 +92,7 @@ func webhookSecret(s string) string {
 	key, err := base64.StdEncoding.Strict().DecodeString(text)
 	// the decoder leaves line breaks out
 	if !prefixed || err != nil || strings.ContainsAny(s, "\r\n") || len(key) < 24 || len(key) > 64 {
-		return "must be whsec_ and 24 to 64 bytes in base64; onramp keys new webhook makes one"
+		return "must be whsec_ followed by 24 to 64 bytes in base64; onramp keys new webhook creates one"
 	}
 	return ""
 }
@@ -110,18 +110,18 @@ func (r *reader) headers(v value) map[string]onramp.Secret {
 	for _, e := range entries {
 		if !headerName.MatchString(e.name) {
 			// not repeated, as in mapping
-			r.report(place{e.line, v.path}, "a header's name has only letters, digits, - and _; is a colon, or the space after it, missing?")
+			r.report(place{e.line, v.path}, "a header name can contain only letters, digits, - and _; is a colon, or the space after it, missing?")
 			continue
 		}
 		lower := strings.ToLower(e.name)
 		s, ok := r.scalar(e)
 		switch first, twice := lines[lower]; {
 		case twice:
-			r.report(e.place, "is given twice, first in line %d", first)
+			r.report(e.place, "is set twice, first on line %d", first)
 		case slices.Contains([]string{"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"}, lower):
-			r.report(e.place, "is set by onramp itself: leave it out")
+			r.report(e.place, "is set by Onramp itself: remove it")
 		case !e.isSet() || ok && s.text == "":
-			r.report(e.place, "is empty: give a value, or leave the header out")
+			r.report(e.place, "is empty: set a value or remove the header")
 		case strings.ContainsFunc(s.text, unicode.IsControl):
 			r.report(s.place, "must not contain control characters")
 		}
@@ -140,15 +140,15 @@ func (r *reader) kafka(v value) *onramp.Kafka {
 	}
 	k := &onramp.Kafka{
 		Brokers: r.brokers(keys["brokers"]),
-		Topic:   r.needed(keys["topic"], "give the topic that takes the events"),
+		Topic:   r.needed(keys["topic"], "set it to the topic that receives the events"),
 		CAFile:  r.text(keys["ca_file"]),
 	}
 	before := len(r.problems)
 	if k.TLS = r.boolean(keys["tls"], false); k.CAFile != "" && !k.TLS && len(r.problems) == before {
-		r.report(keys["ca_file"].place, "has no effect without tls: true; leave it out")
+		r.report(keys["ca_file"].place, "has no effect without tls: true; remove it")
 	}
 	if k.Topic != "" && (!topicName.MatchString(k.Topic) || k.Topic == "." || k.Topic == "..") {
-		r.report(keys["topic"].place, "must have only letters, digits, ., _ and -, at most 249")
+		r.report(keys["topic"].place, "can contain only letters, digits, ., _ and -, at most 249 characters")
 	}
 	r.sasl(k, keys)
 	return k
@@ -173,7 +173,7 @@ func (r *reader) sasl(k *onramp.Kafka, keys map[string]value) {
 	}{{"user", k.User}, {"password", k.Password.Reveal()}} {
 		switch {
 		case k.SASL == "" && given.text != "":
-			r.report(keys[given.key].place, "has no effect without sasl; leave it out, or add sasl: scram-sha-256, scram-sha-512 or plain")
+			r.report(keys[given.key].place, "has no effect without sasl; remove it, or add sasl: scram-sha-256, scram-sha-512 or plain")
 		case k.SASL != "" && given.text == "":
 			r.report(keys[given.key].place, "is missing: sasl: %s needs it", k.SASL)
 		}
@@ -191,7 +191,7 @@ func (r *reader) brokers(v value) []string {
 		case err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@"):
 			r.report(s.place, "%s must be host:port, such as kafka.example.com:9093", s.quoted())
 		case slices.Contains(list, s.text):
-			r.report(s.place, "is in the list already: leave one out")
+			r.report(s.place, "is listed twice: remove one")
 		default:
 			list = append(list, s.text)
 		}
@@ -210,7 +210,7 @@ func (r *reader) nats(v value) *onramp.NATS {
 	before := len(r.problems)
 	n := &onramp.NATS{
 		URLs:            r.natsURLs(keys["url"], keys["urls"]),
-		Subject:         r.needed(keys["subject"], "give the subject of a stream, such as sfmc.{type}"),
+		Subject:         r.needed(keys["subject"], "set it to a subject of a stream, such as sfmc.{type}"),
 		CredentialsFile: r.text(keys["credentials_file"]),
 		User:            r.text(keys["user"]),
 		Password:        onramp.Secret(r.text(keys["password"])),
@@ -238,17 +238,17 @@ func (r *reader) natsLogin(n *onramp.NATS, at place) {
 		}
 	}
 	if len(ways) > 1 {
-		r.report(at, "has %s: one of them is enough to log in, leave the others out", strings.Join(ways, " and "))
+		r.report(at, "has %s: use only one of them to log in", strings.Join(ways, " and "))
 	}
 	if (n.User == "") != (n.Password == "") {
-		r.report(at, "has only one of user and password: give both or none")
+		r.report(at, "has only one of user and password: set both or neither")
 	}
 }
 
 // natsURLs reads one URL or several.
 func (r *reader) natsURLs(one, several value) []string {
 	if one.isSet() && several.isSet() {
-		r.report(several.place, "only one of url and urls can hold: leave one out")
+		r.report(several.place, "url and urls can't both be set: remove one")
 	}
 	before := len(r.problems)
 	given := r.texts(several)
@@ -263,15 +263,15 @@ func (r *reader) natsURLs(one, several value) []string {
 			// not quoted: it may hold a password
 			r.report(s.place, "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222")
 		case u.User != nil:
-			r.report(s.place, "must not hold a user, a password or a token: give them by the keys user, password and token")
+			r.report(s.place, "must not contain a user, a password or a token: use the keys user, password and token")
 		case slices.Contains(list, s.text):
-			r.report(s.place, "is in the list already: leave one out")
+			r.report(s.place, "is listed twice: remove one")
 		default:
 			list = append(list, s.text)
 		}
 	}
 	if len(list) == 0 && len(r.problems) == before {
-		r.report(one.place, "is missing: give the server's URL, such as nats://nats.example.com:4222")
+		r.report(one.place, "is missing: set it to the server's URL, such as nats://nats.example.com:4222")
 	}
 	return list
 }
@@ -294,7 +294,7 @@ func (r *reader) file(v value, files map[string]place) *onramp.File {
 	if !ok {
 		return nil
 	}
-	f := &onramp.File{Path: r.needed(keys["path"], "give the file that the events are appended to")}
+	f := &onramp.File{Path: r.needed(keys["path"], "set it to the file that the events are appended to")}
 	r.claim(files, keys["path"], f.Path, "sink", "file")
 	return f
 }

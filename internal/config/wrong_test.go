@@ -90,7 +90,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	}
 	_, err := config.Parse("onramp.yaml", []byte(file), nil)
 	list := problems(t, err)
-	want := config.Problem{Line: 1, Message: "has more than 20000 keys and values, with those that aliases repeat"}
+	want := config.Problem{Line: 1, Message: "has more than 20000 keys and values, including those that aliases repeat"}
 	if len(list) == 0 || len(list) > 20_000 || list[0] != want {
 		t.Errorf("got %d problems, want the first to be %+v", len(list), want)
 	}
@@ -120,7 +120,7 @@ func TestLoadAdmin(t *testing.T) {
 		}},
 		{"not a map", "[]", nil, config.Admin{}, []config.Problem{{1, "", "must be a map of keys and values, not a list"}}},
 		{"not YAML", "\n[}", nil, config.Admin{}, []config.Problem{
-			{2, "", "is not valid YAML: did not find expected node content (while parsing a flow node that begins in line 2)"},
+			{2, "", "is not valid YAML: did not find expected node content (while parsing a flow node that starts on line 2)"},
 		}},
 	} {
 		t.Run(w.name, func(t *testing.T) {

@@ -9,15 +9,15 @@ import (
 
 const (
 	shortHint    = "is too short: it needs at least 8 characters"
-	visibleHint  = "must have only printable ASCII characters"
-	sameHint     = "is the same as the one that holds: give the one before it, or leave the key out"
-	emptyHint    = "is empty: give a value, or leave the key out"
-	twiceHint    = "is in the list already: leave one out"
-	callableHint = "must be https, without port, user and query: Marketing Cloud calls the callbacks of ens only so, at port 443"
-	webhookHint  = "must be whsec_ and 24 to 64 bytes in base64; onramp keys new webhook makes one"
+	visibleHint  = "can contain only printable ASCII characters"
+	sameHint     = "is the same as the current one: set it to the previous one, or remove the key"
+	emptyHint    = "is empty: set a value or remove the key"
+	twiceHint    = "is listed twice: remove one"
+	callableHint = "must be an https URL without port, user or query: Marketing Cloud calls callbacks only on port 443"
+	webhookHint  = "must be whsec_ followed by 24 to 64 bytes in base64; onramp keys new webhook creates one"
 	controlHint  = "must not contain control characters"
 	typeHint     = "must be Category.Type, such as TransactionalSendEvents.EmailSent"
-	sentHint     = "is missing: list the events to get, such as TransactionalSendEvents.EmailSent"
+	sentHint     = "is missing: list the event types to receive, such as TransactionalSendEvents.EmailSent"
 	patternHint  = "must be Category.Type, or a pattern such as TransactionalSendEvents.* or *Unsubscribe"
 )
 
@@ -48,25 +48,25 @@ func wrongOAuth() []wrong {
     - e
     -`, nil, []config.Problem{
 			{5, "oauth.clients[1].secret", shortHint},
-			{5, "oauth.clients[1].id", "the client in line 4 has this id already"},
+			{5, "oauth.clients[1].id", "the client on line 4 already has this id"},
 			{6, "oauth.clients[2].id", visibleHint + ", and no colon"},
 			{6, "oauth.clients[2].secret", visibleHint},
 			{7, "oauth.clients[3].id", visibleHint + ", and no colon"},
 			{7, "oauth.clients[3].previous_secret", sameHint},
-			{8, "oauth.clients[4].id", "is missing: onramp keys new client makes an id and a secret"},
+			{8, "oauth.clients[4].id", "is missing: onramp keys new client creates an id and a secret"},
 			{8, "oauth.clients[4].secret", emptyHint},
 			{8, "oauth.clients[4].previous_secret", emptyHint},
-			{9, "oauth.clients[5].id", "is missing: onramp keys new client makes an id and a secret"},
-			{9, "oauth.clients[5].secret", "is missing: onramp keys new client makes one"},
+			{9, "oauth.clients[5].id", "is missing: onramp keys new client creates an id and a secret"},
+			{9, "oauth.clients[5].secret", "is missing: onramp keys new client creates one"},
 			{10, "oauth.clients[6].id", "must be a single value, not a list"},
 			{10, "oauth.clients[6].secret", "the environment variable NOT_SET is not set"},
 			{10, "oauth.clients[6].previous_secret", shortHint},
 			{11, "oauth.clients[7].name", "unknown key; use id, secret or previous_secret"},
 			{11, "oauth.clients[7].password", "unknown key; use id, secret or previous_secret"},
-			{11, "oauth.clients[7].id", "is missing: onramp keys new client makes an id and a secret"},
-			{11, "oauth.clients[7].secret", "is missing: onramp keys new client makes one"},
+			{11, "oauth.clients[7].id", "is missing: onramp keys new client creates an id and a secret"},
+			{11, "oauth.clients[7].secret", "is missing: onramp keys new client creates one"},
 			{12, "oauth.clients[8]", "must be a map of keys and values, not a single value"},
-			{13, "oauth.clients[9]", "is empty: fill it in or take the line out"},
+			{13, "oauth.clients[9]", "is empty: fill it in or remove the line"},
 		}},
 		{"users", shortAccount + `oauth:
   users:
@@ -76,11 +76,11 @@ func wrongOAuth() []wrong {
     - { previous_password: 1 }`, nil, []config.Problem{
 			{4, "oauth.users[0].password", shortHint},
 			{5, "oauth.users[1].password", controlHint},
-			{5, "oauth.users[1].name", "the user in line 4 has this name already"},
+			{5, "oauth.users[1].name", "the user on line 4 already has this name"},
 			{6, "oauth.users[2].previous_password", sameHint},
 			{6, "oauth.users[2].name", controlHint},
-			{7, "oauth.users[3].name", "is missing: name the user that Marketing Cloud is to name"},
-			{7, "oauth.users[3].password", "is missing: onramp keys new password makes one"},
+			{7, "oauth.users[3].name", "is missing: set it to the user name that Marketing Cloud is to use"},
+			{7, "oauth.users[3].password", "is missing: onramp keys new password creates one"},
 			{7, "oauth.users[3].previous_password", shortHint},
 		}},
 	}
@@ -94,9 +94,9 @@ const subscribed = "subscribe: [EngagementEvents.EmailOpen]"
 
 func wrongCallbacks() []wrong {
 	const callback = "ens.callbacks.a"
-	const nameHint = "a callback's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63"
+	const nameHint = "a callback name must start with a lower-case letter or a digit, and contain only these, _ and -, at most 63 characters"
 	const head = shortAccount + shortPublic + "ens:\n  callbacks:\n" // what follows begins in line 5
-	const formHint = "is the short form for one subscription: with subscriptions leave it out"
+	const formHint = "is the short form for a single subscription: it can't be used together with subscriptions"
 	list := []wrong{
 		{"unknown keys", shortAccount + shortPublic + "ens: { callback: {}, callbacks: [a] }", nil, []config.Problem{
 			{3, "ens.callback", "unknown key; did you mean callbacks?"},
@@ -113,7 +113,7 @@ func wrongCallbacks() []wrong {
 			{5, "ens.callbacks.Events", nameHint},
 			{6, `ens.callbacks[""]`, nameHint},
 			{7, callback + ".url", "unknown key; use auth, client, user, max_batch, subscribe, filters, paused or subscriptions"},
-			{8, callback, "is given twice, first in line 7"},
+			{8, callback, "is set twice, first on line 7"},
 			{9, "ens.callbacks.b.subscribe", sentHint},
 			{10, "ens.callbacks.c.subscribe", sentHint},
 			{11, "ens.callbacks.d", "must be a map of keys and values, not a single value"},
@@ -127,13 +127,13 @@ func wrongCallbacks() []wrong {
     g: { auth: [none], max_batch: 1001, ` + subscribed + ` }
     h: { auth: none, max_batch: "100", ` + subscribed + ` }`, nil, []config.Problem{
 			{5, callback + ".auth", `"client_credential" is not known; did you mean client_credentials?`},
-			{6, "ens.callbacks.b.client", "has no effect with auth: none; leave it out"},
-			{6, "ens.callbacks.b.user", "has no effect with auth: none; leave it out"},
-			{7, "ens.callbacks.c.user", "has no effect with auth: client_credentials; leave it out"},
+			{6, "ens.callbacks.b.client", "has no effect with auth: none; remove it"},
+			{6, "ens.callbacks.b.user", "has no effect with auth: none; remove it"},
+			{7, "ens.callbacks.c.user", "has no effect with auth: client_credentials; remove it"},
 			{8, "ens.callbacks.d.user", "is missing: auth: password needs a user; add one to oauth.users"},
 			{9, "ens.callbacks.e.client", visibleHint + ", and no colon"},
-			{9, "ens.callbacks.e.user", "there is no user with this name in oauth.users"},
-			{10, "ens.callbacks.f.client", "is empty: give the id of a token client, or leave the key out"},
+			{9, "ens.callbacks.e.user", "no user in oauth.users has this name"},
+			{10, "ens.callbacks.f.client", "is empty: set it to the id of a token client, or remove the key"},
 			{10, "ens.callbacks.f.user", "must be a single value, not a list"},
 			{10, "ens.callbacks.f.max_batch", "must be a whole number from 100 to 1000, without quotes"},
 			{11, "ens.callbacks.g.auth", "must be a single value, not a list"},
@@ -145,8 +145,8 @@ func wrongCallbacks() []wrong {
 oauth:
   clients: [ { id: a, secret: 12345678 }, { id: b, secret: 12345678 } ]
   users: [ { name: a, password: 12345678 }, { name: b, password: 12345678 }, { name: c, password: 12345678 } ]`, nil, []config.Problem{
-			{5, callback + ".client", "is missing, and oauth.clients has 2: give the id of one"},
-			{5, callback + ".user", "is missing, and oauth.users has 3: give the name of one"},
+			{5, callback + ".client", "is missing, but oauth.clients has 2 entries: set it to the id of one"},
+			{5, callback + ".user", "is missing, but oauth.users has 3 entries: set it to the name of one"},
 		}},
 		{"no follow-on about clients and users", head + `    a: { auth: password, ` + subscribed + ` }
     b: { auth: password, user: c, ` + subscribed + ` }
@@ -163,10 +163,10 @@ oauth: { client: [ { id: a, secret: 12345678 } ] }`, nil, []config.Problem{
 			{5, callback + ".paused", formHint},
 			{5, callback + ".subscriptions", "a callback needs at least one subscription"},
 			{6, "ens.callbacks.b.subscriptions", "must be a list, not a map"},
-			{7, "ens.callbacks.c.subscriptions[0]", "is empty: fill it in or take the line out"},
+			{7, "ens.callbacks.c.subscriptions[0]", "is empty: fill it in or remove the line"},
 			{7, "ens.callbacks.c.subscriptions[1]", "must be a map of keys and values, not a single value"},
 			{8, "ens.callbacks.d.subscribe", "must be a list, not a single value"},
-			{9, "ens.callbacks.e.subscribe[0]", "is empty: fill it in or take the line out"},
+			{9, "ens.callbacks.e.subscribe[0]", "is empty: fill it in or remove the line"},
 			{9, "ens.callbacks.e.subscribe[1]", "must be a single value, not a list"},
 		}},
 		{"subscriptions", head + `    a:
@@ -179,26 +179,26 @@ oauth: { client: [ { id: a, secret: 12345678 } ] }`, nil, []config.Problem{
     c: { subscriptions: [ { name: SENDS, ` + strings.Replace(subscribed, "subscribe", "types", 1) + ` } ] }`, nil, []config.Problem{
 			{7, callback + ".subscriptions[0].filters", "must be a list, not a single value"},
 			{7, callback + ".subscriptions[0].paused", "must be true or false, without quotes"},
-			{8, callback + ".subscriptions[1].name", "the subscription in line 7 has this name already"},
+			{8, callback + ".subscriptions[1].name", "the subscription on line 7 already has this name"},
 			{8, callback + ".subscriptions[1].types", sentHint},
 			{9, callback + ".subscriptions[2].callback", "unknown key; use name, types, filters or paused"},
-			{9, callback + ".subscriptions[2].name", "is missing: give the subscription a name, unique in the account"},
+			{9, callback + ".subscriptions[2].name", "is missing: set a name that is unique in the account"},
 			{10, callback + ".subscriptions[3].types", sentHint},
-			{11, "ens.callbacks.b", "the subscription in line 10 has this name already"},
-			{12, "ens.callbacks.c.subscriptions[0].name", "the subscription in line 7 has this name already"},
+			{11, "ens.callbacks.b", "the subscription on line 10 already has this name"},
+			{12, "ens.callbacks.c.subscriptions[0].name", "the subscription on line 7 already has this name"},
 		}},
 		{"too many subscriptions", head + "    a:\n      subscriptions:\n" + manySubscriptions(201), nil, []config.Problem{
-			{6, callback + ".subscriptions", "a callback can have 200 subscriptions, and these are 201"},
+			{6, callback + ".subscriptions", "a callback can have at most 200 subscriptions, but this one has 201"},
 		}},
 		{"no URL and no key", shortAccount + "\ndatabase: postgresql://db/x\nens:\n  callbacks: { a: { " + subscribed + " } }", nil, []config.Problem{
-			{1, "public.url", "is missing: Marketing Cloud calls the callbacks of ens under it, such as https://signup.example.com"},
-			{1, "encryption_key", "is missing: several processes must share it to keep what callbacks need; onramp keys new encryption makes one"},
+			{1, "public.url", "is missing: Marketing Cloud needs it to call the callbacks of ens, such as https://signup.example.com"},
+			{1, "encryption_key", "is missing: with PostgreSQL, callbacks need a key that all processes share; onramp keys new encryption creates one"},
 		}},
 		{"wrong URL", shortAccount + "public:\n  url: signup.example.com\nens: { callbacks: { a: { " + subscribed + " } } }", nil, []config.Problem{
 			{3, "public.url", urlHint},
 		}},
 		{"unknown account", "marketing_cloud: { client_id: a, client_secret: b }\npublic:\n  url: http://signup.example.com\nens: { callbacks: { a: { " + subscribed + " } } }", nil, []config.Problem{
-			{1, "marketing_cloud.subdomain", "is missing: give the first label of the account's host names (or auth_url for the sandbox)"},
+			{1, "marketing_cloud.subdomain", "is missing: set it to your tenant subdomain (or set auth_url for the sandbox)"},
 		}},
 		{"URL from the environment", shortAccount + shortPublic + "ens: { callbacks: { a: { " + subscribed + " } } }", []string{"ONRAMP_PUBLIC_URL=http://h"}, []config.Problem{
 			{0, "ONRAMP_PUBLIC_URL", callableHint},
@@ -226,7 +226,7 @@ func manySubscriptions(n int) string {
 func wrongTypesOfEvents() []wrong {
 	const head = shortAccount + shortPublic + "ens:\n  callbacks:\n    a:\n" // what follows begins in line 6
 	const callback = "ens.callbacks.a"
-	const starHint = "patterns are unknown to Marketing Cloud: list each type, such as "
+	const starHint = "patterns are not supported by Marketing Cloud: list each type, such as "
 	return []wrong{
 		{"types", head + `      subscribe:
         - EmailSent
@@ -283,11 +283,11 @@ func wrongTypesOfEvents() []wrong {
 			{7, callback + ".filters[1]", `"definitionKey=" must be name=value, such as definitionKey=welcome`},
 			{7, callback + ".filters[2]", `"=x" must be name=value, such as definitionKey=welcome`},
 			{7, callback + ".filters[3]", `"definitionKey:x" must be name=value, such as definitionKey=welcome`},
-			{7, callback + ".filters[4]", `"definitionkey" is no filter of these events; did you mean definitionKey?`},
-			{7, callback + ".filters[5]", `"statusCode" is no filter of these events; use definitionKey, bounceCode or smtpReason`},
+			{7, callback + ".filters[4]", `"definitionkey" is not a filter for these events; did you mean definitionKey?`},
+			{7, callback + ".filters[5]", `"statusCode" is not a filter for these events; use definitionKey, bounceCode or smtpReason`},
 			{7, callback + ".filters[7]", twiceHint},
-			{7, callback + ".filters[9]", "the value of ${env:FILTER} is no filter of these events; use definitionKey, bounceCode or smtpReason"},
-			{10, "ens.callbacks.b.filters[0]", "these events can't be filtered: leave it out"},
+			{7, callback + ".filters[9]", "the value of ${env:FILTER} is not a filter for these events; use definitionKey, bounceCode or smtpReason"},
+			{10, "ens.callbacks.b.filters[0]", "these events can't be filtered: remove the filter"},
 			{10, "ens.callbacks.b.filters[1]", `"a" must be name=value, such as definitionKey=welcome`},
 			{11, "ens.callbacks.c.subscribe[0]", `"TransactionalSendEvents.EmailSend" is not known; did you mean TransactionalSendEvents.EmailSent?`},
 		}},
@@ -319,10 +319,10 @@ func wrongTypesOfEvents() []wrong {
 
 func wrongSinks() []wrong {
 	const key = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
-	const nameHint = "a sink's name must begin with a lower-case letter or a digit and have only those, _ and -, at most 63"
-	const reservedHint = "is set by onramp itself: leave it out"
-	const headerHint = "a header's name has only letters, digits, - and _; is a colon, or the space after it, missing?"
-	const saslHint = "has no effect without sasl; leave it out, or add sasl: scram-sha-256, scram-sha-512 or plain"
+	const nameHint = "a sink name must start with a lower-case letter or a digit, and contain only these, _ and -, at most 63 characters"
+	const reservedHint = "is set by Onramp itself: remove it"
+	const headerHint = "a header name can contain only letters, digits, - and _; is a colon, or the space after it, missing?"
+	const saslHint = "has no effect without sasl; remove it, or add sasl: scram-sha-256, scram-sha-512 or plain"
 	const brokerHint = "must be host:port, such as kafka.example.com:9093"
 	const natsHint = "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222"
 	const subjectHint = "must be a subject without wildcards, such as sfmc.events, or sfmc.{type} with the event's type in it"
@@ -340,22 +340,22 @@ func wrongSinks() []wrong {
   - { name: f, file: { path: f, mode: a }, batch: "1", types: all }
   -
   - g`, nil, []config.Problem{
-			{4, "sinks[1].name", "the sink in line 3 has this name already"},
-			{4, "sinks[1].file.path", "the sink in line 3 has this file already"},
+			{4, "sinks[1].name", "the sink on line 3 already has this name"},
+			{4, "sinks[1].file.path", "the sink on line 3 already has this file"},
 			{5, "sinks[2].name", nameHint},
-			{6, "sinks[3].name", "is missing: give the sink a name, which its queue has, too"},
-			{6, "sinks[3].file.path", "is missing: give the file that the events are appended to"},
+			{6, "sinks[3].name", "is missing: give the sink a name"},
+			{6, "sinks[3].file.path", "is missing: set it to the file that the events are appended to"},
 			{7, "sinks[4]", "a sink needs a kind: webhook, kafka, nats or file"},
 			{8, "sinks[5].webook", "unknown key; did you mean webhook?"},
-			{9, "sinks[6].nats.url", "is missing: give the server's URL, such as nats://nats.example.com:4222"},
-			{9, "sinks[6].nats.subject", "is missing: give the subject of a stream, such as sfmc.{type}"},
-			{9, "sinks[6]", "a sink has one kind, and this has nats and file: make a sink of each"},
+			{9, "sinks[6].nats.url", "is missing: set it to the server's URL, such as nats://nats.example.com:4222"},
+			{9, "sinks[6].nats.subject", "is missing: set it to a subject of a stream, such as sfmc.{type}"},
+			{9, "sinks[6]", "a sink has exactly one kind, but this one has nats and file: split it into one sink of each"},
 			{10, "sinks[7].batch", "must be a whole number from 1 to 10000, without quotes"},
 			{10, "sinks[7].file", "must be a map of keys and values, not a single value"},
 			{11, "sinks[8].types", "must be a list, not a single value"},
 			{11, "sinks[8].batch", "must be a whole number from 1 to 10000, without quotes"},
 			{11, "sinks[8].file.mode", "unknown key; use path"},
-			{12, "sinks[9]", "is empty: fill it in or take the line out"},
+			{12, "sinks[9]", "is empty: fill it in or remove the line"},
 			{13, "sinks[10]", "must be a map of keys and values, not a single value"},
 		}},
 		{"webhooks", head + `  - { name: a, webhook: }
@@ -365,11 +365,11 @@ func wrongSinks() []wrong {
   - { name: e, webhook: { url: "https://a b", secret: whsec_` + strings.Repeat("A", 88) + `, previous_secret: whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRY= } }
   - { name: f, webhook: { url: [x], secret: "", previous_secret: "", method: PUT } }
   - { name: g, webhook: { url: "https://h", secret: "` + key + `\n", previous_secret: whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX== } }`, nil, []config.Problem{
-			{3, "sinks[0].webhook.url", "is missing: give the http or https URL that takes the events"},
-			{3, "sinks[0].webhook.secret", "is missing: onramp keys new webhook makes one"},
+			{3, "sinks[0].webhook.url", "is missing: set it to the http or https URL that receives the events"},
+			{3, "sinks[0].webhook.secret", "is missing: onramp keys new webhook creates one"},
 			{4, "sinks[1].webhook.url", "must be an absolute http or https URL, such as https://crm.example.com/events"},
 			{4, "sinks[1].webhook.secret", webhookHint},
-			{5, "sinks[2].webhook.url", "must not hold a user or a password: send them as a header, such as headers: { Authorization: … }"},
+			{5, "sinks[2].webhook.url", "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }"},
 			{5, "sinks[2].webhook.secret", webhookHint},
 			{6, "sinks[3].webhook.url", "must be an absolute http or https URL, such as https://crm.example.com/events"},
 			{6, "sinks[3].webhook.previous_secret", sameHint},
@@ -400,16 +400,16 @@ func wrongSinks() []wrong {
         X-Key:hunter2:
         X-Key: c
   - { name: b, webhook: { url: https://h, secret: ` + key + `, headers: [X-Key] } }`, nil, []config.Problem{
-			{9, "sinks[0].webhook.headers.x-key", "is given twice, first in line 8"},
+			{9, "sinks[0].webhook.headers.x-key", "is set twice, first on line 8"},
 			{10, "sinks[0].webhook.headers.Webhook-ID", reservedHint},
 			{11, "sinks[0].webhook.headers.content-type", reservedHint},
-			{12, "sinks[0].webhook.headers.X-Empty", "is empty: give a value, or leave the header out"},
-			{13, "sinks[0].webhook.headers.X-None", "is empty: give a value, or leave the header out"},
+			{12, "sinks[0].webhook.headers.X-Empty", "is empty: set a value or remove the header"},
+			{13, "sinks[0].webhook.headers.X-None", "is empty: set a value or remove the header"},
 			{14, "sinks[0].webhook.headers.X-Line", controlHint},
 			{15, "sinks[0].webhook.headers.X-List", "must be a single value, not a list"},
 			{16, "sinks[0].webhook.headers", headerHint},
 			{17, "sinks[0].webhook.headers", headerHint},
-			{18, "sinks[0].webhook.headers.X-Key", "is given twice, first in line 8"},
+			{18, "sinks[0].webhook.headers.X-Key", "is set twice, first on line 8"},
 			{19, "sinks[1].webhook.headers", "must be a map of keys and values, not a list"},
 		}},
 		{"Kafka", head + `  - { name: a, kafka: }
@@ -422,7 +422,7 @@ func wrongSinks() []wrong {
   - { name: h, kafka: { brokers: ["k:1"], topic: t, sasl: scram-sha-512, password: a } }
   - { name: i, kafka: [a] }`, nil, []config.Problem{
 			{3, "sinks[0].kafka.brokers", "is missing: list at least one broker, such as kafka.example.com:9093"},
-			{3, "sinks[0].kafka.topic", "is missing: give the topic that takes the events"},
+			{3, "sinks[0].kafka.topic", "is missing: set it to the topic that receives the events"},
 			{4, "sinks[1].kafka.brokers[7]", "must be a single value, not a list"},
 			{4, "sinks[1].kafka.brokers[0]", `"k1" ` + brokerHint},
 			{4, "sinks[1].kafka.brokers[1]", `"k1:0" ` + brokerHint},
@@ -430,11 +430,11 @@ func wrongSinks() []wrong {
 			{4, "sinks[1].kafka.brokers[3]", `"http://k1:9092" ` + brokerHint},
 			{4, "sinks[1].kafka.brokers[5]", twiceHint},
 			{4, "sinks[1].kafka.brokers[6]", `"k:99999" ` + brokerHint},
-			{4, "sinks[1].kafka.topic", "must have only letters, digits, ., _ and -, at most 249"},
+			{4, "sinks[1].kafka.topic", "can contain only letters, digits, ., _ and -, at most 249 characters"},
 			{5, "sinks[2].kafka.brokers", "must be a list, not a single value"},
 			{5, "sinks[2].kafka.tls", "must be true or false, without quotes"},
-			{5, "sinks[2].kafka.topic", "must have only letters, digits, ., _ and -, at most 249"},
-			{6, "sinks[3].kafka.ca_file", "has no effect without tls: true; leave it out"},
+			{5, "sinks[2].kafka.topic", "can contain only letters, digits, ., _ and -, at most 249 characters"},
+			{6, "sinks[3].kafka.ca_file", "has no effect without tls: true; remove it"},
 			{6, "sinks[3].kafka.user", saslHint},
 			{6, "sinks[3].kafka.password", saslHint},
 			{7, "sinks[4].kafka.sasl", `"scram-sha-265" is not known; did you mean scram-sha-256?`},
@@ -452,31 +452,31 @@ func wrongSinks() []wrong {
   - { name: g, nats: { url: nats://n, subject: a, user: u, password: "${env:NOT_SET}", token: t } }
   - { name: h, nats: { url: nats://n, subject: a, password: p, stream: s } }
   - { name: i, nats: nats://n }`, nil, []config.Problem{
-			{3, "sinks[0].nats.url", "is missing: give the server's URL, such as nats://nats.example.com:4222"},
+			{3, "sinks[0].nats.url", "is missing: set it to the server's URL, such as nats://nats.example.com:4222"},
 			{3, "sinks[0].nats.subject", subjectHint},
 			{4, "sinks[1].nats.url", natsHint},
 			{4, "sinks[1].nats.subject", subjectHint},
-			{5, "sinks[2].nats.url", "must not hold a user, a password or a token: give them by the keys user, password and token"},
+			{5, "sinks[2].nats.url", "must not contain a user, a password or a token: use the keys user, password and token"},
 			{5, "sinks[2].nats.subject", subjectHint},
-			{6, "sinks[3].nats.urls", "only one of url and urls can hold: leave one out"},
+			{6, "sinks[3].nats.urls", "url and urls can't both be set: remove one"},
 			{6, "sinks[3].nats.subject", subjectHint},
 			{7, "sinks[4].nats.urls[3]", "must be a single value, not a list"},
 			{7, "sinks[4].nats.urls[1]", twiceHint},
 			{7, "sinks[4].nats.urls[2]", natsHint},
 			{7, "sinks[4].nats.subject", subjectHint},
-			{8, "sinks[5].nats", "has credentials_file and user and token: one of them is enough to log in, leave the others out"},
-			{8, "sinks[5].nats", "has only one of user and password: give both or none"},
+			{8, "sinks[5].nats", "has credentials_file and user and token: use only one of them to log in"},
+			{8, "sinks[5].nats", "has only one of user and password: set both or neither"},
 			{9, "sinks[6].nats.password", "the environment variable NOT_SET is not set"},
 			{10, "sinks[7].nats.stream", "unknown key; use url, urls, subject, credentials_file, user, password, token or ca_file"},
-			{10, "sinks[7].nats", "has only one of user and password: give both or none"},
+			{10, "sinks[7].nats", "has only one of user and password: set both or neither"},
 			{11, "sinks[8].nats", "must be a map of keys and values, not a single value"},
 		}},
 	}
 }
 
 func wrongRules() []wrong {
-	const skipHint = "changes rows, and with on_existing: skip those of data_extension:K are never updated: leave one of the two out"
-	const valueHint = `is missing: write the value that the column gets, such as false, or "" to empty it`
+	const skipHint = "updates rows, but with on_existing: skip the rows of data_extension:K are never updated: remove one of the two"
+	const valueHint = `is missing: set it to the column's new value, such as false, or "" to clear it`
 	const whereHint = "a name must be one of the event's fields, such as bounceCode; is a colon, or the space after it, missing?"
 	const rule = "forms.f.on_event"
 	const head = "forms:\n  f:\n" + rightRoute + `    fields:
@@ -507,16 +507,16 @@ func wrongRules() []wrong {
       -
 `, nil, []config.Problem{
 			bad,
-			{12, rule + "[0].column", "is missing: name the data extension column that gets the value"},
-			{12, rule + "[0].type", "is missing: give the type of the events, such as EngagementEvents.EmailUnsubscribe"},
+			{12, rule + "[0].column", "is missing: set it to the data extension column to update"},
+			{12, rule + "[0].type", "is missing: set it to the type of the events, such as EngagementEvents.EmailUnsubscribe"},
 			{12, rule + "[0].value", valueHint},
-			{13, rule + "[1].column", "is missing: name the data extension column that gets the value"},
+			{13, rule + "[1].column", "is missing: set it to the data extension column to update"},
 			{13, rule + "[1].type", `"EmailUnsubscribe" is not known; did you mean EngagementEvents.EmailUnsubscribe?`},
 			{13, rule + "[1].value", valueHint},
-			{14, rule + "[2].value", "the field itself refuses this value: it must be true or false"},
-			{15, rule + "[3].value", "the field itself refuses this value: it must be one of the choices"},
-			{16, rule + "[4].column", "is the key_column of data_extension:K, by which the row is found: name another column"},
-			{19, rule + "[7].value", "write the number plainly, such as 12 or 12.5, or in quotes if it is a text"},
+			{14, rule + "[2].value", "is not a valid value of this field: it must be true or false"},
+			{15, rule + "[3].value", "is not a valid value of this field: it must be one of the choices"},
+			{16, rule + "[4].column", "is the key_column of data_extension:K, which identifies the row: use another column"},
+			{19, rule + "[7].value", "must be a plain number, such as 12 or 12.5; put it in quotes if it is text"},
 			{20, rule + "[8].colum", "unknown key; did you mean column?"},
 			{20, rule + "[8].value", "must be a single value, not a list"},
 			{21, rule + "[9].value", controlHint},
@@ -524,7 +524,7 @@ func wrongRules() []wrong {
 			{22, rule + "[10].type", "must be a single value, not a list"},
 			{22, rule + "[10].value", "must be a single value, not a map"},
 			{23, rule + "[11]", "must be a map of keys and values, not a single value"},
-			{24, rule + "[12]", "is empty: fill it in or take the line out"},
+			{24, rule + "[12]", "is empty: fill it in or remove the line"},
 		}},
 		{"where", head + `      - type: TransactionalSendEvents.EmailBounced
         column: New
@@ -539,12 +539,12 @@ func wrongRules() []wrong {
       - { type: "*", column: New, value: 1, where: bounceCode }
 `, nil, []config.Problem{
 			bad,
-			{16, rule + "[0].where.bounceCode", "is empty: write the value that the event must have"},
-			{17, rule + "[0].where.smtpReason", "is empty: write the value that the event must have"},
+			{16, rule + "[0].where.bounceCode", "is empty: set it to the value that the event must have"},
+			{17, rule + "[0].where.smtpReason", "is empty: set it to the value that the event must have"},
 			{18, rule + "[0].where", whereHint},
 			{19, rule + "[0].where", whereHint},
 			{20, rule + "[0].where.to", "must be a single value, not a list"},
-			{21, rule + "[0].where.to", "is given twice, first in line 20"},
+			{21, rule + "[0].where.to", "is set twice, first on line 20"},
 			{22, rule + "[1].where", "must be a map of keys and values, not a single value"},
 		}},
 		{"rows", `forms:
@@ -567,7 +567,7 @@ func wrongRules() []wrong {
 ` + rightFields + `    route: [ { data_extension: { key: O } } ]
     on_event: { type: "*" }
 `, nil, []config.Problem{
-			{6, "forms.a.on_event", "has no effect without a data_extension step; leave it out"},
+			{6, "forms.a.on_event", "has no effect without a data_extension step; remove it"},
 			{11, "forms.b.on_event", skipHint},
 			{15, "forms.c.on_event", skipHint},
 			{18, "forms.d.route[0].data_extention", "unknown key; did you mean data_extension?"},
