@@ -191,7 +191,7 @@ func TestEditRefusals(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	bad := webtest.Problem(400, `the body must be JSON such as {"fields":{"email":"ana@example.org"},"retry":true}, every value as a text`, "")
-	nothing := webtest.Problem(422, "no field is named that is to be changed", "")
+	nothing := webtest.Problem(422, "name at least one field to change", "")
 	state := func(name string) answer {
 		return webtest.Problem(409, "only a delivery that is dead or unknown can be edited; this one is "+name, "")
 	}
@@ -205,7 +205,7 @@ func TestEditRefusals(t *testing.T) {
 		dead + ` {"fields":["email"]}`:                                           bad,
 		dead + ` {"field":{"email":"ana@example.org"}}`:                          bad,
 		dead + ` {"fields":{"email":"ana@example.org"}`:                          bad,
-		dead + ` {"fields":{"email":"not an address"}}`:                          wrong("email", "must be an e-mail address"),
+		dead + ` {"fields":{"email":"not an address"}}`:                          wrong("email", "must be a valid email address"),
 		dead + ` {"fields":{"email":""}}`:                                        wrong("email", "is required"),
 		dead + ` {"fields":{"EmailAddress":"ana@example.org"}}`:                  wrong("EmailAddress", "is not a field of this form"),
 		dead + ` {"fields":{"IPAddress":"192.0.2.7"}}`:                           wrong("IPAddress", "is filled in by Onramp and can't be set"),

@@ -82,7 +82,7 @@ func TestIdempotencyKeyOfRefused(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	got := do(g, "POST", registrations, `{"email":"nobody"}`, "Content-Type: application/json", "Idempotency-Key: k")
-	webtest.Check(t, invalid("email", "must be an e-mail address"), got)
+	webtest.Check(t, invalid("email", "must be a valid email address"), got)
 	got = do(g, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Idempotency-Key: k")
 	webtest.Check(t, accepted(202, "queued"), masked(got))
 }

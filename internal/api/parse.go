@@ -80,7 +80,7 @@ func parseJSON(body []byte) ([]onramp.Input, error) {
 		}
 		name, err := s.text()
 		if err != nil {
-			return nil, web.Malformed("a field's name is not valid text")
+			return nil, web.Malformed("a field name is not valid text")
 		}
 		s.skipSpace()
 		s.at++ // the colon
@@ -263,7 +263,7 @@ func parseForm(body string) ([]onramp.Input, error) {
 // parseMultipart reads multipart/form-data (RFC 7578). No field takes a file.
 func parseMultipart(body []byte, boundary string) ([]onramp.Input, error) {
 	if boundary == "" {
-		return nil, web.Malformed("the content type names no boundary")
+		return nil, web.Malformed("the content type has no boundary")
 	}
 	var inputs []onramp.Input
 	for parts := multipart.NewReader(bytes.NewReader(body), boundary); ; {

@@ -28,7 +28,7 @@ const (
 	notUTF8        = "the body is not valid UTF-8"
 	notJSON        = "the body is not valid JSON"
 	notObject      = "the body must be a JSON object with the form's fields"
-	notName        = "a field's name is not valid text"
+	notName        = "a field name is not valid text"
 	notForm        = "the body is not valid application/x-www-form-urlencoded"
 	notMultipart   = "the body is not valid multipart/form-data"
 	tooMany        = "the body has more than 1000 fields"
@@ -126,7 +126,7 @@ func TestParseInputs(t *testing.T) {
 		"nothing at all":   {partType, "", read{Err: notMultipart}},
 		"part cut off":     {partType, "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx", read{Err: notMultipart}},
 		"header cut off":   {partType, "--XX\r\nContent-Dis", read{Err: notMultipart}},
-		"no boundary":      {"multipart/form-data", "--XX--", read{Err: "the content type names no boundary"}},
+		"no boundary":      {"multipart/form-data", "--XX--", read{Err: "the content type has no boundary"}},
 		"part not UTF-8":   {partType, parts(`form-data; name="a"`, "\xff"), read{Err: notUTF8}},
 		"name no UTF-8":    {partType, parts("form-data; name=\"\xff\"", "x"), read{Err: notUTF8}},
 		"file's part name": {partType, parts(`attachment; name="a"`, "x"), read{Inputs: []onramp.Input{posted("", "x")}}},

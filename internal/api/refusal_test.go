@@ -46,13 +46,13 @@ func TestRefusals(t *testing.T) {
 		"array":            {"POST", registrations, `[` + good + `]`, []string{asJSON}, malformed(notObject)},
 		"null":             {"POST", registrations, `null`, []string{asJSON}, malformed(notObject)},
 		"deep nesting":     {"POST", registrations, strings.Repeat(`{"email":`, 20000), []string{asJSON}, malformed(notJSON)},
-		"nested":           {"POST", registrations, `{"email":{"a":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}}`, []string{asJSON}, invalid("email", "must be a text")},
+		"nested":           {"POST", registrations, `{"email":{"a":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}}`, []string{asJSON}, invalid("email", "must be text")},
 		"broken UTF-8":     {"POST", registrations, "{\"email\":\"a@b.co\",\"first_name\":\"\xff\"}", []string{asJSON}, malformed(notUTF8)},
 		"NUL":              {"POST", registrations, `{"email":"a@b.co","first_name":"a\u0000b"}`, []string{asJSON}, invalid("first_name", "must not contain control characters")},
 		"bare NUL":         {"POST", registrations, "{\"email\":\"a@b.co\x00\"}", []string{asJSON}, malformed(notJSON)},
 		"NUL posted":       {"POST", registrations, "email=a%40b.co&last_name=%00", []string{asForm}, invalid("last_name", "must not contain control characters")},
 		"half a pair":      {"POST", registrations, `{"email":"a@b.co","first_name":"\ud83d"}`, []string{asJSON}, invalid("first_name", "must not contain control characters")},
-		"wrong types":      {"POST", registrations, `{"email":1,"first_name":true,"last_name":["Doe"],"opt_in":"yes"}`, []string{asJSON}, invalid("email", "must be a text", "first_name", "must be a text", "last_name", "must be a text", "opt_in", "must be true or false")},
+		"wrong types":      {"POST", registrations, `{"email":1,"first_name":true,"last_name":["Doe"],"opt_in":"yes"}`, []string{asJSON}, invalid("email", "must be text", "first_name", "must be text", "last_name", "must be text", "opt_in", "must be true or false")},
 		"missing":          {"POST", registrations, `{}`, []string{asJSON}, invalid("email", "is required")},
 		"missing posted":   {"POST", registrations, "", []string{asForm}, invalid("email", "is required")},
 		"unknown":          {"POST", registrations, `{"email":"a@b.co","e-mail":"secret"}`, []string{asJSON}, invalid("e-mail", "is not a field of this form")},
@@ -60,7 +60,7 @@ func TestRefusals(t *testing.T) {
 		"doubled":          {"POST", registrations, `{"email":"a@b.co","email":"a@b.co"}`, []string{asJSON}, invalid("email", "is given more than once")},
 		"doubled posted":   {"POST", registrations, "email=a%40b.co&opt_in=on&opt_in=off", []string{asForm}, invalid("opt_in", "is given more than once")},
 		"too long":         {"POST", registrations, `{"email":"a@b.co","first_name":"` + strings.Repeat("😀", 51) + `"}`, []string{asJSON}, invalid("first_name", "must be at most 100 characters")},
-		"e-mail":           {"POST", registrations, `{"email":"Jane Doe <jane@example.org>"}`, []string{asJSON}, invalid("email", "must be an e-mail address")},
+		"e-mail":           {"POST", registrations, `{"email":"Jane Doe <jane@example.org>"}`, []string{asJSON}, invalid("email", "must be a valid email address")},
 		"1000 fields":      {"POST", registrations, "{" + manyFields(1000) + "}", []string{asJSON}, manyUnknown()},
 		"1001 fields":      {"POST", registrations, "{" + manyFields(1001) + "}", []string{asJSON}, malformed(tooMany)},
 		"no content type":  {"POST", registrations, good, nil, unsupported},
@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 		"Latin 1":          {"POST", registrations, good, []string{"Content-Type: application/json; charset=latin1"}, unsupported},
 		"wrong escape":     {"POST", registrations, "email=%", []string{asForm}, malformed(notForm)},
 		"broken multipart": {"POST", registrations, "--XX\r\nContent-Disp", []string{"Content-Type: " + partType}, malformed(notMultipart)},
-		"a file":           {"POST", registrations, parts(`form-data; name="email"; filename="a@b.co"`, "x"), []string{"Content-Type: " + partType}, invalid("email", "must be a text")},
+		"a file":           {"POST", registrations, parts(`form-data; name="email"; filename="a@b.co"`, "x"), []string{"Content-Type: " + partType}, invalid("email", "must be text")},
 		"unknown form":     {"POST", "/v1/forms/nobody/registrations", good, []string{asJSON}, noForm},
 		"unknown schema":   {"GET", "/v1/forms/nobody", "", nil, noForm},
 		"GET":              {"GET", registrations, "", nil, webtest.Problem(405, "this address takes POST", "", "Allow: POST")},
@@ -90,7 +90,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-const badKey = "give one Idempotency-Key of 1 to 255 characters"
+const badKey = "send one Idempotency-Key header of 1 to 255 characters"
 
 func manyFields(n int) string {
 	members := make([]string, n)

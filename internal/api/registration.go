@@ -205,7 +205,7 @@ func idempotencyKey(r *http.Request, form string, inputs []onramp.Input) (onramp
 	}
 	key := strings.TrimSpace(values[0])
 	if len(values) > 1 || key == "" || len(key) > maxKey {
-		return onramp.IdempotencyKey{}, web.Malformed("give one Idempotency-Key of 1 to 255 characters")
+		return onramp.IdempotencyKey{}, web.Malformed("send one Idempotency-Key header of 1 to 255 characters")
 	}
 	return onramp.NewIdempotencyKey(form, key, content(inputs)), nil
 }

@@ -42,11 +42,11 @@ func fieldSchema(f *onramp.Field) *huma.Schema {
 		s.Format = "email"
 		s.MaxLength = new(254)
 	case onramp.Date:
-		s.Description = "a day such as 2026-06-23, or a moment such as 2026-06-23T14:52:45Z"
+		s.Description = "a date such as 2026-06-23, or a date and time such as 2026-06-23T14:52:45Z"
 	case onramp.Phone:
 		s.Description = "5 to 15 digits, with or without a leading +"
 	case onramp.Locale:
-		s.Description = "a culture code such as en-US"
+		s.Description = "a locale such as en-US"
 	case onramp.Choice:
 		for _, choice := range f.Choices {
 			s.Enum = append(s.Enum, choice)
@@ -81,7 +81,7 @@ func (p *Public) openAPI() (*huma.OpenAPI, error) {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "Onramp", Version: p.Version,
-			Description: "Registrations of a website, on their way into Marketing Cloud. A 2xx answer means that the registration is on disk.",
+			Description: "Delivers a website's registrations to Marketing Cloud. A 2xx answer means that the registration is on disk.",
 		},
 		Components: &huma.Components{
 			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
@@ -146,7 +146,7 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 		OperationID: "register-" + f.Name, Summary: "Submit the form " + f.Name,
 		Parameters: []*huma.Param{
 			{
-				Name: "Idempotency-Key", In: "header", Description: "makes a repeat return the first answer, for at least a day",
+				Name: "Idempotency-Key", In: "header", Description: "a repeat with the same key returns the first answer, for at least a day",
 				Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxKey)},
 			},
 			{
@@ -158,13 +158,13 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 			"application/json": input, "application/x-www-form-urlencoded": input, "multipart/form-data": input,
 		}},
 		Responses: map[string]*huma.Response{
-			"201": registrationResponse("Delivered, after a wait"),
-			"202": registrationResponse("Stored; it will be delivered"),
-			"303": {Description: "Stored; the answer to a browser's plain form post"},
+			"201": registrationResponse("Stored and delivered, if the request waited for it (Prefer)"),
+			"202": registrationResponse("Stored; it will be delivered later"),
+			"303": {Description: "Stored; redirects a browser after a plain form post"},
 		},
 	}
 	for kind, description := range map[onramp.Kind]string{
-		onramp.Malformed: "Not parsable", onramp.NotFound: "No such form", onramp.Conflict: "The key was used with another body",
+		onramp.Malformed: "The body can't be parsed", onramp.NotFound: "No such form", onramp.Conflict: "The key was used with another body",
 		onramp.TooLarge: "Body too large", onramp.Unsupported: "Content type not supported", onramp.Invalid: "Invalid fields",
 		onramp.Unavailable: "Could not be stored; see Retry-After",
 	} {

@@ -23,9 +23,9 @@ func TestFormSchema(t *testing.T) {
 			"agreed": {"type": "boolean", "default": true},
 			"age": {"type": "integer", "format": "int32"},
 			"amount": {"type": "number", "default": 12345678901234567890.50},
-			"born": {"type": "string", "description": "a day such as 2026-06-23, or a moment such as 2026-06-23T14:52:45Z"},
+			"born": {"type": "string", "description": "a date such as 2026-06-23, or a date and time such as 2026-06-23T14:52:45Z"},
 			"phone": {"type": "string", "description": "5 to 15 digits, with or without a leading +"},
-			"locale": {"type": "string", "description": "a culture code such as en-US"},
+			"locale": {"type": "string", "description": "a locale such as en-US"},
 			"color": {"type": "string", "enum": ["red", "<blue>"]}
 		}
 	}`

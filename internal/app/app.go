@@ -76,7 +76,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	sender, err := outbound.New(outbound.Config{
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
 		AccountID: mc.AccountID, Timeout: a.cfg.Delivery.Timeout,
-	}, a.store, func(err error) { a.options.Log.Warn("token could not be kept", "err", err) })
+	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (a *App) Run(ctx context.Context) error {
 	select {
 	case <-delivering:
 	case <-limit.Done():
-		a.options.Log.Warn("drain limit reached; what is in flight is sent again after the next start")
+		a.options.Log.Warn("drain limit reached; requests in flight are repeated after the next start")
 		abandon()
 		<-delivering
 	}

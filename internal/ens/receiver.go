@@ -198,7 +198,7 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) {
 	if !isJSON(req.Header.Get("Content-Type")) || !isPlain(req.Header.Get("Content-Encoding")) {
 		web.DropBody(req)
-		return nil, r.refuse(callback, "content type", &onramp.Error{Kind: onramp.Unsupported, Message: "events must come as application/json, not compressed"})
+		return nil, r.refuse(callback, "content type", &onramp.Error{Kind: onramp.Unsupported, Message: "events must be sent as application/json, uncompressed"})
 	}
 	var b bytes.Buffer
 	if n := req.ContentLength; n > 0 {

@@ -300,13 +300,13 @@ func TestReceive(t *testing.T) {
 		},
 		"a form": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "application/x-www-form-urlencoded"}},
-			refusal(415, "events must come as application/json, not compressed"), 0,
+			refusal(415, "events must be sent as application/json, uncompressed"), 0,
 			map[string]int64{"content type": 1},
 			nil,
 		},
 		"compressed": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Encoding", "gzip"}},
-			refusal(415, "events must come as application/json, not compressed"), 0,
+			refusal(415, "events must be sent as application/json, uncompressed"), 0,
 			map[string]int64{"content type": 1},
 			nil,
 		},

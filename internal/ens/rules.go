@@ -72,7 +72,7 @@ func (r *Rules) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r.log.ErrorContext(ctx, "rules could not be followed, trying again", "err", err)
+		r.log.ErrorContext(ctx, "rules could not be applied, retrying", "err", err)
 		select {
 		case <-time.After(ruleTrouble):
 		case <-ctx.Done():

@@ -72,7 +72,7 @@ func TestBrowser(t *testing.T) {
 		chromedp.Click(submit),
 		chromedp.WaitVisible(chromedp.CSS("#email-problem")))
 	problem := ask(t, browser, chromedp.Text(chromedp.CSS("#email-problem")))
-	if want := "E-mail address must be an e-mail address."; problem != want || len(s.stored(t)) != 0 {
+	if want := "E-mail address must be a valid email address."; problem != want || len(s.stored(t)) != 0 {
 		t.Errorf("the page says %q, want %q; %d are stored", problem, want, len(s.stored(t)))
 	}
 

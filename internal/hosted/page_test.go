@@ -203,8 +203,8 @@ func TestPages(t *testing.T) {
 			"POST", "/v1/forms/our-survey_2026/registrations",
 			"%C3%BCber=" + strings.Repeat("typed+", 10) + "&code=typed&mail=typed&agreed=typed&news=typed&age=typed&amount=typed&born=typed&phone=typed&locale=typed_typed&color=typed&%3Cb%3Eunknown=typed",
 			422, pageHeader(), refused(survey(), map[string]string{
-				"über": `<b>über</b> "alles" & mehr must be at most 20 characters.`, "code": "Code does not have the required form.",
-				"mail": "Mail must be an e-mail address.", "agreed": "Agreed must be true or false.", "news": "News must be true or false.",
+				"über": `<b>über</b> "alles" & mehr must be at most 20 characters.`, "code": "Code does not have the required format.",
+				"mail": "Mail must be a valid email address.", "agreed": "Agreed must be true or false.", "news": "News must be true or false.",
 				"age":    "Age must be a whole number between -2147483648 and 2147483647.",
 				"amount": "Amount must be a decimal number of at most 29 digits.", "born": "Born must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z.",
 				"phone": "Phone must be a phone number of 5 to 15 digits, such as +49 30 123456.", "locale": "Locale must be a locale such as en-US.",

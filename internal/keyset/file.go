@@ -23,7 +23,7 @@ func OpenFile(path string) (*Keyset, error) {
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
-			return nil, fmt.Errorf("make the encryption key %s (or set encryption_key): %w", path, err)
+			return nil, fmt.Errorf("create the encryption key %s (or set encryption_key): %w", path, err)
 		}
 		text, err = readFile(path)
 	}
@@ -32,7 +32,7 @@ func OpenFile(path string) (*Keyset, error) {
 	}
 	k, err := Open(text)
 	if err != nil {
-		return nil, fmt.Errorf("the file %s is damaged or of something else, and is left as it is; restore it from a backup: %w", path, err)
+		return nil, fmt.Errorf("the file %s is damaged or not an encryption key, and was left unchanged; restore it from a backup: %w", path, err)
 	}
 	return k, nil
 }

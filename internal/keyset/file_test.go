@@ -106,7 +106,7 @@ func TestOpenDamagedFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := keyset.OpenFile(path)
-			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "left as it is") || strings.Contains(err.Error(), "hunter2") {
+			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "left unchanged") || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("got %v, want an error with the path and the hint", err)
 			}
 			after, err := os.ReadFile(path)

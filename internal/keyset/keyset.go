@@ -34,8 +34,8 @@ type Keyset struct {
 // The errors say nothing of what was given: it may be a secret in the wrong
 // place.
 var (
-	errNotKeyset  = errors.New("this is not an encryption key: onramp keys new encryption makes one")
-	errNotDecoded = errors.New("this was not encrypted with a key of the keyset, or not for this place, or it is damaged")
+	errNotKeyset  = errors.New("this is not an encryption key: onramp keys new encryption creates one")
+	errNotDecoded = errors.New("it is damaged, or was encrypted with another key or for another record")
 )
 
 // New makes a keyset with one key. The text is one line of some 300 characters
@@ -43,7 +43,7 @@ var (
 func New() (onramp.Secret, error) {
 	handle, err := tink.NewHandle(aead.XAES256GCM192BitNonceKeyTemplate())
 	if err != nil {
-		return "", fmt.Errorf("make encryption key: %w", err)
+		return "", fmt.Errorf("create encryption key: %w", err)
 	}
 	return write(handle)
 }

@@ -103,7 +103,7 @@ func (s *Server) authenticate(r *http.Request, p *parameters) (*account, error) 
 		return client, nil
 	case wrong:
 		s.noteMiss()
-		return nil, invalidClient("the client is not known or its secret is wrong", cause)
+		return nil, invalidClient("unknown client or wrong secret", cause)
 	}
 	s.limited.Add(1)
 	return nil, tooManyTries(cause)
@@ -128,7 +128,7 @@ func (s *Server) authorize(r *http.Request, client *account, p *parameters) erro
 	case pass:
 		return nil
 	case wrong:
-		return invalidGrant("the user is not known or the password is wrong", "client "+client.id)
+		return invalidGrant("unknown user or wrong password", "client "+client.id)
 	}
 	s.limited.Add(1)
 	return tooManyTries("client " + client.id)
@@ -143,7 +143,7 @@ func (s *Server) scopeOf(asked string) (string, error) {
 	var names []string
 	for name := range strings.SplitSeq(asked, " ") {
 		if !slices.Contains(s.cfg.Scopes, name) {
-			return "", invalidScope("the scope is malformed or holds a name that is not known")
+			return "", invalidScope("the scope is malformed or contains an unknown name")
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)

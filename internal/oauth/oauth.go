@@ -97,11 +97,11 @@ type shared struct {
 func New(ctx context.Context, cfg Config, keep Keeper) (*Server, error) {
 	cfg = withDefaults(cfg)
 	if cfg.Lifetime < time.Second {
-		return nil, errors.New("a token must live for a second at least")
+		return nil, errors.New("the token lifetime must be at least one second")
 	}
 	for _, name := range cfg.Scopes {
 		if !isScopeToken(name) {
-			return nil, errors.New("a scope's name may hold printable ASCII only, without space, quote and backslash")
+			return nil, errors.New("a scope name can contain only printable ASCII characters, without space, quote and backslash")
 		}
 	}
 	s := &Server{
@@ -143,7 +143,7 @@ func (s *Server) warnOfShortSecrets(ctx context.Context) {
 	}
 	for _, c := range s.cfg.Clients {
 		if newAccount(c.ID, c.Secrets).guessable {
-			s.cfg.Log.WarnContext(ctx, "a client's secret is short enough to be guessed", "client", c.ID)
+			s.cfg.Log.WarnContext(ctx, "a client secret is short enough to be guessed", "client", c.ID)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (s *Server) Run(ctx context.Context) {
 			err = s.reloadSoon(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "token keys and clients were not brought up to date", "err", err)
+			s.cfg.Log.ErrorContext(ctx, "token keys and clients could not be refreshed", "err", err)
 		}
 	}
 }

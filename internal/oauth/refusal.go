@@ -47,7 +47,7 @@ func invalidScope(description string) *refusal {
 func tooManyTries(cause string) *refusal {
 	return &refusal{
 		status: http.StatusTooManyRequests, code: "slow_down", retryAfter: tryEvery,
-		description: "too many failed tries, wait before the next one", cause: cause,
+		description: "too many failed attempts; wait before the next one", cause: cause,
 	}
 }
 

@@ -68,7 +68,7 @@ func readParameters(r *http.Request) (*parameters, error) {
 		if e.Kind == onramp.TooLarge {
 			return nil, tooLarge()
 		}
-		refused := invalidRequest("the body could not be read to its end")
+		refused := invalidRequest("the body could not be read completely")
 		refused.cause = e.Err.Error()
 		return nil, refused
 	}
@@ -139,7 +139,7 @@ type attempt struct{ id, secret string }
 func readCredentials(headers []string, p *parameters) ([]attempt, error) {
 	switch {
 	case len(headers) > 1 || len(headers) == 1 && p[clientSecret] != "":
-		return nil, invalidRequest("the client must authenticate in one way only")
+		return nil, invalidRequest("the client must use only one authentication method")
 	case len(headers) == 1:
 		return readBasic(headers[0], p[clientID])
 	case p[clientID] == "" && p[clientSecret] == "":

@@ -77,12 +77,12 @@ func form(body string) ask { return ask{basic: "mc:" + longSecret, body: body} }
 var (
 	scoped = good("ens admin")
 
-	unknown      = bad(401, "invalid_client", "the client is not known or its secret is wrong")
+	unknown      = bad(401, "invalid_client", "unknown client or wrong secret")
 	anonymous    = bad(401, "invalid_client", "the client did not authenticate")
 	malformed    = bad(401, "invalid_client", "the Authorization header is malformed")
 	otherScheme  = bad(401, "invalid_client", "the client must authenticate with the Basic scheme or in the body")
 	noSecret     = bad(401, "invalid_client", "the client's secret is missing")
-	twoWays      = bad(400, "invalid_request", "the client must authenticate in one way only")
+	twoWays      = bad(400, "invalid_request", "the client must use only one authentication method")
 	otherID      = bad(400, "invalid_request", "client_id differs from the one in the Authorization header")
 	noClientID   = bad(400, "invalid_request", "client_id is missing")
 	inQuery      = bad(400, "invalid_request", "parameters must be in the body, not in the query string")
@@ -94,10 +94,10 @@ var (
 	noUser       = bad(400, "invalid_request", "username is missing")
 	noPassword   = bad(400, "invalid_request", "password is missing")
 	large        = bad(413, "invalid_request", "the body is larger than 64 KiB")
-	wrongUser    = bad(400, "invalid_grant", "the user is not known or the password is wrong")
+	wrongUser    = bad(400, "invalid_grant", "unknown user or wrong password")
 	otherGrant   = bad(400, "unsupported_grant_type", "grant_type must be client_credentials or password")
-	unknownScope = bad(400, "invalid_scope", "the scope is malformed or holds a name that is not known")
-	limited      = bad(429, "slow_down", "too many failed tries, wait before the next one", "Retry-After", "6")
+	unknownScope = bad(400, "invalid_scope", "the scope is malformed or contains an unknown name")
+	limited      = bad(429, "slow_down", "too many failed attempts; wait before the next one", "Retry-After", "6")
 )
 
 // clientRows are RFC 6749, 2.3 and 3.2.1: how a client authenticates.

@@ -34,7 +34,7 @@ var (
 // the fields and repeats no value.
 func (f *Form) Edit(r Registration, changes map[string]string) (Registration, error) {
 	if len(changes) == 0 {
-		return Registration{}, &Error{Kind: Invalid, Message: "no field is named that is to be changed"}
+		return Registration{}, &Error{Kind: Invalid, Message: "name at least one field to change"}
 	}
 	inputs := make([]Input, 0, len(changes))
 	for _, name := range slices.Sorted(maps.Keys(changes)) {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-var errEmail = errors.New("must be an e-mail address")
+var errEmail = errors.New("must be a valid email address")
 
 // parseEmail checks an address as Marketing Cloud does when it writes an
 // EmailAddress column: local part of at most 100 characters and no multibyte

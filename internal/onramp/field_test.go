@@ -22,17 +22,17 @@ var (
 )
 
 const (
-	notText    = "must be a text"
-	notEmail   = "must be an e-mail address"
+	notText    = "must be text"
+	notEmail   = "must be a valid email address"
 	notBoolean = "must be true or false"
 	notInteger = "must be a whole number between -2147483648 and 2147483647"
 	notDecimal = "must be a decimal number of at most 29 digits"
 	notDate    = "must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z"
-	notYear    = "must lie between the years 1753 and 9999"
+	notYear    = "must be between the years 1753 and 9999"
 	notPhone   = "must be a phone number of 5 to 15 digits, such as +49 30 123456"
 	notLocale  = "must be a locale such as en-US"
 	notChoice  = "must be one of the choices"
-	notPattern = "does not have the required form"
+	notPattern = "does not have the required format"
 	noControls = "must not contain control characters"
 )
 

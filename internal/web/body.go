@@ -33,7 +33,7 @@ func ReadBody(r *http.Request, buf *bytes.Buffer, limit int64) error {
 		if broken, ok := errors.AsType[*net.OpError](err); ok {
 			err = broken.Err // without the visitor's address, which is not for the log
 		}
-		return &onramp.Error{Kind: onramp.Malformed, Message: "the body could not be read to its end", Err: err}
+		return &onramp.Error{Kind: onramp.Malformed, Message: "the body could not be read completely", Err: err}
 	}
 	if n > limit {
 		DropBody(r)

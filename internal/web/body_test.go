@@ -45,7 +45,7 @@ func TestReadBody(t *testing.T) {
 		"far too much":    {strings.NewReader(strings.Repeat("a", 40<<20)), 16 << 20, "", read{Kind: onramp.TooLarge, Err: "the body is larger than 16 MiB", Left: 8<<20 - 1}},
 		"asks before":     {strings.NewReader("aaaa"), 2 << 10, "100-continue", read{Body: "aaaa"}},
 		"asks, too large": {strings.NewReader(strings.Repeat("a", 2<<10+1)), 2 << 10, "100-continue", read{Kind: onramp.TooLarge, Err: "the body is larger than 2 KiB", Left: 2<<10 + 1}},
-		"broken off":      {broken{strings.NewReader("aaaa")}, 2 << 10, "", read{Kind: onramp.Malformed, Err: "the body could not be read to its end: connection reset"}},
+		"broken off":      {broken{strings.NewReader("aaaa")}, 2 << 10, "", read{Kind: onramp.Malformed, Err: "the body could not be read completely: connection reset"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
