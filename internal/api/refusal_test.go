@@ -184,7 +184,7 @@ func TestBodyBreaksOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	webtest.Check(t, webtest.Problem(400, "the body could not be read to its end", "", vary), webtest.AnswerOf(response))
+	webtest.Check(t, webtest.Problem(400, "the body could not be read completely", "", vary), webtest.AnswerOf(response))
 	g.checkNothingStored(t)
 	server.Close() // what was logged is complete
 	if !strings.Contains(logged.String(), "i/o timeout") || strings.Contains(logged.String(), "127.0.0.1") {

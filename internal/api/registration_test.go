@@ -156,7 +156,7 @@ func TestHalfSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	webtest.Check(t, webtest.Problem(400, "the body could not be read to its end", "", vary), webtest.AnswerOf(response))
+	webtest.Check(t, webtest.Problem(400, "the body could not be read completely", "", vary), webtest.AnswerOf(response))
 	g.checkNothingStored(t)
 }
 
