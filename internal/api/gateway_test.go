@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +89,7 @@ func forms() []onramp.Form {
 			Name: "survey", SuccessURL: "https://www.example.com/thanks?from=survey", Origins: []string{"https://www.example.com"},
 			SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
 			Fields: []onramp.Field{
-				{Name: "note", Label: "Your note", Column: "Note", Max: 4, Pattern: regexp.MustCompile(`^(?:[a-z]+)$`)},
+				{Name: "note", Label: "Your note", Column: "Note", Max: 4, Pattern: pattern(`[a-z]+`)},
 				{Name: "mail", Column: "Mail", Type: onramp.Email},
 				{Name: "agreed", Column: "Agreed", Type: onramp.Boolean, Default: &yes},
 				{Name: "age", Column: "Age", Type: onramp.Integer},
@@ -193,4 +192,13 @@ var outcomes = map[onramp.DeliveryState]onramp.Outcome{
 	onramp.DeliveryDead:      {Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "refused", Hint: "correct the column", Request: "[{}]", Answer: "{}"},
 	onramp.DeliveryUnknown:   {Verdict: onramp.Unknown, Detail: "no answer", Hint: "look whether it has arrived", Request: "[{}]"},
 	onramp.DeliveryPending:   {Verdict: onramp.Retry, Status: 503, Detail: "try again", Request: "[{}]"},
+}
+
+// pattern compiles a pattern that is known to be right.
+func pattern(source string) *onramp.Pattern {
+	p, err := onramp.NewPattern(source)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }

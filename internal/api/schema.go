@@ -56,7 +56,7 @@ func fieldSchema(f *onramp.Field) *huma.Schema {
 		s.MaxLength = new(f.Max)
 	}
 	if f.Pattern != nil {
-		s.Pattern = f.Pattern.String()
+		s.Pattern = f.Pattern.Anchored()
 	}
 	if f.Default != nil {
 		s.Default = plain(*f.Default)

@@ -167,19 +167,14 @@ func (r *reader) max(v value) int {
 }
 
 // pattern compiles a pattern that the whole text must match.
-func (r *reader) pattern(v value) *regexp.Regexp {
+func (r *reader) pattern(v value) *onramp.Pattern {
 	s, ok := r.scalar(v)
 	if !ok {
 		return nil
 	}
-	// alone first: a)(b would be valid between the brackets
-	_, err := regexp.Compile(s.text)
-	var anchored *regexp.Regexp
+	pattern, err := onramp.NewPattern(s.text)
 	if err == nil {
-		anchored, err = regexp.Compile("^(?:" + s.text + ")$")
-	}
-	if err == nil {
-		return anchored
+		return pattern
 	}
 	reason := "too long or too deeply nested"
 	if e, ok := errors.AsType[*syntax.Error](err); ok {

@@ -170,7 +170,7 @@ func inputOf(f *onramp.Field) input {
 		in.Label = labelOf(f.Name)
 	}
 	if f.Pattern != nil {
-		in.Pattern = strings.TrimSuffix(strings.TrimPrefix(f.Pattern.String(), "^(?:"), ")$")
+		in.Pattern = f.Pattern.String()
 	}
 	if f.Default != nil {
 		in.Value = f.Default.Text

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +87,7 @@ func forms() []onramp.Form {
 			Name: "our-survey_2026", SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
 			Fields: []onramp.Field{
 				{Name: "über", Label: `<b>über</b> "alles" & mehr`, Column: "Note", Max: 20, Default: &note},
-				{Name: "code", Column: "Code", Max: 8, Pattern: regexp.MustCompile(`^(?:[A-Z]{2}"[0-9]+)$`), Required: true},
+				{Name: "code", Column: "Code", Max: 8, Pattern: pattern(`[A-Z]{2}"[0-9]+`), Required: true},
 				{Name: "mail", Column: "Mail", Type: onramp.Email, Max: 100},
 				{Name: "agreed", Column: "Agreed", Type: onramp.Boolean, Required: true},
 				{Name: "news", Column: "News", Type: onramp.Boolean, Default: &yes},
@@ -155,4 +154,13 @@ func (s *site) stored(t *testing.T) []onramp.Registration {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// pattern compiles a pattern that is known to be right.
+func pattern(source string) *onramp.Pattern {
+	p, err := onramp.NewPattern(source)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }

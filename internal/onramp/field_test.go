@@ -1,7 +1,6 @@
 package onramp_test
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +12,15 @@ import (
 func text(s string) onramp.Scalar   { return onramp.Scalar{Kind: onramp.String, Text: s} }
 func number(s string) onramp.Scalar { return onramp.Scalar{Kind: onramp.Number, Text: s} }
 func posted(s string) onramp.Scalar { return onramp.Scalar{Kind: onramp.Posted, Text: s} }
+
+// pattern compiles a pattern that is known to be right.
+func pattern(source string) *onramp.Pattern {
+	p, err := onramp.NewPattern(source)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
 
 var (
 	yes    = onramp.Scalar{Kind: onramp.True}
@@ -305,13 +313,13 @@ func TestFieldParseText(t *testing.T) {
 			{text("a@" + strings.Repeat("ü", 255) + ".de"), wrong(notEmail)},
 			{text("a@" + strings.Repeat("ü", 60000) + ".de"), wrong("must be at most 254 characters")},
 		}},
-		"pattern": {onramp.Field{Pattern: regexp.MustCompile(`^(?:[A-Z]{2}[0-9]+)$`), Max: 5}, []parseCase{
+		"pattern": {onramp.Field{Pattern: pattern(`[A-Z]{2}[0-9]+`), Max: 5}, []parseCase{
 			{text("AB1"), is(text("AB1"))},
 			{posted(" AB1 "), is(text("AB1"))},
 			{text("AB1x"), wrong(notPattern)},
 			{text("AB12345"), wrong("must be at most 5 characters")},
 		}},
-		"pattern of an e-mail address": {onramp.Field{Type: onramp.Email, Pattern: regexp.MustCompile(`^(?:.*@example\.org)$`)}, []parseCase{
+		"pattern of an e-mail address": {onramp.Field{Type: onramp.Email, Pattern: pattern(`.*@example\.org`)}, []parseCase{
 			{text("jane@EXAMPLE.org"), is(text("jane@example.org"))},
 			{text("jane@example.com"), wrong(notPattern)},
 		}},

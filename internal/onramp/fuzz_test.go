@@ -29,7 +29,7 @@ func everyType() *onramp.Form {
 		}
 		f.Fields = append(f.Fields, field)
 	}
-	f.Fields = append(f.Fields, onramp.Field{Name: "code", Column: "code", Pattern: regexp.MustCompile(`^(?:[A-Z]+)$`)},
+	f.Fields = append(f.Fields, onramp.Field{Name: "code", Column: "code", Pattern: pattern(`[A-Z]+`)},
 		onramp.Field{Column: "agent", From: onramp.FromUserAgent, Max: 9})
 	f.SubscriberKey.From = onramp.KeyUUID
 	return onramp.NewForm(f, "secret")

@@ -19,6 +19,14 @@ type Registration struct {
 	Edits         []Edit        // by an operator, oldest first; the same
 }
 
+// Accepted is what became of a registration that was to be stored.
+type Accepted struct {
+	Registration Registration // the stored one: an earlier one when Repeated
+	Repeated     bool         // the idempotency key was known: nothing was stored
+	// Outcome yields the state in which the registration settles; nil unless it was asked for.
+	Outcome <-chan RegistrationState
+}
+
 // RegistrationState is how far a registration has come. It follows from the
 // states of its deliveries.
 type RegistrationState uint8

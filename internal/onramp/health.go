@@ -1,0 +1,25 @@
+package onramp
+
+import "time"
+
+// Health is how a destination is doing.
+type Health struct {
+	Destination Destination
+	State       string    // "running", "throttled" or "blocked"
+	Reason      string    // why it is not running
+	Hint        string    // what an operator can do about it
+	Cause       string    // the same for all destinations that stopped alike, see Outcome.Cause
+	Since       time.Time // when it stopped running; zero while it runs
+	Sending     int       // deliveries in flight, but for the submitted ones
+	Submitted   int       // deliveries that an asynchronous route has taken and not confirmed yet
+	GivenUp     int64     // deliveries that became dead letters by their age, since the start
+	Unknown     int64     // deliveries whose answer was lost and that an operator must decide about, since the start
+}
+
+// Explain gives the reason and the hint in one line.
+func (h *Health) Explain() string {
+	if h.Reason == "" || h.Hint == "" {
+		return h.Reason
+	}
+	return h.Reason + "; " + h.Hint
+}
