@@ -1,103 +1,89 @@
-package archtest
+package archtest_test
 
 import (
-	"encoding/json"
-	"io"
-	"os/exec"
-	"slices"
+	_ "embed"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+
+	"onramp/internal/archtest"
 )
 
-// allowed says which packages of ours each package may import, tests left out.
-// It is the drawing of ARCHITECTURE.md: change both together.
-var allowed = map[string]string{
-	"cmd/onramp":           "internal/cli",
-	"internal/cli":         "internal/app internal/config internal/operator internal/web internal/bench internal/keyset internal/onramp",
-	"internal/app":         "internal/admin internal/alert internal/api internal/hosted internal/operator internal/ens internal/oauth internal/web internal/outbound internal/sink internal/pump internal/store internal/keyset internal/sandbox internal/config internal/onramp sfmc",
-	"internal/api":         "internal/web internal/onramp",
-	"internal/admin":       "internal/operator internal/web internal/onramp",
-	"internal/operator":    "internal/onramp",
-	"internal/web/webtest": "",
-	"internal/hosted":      "internal/web internal/onramp",
-	"internal/ens":         "internal/web internal/onramp sfmc",
-	"internal/oauth":       "internal/web internal/onramp",
-	"internal/sink":        "internal/onramp",
-	"internal/keyset":      "internal/onramp",
-	"internal/web":         "internal/onramp",
-	"internal/outbound":    "internal/pump internal/onramp sfmc",
-	"internal/pump":        "internal/onramp",
-	"internal/alert":       "internal/onramp",
-	"internal/store":       "internal/onramp",
-	"internal/config":      "internal/onramp",
-	"internal/onramp":      "",
-	"internal/sandbox":     "", // never sfmc: if both used one struct, a wrong field name would pass every test
-	"internal/bench":       "",
-	"internal/archtest":    "",
-	"internal/crash":       "",
-	"internal/pgtest":      "",
-	"sfmc":                 "", // never the sandbox, for the same reason
-	"sfmc/sfmctest":        "internal/sandbox sfmc",
-}
+//go:embed ratchet.txt
+var ratchet string
 
-// plain lists packages that import nothing from outside the module but the
-// standard library, and what is excepted.
-var plain = map[string][]string{
-	"sfmc":             nil,
-	"internal/pump":    nil,
-	"internal/bench":   nil,
-	"internal/onramp":  {"golang.org/x/text/", "golang.org/x/net/idna"},
-	"internal/sandbox": nil,
-}
+// module is the code of this module.
+var module = sync.OnceValues(func() (*archtest.Tree, error) { return archtest.Load(os.DirFS("../..")) })
 
-type listed struct {
-	ImportPath, Doc string
-	Imports         []string
-}
-
-func TestArchitecture(t *testing.T) {
-	t.Parallel()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,Imports", "onramp/...").Output()
+func load(t *testing.T) *archtest.Tree {
+	t.Helper()
+	tree, err := module()
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
-	for packages := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
-		if err := packages.Decode(&p); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		name := strings.TrimPrefix(p.ImportPath, "onramp/")
-		seen[name] = true
-		check(t, name, p)
-	}
-	for name := range allowed {
-		if !seen[name] {
-			t.Errorf("%s is in the table and does not exist", name)
-		}
+	return tree
+}
+
+func report(t *testing.T, problems []string) {
+	t.Helper()
+	for _, p := range problems {
+		t.Error(p)
 	}
 }
 
-func check(t *testing.T, name string, p listed) {
-	t.Helper()
-	may, known := allowed[name]
-	if !known {
-		t.Errorf("%s is not in the table: add it, and the drawing", name)
+// The imports are those of ARCHITECTURE.md.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if p.Doc == "" {
-		t.Errorf("%s has no package comment", name)
+	tree := load(t)
+	diagram, err := archtest.ReadDiagram(string(text), tree)
+	if err != nil {
+		t.Fatal(err)
 	}
-	exceptions, isPlain := plain[name]
-	for _, imported := range p.Imports {
-		ours, internal := strings.CutPrefix(imported, "onramp/")
-		switch {
-		case internal && !slices.Contains(strings.Fields(may), ours):
-			t.Errorf("%s may not import %s", name, ours)
-		case !internal && isPlain && strings.Contains(imported, ".") &&
-			!slices.ContainsFunc(exceptions, func(e string) bool { return strings.HasPrefix(imported, e) }):
-			t.Errorf("%s may not import %s: the standard library only", name, imported)
+	report(t, tree.CheckImports(diagram))
+}
+
+// Nothing is larger than ratchet.txt allows, and what has become smaller stays so.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	tree := load(t)
+	limits, err := archtest.ReadLimits(ratchet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range tree.Figures() {
+		t.Log(line)
+	}
+	report(t, tree.CheckSizes(limits))
+}
+
+// accepted are the places that may break a rule, by file, with the reason.
+var accepted = map[archtest.Finding]string{
+	{Rule: archtest.ErrorText, Place: "internal/sink/nats.go"}: "which subject a server denies stands only in the text of its answer",
+}
+
+func TestStyle(t *testing.T) {
+	t.Parallel()
+	count, needed := map[archtest.Rule]int{}, map[archtest.Finding]bool{}
+	for _, found := range load(t).CheckStyle() {
+		count[found.Rule]++
+		file, _, _ := strings.Cut(found.Place, ":")
+		exception := archtest.Finding{Rule: found.Rule, Place: file}
+		if _, ok := accepted[exception]; !ok {
+			t.Errorf("%s: %s", found.Place, found.Rule)
 		}
+		needed[exception] = true
+	}
+	for exception := range accepted {
+		if !needed[exception] {
+			t.Errorf("%s: no longer breaks the rule: %s", exception.Place, exception.Rule)
+		}
+	}
+	for _, rule := range archtest.Rules() {
+		t.Logf("%-50s %d", rule, count[rule])
 	}
 }

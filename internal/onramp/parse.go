@@ -27,7 +27,7 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 		return parseDecimal(v)
 	}
 	if v.Kind != String && v.Kind != Posted {
-		return v, errors.New("must be a text")
+		return v, errors.New("must be text")
 	}
 	text, limit := strings.TrimSpace(v.Text), f.max()
 	// far too long: not worth the work that follows, some of which grows faster than the text
@@ -46,7 +46,7 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 		return v, errTooLong(limit)
 	}
 	if f.Pattern != nil && !f.Pattern.Match(text) {
-		return v, errors.New("does not have the required form")
+		return v, errors.New("does not have the required format")
 	}
 	return Scalar{String, text}, nil
 }
@@ -145,7 +145,7 @@ func parseDate(text string) (string, error) {
 // checkYear keeps to the range of a Date column, SQL Server's datetime.
 func checkYear(at time.Time) error {
 	if at.Year() < 1753 || at.Year() > 9999 {
-		return errors.New("must lie between the years 1753 and 9999")
+		return errors.New("must be between the years 1753 and 9999")
 	}
 	return nil
 }
