@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 	"onramp/internal/web"
 )
 
@@ -16,19 +17,19 @@ import (
 type EnsSetup interface {
 	EnsPlanner
 	EnsChanger
-	Status(ctx context.Context) (onramp.SetupStatus, error)
+	Status(ctx context.Context) (setup.Status, error)
 }
 
 // EnsPlanner says what would be done, and does nothing.
 type EnsPlanner interface {
-	Plan(ctx context.Context, prune bool) ([]onramp.SetupStep, error)
-	PlanRemoval(ctx context.Context, callbacks []string) ([]onramp.SetupStep, error)
+	Plan(ctx context.Context, prune bool) ([]setup.Step, error)
+	PlanRemoval(ctx context.Context, callbacks []string) ([]setup.Step, error)
 }
 
 // EnsChanger does it. The steps are those that were taken, also with an error.
 type EnsChanger interface {
-	Apply(ctx context.Context, prune bool) ([]onramp.SetupStep, error)
-	Remove(ctx context.Context, callbacks []string) ([]onramp.SetupStep, error)
+	Apply(ctx context.Context, prune bool) ([]setup.Step, error)
+	Remove(ctx context.Context, callbacks []string) ([]setup.Step, error)
 }
 
 // EnsRequest says what is meant by a request to /api/ens/plan, setup or remove.
@@ -146,13 +147,13 @@ func (a *Admin) ensPlan(w http.ResponseWriter, r *http.Request) error {
 	if !meant.Remove && len(meant.Callbacks) > 0 {
 		return errSomeCallbacks
 	}
-	var steps []onramp.SetupStep
+	var steps []setup.Step
 	if meant.Remove {
 		steps, err = a.Ens.PlanRemoval(r.Context(), meant.Callbacks)
 	} else {
 		steps, err = a.Ens.Plan(r.Context(), meant.Prune)
 	}
-	if failed, ok := errors.AsType[*onramp.SetupError](err); ok {
+	if failed, ok := errors.AsType[*setup.Error](err); ok {
 		return &onramp.Error{Kind: onramp.Unavailable, Message: failed.Error(), Err: failed.Err}
 	}
 	return answerEns(w, steps, err)
@@ -186,9 +187,9 @@ func (a *Admin) ensRemove(w http.ResponseWriter, r *http.Request) error {
 }
 
 // answerEns tells what was done, with the step at which it stopped.
-func answerEns(w http.ResponseWriter, steps []onramp.SetupStep, err error) error {
+func answerEns(w http.ResponseWriter, steps []setup.Step, err error) error {
 	answer := EnsSteps{Items: []EnsStep{}}
-	failed, stopped := errors.AsType[*onramp.SetupError](err)
+	failed, stopped := errors.AsType[*setup.Error](err)
 	switch {
 	case stopped:
 		answer.Failed = &EnsFailure{Step: failed.Step, Cause: failed.Cause, Hint: failed.Hint}
@@ -201,7 +202,7 @@ func answerEns(w http.ResponseWriter, steps []onramp.SetupStep, err error) error
 	return web.WriteJSON(w, http.StatusOK, answer)
 }
 
-func viewEnsStatus(s onramp.SetupStatus) EnsStatus {
+func viewEnsStatus(s setup.Status) EnsStatus {
 	v := EnsStatus{Unreachable: s.Unreachable, Schemes: []EnsScheme{}, Callbacks: []EnsCallback{}}
 	for _, one := range s.Schemes {
 		v.Schemes = append(v.Schemes, EnsScheme{Name: one.Name, AuthID: one.AuthID, State: string(one.State), Wrong: findings(one.Wrong)})
@@ -224,7 +225,7 @@ func viewEnsStatus(s onramp.SetupStatus) EnsStatus {
 	return v
 }
 
-func findings(wrong []onramp.Finding) []EnsFinding {
+func findings(wrong []setup.Finding) []EnsFinding {
 	views := []EnsFinding{}
 	for _, f := range wrong {
 		views = append(views, EnsFinding{f.What, f.Hint})

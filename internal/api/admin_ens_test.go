@@ -13,39 +13,40 @@ import (
 
 	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 	"onramp/internal/web"
 )
 
 // fakeEns says what a test wants, and notes what it was asked.
 type fakeEns struct {
-	steps  []onramp.SetupStep
-	status onramp.SetupStatus
+	steps  []setup.Step
+	status setup.Status
 	err    error
 	asked  []string
 }
 
-func (e *fakeEns) note(what string, callbacks ...string) ([]onramp.SetupStep, error) {
+func (e *fakeEns) note(what string, callbacks ...string) ([]setup.Step, error) {
 	e.asked = append(e.asked, strings.TrimSpace(what+" "+strings.Join(callbacks, " ")))
 	return e.steps, e.err
 }
 
-func (e *fakeEns) Plan(_ context.Context, prune bool) ([]onramp.SetupStep, error) {
+func (e *fakeEns) Plan(_ context.Context, prune bool) ([]setup.Step, error) {
 	return e.note(map[bool]string{false: "plan", true: "plan, prune"}[prune])
 }
 
-func (e *fakeEns) Apply(_ context.Context, prune bool) ([]onramp.SetupStep, error) {
+func (e *fakeEns) Apply(_ context.Context, prune bool) ([]setup.Step, error) {
 	return e.note(map[bool]string{false: "apply", true: "apply, prune"}[prune])
 }
 
-func (e *fakeEns) PlanRemoval(_ context.Context, callbacks []string) ([]onramp.SetupStep, error) {
+func (e *fakeEns) PlanRemoval(_ context.Context, callbacks []string) ([]setup.Step, error) {
 	return e.note("plan removal", callbacks...)
 }
 
-func (e *fakeEns) Remove(_ context.Context, callbacks []string) ([]onramp.SetupStep, error) {
+func (e *fakeEns) Remove(_ context.Context, callbacks []string) ([]setup.Step, error) {
 	return e.note("remove", callbacks...)
 }
 
-func (e *fakeEns) Status(context.Context) (onramp.SetupStatus, error) {
+func (e *fakeEns) Status(context.Context) (setup.Status, error) {
 	_, err := e.note("status")
 	return e.status, err
 }
@@ -65,9 +66,9 @@ func ensRefused(detail, field, message string) answer {
 
 func TestEns(t *testing.T) {
 	t.Parallel()
-	steps := []onramp.SetupStep{{What: "create callback", Name: "events", Detail: "https://signup.example.com/ens/events"}, {What: "keep scheme", Name: "s", Kept: true}}
+	steps := []setup.Step{{What: "create callback", Name: "events", Detail: "https://signup.example.com/ens/events"}, {What: "keep scheme", Name: "s", Kept: true}}
 	const items = `{"items":[{"what":"create callback","name":"events","detail":"https://signup.example.com/ens/events","kept":false},{"what":"keep scheme","name":"s","kept":true}]`
-	stopped := &onramp.SetupError{Step: "verify callback events", Cause: "no probe", Hint: "look at public.url", Err: errors.New("inside")}
+	stopped := &setup.Error{Step: "verify callback events", Cause: "no probe", Hint: "look at public.url", Err: errors.New("inside")}
 	busy := &onramp.Error{Kind: onramp.Conflict, Message: "another setup is under way"}
 	for name, row := range map[string]struct {
 		err    error
@@ -112,17 +113,17 @@ func TestEns(t *testing.T) {
 
 func TestEnsStatus(t *testing.T) {
 	t.Parallel()
-	e := &fakeEns{status: onramp.SetupStatus{
+	e := &fakeEns{status: setup.Status{
 		Unreachable: "no answer",
-		Schemes:     []onramp.SchemeStatus{{Name: "s", AuthID: "a", State: onramp.StateUnknown}},
-		Callbacks: []onramp.CallbackStatus{
-			{Name: "bare", URL: "u", State: onramp.StateMissing},
+		Schemes:     []setup.SchemeStatus{{Name: "s", AuthID: "a", State: setup.StateUnknown}},
+		Callbacks: []setup.CallbackStatus{
+			{Name: "bare", URL: "u", State: setup.StateMissing},
 			{
-				Name: "events", URL: "u", CallbackID: "c", State: onramp.StateVerified, Scheme: "s", LastEvent: time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC),
+				Name: "events", URL: "u", CallbackID: "c", State: setup.StateVerified, Scheme: "s", LastEvent: time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC),
 				Taken:         map[string]int64{"probe": 1, "signature": 3},
 				Refused:       map[string]int64{"wrong signature": 2},
-				Subscriptions: []onramp.SubscriptionStatus{{Name: "sends", State: onramp.StateActive, Types: []string{"T"}, Filters: []string{"f=1"}}, {Name: "x", State: onramp.StateMissing}},
-				Wrong:         []onramp.Finding{{What: "w", Hint: "m"}},
+				Subscriptions: []setup.SubscriptionStatus{{Name: "sends", State: setup.StateActive, Types: []string{"T"}, Filters: []string{"f=1"}}, {Name: "x", State: setup.StateMissing}},
+				Wrong:         []setup.Finding{{What: "w", Hint: "m"}},
 			},
 		},
 	}}

@@ -13,6 +13,7 @@ import (
 	"onramp/internal/oauth"
 	"onramp/internal/onramp"
 	"onramp/internal/pump"
+	"onramp/internal/setup"
 	"onramp/internal/sink"
 	"onramp/internal/store"
 	"onramp/internal/web"
@@ -25,7 +26,7 @@ type events struct {
 	tokens   *oauth.Server
 	receiver *ens.Receiver
 	rules    *ens.Rules
-	setup    *ens.Setup
+	setup    *setup.Setup
 	sinks    *sink.Sender
 }
 
@@ -89,7 +90,7 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 	a.events.receiver = ens.NewReceiver(ens.ReceiverConfig{
 		Callbacks: a.cfg.Callbacks, Targets: targets, Events: a.store, Records: a.store, Tokens: a.events.tokens, Reason: oauth.Reason, Log: log,
 	})
-	a.events.setup = ens.NewSetup(ens.SetupConfig{
+	a.events.setup = setup.New(setup.Config{
 		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
 		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals,
 		Taken: a.events.receiver.Taken, Log: log,

@@ -14,10 +14,11 @@ import (
 var allowed = map[string]string{
 	"cmd/onramp":        "internal/cli",
 	"internal/cli":      "internal/app internal/config internal/api internal/web internal/bench internal/keyset internal/onramp",
-	"internal/app":      "internal/alert internal/api internal/hosted internal/ens internal/oauth internal/web internal/outbound internal/sink internal/pump internal/store internal/keyset internal/sandbox internal/config internal/onramp sfmc",
-	"internal/api":      "internal/web internal/onramp",
+	"internal/app":      "internal/alert internal/api internal/hosted internal/ens internal/setup internal/oauth internal/web internal/outbound internal/sink internal/pump internal/store internal/keyset internal/sandbox internal/config internal/onramp sfmc",
+	"internal/api":      "internal/setup internal/web internal/onramp",
 	"internal/hosted":   "internal/web internal/onramp",
 	"internal/ens":      "internal/web internal/onramp sfmc",
+	"internal/setup":    "internal/onramp sfmc",
 	"internal/oauth":    "internal/web internal/onramp",
 	"internal/sink":     "internal/onramp",
 	"internal/keyset":   "internal/onramp",

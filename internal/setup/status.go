@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"cmp"
@@ -23,12 +23,12 @@ const (
 // with it, and what of ours there is beyond it. When Marketing Cloud can't be
 // asked it says so, and tells what is known without it; an error is one of the
 // store. It changes nothing, and may be called while a setup is under way.
-func (s *Setup) Status(ctx context.Context) (onramp.SetupStatus, error) {
+func (s *Setup) Status(ctx context.Context) (Status, error) {
 	have, err := s.lookHere(ctx)
 	if err != nil {
-		return onramp.SetupStatus{}, err
+		return Status{}, err
 	}
-	status := onramp.SetupStatus{}
+	status := Status{}
 	patience, stop := context.WithTimeout(ctx, statusPatience)
 	defer stop()
 	if err := s.lookThere(patience, have); err != nil {
@@ -61,70 +61,70 @@ type view struct {
 }
 
 // schemes tells how the schemes stand.
-func (v *view) schemes() []onramp.SchemeStatus {
+func (v *view) schemes() []SchemeStatus {
 	v.wanted, _ = v.Setup.schemes(v.have) // who lacks a secret is told of with the callback
-	var list []onramp.SchemeStatus
+	var list []SchemeStatus
 	for _, s := range v.wanted {
 		list = append(list, v.schemeStatus(s))
 	}
 	for _, s := range v.have.ownSchemes(v.PublicURL + v.TokenPath) {
 		isWanted := slices.ContainsFunc(v.wanted, func(w *scheme) bool { return w.name == s.Name || w.want.AuthID == s.AuthID })
 		if !isWanted {
-			list = append(list, onramp.SchemeStatus{Name: s.Name, AuthID: s.AuthID, State: onramp.StateExtra, Wrong: notNamed()})
+			list = append(list, SchemeStatus{Name: s.Name, AuthID: s.AuthID, State: StateExtra, Wrong: notNamed()})
 		}
 	}
 	return list
 }
 
-func notNamed() []onramp.Finding {
-	return []onramp.Finding{{What: "the configuration does not name it", Hint: hintPrune}}
+func notNamed() []Finding {
+	return []Finding{{What: "the configuration does not name it", Hint: hintPrune}}
 }
 
-func (v *view) schemeStatus(s *scheme) onramp.SchemeStatus {
-	status := onramp.SchemeStatus{Name: s.name, State: onramp.StateMissing}
+func (v *view) schemeStatus(s *scheme) SchemeStatus {
+	status := SchemeStatus{Name: s.name, State: StateMissing}
 	kept := v.have.kept(s.name, v.learned)
 	if kept != nil {
 		s.want.AuthID, status.AuthID = kept.AuthID, kept.AuthID
 	}
 	switch {
 	case v.blind:
-		status.State = onramp.StateUnknown
+		status.State = StateUnknown
 	case kept == nil:
-		status.Wrong = []onramp.Finding{{What: "it is not in Marketing Cloud", Hint: hintSetup}}
+		status.Wrong = []Finding{{What: "it is not in Marketing Cloud", Hint: hintSetup}}
 	case !v.have.matches(s, kept):
-		status.State = onramp.StateDiffers
-		status.Wrong = []onramp.Finding{{What: "its secrets or its token endpoint are not those of the configuration", Hint: hintSetup}}
+		status.State = StateDiffers
+		status.Wrong = []Finding{{What: "its secrets or its token endpoint are not those of the configuration", Hint: hintSetup}}
 	default:
-		status.State = onramp.StatePresent
+		status.State = StatePresent
 	}
 	return status
 }
 
-func (v *view) callback(ctx context.Context, c *onramp.Callback) (onramp.CallbackStatus, error) {
+func (v *view) callback(ctx context.Context, c *onramp.Callback) (CallbackStatus, error) {
 	pl := v.newPlace(c, v.wanted)
 	pl.record = v.have.records[c.Name]
-	status := onramp.CallbackStatus{
-		Name: c.Name, URL: pl.url, CallbackID: pl.record.CallbackID, State: onramp.StateUnknown, Scheme: schemeName(c),
+	status := CallbackStatus{
+		Name: c.Name, URL: pl.url, CallbackID: pl.record.CallbackID, State: StateUnknown, Scheme: schemeName(c),
 	}
 	if err := v.traffic(ctx, &status); err != nil {
 		return status, err
 	}
 	if _, err := v.submission(v.have, c); status.Scheme != "" && err != nil {
-		status.Wrong = append(status.Wrong, onramp.Finding{What: err.Error(), Hint: "give it one"})
+		status.Wrong = append(status.Wrong, Finding{What: err.Error(), Hint: "give it one"})
 	}
 	if !v.blind {
 		status.Wrong = append(status.Wrong, v.judge(pl)...)
-		status.State, status.CallbackID = onramp.StateMissing, ""
+		status.State, status.CallbackID = StateMissing, ""
 		if pl.there != nil {
-			status.State, status.CallbackID = onramp.StateUnverified, pl.there.CallbackID
+			status.State, status.CallbackID = StateUnverified, pl.there.CallbackID
 		}
 		if pl.verified {
-			status.State = onramp.StateVerified
+			status.State = StateVerified
 		}
 	}
 	status.Wrong = append(status.Wrong, v.subscriptions(pl, &status)...)
 	if n := status.Refused[wrongSignature]; n > 0 {
-		status.Wrong = append(status.Wrong, onramp.Finding{
+		status.Wrong = append(status.Wrong, Finding{
 			What: fmt.Sprintf("%d calls came with a wrong signature since the start", n),
 			Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove " + c.Name + ", then onramp ens setup",
 		})
@@ -136,7 +136,7 @@ func (v *view) callback(ctx context.Context, c *onramp.Callback) (onramp.Callbac
 const wrongSignature = "wrong signature"
 
 // traffic tells what came to a callback.
-func (v *view) traffic(ctx context.Context, status *onramp.CallbackStatus) (err error) {
+func (v *view) traffic(ctx context.Context, status *CallbackStatus) (err error) {
 	if status.LastEvent, err = v.Store.LastEvent(ctx, status.Name); err != nil {
 		return fmt.Errorf("find last event of callback %s: %w", status.Name, err)
 	}
@@ -150,8 +150,8 @@ func (v *view) traffic(ctx context.Context, status *onramp.CallbackStatus) (err 
 }
 
 // judge finds a callback in Marketing Cloud and says what is wrong with it.
-func (v *view) judge(pl *place) (wrong []onramp.Finding) {
-	finding := func(what string) { wrong = append(wrong, onramp.Finding{What: what, Hint: hintSetup}) }
+func (v *view) judge(pl *place) (wrong []Finding) {
+	finding := func(what string) { wrong = append(wrong, Finding{What: what, Hint: hintSetup}) }
 	for _, c := range v.have.callbacksOf(pl.Name) {
 		if name, ok := cutBase(c.URL, v.have.base); ok && name == pl.Name {
 			pl.there = &c
@@ -179,11 +179,11 @@ func (v *view) judge(pl *place) (wrong []onramp.Finding) {
 }
 
 // subscriptions tells how the subscriptions of a callback stand.
-func (v *view) subscriptions(pl *place, status *onramp.CallbackStatus) (wrong []onramp.Finding) {
-	finding := func(what string) { wrong = append(wrong, onramp.Finding{What: what, Hint: hintSetup}) }
+func (v *view) subscriptions(pl *place, status *CallbackStatus) (wrong []Finding) {
+	finding := func(what string) { wrong = append(wrong, Finding{What: what, Hint: hintSetup}) }
 	for i := range pl.Subscriptions {
 		want := &pl.Subscriptions[i]
-		one := onramp.SubscriptionStatus{Name: want.Name, State: onramp.StateUnknown, Types: want.Types, Filters: want.Filters}
+		one := SubscriptionStatus{Name: want.Name, State: StateUnknown, Types: want.Types, Filters: want.Filters}
 		var there *sfmc.Subscription
 		if pl.there != nil {
 			there = subscriptionOf(v.have.subscriptions[pl.there.CallbackID], want.Name)
@@ -191,12 +191,12 @@ func (v *view) subscriptions(pl *place, status *onramp.CallbackStatus) (wrong []
 		switch {
 		case v.blind:
 		case there == nil:
-			one.State = onramp.StateMissing
+			one.State = StateMissing
 			finding("subscription " + want.Name + " is not in Marketing Cloud")
 		default:
 			one = present(there)
 			if !same(want.Types, there.EventCategoryTypes) || !same(want.Filters, there.Filters) {
-				one.State = onramp.StateDiffers
+				one.State = StateDiffers
 				finding("subscription " + want.Name + " has other types or filters than configured")
 			}
 			if isPaused(there) && !want.Paused {
@@ -211,7 +211,7 @@ func (v *view) subscriptions(pl *place, status *onramp.CallbackStatus) (wrong []
 	if pl.there != nil {
 		for _, there := range v.extraSubscriptions(pl, *pl.there) {
 			status.Subscriptions = append(status.Subscriptions, extra(&there))
-			wrong = append(wrong, onramp.Finding{
+			wrong = append(wrong, Finding{
 				What: "the configuration does not name subscription " + there.SubscriptionName, Hint: hintPrune,
 			})
 		}
@@ -220,26 +220,26 @@ func (v *view) subscriptions(pl *place, status *onramp.CallbackStatus) (wrong []
 }
 
 // present is how a subscription stands in Marketing Cloud.
-func present(there *sfmc.Subscription) onramp.SubscriptionStatus {
-	one := onramp.SubscriptionStatus{
-		Name: there.SubscriptionName, State: onramp.StateActive, Types: there.EventCategoryTypes, Filters: there.Filters,
+func present(there *sfmc.Subscription) SubscriptionStatus {
+	one := SubscriptionStatus{
+		Name: there.SubscriptionName, State: StateActive, Types: there.EventCategoryTypes, Filters: there.Filters,
 	}
 	if isPaused(there) {
-		one.State = onramp.StatePaused
+		one.State = StatePaused
 	}
 	return one
 }
 
-func extra(there *sfmc.Subscription) onramp.SubscriptionStatus {
+func extra(there *sfmc.Subscription) SubscriptionStatus {
 	one := present(there)
-	one.State = onramp.StateExtra
+	one.State = StateExtra
 	return one
 }
 
 // extraCallback tells of a callback that the configuration does not name.
-func (v *view) extraCallback(ctx context.Context, o orphan) (onramp.CallbackStatus, error) {
+func (v *view) extraCallback(ctx context.Context, o orphan) (CallbackStatus, error) {
 	record := v.have.records[o.name]
-	status := onramp.CallbackStatus{Name: o.name, URL: record.URL, CallbackID: record.CallbackID, State: onramp.StateExtra}
+	status := CallbackStatus{Name: o.name, URL: record.URL, CallbackID: record.CallbackID, State: StateExtra}
 	status.Wrong = notNamed()
 	for _, c := range o.callbacks {
 		status.URL, status.CallbackID = c.URL, c.CallbackID

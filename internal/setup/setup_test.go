@@ -1,4 +1,4 @@
-package ens_test
+package setup_test
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/ens"
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 )
 
 // events is a callback with two subscriptions, of which one is paused.
@@ -58,18 +58,18 @@ func stands(auth onramp.Grant) []string {
 	return state
 }
 
-func apply(ctx context.Context, s *ens.Setup) error {
+func apply(ctx context.Context, s *setup.Setup) error {
 	_, err := s.Apply(ctx, false)
 	return err
 }
 
-func prune(ctx context.Context, s *ens.Setup) error {
+func prune(ctx context.Context, s *setup.Setup) error {
 	_, err := s.Apply(ctx, true)
 	return err
 }
 
 // must sets up what is configured.
-func (w *world) must(work func(context.Context, *ens.Setup) error) {
+func (w *world) must(work func(context.Context, *setup.Setup) error) {
 	w.t.Helper()
 	if _, err := w.live(0, work); err != nil {
 		w.t.Fatal(err)
@@ -112,7 +112,7 @@ func (w *world) follows(withPrune bool, steps, calls []string) {
 	}
 }
 
-func changing(steps []onramp.SetupStep) []string {
+func changing(steps []setup.Step) []string {
 	var list []string
 	for _, st := range steps {
 		if !st.Kept {
@@ -176,10 +176,10 @@ func TestSetupStepDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scheme := onramp.SetupStep{What: "create scheme", Name: "client_credentials:mc-ens", Detail: "client_credentials of client mc-ens from " + base + "/oauth2/token"}
-	sent := onramp.SetupStep{What: "create subscription", Name: "sends", Detail: "of callback events: TransactionalSendEvents.EmailSent, TransactionalSendEvents.EmailBounced, where definitionKey=welcome"}
-	clicks := onramp.SetupStep{What: "create subscription", Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick"}
-	want := []onramp.SetupStep{
+	scheme := setup.Step{What: "create scheme", Name: "client_credentials:mc-ens", Detail: "client_credentials of client mc-ens from " + base + "/oauth2/token"}
+	sent := setup.Step{What: "create subscription", Name: "sends", Detail: "of callback events: TransactionalSendEvents.EmailSent, TransactionalSendEvents.EmailBounced, where definitionKey=welcome"}
+	clicks := setup.Step{What: "create subscription", Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick"}
+	want := []setup.Step{
 		scheme,
 		{What: "create callback", Name: "events", Detail: base + "/ens/events, at most 500 events in a call, authenticates by scheme client_credentials:mc-ens"},
 		{What: "verify callback", Name: "events", Detail: "by the key that the probe brings"},
@@ -193,11 +193,11 @@ func TestSetupStepDetails(t *testing.T) {
 	if plan, err = w.setup().Plan(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	kept := func(st onramp.SetupStep) onramp.SetupStep {
+	kept := func(st setup.Step) setup.Step {
 		st.What, st.Kept = strings.Replace(st.What, "create", "keep", 1), true
 		return st
 	}
-	want = []onramp.SetupStep{kept(scheme), {What: "keep callback", Name: "events", Detail: base + "/ens/events", Kept: true}, kept(sent), kept(clicks)}
+	want = []setup.Step{kept(scheme), {What: "keep callback", Name: "events", Detail: base + "/ens/events", Kept: true}, kept(sent), kept(clicks)}
 	if diff := cmp.Diff(want, plan); diff != "" {
 		t.Errorf("after:\n%s", diff)
 	}
@@ -583,7 +583,7 @@ func TestSetupLeavesOthersAlone(t *testing.T) {
 	w.must(prune)
 	w.must(prune)
 	w.stands(sorted(slices.Concat(stands(onramp.ClientCredentials), before)))
-	w.must(func(ctx context.Context, s *ens.Setup) error {
+	w.must(func(ctx context.Context, s *setup.Setup) error {
 		_, err := s.Remove(ctx, nil)
 		return err
 	})
@@ -655,7 +655,7 @@ func TestSetupProbeFails(t *testing.T) {
 	w := newWorld(t, events(onramp.PasswordGrant))
 	w.hook = func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) } // not exactly 200
 	done, err := w.setup().Apply(t.Context(), false)
-	failed, ok := errors.AsType[*onramp.SetupError](err)
+	failed, ok := errors.AsType[*setup.Error](err)
 	if !ok || failed.Step != "create callback events" || !strings.Contains(failed.Cause, "Could not verify callback url") || !strings.Contains(failed.Hint, "public.url") {
 		t.Errorf("error %v", err)
 	}

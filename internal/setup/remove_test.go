@@ -1,4 +1,4 @@
-package ens_test
+package setup_test
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/ens"
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 )
 
-func remove(names ...string) func(context.Context, *ens.Setup) error {
-	return func(ctx context.Context, s *ens.Setup) error {
+func remove(names ...string) func(context.Context, *setup.Setup) error {
+	return func(ctx context.Context, s *setup.Setup) error {
 		_, err := s.Remove(ctx, names)
 		return err
 	}
@@ -140,7 +140,7 @@ func TestRemoveErrors(t *testing.T) {
 		return 0
 	}
 	done, err := w.setup().Remove(t.Context(), nil)
-	if failed, ok := errors.AsType[*onramp.SetupError](err); !ok || failed.Step != "delete scheme client_credentials:mc-ens" || !strings.Contains(failed.Hint, "two minutes") {
+	if failed, ok := errors.AsType[*setup.Error](err); !ok || failed.Step != "delete scheme client_credentials:mc-ens" || !strings.Contains(failed.Hint, "two minutes") {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff([]string{"delete subscription sends", "delete subscription clicks", "delete callback events"}, changing(done)); diff != "" {

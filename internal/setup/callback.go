@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"cmp"
@@ -103,9 +103,9 @@ func (p *plan) adjustCallback(pl *place) {
 	}
 	if len(p.steps) == count {
 		p.add(step{
-			SetupStep: onramp.SetupStep{What: "keep callback", Name: pl.Name, Detail: pl.url, Kept: true},
-			do:        func(ctx context.Context) error { return p.refresh(ctx, pl) },
-			hint:      hintAgain,
+			Step: Step{What: "keep callback", Name: pl.Name, Detail: pl.url, Kept: true},
+			do:   func(ctx context.Context) error { return p.refresh(ctx, pl) },
+			hint: hintAgain,
 		})
 	}
 }
@@ -187,7 +187,7 @@ func (p *plan) createCallback(pl *place) {
 		detail += ", authenticates by scheme " + pl.scheme.name
 	}
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "create callback", Name: pl.Name, Detail: detail},
+		Step: Step{What: "create callback", Name: pl.Name, Detail: detail},
 		do: func(ctx context.Context) error {
 			made, err := p.Account.CreateCallback(ctx, sfmc.Callback{
 				CallbackName: accountName(pl.Name), URL: pl.url, MaxBatchSize: pl.maxBatch(), AuthID: pl.authID(),
@@ -216,7 +216,7 @@ func (p *plan) cleanUp(ctx context.Context, name, callbackID string) error {
 	if err := unlessGone(p.Account.DeleteCallback(ctx, callbackID)); err != nil {
 		return fmt.Errorf("the half-made callback that it left was not deleted, which the next setup does: %w", err)
 	}
-	p.besides = append(p.besides, step{SetupStep: onramp.SetupStep{
+	p.besides = append(p.besides, step{Step: Step{
 		What: "delete callback", Name: name, Detail: "the half-made one that the failed probe has left",
 	}})
 	return nil
@@ -228,7 +228,7 @@ const hintKey = "does public.url lead to this gateway, or does something before 
 
 func (p *plan) verifyCallback(pl *place) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "verify callback", Name: pl.Name, Detail: "by the key that the probe brings"},
+		Step: Step{What: "verify callback", Name: pl.Name, Detail: "by the key that the probe brings"},
 		do: func(ctx context.Context) error {
 			if !pl.verified {
 				if err := p.verify(ctx, pl); err != nil {
@@ -264,7 +264,7 @@ func (p *plan) verify(ctx context.Context, pl *place) error {
 
 func (p *plan) regenerateKey(pl *place) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{
+		Step: Step{
 			What: "regenerate signature key of callback", Name: pl.Name, Detail: "the one it has is not kept here, and is told only once",
 		},
 		do: func(ctx context.Context) error {
@@ -280,7 +280,7 @@ func (p *plan) regenerateKey(pl *place) {
 
 func (p *plan) updateCallback(pl *place, why string) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "update callback", Name: pl.Name, Detail: why},
+		Step: Step{What: "update callback", Name: pl.Name, Detail: why},
 		do: func(ctx context.Context) error {
 			_, err := p.Account.UpdateCallback(ctx, sfmc.Callback{
 				CallbackID: pl.there.CallbackID, CallbackName: cmp.Or(pl.there.CallbackName, accountName(pl.Name)), MaxBatchSize: pl.maxBatch(), AuthID: pl.authID(),

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 
 // step is one thing to do, or to leave.
 type step struct {
-	onramp.SetupStep
+	Step
 	do   func(ctx context.Context) error // nil: nothing
 	hint string                          // what helps when it fails for a reason of its own
 }
@@ -54,7 +54,7 @@ func (p *plan) add(st step) { p.steps = append(p.steps, st) }
 
 // leave adds a line that says what stays as it is, and why.
 func (p *plan) leave(what, name, why string) {
-	p.add(step{SetupStep: onramp.SetupStep{What: what, Name: name, Detail: why, Kept: true}})
+	p.add(step{Step: Step{What: what, Name: name, Detail: why, Kept: true}})
 }
 
 const leftAlone = "not in the configuration; left alone (remove with --prune)"
@@ -134,7 +134,7 @@ func (p *plan) deleteCallback(name string, c sfmc.Callback, why string) {
 		p.deleteSubscription(name, sub, why)
 	}
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "delete callback", Name: name, Detail: why},
+		Step: Step{What: "delete callback", Name: name, Detail: why},
 		do: func(ctx context.Context) error {
 			return unlessGone(p.Account.DeleteCallback(ctx, c.CallbackID))
 		},
@@ -144,7 +144,7 @@ func (p *plan) deleteCallback(name string, c sfmc.Callback, why string) {
 
 func (p *plan) deleteSubscription(callback string, sub sfmc.Subscription, why string) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "delete subscription", Name: sub.SubscriptionName, Detail: "of callback " + callback + ": " + why},
+		Step: Step{What: "delete subscription", Name: sub.SubscriptionName, Detail: "of callback " + callback + ": " + why},
 		do: func(ctx context.Context) error {
 			return unlessGone(p.Account.DeleteSubscription(ctx, sub.SubscriptionID))
 		},
@@ -159,7 +159,7 @@ func (p *plan) forget(name string) {
 		return
 	}
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "forget callback", Name: name, Detail: "its id and signature key"},
+		Step: Step{What: "forget callback", Name: name, Detail: "its id and signature key"},
 		do: func(ctx context.Context) error {
 			if err := p.Store.DeleteCallbackRecord(ctx, name); err != nil {
 				return err

@@ -1,4 +1,4 @@
-package ens_test
+package setup_test
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"onramp/internal/ens"
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 	"onramp/sfmc"
 )
 
@@ -28,7 +28,7 @@ import (
 type world struct {
 	t       *testing.T
 	cloud   *cloud
-	account ens.Account // calls the cloud, unless told otherwise
+	account setup.Account // calls the cloud, unless told otherwise
 	gateway *httptest.Server
 	hook    http.HandlerFunc // answers a probe in the gateway's stead
 	now     time.Time
@@ -74,9 +74,9 @@ func newWorld(t *testing.T, callbacks ...onramp.Callback) *world {
 }
 
 // setup is a new process of the gateway over the database that there is.
-func (w *world) setup() *ens.Setup {
+func (w *world) setup() *setup.Setup {
 	w.t.Helper()
-	return ens.NewSetup(ens.SetupConfig{
+	return setup.New(setup.Config{
 		PublicURL: w.publicURL + "/", Callbacks: w.callbacks, Clients: w.clients, Users: w.users, Account: w.account, Store: w,
 		Changed:  func(context.Context) error { return w.point("reload") },
 		Refusals: func(string) map[string]int64 { return w.refused },
@@ -86,7 +86,7 @@ func (w *world) setup() *ens.Setup {
 
 // live runs one life of the gateway that ends at a point; 0: at none. It says
 // whether it died.
-func (w *world) live(end int, work func(context.Context, *ens.Setup) error) (died bool, err error) {
+func (w *world) live(end int, work func(context.Context, *setup.Setup) error) (died bool, err error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	w.mu.Lock()

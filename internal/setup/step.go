@@ -1,18 +1,18 @@
-package onramp
+package setup
 
 import "time"
 
-// SetupStep is one thing that the setup of the Event Notification Service does
+// Step is one thing that the setup of the Event Notification Service does
 // in Marketing Cloud, or leaves as it is.
-type SetupStep struct {
+type Step struct {
 	What   string // such as "create callback"; "keep callback" or "leave callback" with Kept
 	Name   string // of the scheme, callback or subscription
 	Detail string // what it will be, or why
 	Kept   bool   // nothing is changed: it is as it should be, or not ours to change
 }
 
-// SetupError says at which step the setup stopped. It holds no secret.
-type SetupError struct {
+// Error says at which step the setup stopped. It holds no secret.
+type Error struct {
 	Step  string // such as "create callback events"
 	Cause string // what went wrong
 	Hint  string // what the operator can do about it
@@ -20,33 +20,33 @@ type SetupError struct {
 }
 
 // Error gives step, cause and hint.
-func (e *SetupError) Error() string { return e.Step + ": " + e.Cause + "; " + e.Hint }
+func (e *Error) Error() string { return e.Step + ": " + e.Cause + "; " + e.Hint }
 
 // Unwrap gives the error itself.
-func (e *SetupError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// SetupState is how something that the configuration names stands in Marketing
+// State is how something that the configuration names stands in Marketing
 // Cloud.
-type SetupState string
+type State string
 
 // The states. A callback is missing, unverified or verified; a scheme missing,
 // differs or present; a subscription missing, differs, active or paused.
 // Everything is unknown while Marketing Cloud can't be asked, and extra when it is
 // there without the configuration naming it.
 const (
-	StateMissing    SetupState = "missing"
-	StateUnverified SetupState = "unverified"
-	StateVerified   SetupState = "verified"
-	StateDiffers    SetupState = "differs"
-	StatePresent    SetupState = "present"
-	StateActive     SetupState = "active"
-	StatePaused     SetupState = "paused"
-	StateUnknown    SetupState = "unknown"
-	StateExtra      SetupState = "extra"
+	StateMissing    State = "missing"
+	StateUnverified State = "unverified"
+	StateVerified   State = "verified"
+	StateDiffers    State = "differs"
+	StatePresent    State = "present"
+	StateActive     State = "active"
+	StatePaused     State = "paused"
+	StateUnknown    State = "unknown"
+	StateExtra      State = "extra"
 )
 
-// SetupStatus is how the setup of the Event Notification Service stands.
-type SetupStatus struct {
+// Status is how the setup of the Event Notification Service stands.
+type Status struct {
 	Unreachable string // why Marketing Cloud could not be asked; "" when it could
 	Schemes     []SchemeStatus
 	Callbacks   []CallbackStatus
@@ -56,7 +56,7 @@ type SetupStatus struct {
 type SchemeStatus struct {
 	Name   string
 	AuthID string // Marketing Cloud's id of it; "" when there is none
-	State  SetupState
+	State  State
 	Wrong  []Finding
 }
 
@@ -65,7 +65,7 @@ type CallbackStatus struct {
 	Name          string
 	URL           string
 	CallbackID    string // Marketing Cloud's id of it; "" when there is none
-	State         SetupState
+	State         State
 	Scheme        string           // name of its scheme; "" when the signature alone protects it
 	LastEvent     time.Time        // when the newest event came; zero: none yet
 	Taken         map[string]int64 // probes and batches that were taken since the start, by what proved them
@@ -77,7 +77,7 @@ type CallbackStatus struct {
 // SubscriptionStatus is how a subscription stands.
 type SubscriptionStatus struct {
 	Name    string
-	State   SetupState
+	State   State
 	Types   []string // in Marketing Cloud, or as configured when it is missing
 	Filters []string // in the same way
 }

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"context"
@@ -67,7 +67,7 @@ func (s *Setup) lookHere(ctx context.Context) (*inventory, error) {
 
 // lookThere reads what Marketing Cloud lists.
 func (s *Setup) lookThere(ctx context.Context, h *inventory) error {
-	ask := step{SetupStep: onramp.SetupStep{What: "look at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}
+	ask := step{Step: Step{What: "look at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}
 	var err error
 	if len(h.schemes) > 0 || usesSchemes(s.Callbacks) {
 		h.accountSchemes, err = s.Account.ListAuthSchemes(ctx)

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"cmp"
@@ -234,7 +234,7 @@ const hintScheme = "Marketing Cloud fetches a token from the token endpoint befo
 
 func (p *plan) createScheme(s *scheme) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "create scheme", Name: s.name, Detail: describeScheme(s.want)},
+		Step: Step{What: "create scheme", Name: s.name, Detail: describeScheme(s.want)},
 		do: func(ctx context.Context) error {
 			made, err := p.Account.CreateAuthScheme(ctx, s.want)
 			if err != nil {
@@ -254,7 +254,7 @@ func (p *plan) createScheme(s *scheme) {
 // Marketing Cloud that lists no schemes does not tell before, it is made anew.
 func (p *plan) updateScheme(s *scheme, detail string) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "update scheme", Name: s.name, Detail: detail},
+		Step: Step{What: "update scheme", Name: s.name, Detail: detail},
 		do: func(ctx context.Context) error {
 			_, err := p.Account.UpdateAuthScheme(ctx, s.want)
 			if hasStatus(err, http.StatusNotFound) {
@@ -300,7 +300,7 @@ func (h *inventory) ownSchemes(endpoint string) []onramp.Scheme {
 // deleteScheme deletes a scheme in Marketing Cloud, then our record of it.
 func (p *plan) deleteScheme(s onramp.Scheme, why string) {
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "delete scheme", Name: s.Name, Detail: why},
+		Step: Step{What: "delete scheme", Name: s.Name, Detail: why},
 		do: func(ctx context.Context) error {
 			if err := unlessGone(p.Account.DeleteAuthScheme(ctx, s.AuthID)); err != nil {
 				return err

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
 
@@ -35,7 +34,7 @@ const (
 
 // failure says at which step it stopped, of what, and what helps.
 func failure(st step, err error) error {
-	return &onramp.SetupError{Step: st.What + " " + st.Name, Cause: cause(err), Hint: hint(err, st.hint), Err: err}
+	return &Error{Step: st.What + " " + st.Name, Cause: cause(err), Hint: hint(err, st.hint), Err: err}
 }
 
 func cause(err error) string {

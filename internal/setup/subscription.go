@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"context"
@@ -80,7 +80,7 @@ const hintSubscription = "its name must be free in the whole account (another en
 func (p *plan) createSubscription(pl *place, want *onramp.Subscription) {
 	made := &sfmc.Subscription{}
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: "create subscription", Name: want.Name, Detail: describeSubscription(pl.Name, want)},
+		Step: Step{What: "create subscription", Name: want.Name, Detail: describeSubscription(pl.Name, want)},
 		do: func(ctx context.Context) error {
 			s, err := p.Account.CreateSubscription(ctx, sfmc.Subscription{
 				SubscriptionName: want.Name, CallbackID: pl.record.CallbackID, EventCategoryTypes: want.Types, Filters: want.Filters,
@@ -130,7 +130,7 @@ func (p *plan) updateSubscription(what string, pl *place, want *onramp.Subscript
 		}
 	}
 	p.add(step{
-		SetupStep: onramp.SetupStep{What: what, Name: want.Name, Detail: detail},
+		Step: Step{What: what, Name: want.Name, Detail: detail},
 		do: func(ctx context.Context) error {
 			if there.SubscriptionID == "" {
 				return errNoSubscriptionID

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // PlanRemoval gives the steps that Remove would take at this moment, and changes
 // nothing. Errors are those of Plan, and one of kind NotFound for a name that is
 // neither configured, nor recorded, nor in Marketing Cloud.
-func (s *Setup) PlanRemoval(ctx context.Context, names []string) ([]onramp.SetupStep, error) {
+func (s *Setup) PlanRemoval(ctx context.Context, names []string) ([]Step, error) {
 	return s.foresee(ctx, removalDrawing(names))
 }
 
@@ -22,7 +22,7 @@ func (s *Setup) PlanRemoval(ctx context.Context, names []string) ([]onramp.Setup
 // subscriptions, then the callbacks, then the schemes that no callback uses any
 // more, and at last our records of them. It can be called again after an end at any
 // point. Errors are those of PlanRemoval.
-func (s *Setup) Remove(ctx context.Context, names []string) (done []onramp.SetupStep, err error) {
+func (s *Setup) Remove(ctx context.Context, names []string) (done []Step, err error) {
 	return s.perform(ctx, removalDrawing(names))
 }
 

@@ -1,4 +1,11 @@
-package ens
+// Package setup makes Marketing Cloud match the configuration, or says where it
+// does not. It compares the desired state with the actual one, plans the steps
+// from one to the other, and takes them. Today that is the Event Notification
+// Service: authentication schemes, callbacks and subscriptions.
+//
+// [Setup] is where to begin. What comes in while the gateway runs is package
+// ens's.
+package setup
 
 import (
 	"context"
@@ -58,12 +65,12 @@ type SubscriptionWriter interface {
 	DeleteSubscription(ctx context.Context, subscriptionID string) error
 }
 
-// SetupStore keeps what the setup has made. Deleting what is not there is no
+// Store keeps what the setup has made. Deleting what is not there is no
 // error.
-type SetupStore interface {
+type Store interface {
 	SchemeStore
 	RecordStore
-	SetupReader
+	Reader
 }
 
 // SchemeStore keeps authentication schemes by their name.
@@ -80,8 +87,8 @@ type RecordStore interface {
 	DeleteCallbackRecord(ctx context.Context, name string) error
 }
 
-// SetupReader reads what others have stored.
-type SetupReader interface {
+// Reader reads what others have stored.
+type Reader interface {
 	// ListProbes returns the probes that came to a callback, the newest first.
 	ListProbes(ctx context.Context, callback string) ([]onramp.Probe, error)
 	// LastEvent returns when the newest event came to a callback; zero: none yet.
@@ -90,15 +97,15 @@ type SetupReader interface {
 	ListTokenClients(ctx context.Context) ([]onramp.TokenClient, error)
 }
 
-// SetupConfig says what Marketing Cloud is to match.
-type SetupConfig struct {
+// Config says what Marketing Cloud is to match.
+type Config struct {
 	PublicURL string // of the gateway, as Marketing Cloud reaches it
 	TokenPath string // of the token endpoint; default /oauth2/token
 	Callbacks []onramp.Callback
 	Clients   []onramp.TokenClient // those of the configuration; they go before those of the store
 	Users     []onramp.TokenUser
 	Account   Account
-	Store     SetupStore
+	Store     Store
 	// Changed tells the receiver to read its records again. Optional.
 	Changed func(ctx context.Context) error
 	// Refusals gives the requests to a callback that the receiver has refused,
@@ -115,12 +122,12 @@ type SetupConfig struct {
 // Marketing Cloud: so it can be called again after an end at any point. It is
 // safe for concurrent use, and does one thing at a time.
 type Setup struct {
-	SetupConfig
+	Config
 	busy sync.Mutex
 }
 
-// NewSetup makes a setup. It calls nothing.
-func NewSetup(cfg SetupConfig) *Setup {
+// New makes a setup. It calls nothing.
+func New(cfg Config) *Setup {
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	if cfg.TokenPath == "" {
 		cfg.TokenPath = "/oauth2/token"
@@ -131,30 +138,30 @@ func NewSetup(cfg SetupConfig) *Setup {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Setup{SetupConfig: cfg}
+	return &Setup{Config: cfg}
 }
 
 // Plan gives the steps that Apply would take at this moment, and changes nothing.
 // With prune they include the deletion of what is ours in Marketing Cloud and the
 // configuration no longer names. The error is an [*onramp.Error] when the
 // configuration or another setup under way forbids it (kind Invalid or Conflict),
-// and an [*onramp.SetupError] when Marketing Cloud could not be asked.
-func (s *Setup) Plan(ctx context.Context, prune bool) ([]onramp.SetupStep, error) {
+// and an [*Error] when Marketing Cloud could not be asked.
+func (s *Setup) Plan(ctx context.Context, prune bool) ([]Step, error) {
 	return s.foresee(ctx, setupDrawing(prune))
 }
 
 // Apply takes the steps of Plan and returns those that it took, also with an
 // error. When Marketing Cloud turns out to be otherwise than it said, such as by
 // not taking a verification key, they may be others than planned. Errors are those
-// of Plan; a [*onramp.SetupError] says at which step it stopped.
-func (s *Setup) Apply(ctx context.Context, prune bool) (done []onramp.SetupStep, err error) {
+// of Plan; a [*Error] says at which step it stopped.
+func (s *Setup) Apply(ctx context.Context, prune bool) (done []Step, err error) {
 	return s.perform(ctx, setupDrawing(prune))
 }
 
 // drawing draws a plan over what there is.
 type drawing func(p *plan) error
 
-func (s *Setup) foresee(ctx context.Context, draw drawing) ([]onramp.SetupStep, error) {
+func (s *Setup) foresee(ctx context.Context, draw drawing) ([]Step, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -163,14 +170,14 @@ func (s *Setup) foresee(ctx context.Context, draw drawing) ([]onramp.SetupStep, 
 	if err != nil {
 		return nil, err
 	}
-	steps := make([]onramp.SetupStep, len(p.steps))
+	steps := make([]Step, len(p.steps))
 	for i := range p.steps {
-		steps[i] = p.steps[i].SetupStep
+		steps[i] = p.steps[i].Step
 	}
 	return steps, nil
 }
 
-func (s *Setup) perform(ctx context.Context, draw drawing) ([]onramp.SetupStep, error) {
+func (s *Setup) perform(ctx context.Context, draw drawing) ([]Step, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -183,7 +190,7 @@ func (s *Setup) perform(ctx context.Context, draw drawing) ([]onramp.SetupStep, 
 	for {
 		p, err := s.draw(ctx, learned, draw)
 		if err != nil && len(done.steps) > 0 {
-			return done.steps, failure(step{SetupStep: onramp.SetupStep{What: "look again at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}, err)
+			return done.steps, failure(step{Step: Step{What: "look again at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}, err)
 		}
 		if err != nil {
 			return nil, err
@@ -251,7 +258,7 @@ func (s *Setup) changed(ctx context.Context) error {
 
 // journal collects what was done, over all plans of a run.
 type journal struct {
-	steps []onramp.SetupStep
+	steps []Step
 	about map[string]bool // what the steps were about
 }
 
@@ -264,5 +271,5 @@ func (j *journal) add(st step) {
 		j.about = map[string]bool{}
 	}
 	j.about[st.object()] = true
-	j.steps = append(j.steps, st.SetupStep)
+	j.steps = append(j.steps, st.Step)
 }
