@@ -66,8 +66,8 @@ func ensRefused(detail, field, message string) answer {
 
 func TestEns(t *testing.T) {
 	t.Parallel()
-	steps := []setup.Step{{What: "create callback", Name: "events", Detail: "https://signup.example.com/ens/events"}, {What: "keep scheme", Name: "s", Kept: true}}
-	const items = `{"items":[{"what":"create callback","name":"events","detail":"https://signup.example.com/ens/events","kept":false},{"what":"keep scheme","name":"s","kept":true}]`
+	steps := []setup.Step{{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: "https://signup.example.com/ens/events"}, {Kind: setup.Keep, Object: setup.Scheme, Name: "s", Kept: true}}
+	const items = `{"items":[{"what":"create callback","kind":"create","object":"callback","name":"events","detail":"https://signup.example.com/ens/events","kept":false},{"what":"keep scheme","kind":"keep","object":"scheme","name":"s","kept":true}]`
 	stopped := &setup.Error{Step: "verify callback events", Cause: "no probe", Hint: "look at public.url", Err: errors.New("inside")}
 	busy := &onramp.Error{Kind: onramp.Conflict, Message: "another setup is under way"}
 	for name, row := range map[string]struct {
@@ -113,13 +113,14 @@ func TestEns(t *testing.T) {
 
 func TestEnsStatus(t *testing.T) {
 	t.Parallel()
+	at := time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC)
 	e := &fakeEns{status: setup.Status{
 		Unreachable: "no answer",
 		Schemes:     []setup.SchemeStatus{{Name: "s", AuthID: "a", State: setup.StateUnknown}},
 		Callbacks: []setup.CallbackStatus{
 			{Name: "bare", URL: "u", State: setup.StateMissing},
 			{
-				Name: "events", URL: "u", CallbackID: "c", State: setup.StateVerified, Scheme: "s", LastEvent: time.Date(2026, 11, 22, 9, 59, 0, 0, time.UTC),
+				Name: "events", URL: "u", CallbackID: "c", State: setup.StateVerified, Scheme: "s", LastEvent: &at,
 				Taken:         map[string]int64{"probe": 1, "signature": 3},
 				Refused:       map[string]int64{"wrong signature": 2},
 				Subscriptions: []setup.SubscriptionStatus{{Name: "sends", State: setup.StateActive, Types: []string{"T"}, Filters: []string{"f=1"}}, {Name: "x", State: setup.StateMissing}},

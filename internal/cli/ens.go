@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/api"
+	"onramp/internal/setup"
 )
 
 // ensPatience is how long a request of these commands may take. Marketing Cloud
@@ -81,9 +82,9 @@ onramp ens setup makes them again. Without --yes only the plan is printed.`,
 
 // ensDone is what setup and remove print as JSON.
 type ensDone struct {
-	Plan   []api.EnsStep   `json:"plan"`
-	Done   []api.EnsStep   `json:"done"` // empty when only the plan was asked for
-	Failed *api.EnsFailure `json:"failed,omitempty"`
+	Plan   []setup.Step `json:"plan"`
+	Done   []setup.Step `json:"done"` // empty when only the plan was asked for
+	Failed *setup.Error `json:"failed,omitempty"`
 }
 
 // changeEns prints the plan and, unless that is all, follows it and prints what
@@ -108,7 +109,7 @@ func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool,
 		}
 	}
 	if c.output == "json" {
-		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]api.EnsStep{}, done.Items...), Failed: done.Failed})
+		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]setup.Step{}, done.Items...), Failed: done.Failed})
 	} else if !dry {
 		c.printEnsDone(done.Items)
 	}
@@ -118,28 +119,32 @@ func (c *command) changeEns(ctx context.Context, meant api.EnsRequest, dry bool,
 	return err
 }
 
-func (c *command) printEnsSteps(title string, steps []api.EnsStep) {
+func (c *command) printEnsSteps(title string, steps []setup.Step) {
 	fmt.Fprintln(c.Stdout, title)
 	if len(steps) == 0 {
 		fmt.Fprintln(c.Stdout, "  nothing")
 	}
 	for _, st := range steps {
-		sign := "+"
-		switch {
-		case st.Kept:
-			sign = "="
-		case strings.HasPrefix(st.What, "delete"), strings.HasPrefix(st.What, "forget"):
-			sign = "-"
-		case !strings.HasPrefix(st.What, "create"):
-			sign = "~"
-		}
-		fmt.Fprintf(c.Stdout, "  %s %s %s: %s\n", sign, st.What, oneLine(st.Name), oneLine(st.Detail))
+		fmt.Fprintf(c.Stdout, "  %s %s: %s\n", sign(st), oneLine(st.String()), oneLine(st.Detail))
 	}
 }
 
+// sign says at a glance what a step does: add, remove, change, or nothing.
+func sign(st setup.Step) string {
+	switch {
+	case st.Kept:
+		return "="
+	case st.Kind == setup.Create:
+		return "+"
+	case st.Kind == setup.Delete || st.Kind == setup.Forget:
+		return "-"
+	}
+	return "~"
+}
+
 // printEnsDone prints what was changed, since the rest stood in the plan.
-func (c *command) printEnsDone(steps []api.EnsStep) {
-	changes := slices.DeleteFunc(slices.Clone(steps), func(st api.EnsStep) bool { return st.Kept })
+func (c *command) printEnsDone(steps []setup.Step) {
+	changes := slices.DeleteFunc(slices.Clone(steps), func(st setup.Step) bool { return st.Kept })
 	fmt.Fprintln(c.Stdout)
 	if len(changes) == 0 {
 		fmt.Fprintln(c.Stdout, "Done: nothing had to be changed.")
@@ -167,7 +172,7 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var s api.EnsStatus
+	var s setup.Status
 	if err := admin.get(ctx, "/api/ens", nil, &s); err != nil {
 		return err
 	}
@@ -180,16 +185,16 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 	for i := range s.Callbacks {
 		one := &s.Callbacks[i]
 		callbacks = append(callbacks, []string{
-			oneLine(one.Name), one.State, orNone(one.Scheme), age(one.LastEvent, time.Now()), tallied(one.Taken), tallied(one.Refused), oneLine(one.URL),
+			oneLine(one.Name), string(one.State), orNone(one.Scheme), age(one.LastEvent, time.Now()), tallied(one.Taken), tallied(one.Refused), oneLine(one.URL),
 		})
 		for _, sub := range one.Subscriptions {
 			subscriptions = append(subscriptions, []string{
-				oneLine(sub.Name), sub.State, oneLine(one.Name), oneLine(strings.Join(sub.Types, ", ")), orNone(oneLine(strings.Join(sub.Filters, ", "))),
+				oneLine(sub.Name), string(sub.State), oneLine(one.Name), oneLine(strings.Join(sub.Types, ", ")), orNone(oneLine(strings.Join(sub.Filters, ", "))),
 			})
 		}
 	}
 	for _, one := range s.Schemes {
-		schemes = append(schemes, []string{oneLine(one.Name), one.State})
+		schemes = append(schemes, []string{oneLine(one.Name), string(one.State)})
 	}
 	for _, rows := range [][][]string{callbacks, subscriptions, schemes} {
 		if err := c.table(rows); err != nil {
@@ -202,7 +207,7 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 }
 
 // printEnsFindings prints what is wrong, or that nothing is.
-func (c *command) printEnsFindings(s *api.EnsStatus) {
+func (c *command) printEnsFindings(s *setup.Status) {
 	var lines []string
 	if s.Unreachable != "" {
 		lines = append(lines, "Marketing Cloud could not be asked: "+s.Unreachable)

@@ -26,15 +26,15 @@ type setUp struct{ done bool }
 
 func (s *setUp) steps(prune bool) []setup.Step {
 	steps := []setup.Step{
-		{What: "create callback", Name: "events", Detail: "https://signup.example.com/ens/events"},
-		{What: "verify callback", Name: "events", Detail: "by the key that the probe brings"},
-		{What: "leave subscription", Name: "old\x1b[31m", Detail: "left alone", Kept: true},
+		{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: "https://signup.example.com/ens/events"},
+		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "by the key that the probe brings"},
+		{Kind: setup.Leave, Object: setup.Subscription, Name: "old\x1b[31m", Detail: "left alone", Kept: true},
 	}
 	if s.done {
 		steps = steps[2:]
 	}
 	if prune {
-		steps[len(steps)-1] = setup.Step{What: "delete subscription", Name: "old", Detail: "not in the configuration"}
+		steps[len(steps)-1] = setup.Step{Kind: setup.Delete, Object: setup.Subscription, Name: "old", Detail: "not in the configuration"}
 	}
 	return steps
 }
@@ -53,7 +53,7 @@ func (s *setUp) PlanRemoval(_ context.Context, names []string) ([]setup.Step, er
 	if slices.Contains(names, "nobody") {
 		return nil, &words.Error{Kind: words.NotFound, Message: `there is no callback "nobody"`}
 	}
-	return []setup.Step{{What: "delete callback", Name: strings.Join(names, "+"), Detail: "removed"}, {What: "delete scheme", Name: "s", Detail: "unused"}}, nil
+	return []setup.Step{{Kind: setup.Delete, Object: setup.Callback, Name: strings.Join(names, "+"), Detail: "removed"}, {Kind: setup.Delete, Object: setup.Scheme, Name: "s", Detail: "unused"}}, nil
 }
 
 func (s *setUp) Remove(ctx context.Context, names []string) ([]setup.Step, error) {
@@ -74,11 +74,12 @@ func (s *setUp) Status(context.Context) (setup.Status, error) {
 			}},
 		}, nil
 	}
+	last := time.Now().Add(-150 * time.Minute)
 	return setup.Status{
 		Schemes: []setup.SchemeStatus{{Name: "s", AuthID: "1", State: setup.StatePresent}},
 		Callbacks: []setup.CallbackStatus{{
 			Name: "events", URL: "https://signup.example.com/ens/events", CallbackID: "2", State: setup.StateVerified, Scheme: "s",
-			LastEvent: time.Now().Add(-150 * time.Minute), Taken: map[string]int64{"signature": 7}, Refused: map[string]int64{"wrong signature": 1, "content type": 2},
+			LastEvent: &last, Taken: map[string]int64{"signature": 7}, Refused: map[string]int64{"wrong signature": 1, "content type": 2},
 			Subscriptions: []setup.SubscriptionStatus{{Name: "sends", State: setup.StateActive, Types: []string{"A.B", "A.C"}, Filters: []string{"x=y"}}},
 		}},
 	}, nil

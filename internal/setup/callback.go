@@ -103,7 +103,7 @@ func (p *plan) adjustCallback(pl *place) {
 	}
 	if len(p.steps) == count {
 		p.add(step{
-			Step: Step{What: "keep callback", Name: pl.Name, Detail: pl.url, Kept: true},
+			Step: Step{Kind: Keep, Object: Callback, Name: pl.Name, Detail: pl.url, Kept: true},
 			do:   func(ctx context.Context) error { return p.refresh(ctx, pl) },
 			hint: hintAgain,
 		})
@@ -187,7 +187,7 @@ func (p *plan) createCallback(pl *place) {
 		detail += ", authenticates by scheme " + pl.scheme.name
 	}
 	p.add(step{
-		Step: Step{What: "create callback", Name: pl.Name, Detail: detail},
+		Step: Step{Kind: Create, Object: Callback, Name: pl.Name, Detail: detail},
 		do: func(ctx context.Context) error {
 			made, err := p.Account.CreateCallback(ctx, sfmc.Callback{
 				CallbackName: accountName(pl.Name), URL: pl.url, MaxBatchSize: pl.maxBatch(), AuthID: pl.authID(),
@@ -217,7 +217,7 @@ func (p *plan) cleanUp(ctx context.Context, name, callbackID string) error {
 		return fmt.Errorf("the half-made callback that it left was not deleted, which the next setup does: %w", err)
 	}
 	p.besides = append(p.besides, step{Step: Step{
-		What: "delete callback", Name: name, Detail: "the half-made one that the failed probe has left",
+		Kind: Delete, Object: Callback, Name: name, Detail: "the half-made one that the failed probe has left",
 	}})
 	return nil
 }
@@ -228,7 +228,7 @@ const hintKey = "does public.url lead to this gateway, or does something before 
 
 func (p *plan) verifyCallback(pl *place) {
 	p.add(step{
-		Step: Step{What: "verify callback", Name: pl.Name, Detail: "by the key that the probe brings"},
+		Step: Step{Kind: Verify, Object: Callback, Name: pl.Name, Detail: "by the key that the probe brings"},
 		do: func(ctx context.Context) error {
 			if !pl.verified {
 				if err := p.verify(ctx, pl); err != nil {
@@ -265,7 +265,7 @@ func (p *plan) verify(ctx context.Context, pl *place) error {
 func (p *plan) regenerateKey(pl *place) {
 	p.add(step{
 		Step: Step{
-			What: "regenerate signature key of callback", Name: pl.Name, Detail: "the one it has is not kept here, and is told only once",
+			Kind: Regenerate, Object: SignatureKey, Name: pl.Name, Detail: "the one it has is not kept here, and is told only once",
 		},
 		do: func(ctx context.Context) error {
 			made, err := p.Account.RegenerateSignatureKey(ctx, pl.record.CallbackID)
@@ -280,7 +280,7 @@ func (p *plan) regenerateKey(pl *place) {
 
 func (p *plan) updateCallback(pl *place, why string) {
 	p.add(step{
-		Step: Step{What: "update callback", Name: pl.Name, Detail: why},
+		Step: Step{Kind: Update, Object: Callback, Name: pl.Name, Detail: why},
 		do: func(ctx context.Context) error {
 			_, err := p.Account.UpdateCallback(ctx, sfmc.Callback{
 				CallbackID: pl.there.CallbackID, CallbackName: cmp.Or(pl.there.CallbackName, accountName(pl.Name)), MaxBatchSize: pl.maxBatch(), AuthID: pl.authID(),

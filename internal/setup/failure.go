@@ -32,9 +32,10 @@ const (
 	hintLater = "try again later: it goes on where it stopped"
 )
 
-// failure says at which step it stopped, of what, and what helps.
-func failure(st step, err error) error {
-	return &Error{Step: st.What + " " + st.Name, Cause: cause(err), Hint: hint(err, st.hint), Err: err}
+// failure says at which step the setup stopped, and what helps: hint, unless the
+// error itself tells more.
+func failure(step, hint string, err error) error {
+	return &Error{Step: step, Cause: cause(err), Hint: betterHint(err, hint), Err: err}
 }
 
 func cause(err error) string {
@@ -47,9 +48,9 @@ func cause(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// hint finds what helps against an error that has nothing to do with the step;
-// else it is what the step says.
-func hint(err error, own string) string {
+// betterHint finds what helps against an error that has nothing to do with the
+// step; otherwise it is the step's own hint.
+func betterHint(err error, own string) string {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return hintAgain
 	}

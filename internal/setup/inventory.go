@@ -67,25 +67,25 @@ func (s *Setup) lookHere(ctx context.Context) (*inventory, error) {
 
 // lookThere reads what Marketing Cloud lists.
 func (s *Setup) lookThere(ctx context.Context, h *inventory) error {
-	ask := step{Step: Step{What: "look at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}
+	const listing = "list the actual state in Marketing Cloud"
 	var err error
 	if len(h.schemes) > 0 || usesSchemes(s.Callbacks) {
 		h.accountSchemes, err = s.Account.ListAuthSchemes(ctx)
 		// no page of the vendor's names this call, so it may not be there
 		if err != nil && !hasStatus(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, statusNoService) {
-			return failure(ask, err)
+			return failure(listing, hintAgain, err)
 		}
 	}
 	// 404 stands for "Callback doesn't exist" in the vendor's table of this call, too
 	if h.callbacks, err = s.Account.ListCallbacks(ctx); unlessGone(err) != nil {
-		return failure(ask, err)
+		return failure(listing, hintAgain, err)
 	}
 	for _, c := range h.callbacks {
 		if _, ours := h.owner(c); !ours {
 			continue
 		}
 		if h.subscriptions[c.CallbackID], err = s.Account.ListSubscriptions(ctx, c.CallbackID); unlessGone(err) != nil {
-			return failure(ask, err)
+			return failure(listing, hintAgain, err)
 		}
 	}
 	return nil

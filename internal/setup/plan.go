@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"onramp/internal/onramp"
 	"onramp/sfmc"
@@ -19,12 +18,13 @@ type step struct {
 	hint string                          // what helps when it fails for a reason of its own
 }
 
-// object is what the step is about: "callback events" of "create callback" and
-// "events".
-func (st *step) object() string {
-	_, kind, _ := strings.Cut(st.What, " ")
-	return kind + " " + st.Name
+// subject is what a step is about.
+type subject struct {
+	object Object
+	name   string
 }
+
+func (st *step) subject() subject { return subject{st.Object, st.Name} }
 
 // errLearned stops a plan that was drawn in error: the lessons say what is so.
 var errLearned = errors.New("what Marketing Cloud lists is not so")
@@ -52,9 +52,15 @@ type plan struct {
 
 func (p *plan) add(st step) { p.steps = append(p.steps, st) }
 
-// leave adds a line that says what stays as it is, and why.
-func (p *plan) leave(what, name, why string) {
-	p.add(step{Step: Step{What: what, Name: name, Detail: why, Kept: true}})
+// keep adds a line about something that is as it should be.
+func (p *plan) keep(object Object, name, detail string) {
+	p.add(step{Step: Step{Kind: Keep, Object: object, Name: name, Detail: detail, Kept: true}})
+}
+
+// leave adds a line about something that stays although nothing asks for it, and
+// why.
+func (p *plan) leave(object Object, name, why string) {
+	p.add(step{Step: Step{Kind: Leave, Object: object, Name: name, Detail: why, Kept: true}})
 }
 
 const leftAlone = "not in the configuration; left alone (remove with --prune)"
@@ -119,7 +125,7 @@ func (h *inventory) extra(configured []onramp.Callback) []orphan {
 
 func (p *plan) drawExtraCallback(o orphan, prune bool) {
 	if !prune {
-		p.leave("leave callback", o.name, leftAlone)
+		p.leave(Callback, o.name, leftAlone)
 		return
 	}
 	for _, c := range o.callbacks {
@@ -134,7 +140,7 @@ func (p *plan) deleteCallback(name string, c sfmc.Callback, why string) {
 		p.deleteSubscription(name, sub, why)
 	}
 	p.add(step{
-		Step: Step{What: "delete callback", Name: name, Detail: why},
+		Step: Step{Kind: Delete, Object: Callback, Name: name, Detail: why},
 		do: func(ctx context.Context) error {
 			return unlessGone(p.Account.DeleteCallback(ctx, c.CallbackID))
 		},
@@ -144,7 +150,7 @@ func (p *plan) deleteCallback(name string, c sfmc.Callback, why string) {
 
 func (p *plan) deleteSubscription(callback string, sub sfmc.Subscription, why string) {
 	p.add(step{
-		Step: Step{What: "delete subscription", Name: sub.SubscriptionName, Detail: "of callback " + callback + ": " + why},
+		Step: Step{Kind: Delete, Object: Subscription, Name: sub.SubscriptionName, Detail: "of callback " + callback + ": " + why},
 		do: func(ctx context.Context) error {
 			return unlessGone(p.Account.DeleteSubscription(ctx, sub.SubscriptionID))
 		},
@@ -159,7 +165,7 @@ func (p *plan) forget(name string) {
 		return
 	}
 	p.add(step{
-		Step: Step{What: "forget callback", Name: name, Detail: "its id and signature key"},
+		Step: Step{Kind: Forget, Object: Callback, Name: name, Detail: "its id and signature key"},
 		do: func(ctx context.Context) error {
 			if err := p.Store.DeleteCallbackRecord(ctx, name); err != nil {
 				return err

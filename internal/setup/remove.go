@@ -74,7 +74,7 @@ func (p *plan) drawUnusedSchemes(targets []string) {
 		if i < 0 {
 			p.deleteScheme(s, "no callback uses it any more")
 		} else {
-			p.leave("leave scheme", s.Name, "callback "+p.have.callbacks[i].CallbackName+" uses it")
+			p.leave(Scheme, s.Name, "callback "+p.have.callbacks[i].CallbackName+" uses it")
 		}
 	}
 }

@@ -139,7 +139,7 @@ func (p *plan) drawSchemes() ([]*scheme, error) {
 		case !p.have.isThere(kept.AuthID):
 			p.updateScheme(s, describeScheme(s.want)+": submitted again, since Marketing Cloud does not list it")
 		default:
-			p.leave("keep scheme", s.name, describeScheme(s.want))
+			p.keep(Scheme, s.name, describeScheme(s.want))
 		}
 	}
 	return schemes, nil
@@ -234,7 +234,7 @@ const hintScheme = "Marketing Cloud fetches a token from the token endpoint befo
 
 func (p *plan) createScheme(s *scheme) {
 	p.add(step{
-		Step: Step{What: "create scheme", Name: s.name, Detail: describeScheme(s.want)},
+		Step: Step{Kind: Create, Object: Scheme, Name: s.name, Detail: describeScheme(s.want)},
 		do: func(ctx context.Context) error {
 			made, err := p.Account.CreateAuthScheme(ctx, s.want)
 			if err != nil {
@@ -254,7 +254,7 @@ func (p *plan) createScheme(s *scheme) {
 // Marketing Cloud that lists no schemes does not tell before, it is made anew.
 func (p *plan) updateScheme(s *scheme, detail string) {
 	p.add(step{
-		Step: Step{What: "update scheme", Name: s.name, Detail: detail},
+		Step: Step{Kind: Update, Object: Scheme, Name: s.name, Detail: detail},
 		do: func(ctx context.Context) error {
 			_, err := p.Account.UpdateAuthScheme(ctx, s.want)
 			if hasStatus(err, http.StatusNotFound) {
@@ -278,11 +278,11 @@ func (p *plan) drawExtraSchemes(wanted []*scheme, prune bool) {
 		switch {
 		case used:
 		case user != "":
-			p.leave("leave scheme", s.Name, "callback "+user+" of another system uses it")
+			p.leave(Scheme, s.Name, "callback "+user+" of another system uses it")
 		case prune:
 			p.deleteScheme(s, "no callback of the configuration uses it")
 		default:
-			p.leave("leave scheme", s.Name, leftAlone)
+			p.leave(Scheme, s.Name, leftAlone)
 		}
 	}
 }
@@ -300,7 +300,7 @@ func (h *inventory) ownSchemes(endpoint string) []onramp.Scheme {
 // deleteScheme deletes a scheme in Marketing Cloud, then our record of it.
 func (p *plan) deleteScheme(s onramp.Scheme, why string) {
 	p.add(step{
-		Step: Step{What: "delete scheme", Name: s.Name, Detail: why},
+		Step: Step{Kind: Delete, Object: Scheme, Name: s.Name, Detail: why},
 		do: func(ctx context.Context) error {
 			if err := unlessGone(p.Account.DeleteAuthScheme(ctx, s.AuthID)); err != nil {
 				return err

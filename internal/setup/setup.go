@@ -190,7 +190,7 @@ func (s *Setup) perform(ctx context.Context, draw drawing) ([]Step, error) {
 	for {
 		p, err := s.draw(ctx, learned, draw)
 		if err != nil && len(done.steps) > 0 {
-			return done.steps, failure(step{Step: Step{What: "look again at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}, err)
+			return done.steps, failure("list the actual state in Marketing Cloud again", hintAgain, err)
 		}
 		if err != nil {
 			return nil, err
@@ -238,12 +238,12 @@ func (s *Setup) follow(ctx context.Context, p *plan, done *journal) error {
 				return err
 			}
 			if err != nil {
-				return failure(st, err)
+				return failure(st.String(), st.hint, err)
 			}
 		}
 		done.add(st)
 		if !st.Kept {
-			s.Log.InfoContext(ctx, "ens setup step done", "step", st.What, "name", st.Name)
+			s.Log.InfoContext(ctx, "ens setup step done", "step", st.What(), "name", st.Name)
 		}
 	}
 	return nil
@@ -259,17 +259,17 @@ func (s *Setup) changed(ctx context.Context) error {
 // journal collects what was done, over all plans of a run.
 type journal struct {
 	steps []Step
-	about map[string]bool // what the steps were about
+	about map[subject]bool // what the steps were about
 }
 
 // add leaves out that something is kept after it was told of.
 func (j *journal) add(st step) {
-	if st.Kept && j.about[st.object()] {
+	if st.Kept && j.about[st.subject()] {
 		return
 	}
 	if j.about == nil {
-		j.about = map[string]bool{}
+		j.about = map[subject]bool{}
 	}
-	j.about[st.object()] = true
+	j.about[st.subject()] = true
 	j.steps = append(j.steps, st.Step)
 }

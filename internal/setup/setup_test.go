@@ -116,7 +116,7 @@ func changing(steps []setup.Step) []string {
 	var list []string
 	for _, st := range steps {
 		if !st.Kept {
-			list = append(list, st.What+" "+st.Name)
+			list = append(list, st.String())
 		}
 	}
 	return list
@@ -176,15 +176,15 @@ func TestSetupStepDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scheme := setup.Step{What: "create scheme", Name: "client_credentials:mc-ens", Detail: "client_credentials of client mc-ens from " + base + "/oauth2/token"}
-	sent := setup.Step{What: "create subscription", Name: "sends", Detail: "of callback events: TransactionalSendEvents.EmailSent, TransactionalSendEvents.EmailBounced, where definitionKey=welcome"}
-	clicks := setup.Step{What: "create subscription", Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick"}
+	scheme := setup.Step{Kind: setup.Create, Object: setup.Scheme, Name: "client_credentials:mc-ens", Detail: "client_credentials of client mc-ens from " + base + "/oauth2/token"}
+	sent := setup.Step{Kind: setup.Create, Object: setup.Subscription, Name: "sends", Detail: "of callback events: TransactionalSendEvents.EmailSent, TransactionalSendEvents.EmailBounced, where definitionKey=welcome"}
+	clicks := setup.Step{Kind: setup.Create, Object: setup.Subscription, Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick"}
 	want := []setup.Step{
 		scheme,
-		{What: "create callback", Name: "events", Detail: base + "/ens/events, at most 500 events in a call, authenticates by scheme client_credentials:mc-ens"},
-		{What: "verify callback", Name: "events", Detail: "by the key that the probe brings"},
+		{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: base + "/ens/events, at most 500 events in a call, authenticates by scheme client_credentials:mc-ens"},
+		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "by the key that the probe brings"},
 		sent, clicks,
-		{What: "pause subscription", Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick; events are dropped while it is paused"},
+		{Kind: setup.Pause, Object: setup.Subscription, Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick; events are dropped while it is paused"},
 	}
 	if diff := cmp.Diff(want, plan); diff != "" {
 		t.Errorf("before:\n%s", diff)
@@ -194,10 +194,10 @@ func TestSetupStepDetails(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := func(st setup.Step) setup.Step {
-		st.What, st.Kept = strings.Replace(st.What, "create", "keep", 1), true
+		st.Kind, st.Kept = setup.Keep, true
 		return st
 	}
-	want = []setup.Step{kept(scheme), {What: "keep callback", Name: "events", Detail: base + "/ens/events", Kept: true}, kept(sent), kept(clicks)}
+	want = []setup.Step{kept(scheme), {Kind: setup.Keep, Object: setup.Callback, Name: "events", Detail: base + "/ens/events", Kept: true}, kept(sent), kept(clicks)}
 	if diff := cmp.Diff(want, plan); diff != "" {
 		t.Errorf("after:\n%s", diff)
 	}
@@ -636,7 +636,7 @@ func TestSetupMakesUnverifiedAgain(t *testing.T) {
 			}
 			for i, st := range done {
 				if slices.Contains(done[:i], st) {
-					t.Errorf("done twice: %s %s", st.What, st.Name)
+					t.Errorf("done twice: %s", st)
 				}
 			}
 			if diff := cmp.Diff(row.want, changing(done)); diff != "" {
@@ -751,7 +751,7 @@ func TestSetupErrors(t *testing.T) {
 			w.kept = []onramp.TokenClient{{ID: "another", Secrets: []onramp.Secret{"secret-two"}}}
 		}, `callback events names no token client, and there are 2: name the one that Marketing Cloud is to use under client`},
 		"no such user":    {func(w *world) { w.users = nil }, `callback events names the user "robot", which the configuration gives no password`},
-		"no permission":   {refuse("", 403), "look at what there is in Marketing Cloud: list authentication schemes: 403 Forbidden: code 20000: refused by the test; give the installed package the scopes event_notification_callback_create"},
+		"no permission":   {refuse("", 403), "list the actual state in Marketing Cloud: list authentication schemes: 403 Forbidden: code 20000: refused by the test; give the installed package the scopes event_notification_callback_create"},
 		"wrong account":   {refuse("", 401), "; check marketing_cloud.client_id"},
 		"out of order":    {refuse("subscriptions", 500), "; try again later: it goes on where it stopped"},
 		"known elsewhere": {refuse("subscriptions", 304), "another business unit"},

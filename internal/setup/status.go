@@ -136,9 +136,13 @@ func (v *view) callback(ctx context.Context, c *onramp.Callback) (CallbackStatus
 const wrongSignature = "wrong signature"
 
 // traffic tells what came to a callback.
-func (v *view) traffic(ctx context.Context, status *CallbackStatus) (err error) {
-	if status.LastEvent, err = v.Store.LastEvent(ctx, status.Name); err != nil {
+func (v *view) traffic(ctx context.Context, status *CallbackStatus) error {
+	last, err := v.Store.LastEvent(ctx, status.Name)
+	if err != nil {
 		return fmt.Errorf("find last event of callback %s: %w", status.Name, err)
+	}
+	if !last.IsZero() {
+		status.LastEvent = &last
 	}
 	if v.Refusals != nil {
 		status.Refused = v.Refusals(status.Name)

@@ -82,7 +82,7 @@ func TestStatus(t *testing.T) {
 				w.events["events"], w.refused = at, map[string]int64{"content type": 2}
 			},
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
-				c.LastEvent, c.Refused = at, map[string]int64{"content type": 2}
+				c.LastEvent, c.Refused = &at, map[string]int64{"content type": 2}
 			}),
 		},
 		"nothing": {
@@ -183,7 +183,7 @@ func TestStatus(t *testing.T) {
 		"unreachable": {
 			change: func(w *world) { w.events["events"] = at; w.cloud.server.Close() },
 			want: good(func(s *setup.Status, c *setup.CallbackStatus) {
-				s.Unreachable, s.Schemes[0].State, c.State, c.LastEvent = "why", setup.StateUnknown, setup.StateUnknown, at
+				s.Unreachable, s.Schemes[0].State, c.State, c.LastEvent = "why", setup.StateUnknown, setup.StateUnknown, &at
 				c.Subscriptions = []setup.SubscriptionStatus{as(sent, setup.StateUnknown), as(clicks, setup.StateUnknown)}
 			}),
 		},

@@ -1,22 +1,65 @@
 package setup
 
-import "time"
+import "encoding/json"
 
-// Step is one thing that the setup of the Event Notification Service does
-// in Marketing Cloud, or leaves as it is.
+// Kind is what a step does.
+type Kind string
+
+// The kinds of steps. Keep and Leave change nothing.
+const (
+	Create     Kind = "create"
+	Update     Kind = "update"
+	Delete     Kind = "delete"
+	Verify     Kind = "verify"     // prove to Marketing Cloud that a callback is ours
+	Regenerate Kind = "regenerate" // have Marketing Cloud make a new key
+	Pause      Kind = "pause"
+	Resume     Kind = "resume"
+	Keep       Kind = "keep"   // it is as it should be
+	Leave      Kind = "leave"  // nothing asks for it, but it is not to be deleted
+	Forget     Kind = "forget" // delete the gateway's own record
+)
+
+// Object is the kind of thing that a step changes.
+type Object string
+
+// The objects of the Event Notification Service.
+const (
+	Scheme       Object = "scheme" // authentication scheme
+	Callback     Object = "callback"
+	SignatureKey Object = "signature key of callback"
+	Subscription Object = "subscription"
+)
+
+// Step is one change in Marketing Cloud, or one thing that stays as it is.
 type Step struct {
-	What   string // such as "create callback"; "keep callback" or "leave callback" with Kept
-	Name   string // of the scheme, callback or subscription
-	Detail string // what it will be, or why
-	Kept   bool   // nothing is changed: it is as it should be, or not ours to change
+	Kind   Kind   `json:"kind"`
+	Object Object `json:"object"`
+	Name   string `json:"name"`             // of the object; that of the callback for a signature key
+	Detail string `json:"detail,omitempty"` // what it will be, or why
+	Kept   bool   `json:"kept"`             // nothing is changed: it is as it should be, or not ours to change
 }
 
-// Error says at which step the setup stopped. It holds no secret.
+// What says in words what the step does, such as "create callback".
+func (s Step) What() string { return string(s.Kind) + " " + string(s.Object) }
+
+// String says it with the name, such as "create callback events".
+func (s Step) String() string { return s.What() + " " + s.Name }
+
+// MarshalJSON adds "what", which says in words what kind and object say.
+func (s Step) MarshalJSON() ([]byte, error) {
+	type fields Step
+	return json.Marshal(struct {
+		What string `json:"what"`
+		fields
+	}{s.What(), fields(s)})
+}
+
+// Error says at which step a setup stopped. It holds no secret.
 type Error struct {
-	Step  string // such as "create callback events"
-	Cause string // what went wrong
-	Hint  string // what the operator can do about it
-	Err   error  // for the log; may be nil
+	Step  string `json:"step"`  // such as "create callback events"
+	Cause string `json:"cause"` // what went wrong
+	Hint  string `json:"hint"`  // what the operator can do about it
+	Err   error  `json:"-"`     // for the log; may be nil
 }
 
 // Error gives step, cause and hint.
@@ -24,66 +67,3 @@ func (e *Error) Error() string { return e.Step + ": " + e.Cause + "; " + e.Hint 
 
 // Unwrap gives the error itself.
 func (e *Error) Unwrap() error { return e.Err }
-
-// State is how something that the configuration names stands in Marketing
-// Cloud.
-type State string
-
-// The states. A callback is missing, unverified or verified; a scheme missing,
-// differs or present; a subscription missing, differs, active or paused.
-// Everything is unknown while Marketing Cloud can't be asked, and extra when it is
-// there without the configuration naming it.
-const (
-	StateMissing    State = "missing"
-	StateUnverified State = "unverified"
-	StateVerified   State = "verified"
-	StateDiffers    State = "differs"
-	StatePresent    State = "present"
-	StateActive     State = "active"
-	StatePaused     State = "paused"
-	StateUnknown    State = "unknown"
-	StateExtra      State = "extra"
-)
-
-// Status is how the setup of the Event Notification Service stands.
-type Status struct {
-	Unreachable string // why Marketing Cloud could not be asked; "" when it could
-	Schemes     []SchemeStatus
-	Callbacks   []CallbackStatus
-}
-
-// SchemeStatus is how an authentication scheme stands.
-type SchemeStatus struct {
-	Name   string
-	AuthID string // Marketing Cloud's id of it; "" when there is none
-	State  State
-	Wrong  []Finding
-}
-
-// CallbackStatus is how a callback stands.
-type CallbackStatus struct {
-	Name          string
-	URL           string
-	CallbackID    string // Marketing Cloud's id of it; "" when there is none
-	State         State
-	Scheme        string           // name of its scheme; "" when the signature alone protects it
-	LastEvent     time.Time        // when the newest event came; zero: none yet
-	Taken         map[string]int64 // probes and batches that were taken since the start, by what proved them
-	Refused       map[string]int64 // requests that were refused since the start, by the reason
-	Subscriptions []SubscriptionStatus
-	Wrong         []Finding
-}
-
-// SubscriptionStatus is how a subscription stands.
-type SubscriptionStatus struct {
-	Name    string
-	State   State
-	Types   []string // in Marketing Cloud, or as configured when it is missing
-	Filters []string // in the same way
-}
-
-// Finding is something that is wrong.
-type Finding struct {
-	What string
-	Hint string // what the operator can do about it
-}

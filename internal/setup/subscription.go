@@ -36,7 +36,7 @@ func (p *plan) drawExtraSubscriptions(pl *place, prune bool) {
 		if prune {
 			p.deleteSubscription(pl.Name, there, "not in the configuration")
 		} else {
-			p.leave("leave subscription", there.SubscriptionName, "of callback "+pl.Name+": "+leftAlone)
+			p.leave(Subscription, there.SubscriptionName, "of callback "+pl.Name+": "+leftAlone)
 		}
 	}
 }
@@ -80,7 +80,7 @@ const hintSubscription = "its name must be free in the whole account (another en
 func (p *plan) createSubscription(pl *place, want *onramp.Subscription) {
 	made := &sfmc.Subscription{}
 	p.add(step{
-		Step: Step{What: "create subscription", Name: want.Name, Detail: describeSubscription(pl.Name, want)},
+		Step: Step{Kind: Create, Object: Subscription, Name: want.Name, Detail: describeSubscription(pl.Name, want)},
 		do: func(ctx context.Context) error {
 			s, err := p.Account.CreateSubscription(ctx, sfmc.Subscription{
 				SubscriptionName: want.Name, CallbackID: pl.record.CallbackID, EventCategoryTypes: want.Types, Filters: want.Filters,
@@ -92,7 +92,7 @@ func (p *plan) createSubscription(pl *place, want *onramp.Subscription) {
 	})
 	if want.Paused {
 		// each one begins as active
-		p.updateSubscription("pause subscription", pl, want, made, true)
+		p.updateSubscription(Pause, pl, want, made, true)
 	}
 }
 
@@ -101,13 +101,13 @@ func (p *plan) adjustSubscription(pl *place, want *onramp.Subscription, there *s
 	turned := want.Paused != isPaused(there)
 	switch {
 	case !same(want.Types, there.EventCategoryTypes) || !same(want.Filters, there.Filters):
-		p.updateSubscription("update subscription", pl, want, there, turned)
+		p.updateSubscription(Update, pl, want, there, turned)
 	case turned && want.Paused:
-		p.updateSubscription("pause subscription", pl, want, there, true)
+		p.updateSubscription(Pause, pl, want, there, true)
 	case turned:
-		p.updateSubscription("resume subscription", pl, want, there, true)
+		p.updateSubscription(Resume, pl, want, there, true)
 	default:
-		p.leave("keep subscription", want.Name, describeSubscription(pl.Name, want))
+		p.keep(Subscription, want.Name, describeSubscription(pl.Name, want))
 	}
 }
 
@@ -118,7 +118,7 @@ func isPaused(s *sfmc.Subscription) bool {
 
 // updateSubscription submits a subscription again. What happens while it is paused
 // is dropped by Marketing Cloud.
-func (p *plan) updateSubscription(what string, pl *place, want *onramp.Subscription, there *sfmc.Subscription, turned bool) {
+func (p *plan) updateSubscription(kind Kind, pl *place, want *onramp.Subscription, there *sfmc.Subscription, turned bool) {
 	detail := describeSubscription(pl.Name, want)
 	switch {
 	case turned && want.Paused:
@@ -130,7 +130,7 @@ func (p *plan) updateSubscription(what string, pl *place, want *onramp.Subscript
 		}
 	}
 	p.add(step{
-		Step: Step{What: what, Name: want.Name, Detail: detail},
+		Step: Step{Kind: kind, Object: Subscription, Name: want.Name, Detail: detail},
 		do: func(ctx context.Context) error {
 			if there.SubscriptionID == "" {
 				return errNoSubscriptionID
