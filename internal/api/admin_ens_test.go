@@ -122,7 +122,7 @@ func TestEnsStatus(t *testing.T) {
 			{
 				Name: "events", URL: "u", CallbackID: "c", State: setup.StateVerified, Scheme: "s", LastEvent: &at,
 				Taken:         map[string]int64{"probe": 1, "signature": 3},
-				Refused:       map[string]int64{"wrong signature": 2},
+				Refused:       map[onramp.Refusal]int64{"wrong signature": 2},
 				Subscriptions: []setup.SubscriptionStatus{{Name: "sends", State: setup.StateActive, Types: []string{"T"}, Filters: []string{"f=1"}}, {Name: "x", State: setup.StateMissing}},
 				Wrong:         []setup.Finding{{What: "w", Hint: "m"}},
 			},

@@ -132,8 +132,7 @@ func (a *App) clients() *api.Clients {
 		UsedBy: func(id string) []string {
 			var names []string
 			for _, c := range a.cfg.Callbacks {
-				// without a client it is the only one there is
-				if c.Auth != onramp.SignatureOnly && (c.Client == id || c.Client == "" && len(a.cfg.OAuth.Clients) == 0) {
+				if c.UsesClient(id) {
 					names = append(names, c.Name)
 				}
 			}

@@ -250,12 +250,12 @@ func age(at *time.Time, now time.Time) string {
 }
 
 // tallied gives counts and their sum, such as "3 (no token 2, wrong signature 1)".
-func tallied(n map[string]int64) string {
+func tallied[K ~string](n map[K]int64) string {
 	var total int64
 	var each []string
 	for _, reason := range slices.Sorted(maps.Keys(n)) {
 		total += n[reason]
-		each = append(each, oneLine(reason)+" "+strconv.FormatInt(n[reason], 10))
+		each = append(each, oneLine(string(reason))+" "+strconv.FormatInt(n[reason], 10))
 	}
 	if total == 0 {
 		return "0"

@@ -79,7 +79,7 @@ func (s *setUp) Status(context.Context) (setup.Status, error) {
 		Schemes: []setup.SchemeStatus{{Name: "s", AuthID: "1", State: setup.StatePresent}},
 		Callbacks: []setup.CallbackStatus{{
 			Name: "events", URL: "https://signup.example.com/ens/events", CallbackID: "2", State: setup.StateVerified, Scheme: "s",
-			LastEvent: &last, Taken: map[string]int64{"signature": 7}, Refused: map[string]int64{"wrong signature": 1, "content type": 2},
+			LastEvent: &last, Taken: map[string]int64{"signature": 7}, Refused: map[words.Refusal]int64{"wrong signature": 1, "content type": 2},
 			Subscriptions: []setup.SubscriptionStatus{{Name: "sends", State: setup.StateActive, Types: []string{"A.B", "A.C"}, Filters: []string{"x=y"}}},
 		}},
 	}, nil

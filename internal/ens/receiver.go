@@ -73,7 +73,7 @@ type Receiver struct {
 	mu      sync.Mutex
 	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
 	readAt  time.Time                  // when the keys were read
-	refused map[string]map[string]int64
+	refused map[string]map[onramp.Refusal]int64
 	taken   map[string]map[string]int64
 }
 
@@ -81,7 +81,7 @@ type Receiver struct {
 func NewReceiver(cfg ReceiverConfig) *Receiver {
 	r := &Receiver{
 		cfg: cfg, callbacks: map[string]onramp.Callback{}, keys: map[string][]onramp.Secret{},
-		refused: map[string]map[string]int64{}, taken: map[string]map[string]int64{},
+		refused: map[string]map[onramp.Refusal]int64{}, taken: map[string]map[string]int64{},
 	}
 	for _, c := range cfg.Callbacks {
 		r.callbacks[c.Name] = c
@@ -94,11 +94,11 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 
 // Routes adds the callbacks' address to a mux.
 func (r *Receiver) Routes(mux *http.ServeMux, server *web.Server) {
-	mux.Handle("POST /ens/{callback}", server.Handle(r.receive))
+	mux.Handle("POST "+onramp.CallbackPath+"{callback}", server.Handle(r.receive))
 }
 
 // Refusals counts what a callback has refused since the start, by reason.
-func (r *Receiver) Refusals(callback string) map[string]int64 {
+func (r *Receiver) Refusals(callback string) map[onramp.Refusal]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.refused[callback])
@@ -113,18 +113,25 @@ func (r *Receiver) Taken(callback string) map[string]int64 {
 	return maps.Clone(r.taken[callback])
 }
 
-func (r *Receiver) count(in map[string]map[string]int64, callback, what string) {
+// take counts a call that was taken.
+func (r *Receiver) take(callback, proof string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	count(r.taken, callback, proof)
+}
+
+func count[K comparable](in map[string]map[K]int64, callback string, what K) {
 	if in[callback] == nil {
-		in[callback] = map[string]int64{}
+		in[callback] = map[K]int64{}
 	}
 	in[callback][what]++
 }
 
 // refuse counts a refusal and passes its error on.
-func (r *Receiver) refuse(callback, reason string, err error) error {
-	r.count(r.refused, callback, reason)
+func (r *Receiver) refuse(callback string, reason onramp.Refusal, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(r.refused, callback, reason)
 	return err
 }
 
@@ -158,7 +165,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	r.count(r.taken, callback.Name, proof)
+	r.take(callback.Name, proof)
 	return web.WriteJSON(w, http.StatusOK, Receipt{Stored: stored, Repeated: all - stored})
 }
 
@@ -178,7 +185,7 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 	bearer, err := r.cfg.Tokens.Check(ctx, authorization)
 	// without a client any that we keep will do, and a token that names a user where
 	// none is asked for is no worse
-	if err == nil && (c.Client != "" && bearer.Client != c.Client || c.User != "" && bearer.User != c.User) {
+	if err == nil && (!c.UsesClient(bearer.Client) || c.User != "" && bearer.User != c.User) {
 		err = &onramp.Error{Kind: onramp.Denied, Message: "the access token is for another callback"}
 	}
 	if err == nil {
@@ -189,9 +196,9 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 		challenge += `, error="invalid_token"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	reason := "token"
+	reason := onramp.RefusedToken
 	if r.cfg.Reason != nil && bearer == (onramp.Bearer{}) {
-		reason = "token: " + r.cfg.Reason(err)
+		reason = onramp.TokenRefused(r.cfg.Reason(err))
 	}
 	return r.refuse(c.Name, reason, err)
 }
@@ -199,7 +206,7 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) {
 	if !isJSON(req.Header.Get("Content-Type")) || !isPlain(req.Header.Get("Content-Encoding")) {
 		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
-		return nil, r.refuse(callback, "content type", &onramp.Error{Kind: onramp.Unsupported, Message: "events must come as application/json, not compressed"})
+		return nil, r.refuse(callback, onramp.RefusedContentType, &onramp.Error{Kind: onramp.Unsupported, Message: "events must come as application/json, not compressed"})
 	}
 	var b bytes.Buffer
 	if n := req.ContentLength; n > 0 {
@@ -208,10 +215,10 @@ func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) 
 	_, err := b.ReadFrom(io.LimitReader(req.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return nil, r.refuse(callback, "broken off", &onramp.Error{Kind: onramp.Invalid, Message: "the body could not be read to its end", Err: err})
+		return nil, r.refuse(callback, onramp.RefusedBrokenOff, &onramp.Error{Kind: onramp.Invalid, Message: "the body could not be read to its end", Err: err})
 	case b.Len() > maxBody:
 		_, _ = io.CopyN(io.Discard, req.Body, maxBody)
-		return nil, r.refuse(callback, "too large", &onramp.Error{Kind: onramp.TooLarge, Message: "the batch is larger than 16 MiB"})
+		return nil, r.refuse(callback, onramp.RefusedTooLarge, &onramp.Error{Kind: onramp.TooLarge, Message: "the batch is larger than 16 MiB"})
 	}
 	return b.Bytes(), nil
 }
@@ -232,7 +239,7 @@ func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(
 func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (stored, all int, err error) {
 	bodies, ok := onramp.SplitEvents(body)
 	if !ok {
-		return 0, 0, r.refuse(callback, "not a batch", &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
+		return 0, 0, r.refuse(callback, onramp.RefusedNotABatch, &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
 	}
 	if len(bodies) == 0 {
 		return 0, 0, nil
@@ -253,7 +260,7 @@ func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte)
 	}
 	stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
 	if err != nil {
-		return 0, 0, r.refuse(callback, "not stored", busy(err))
+		return 0, 0, r.refuse(callback, onramp.RefusedNotStored, busy(err))
 	}
 	return stored, len(events), nil
 }

@@ -44,7 +44,7 @@ func (r *Receiver) checkSignature(ctx context.Context, req *http.Request, c onra
 		return "token", nil
 	}
 	if signature == "" {
-		return "", r.refuse(c.Name, "no signature", &onramp.Error{Kind: onramp.Forbidden, Message: "the batch is not signed"})
+		return "", r.refuse(c.Name, onramp.RefusedNoSignature, &onramp.Error{Kind: onramp.Forbidden, Message: "the batch is not signed"})
 	}
 	keys := r.keysOf(c.Name)
 	form, matches := match(keys, body, signature)
@@ -60,12 +60,12 @@ func (r *Receiver) checkSignature(ctx context.Context, req *http.Request, c onra
 	case len(keys) == 0 && byToken:
 		return "token", nil // the key comes with the end of the set-up, which may be under way
 	case len(keys) == 0:
-		return "", r.refuse(c.Name, "no signature key", &onramp.Error{
+		return "", r.refuse(c.Name, onramp.RefusedNoSignatureKey, &onramp.Error{
 			Kind: onramp.Unavailable, Message: "this callback is not set up yet", RetryAfter: time.Minute,
 			Err: fmt.Errorf("callback %s: its signature key is not known: run onramp ens setup", c.Name),
 		})
 	}
-	return "", r.refuse(c.Name, "wrong signature", &onramp.Error{Kind: onramp.Forbidden, Message: "the signature does not match"})
+	return "", r.refuse(c.Name, onramp.RefusedWrongSignature, &onramp.Error{Kind: onramp.Forbidden, Message: "the signature does not match"})
 }
 
 func match(keys []onramp.Secret, body []byte, signature string) (sfmc.SignatureForm, bool) {

@@ -37,7 +37,7 @@ func (s *Setup) look(ctx context.Context) (*inventory, error) {
 // lookHere reads what we have kept.
 func (s *Setup) lookHere(ctx context.Context) (*inventory, error) {
 	h := &inventory{
-		base: s.PublicURL + "/ens/", records: map[string]onramp.CallbackRecord{},
+		base: s.PublicURL + onramp.CallbackPath, records: map[string]onramp.CallbackRecord{},
 		probes: map[string][]onramp.Probe{}, subscriptions: map[string][]sfmc.Subscription{},
 	}
 	var err error

@@ -3,6 +3,8 @@ package setup
 import (
 	"encoding/json"
 	"time"
+
+	"onramp/internal/onramp"
 )
 
 // State is how something stands in Marketing Cloud, compared with the
@@ -43,16 +45,16 @@ type SchemeStatus struct {
 
 // CallbackStatus is how a callback stands.
 type CallbackStatus struct {
-	Name          string               `json:"name"`
-	URL           string               `json:"url"`
-	CallbackID    string               `json:"callback_id,omitempty"` // Marketing Cloud's id of it; "" when there is none
-	State         State                `json:"state"`
-	Scheme        string               `json:"scheme,omitempty"` // name of its scheme; "" when the signature alone protects it
-	LastEvent     *time.Time           `json:"last_event"`       // when the newest event came; nil: none yet
-	Taken         map[string]int64     `json:"taken"`            // requests accepted since the start, by what proved them
-	Refused       map[string]int64     `json:"refused"`          // requests refused since the start, by reason
-	Subscriptions []SubscriptionStatus `json:"subscriptions"`
-	Wrong         []Finding            `json:"wrong"`
+	Name          string                   `json:"name"`
+	URL           string                   `json:"url"`
+	CallbackID    string                   `json:"callback_id,omitempty"` // Marketing Cloud's id of it; "" when there is none
+	State         State                    `json:"state"`
+	Scheme        string                   `json:"scheme,omitempty"` // name of its scheme; "" when the signature alone protects it
+	LastEvent     *time.Time               `json:"last_event"`       // when the newest event came; nil: none yet
+	Taken         map[string]int64         `json:"taken"`            // requests accepted since the start, by what proved them
+	Refused       map[onramp.Refusal]int64 `json:"refused"`          // requests refused since the start, by reason
+	Subscriptions []SubscriptionStatus     `json:"subscriptions"`
+	Wrong         []Finding                `json:"wrong"`
 }
 
 // SubscriptionStatus is how a subscription stands.

@@ -84,26 +84,21 @@ func (s *Setup) submission(h *inventory, c *onramp.Callback) (sfmc.AuthScheme, e
 // client finds the token client that Marketing Cloud is to use for a callback: the
 // one that it names, or else the only one there is.
 func (h *inventory) client(c *onramp.Callback) (onramp.TokenClient, error) {
-	known := map[string]onramp.TokenClient{}
-	for _, t := range slices.Backward(h.clients) { // those of the configuration, in front, win
-		if len(t.Secrets) > 0 {
-			known[t.ID] = t
+	var usable []onramp.TokenClient
+	for _, t := range h.clients { // those of the configuration, in front, win
+		known := slices.ContainsFunc(usable, func(u onramp.TokenClient) bool { return u.ID == t.ID })
+		if len(t.Secrets) > 0 && !known && c.UsesClient(t.ID) {
+			usable = append(usable, t)
 		}
 	}
-	if client, ok := known[c.Client]; ok {
-		return client, nil
+	if len(usable) == 1 {
+		return usable[0], nil
 	}
-	if c.Client != "" {
-		return onramp.TokenClient{}, &onramp.Error{Kind: onramp.Conflict, Message: fmt.Sprintf(
-			"callback %s names the token client %q, which has no secret: neither the configuration nor the database has one", c.Name, c.Client)}
-	}
-	for _, client := range known {
-		if len(known) == 1 {
-			return client, nil
-		}
-	}
-	message := fmt.Sprintf("callback %s names no token client, and there are %d: name the one that Marketing Cloud is to use under client", c.Name, len(known))
-	if len(known) == 0 {
+	message := fmt.Sprintf("callback %s names no token client, and there are %d: name the one that Marketing Cloud is to use under client", c.Name, len(usable))
+	switch {
+	case c.Client != "":
+		message = fmt.Sprintf("callback %s names the token client %q, which has no secret: neither the configuration nor the database has one", c.Name, c.Client)
+	case len(usable) == 0:
 		message = fmt.Sprintf("callback %s needs a token client: make one with onramp keys new client --save", c.Name)
 	}
 	return onramp.TokenClient{}, &onramp.Error{Kind: onramp.Conflict, Message: message}

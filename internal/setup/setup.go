@@ -110,7 +110,7 @@ type Config struct {
 	Changed func(ctx context.Context) error
 	// Refusals gives the requests to a callback that the receiver has refused,
 	// by the reason. Optional.
-	Refusals func(callback string) map[string]int64
+	Refusals func(callback string) map[onramp.Refusal]int64
 	// Taken gives the calls that it has taken, by what proved them. Optional.
 	Taken func(callback string) map[string]int64
 	Log   *slog.Logger

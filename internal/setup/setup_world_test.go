@@ -38,7 +38,7 @@ type world struct {
 	callbacks []onramp.Callback
 	clients   []onramp.TokenClient
 	users     []onramp.TokenUser
-	refused   map[string]int64
+	refused   map[onramp.Refusal]int64
 
 	mu      sync.Mutex // guards what follows, which is the database
 	schemes map[string]onramp.Scheme
@@ -79,7 +79,7 @@ func (w *world) setup() *setup.Setup {
 	return setup.New(setup.Config{
 		PublicURL: w.publicURL + "/", Callbacks: w.callbacks, Clients: w.clients, Users: w.users, Account: w.account, Store: w,
 		Changed:  func(context.Context) error { return w.point("reload") },
-		Refusals: func(string) map[string]int64 { return w.refused },
+		Refusals: func(string) map[onramp.Refusal]int64 { return w.refused },
 		Log:      slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
 	})
 }

@@ -123,7 +123,7 @@ func (v *view) callback(ctx context.Context, c *onramp.Callback) (CallbackStatus
 		}
 	}
 	status.Wrong = append(status.Wrong, v.subscriptions(pl, &status)...)
-	if n := status.Refused[wrongSignature]; n > 0 {
+	if n := status.Refused[onramp.RefusedWrongSignature]; n > 0 {
 		status.Wrong = append(status.Wrong, Finding{
 			What: fmt.Sprintf("%d calls came with a wrong signature since the start", n),
 			Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove " + c.Name + ", then onramp ens setup",
@@ -131,9 +131,6 @@ func (v *view) callback(ctx context.Context, c *onramp.Callback) (CallbackStatus
 	}
 	return status, nil
 }
-
-// wrongSignature is how the receiver calls that reason.
-const wrongSignature = "wrong signature"
 
 // traffic tells what came to a callback.
 func (v *view) traffic(ctx context.Context, status *CallbackStatus) error {

@@ -79,10 +79,10 @@ func TestStatus(t *testing.T) {
 	}{
 		"set up": {
 			change: func(w *world) {
-				w.events["events"], w.refused = at, map[string]int64{"content type": 2}
+				w.events["events"], w.refused = at, map[onramp.Refusal]int64{"content type": 2}
 			},
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
-				c.LastEvent, c.Refused = &at, map[string]int64{"content type": 2}
+				c.LastEvent, c.Refused = &at, map[onramp.Refusal]int64{"content type": 2}
 			}),
 		},
 		"nothing": {
@@ -135,9 +135,9 @@ func TestStatus(t *testing.T) {
 			}),
 		},
 		"wrong signatures": {
-			change: func(w *world) { w.refused = map[string]int64{"wrong signature": 3} },
+			change: func(w *world) { w.refused = map[onramp.Refusal]int64{"wrong signature": 3} },
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
-				c.Refused = map[string]int64{"wrong signature": 3}
+				c.Refused = map[onramp.Refusal]int64{"wrong signature": 3}
 				c.Wrong = []setup.Finding{{
 					What: "3 calls came with a wrong signature since the start",
 					Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove events, then onramp ens setup",
