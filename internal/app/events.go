@@ -92,8 +92,8 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 	})
 	a.events.setup = setup.New(setup.Config{
 		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
-		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals,
-		Taken: a.events.receiver.Taken, Log: log,
+		Account: account, Schemes: a.store, Records: a.store, StoredClients: a.store, Arrivals: a.store,
+		Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Taken: a.events.receiver.Taken, Log: log,
 	})
 	if err := a.events.receiver.Reload(ctx); err != nil {
 		return err

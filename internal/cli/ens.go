@@ -40,7 +40,7 @@ subscriptions. Marketing Cloud calls the gateway while it is set up, so it must
 run, and be reachable at public.url.
 
 The plan is printed first. It can be run again at any time: what is as it should
-be stays, and after an interruption it goes on where it stopped. What the
+be stays, and after an interruption it continues where it stopped. What the
 configuration no longer names is deleted only with --prune.`,
 		Example: "  onramp ens setup --dry-run\n  onramp ens setup\n  onramp ens setup --prune",
 		Args:    cobra.NoArgs,

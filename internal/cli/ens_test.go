@@ -27,7 +27,7 @@ type setUp struct{ done bool }
 func (s *setUp) steps(prune bool) []setup.Step {
 	steps := []setup.Step{
 		{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: "https://signup.example.com/ens/events"},
-		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "by the key that the probe brings"},
+		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "with the key from the probe"},
 		{Kind: setup.Leave, Object: setup.Subscription, Name: "old\x1b[31m", Detail: "left alone", Kept: true},
 	}
 	if s.done {

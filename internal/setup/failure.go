@@ -19,8 +19,8 @@ func hasStatus(err error, statuses ...int) bool {
 	return ok && slices.Contains(statuses, answer.Status)
 }
 
-// unlessGone makes none of an error that says that the thing is not there.
-func unlessGone(err error) error {
+// ignoreNotFound drops an error that says that the thing does not exist.
+func ignoreNotFound(err error) error {
 	if hasStatus(err, http.StatusNotFound) {
 		return nil
 	}
@@ -28,12 +28,12 @@ func unlessGone(err error) error {
 }
 
 const (
-	hintAgain = "run the command again: it goes on where it stopped"
-	hintLater = "try again later: it goes on where it stopped"
+	hintAgain = "run the command again: it continues where it stopped"
+	hintLater = "try again later: it continues where it stopped"
 )
 
 // failure says at which step the setup stopped, and what helps: hint, unless the
-// error itself tells more.
+// error itself says more.
 func failure(step, hint string, err error) error {
 	return &Error{Step: step, Cause: cause(err), Hint: betterHint(err, hint), Err: err}
 }
@@ -63,7 +63,7 @@ func betterHint(err error, own string) string {
 	case answer.Status == http.StatusForbidden:
 		return "give the installed package the scopes event_notification_callback_create, _read, _update and _delete, and event_notification_subscription_create, _read, _update and _delete"
 	case answer.Status == http.StatusNotModified:
-		return "Marketing Cloud says that it exists already, yet does not list it: another business unit of the account may have it, with the same address or name"
+		return "Marketing Cloud says that it already exists, but does not list it: another business unit of the account may have it, with the same address or name"
 	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
 		return hintLater
 	}

@@ -11,10 +11,10 @@ import (
 	"onramp/sfmc"
 )
 
-// step is one thing to do, or to leave.
+// step is a step of a plan, with how to take it.
 type step struct {
 	Step
-	do   func(ctx context.Context) error // nil: nothing
+	do   func(ctx context.Context) error // nil: there is nothing to do
 	hint string                          // what helps when it fails for a reason of its own
 }
 
@@ -26,28 +26,30 @@ type subject struct {
 
 func (st *step) subject() subject { return subject{st.Object, st.Name} }
 
-// errLearned stops a plan that was drawn in error: the lessons say what is so.
-var errLearned = errors.New("what Marketing Cloud lists is not so")
+// errReplan stops a plan that was made from wrong lists; observed says what is
+// wrong in them.
+var errReplan = errors.New("the actual state differs from what Marketing Cloud lists")
 
-// lessons are what steps have found out that Marketing Cloud's lists don't tell.
-type lessons struct {
-	gone map[string]bool // schemes that are not there, by id
-	dead map[string]bool // callbacks whose verification key was not taken, by id
-	made map[string]bool // callbacks that this very run has made, by id
+// observed is what steps have found out about the actual state that Marketing
+// Cloud's lists don't say.
+type observed struct {
+	missing  map[string]bool // schemes that don't exist, by id
+	rejected map[string]bool // callbacks whose verification key was rejected, by id
+	created  map[string]bool // callbacks that this run has created, by id
 }
 
-func newLessons() *lessons {
-	return &lessons{gone: map[string]bool{}, dead: map[string]bool{}, made: map[string]bool{}}
+func newObserved() *observed {
+	return &observed{missing: map[string]bool{}, rejected: map[string]bool{}, created: map[string]bool{}}
 }
 
-// plan is the way from what there is to what is to be. Steps share what the ones
-// before them find out, such as the id of a new callback.
+// plan is the way from the actual state to the desired one. A step uses what the
+// ones before it find out, such as the id of a new callback.
 type plan struct {
 	*Setup
-	have    *inventory
-	learned *lessons
-	steps   []step
-	besides []step // done by the step of the moment besides what it is there for
+	actual   *inventory
+	observed *observed
+	steps    []step
+	cleanups []step // what the current step has cleaned up when it failed
 }
 
 func (p *plan) add(st step) { p.steps = append(p.steps, st) }
@@ -57,94 +59,97 @@ func (p *plan) keep(object Object, name, detail string) {
 	p.add(step{Step: Step{Kind: Keep, Object: object, Name: name, Detail: detail, Kept: true}})
 }
 
-// leave adds a line about something that stays although nothing asks for it, and
-// why.
+// leave adds a line about something that the configuration does not ask for, and
+// why it stays.
 func (p *plan) leave(object Object, name, why string) {
 	p.add(step{Step: Step{Kind: Leave, Object: object, Name: name, Detail: why, Kept: true}})
 }
 
-const leftAlone = "not in the configuration; left alone (remove with --prune)"
+const (
+	notConfigured = "not in the configuration"
+	leftAsItIs    = notConfigured + "; left as it is (delete it with --prune)"
+)
 
-// setupDrawing draws the plan of Apply. What is to be deleted is deleted only when
-// all callbacks stand, and before the subscriptions are made, since a name may
-// have moved from one callback to another.
-func setupDrawing(prune bool) drawing {
+// setupPlanner plans what Apply does. Deletions come after all callbacks exist,
+// and before subscriptions are created, since a subscription's name may have moved
+// from one callback to another.
+func setupPlanner(prune bool) planner {
 	return func(p *plan) error {
-		if len(p.Callbacks) == 0 {
-			return &onramp.Error{Kind: onramp.Invalid, Message: "no callbacks are configured: name one under ens.callbacks; onramp ens remove takes away what there is"}
+		if len(p.cfg.Callbacks) == 0 {
+			return &onramp.Error{Kind: onramp.Invalid, Message: "no callbacks are configured: add one under ens.callbacks; onramp ens remove deletes those in Marketing Cloud"}
 		}
-		schemes, err := p.drawSchemes()
+		schemes, err := p.planSchemes()
 		if err != nil {
 			return err
 		}
-		places := make([]*place, len(p.Callbacks))
-		for i := range p.Callbacks {
-			places[i] = p.newPlace(&p.Callbacks[i], schemes)
-			if err := p.drawCallback(places[i], prune); err != nil {
+		callbacks := make([]*callback, len(p.cfg.Callbacks))
+		for i := range p.cfg.Callbacks {
+			callbacks[i] = p.newCallback(&p.cfg.Callbacks[i], schemes)
+			if err := p.planCallback(callbacks[i], prune); err != nil {
 				return err
 			}
 		}
-		for _, pl := range places {
-			p.drawExtraSubscriptions(pl, prune)
+		for _, cb := range callbacks {
+			p.planUnmanagedSubscriptions(cb, prune)
 		}
-		extra := p.have.extra(p.Callbacks)
-		for _, o := range extra {
-			p.drawExtraCallback(o, prune)
+		unmanaged := p.actual.unmanaged(p.cfg.Callbacks)
+		for _, u := range unmanaged {
+			p.planUnmanagedCallback(u, prune)
 		}
-		for _, pl := range places {
-			p.drawSubscriptions(pl)
+		for _, cb := range callbacks {
+			p.planSubscriptions(cb)
 		}
-		p.drawExtraSchemes(schemes, prune)
-		for _, o := range extra {
+		p.planUnmanagedSchemes(schemes, prune)
+		for _, u := range unmanaged {
 			if prune {
-				p.forget(o.name)
+				p.forget(u.name)
 			}
 		}
 		return nil
 	}
 }
 
-// orphan is a callback of ours that the configuration does not name.
-type orphan struct {
+// unmanagedCallback is a callback of ours that is no longer in the configuration.
+type unmanagedCallback struct {
 	name      string
-	callbacks []sfmc.Callback // in Marketing Cloud; none when it is only recorded
+	callbacks []sfmc.Callback // in Marketing Cloud; none when there is only our record
 }
 
-// extra lists the callbacks of ours that the configuration does not name.
-func (h *inventory) extra(configured []onramp.Callback) []orphan {
+// unmanaged lists our callbacks that are not in the configuration.
+func (h *inventory) unmanaged(configured []onramp.Callback) []unmanagedCallback {
 	names := h.names()
 	for i := range configured {
 		delete(names, configured[i].Name)
 	}
-	var list []orphan
+	var list []unmanagedCallback
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		list = append(list, orphan{name, h.callbacksOf(name)})
+		list = append(list, unmanagedCallback{name, h.callbacksOf(name)})
 	}
 	return list
 }
 
-func (p *plan) drawExtraCallback(o orphan, prune bool) {
+func (p *plan) planUnmanagedCallback(u unmanagedCallback, prune bool) {
 	if !prune {
-		p.leave(Callback, o.name, leftAlone)
+		p.leave(Callback, u.name, leftAsItIs)
 		return
 	}
-	for _, c := range o.callbacks {
-		p.deleteCallback(o.name, c, "not in the configuration")
+	for _, c := range u.callbacks {
+		p.deleteCallback(u.name, c, notConfigured)
 	}
 }
 
-// deleteCallback deletes a callback in Marketing Cloud in the order that the
-// vendor demands: what hangs on it goes first.
+// deleteCallback deletes a callback in Marketing Cloud in the order that it
+// requires: its subscriptions first.
 func (p *plan) deleteCallback(name string, c sfmc.Callback, why string) {
-	for _, sub := range p.have.subscriptions[c.CallbackID] {
+	for _, sub := range p.actual.subscriptions[c.CallbackID] {
 		p.deleteSubscription(name, sub, why)
 	}
 	p.add(step{
 		Step: Step{Kind: Delete, Object: Callback, Name: name, Detail: why},
 		do: func(ctx context.Context) error {
-			return unlessGone(p.Account.DeleteCallback(ctx, c.CallbackID))
+			return ignoreNotFound(p.cfg.Account.DeleteCallback(ctx, c.CallbackID))
 		},
-		hint: "a subscription may have come to it in the meantime: run the command again, it deletes that one, too",
+		hint: "a subscription may have been added to it in the meantime: run the command again to delete that one, too",
 	})
 }
 
@@ -152,22 +157,22 @@ func (p *plan) deleteSubscription(callback string, sub sfmc.Subscription, why st
 	p.add(step{
 		Step: Step{Kind: Delete, Object: Subscription, Name: sub.SubscriptionName, Detail: "of callback " + callback + ": " + why},
 		do: func(ctx context.Context) error {
-			return unlessGone(p.Account.DeleteSubscription(ctx, sub.SubscriptionID))
+			return ignoreNotFound(p.cfg.Account.DeleteSubscription(ctx, sub.SubscriptionID))
 		},
 		hint: hintAgain,
 	})
 }
 
-// forget deletes our record of a callback. It comes last, so that what is to be
-// deleted with it is found after an interruption.
+// forget deletes our record of a callback. It comes last: until then the record
+// is how a setup after an interruption finds what is still to be deleted.
 func (p *plan) forget(name string) {
-	if _, kept := p.have.records[name]; !kept {
+	if _, recorded := p.actual.records[name]; !recorded {
 		return
 	}
 	p.add(step{
 		Step: Step{Kind: Forget, Object: Callback, Name: name, Detail: "its id and signature key"},
 		do: func(ctx context.Context) error {
-			if err := p.Store.DeleteCallbackRecord(ctx, name); err != nil {
+			if err := p.cfg.Records.DeleteCallbackRecord(ctx, name); err != nil {
 				return err
 			}
 			return p.changed(ctx)
@@ -176,7 +181,7 @@ func (p *plan) forget(name string) {
 	})
 }
 
-// same compares sets of texts.
+// same compares sets of strings.
 func same(a, b []string) bool {
 	sorted := func(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
 	return slices.Equal(sorted(a), sorted(b))

@@ -27,7 +27,7 @@ func removals() map[string]struct {
 	steps  []string
 	want   []string
 } {
-	password := `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, kept as "password:mc-ens:robot"`
+	password := `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, stored as "password:mc-ens:robot"`
 	opens := "subscription opens of onramp-other [EngagementEvents.EmailOpen] [] active"
 	left := sorted([]string{callbackLine("other", "password:mc-ens:robot"), opens, password})
 	first := []string{"delete subscription sends", "delete subscription clicks", "delete callback events"}
@@ -118,7 +118,7 @@ func TestRemoveAndSetUpAgain(t *testing.T) {
 	w.must(apply)
 	w.must(remove())
 	w.must(apply)
-	w.stands(stands(onramp.PasswordGrant))
+	w.wantState(complete(onramp.PasswordGrant))
 	w.settled()
 }
 
@@ -130,7 +130,7 @@ func TestRemoveErrors(t *testing.T) {
 	if e, ok := errors.AsType[*onramp.Error](err); !ok || e.Kind != onramp.NotFound || !strings.Contains(e.Message, `"evnets"`) {
 		t.Errorf("error %v", err)
 	}
-	w.stands(stands(onramp.ClientCredentials))
+	w.wantState(complete(onramp.ClientCredentials))
 
 	// what is refused stays, with its record, and is deleted the next time
 	w.cloud.refuse = func(r *http.Request) int {
@@ -148,5 +148,5 @@ func TestRemoveErrors(t *testing.T) {
 	}
 	w.cloud.refuse = nil
 	w.must(remove("events"))
-	w.stands(nil)
+	w.wantState(nil)
 }

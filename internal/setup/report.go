@@ -7,8 +7,7 @@ import (
 	"onramp/internal/onramp"
 )
 
-// State is how something stands in Marketing Cloud, compared with the
-// configuration.
+// State is the actual state of something, compared with the configuration.
 type State string
 
 // The states. A callback is missing, unverified or verified; a scheme missing,
@@ -27,7 +26,7 @@ const (
 	StateExtra      State = "extra"
 )
 
-// Status is how the Event Notification Service stands. Its lists and counts, and
+// Status is the state of the Event Notification Service. Its lists and counts, and
 // those within it, are never null in JSON.
 type Status struct {
 	Unreachable string           `json:"unreachable,omitempty"` // why Marketing Cloud could not be asked; "" when it could
@@ -35,7 +34,7 @@ type Status struct {
 	Callbacks   []CallbackStatus `json:"callbacks"`
 }
 
-// SchemeStatus is how an authentication scheme stands.
+// SchemeStatus is the state of an authentication scheme.
 type SchemeStatus struct {
 	Name   string    `json:"name"`
 	AuthID string    `json:"auth_id,omitempty"` // Marketing Cloud's id of it; "" when there is none
@@ -43,7 +42,7 @@ type SchemeStatus struct {
 	Wrong  []Finding `json:"wrong"`
 }
 
-// CallbackStatus is how a callback stands.
+// CallbackStatus is the state of a callback.
 type CallbackStatus struct {
 	Name          string                   `json:"name"`
 	URL           string                   `json:"url"`
@@ -57,7 +56,7 @@ type CallbackStatus struct {
 	Wrong         []Finding                `json:"wrong"`
 }
 
-// SubscriptionStatus is how a subscription stands.
+// SubscriptionStatus is the state of a subscription.
 type SubscriptionStatus struct {
 	Name    string   `json:"name"`
 	State   State    `json:"state"`

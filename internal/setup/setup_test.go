@@ -38,19 +38,19 @@ func grants() map[string]onramp.Grant {
 
 const sends = "subscription sends of onramp-events [TransactionalSendEvents.EmailSent TransactionalSendEvents.EmailBounced] [definitionKey=welcome] active"
 
-// stands is what there is when all of events is set up.
-func stands(auth onramp.Grant) []string {
+// complete is the state when all of events is set up.
+func complete(auth onramp.Grant) []string {
 	callback := func(scheme string) string {
-		return `callback onramp-events GATEWAY/ens/events max 500 scheme "` + scheme + `" verified, kept as "events" with key true scheme "` + scheme + `" max 500 verified true at GATEWAY/ens/events`
+		return `callback onramp-events GATEWAY/ens/events max 500 scheme "` + scheme + `" verified, stored as "events" with key true scheme "` + scheme + `" max 500 verified true at GATEWAY/ens/events`
 	}
 	state := []string{"", "subscription clicks of onramp-events [EngagementEvents.EmailClick] [] paused", sends}
 	switch auth {
 	case onramp.ClientCredentials:
 		state[0] = callback("client_credentials:mc-ens")
-		state = append(state, `scheme client_credentials mc-ens secret-one - - at GATEWAY/oauth2/token, kept as "client_credentials:mc-ens"`)
+		state = append(state, `scheme client_credentials mc-ens secret-one - - at GATEWAY/oauth2/token, stored as "client_credentials:mc-ens"`)
 	case onramp.PasswordGrant:
 		state[0] = callback("password:mc-ens:robot")
-		state = append(state, `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, kept as "password:mc-ens:robot"`)
+		state = append(state, `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, stored as "password:mc-ens:robot"`)
 	default:
 		state[0] = callback("")
 	}
@@ -77,7 +77,7 @@ func (w *world) must(work func(context.Context, *setup.Setup) error) {
 	w.cloud.changes()
 }
 
-func (w *world) stands(want []string) {
+func (w *world) wantState(want []string) {
 	w.t.Helper()
 	if diff := cmp.Diff(want, w.state()); diff != "" {
 		w.t.Errorf("what there is:\n%s", diff)
@@ -93,7 +93,7 @@ func (w *world) follows(withPrune bool, steps, calls []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.stands(before)
+	w.wantState(before)
 	if calls := w.cloud.changes(); len(calls) > 0 {
 		w.t.Errorf("the plan made the calls %q", calls)
 	}
@@ -160,7 +160,7 @@ func TestSetup(t *testing.T) {
 				steps, calls = slices.Insert(steps, 0, "create scheme password:mc-ens:robot"), slices.Insert(calls, 0, "POST ens-authentications")
 			}
 			w.follows(false, steps, calls)
-			w.stands(stands(auth))
+			w.wantState(complete(auth))
 			w.follows(false, nil, nil)
 			w.settled()
 		})
@@ -181,8 +181,8 @@ func TestSetupStepDetails(t *testing.T) {
 	clicks := setup.Step{Kind: setup.Create, Object: setup.Subscription, Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick"}
 	want := []setup.Step{
 		scheme,
-		{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: base + "/ens/events, at most 500 events in a call, authenticates by scheme client_credentials:mc-ens"},
-		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "by the key that the probe brings"},
+		{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: base + "/ens/events, at most 500 events in a call, authenticates with scheme client_credentials:mc-ens"},
+		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "with the key from the probe"},
 		sent, clicks,
 		{Kind: setup.Pause, Object: setup.Subscription, Name: "clicks", Detail: "of callback events: EngagementEvents.EmailClick; events are dropped while it is paused"},
 	}
@@ -213,10 +213,10 @@ type scenario struct {
 	want   []string // what there is then; nil: not compared
 }
 
-const schemeLine = `scheme client_credentials mc-ens secret-one - - at GATEWAY/oauth2/token, kept as "client_credentials:mc-ens"`
+const schemeLine = `scheme client_credentials mc-ens secret-one - - at GATEWAY/oauth2/token, stored as "client_credentials:mc-ens"`
 
 func callbackLine(name, scheme string) string {
-	return `callback onramp-` + name + ` GATEWAY/ens/` + name + ` max 500 scheme "` + scheme + `" verified, kept as "` + name + `" with key true scheme "` + scheme + `" max 500 verified true at GATEWAY/ens/` + name
+	return `callback onramp-` + name + ` GATEWAY/ens/` + name + ` max 500 scheme "` + scheme + `" verified, stored as "` + name + `" with key true scheme "` + scheme + `" max 500 verified true at GATEWAY/ens/` + name
 }
 
 func other(auth onramp.Grant) onramp.Callback {
@@ -228,7 +228,7 @@ func other(auth onramp.Grant) onramp.Callback {
 func scenarios() map[string]scenario {
 	plain := events(onramp.ClientCredentials)
 	both := []onramp.Callback{plain, other(onramp.PasswordGrant)}
-	state := stands(onramp.ClientCredentials)
+	state := complete(onramp.ClientCredentials)
 	swap := func(from, to string) []string {
 		swapped := slices.Clone(state)
 		for i := range swapped {
@@ -237,7 +237,7 @@ func scenarios() map[string]scenario {
 		slices.Sort(swapped)
 		return swapped
 	}
-	leftScheme := `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, kept as "password:mc-ens:robot"`
+	leftScheme := `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, stored as "password:mc-ens:robot"`
 	opens := "subscription opens of onramp-other [EngagementEvents.EmailOpen] [] active"
 	set := func(callbacks ...onramp.Callback) func(*world) { return func(w *world) { w.callbacks = callbacks } }
 	edit := func(change func(c *onramp.Callback)) func(*world) {
@@ -255,9 +255,9 @@ func scenarios() map[string]scenario {
 			},
 			steps: []string{"update scheme client_credentials:mc-ens"}, calls: []string{"PUT ens-authentications"}, want: swap("secret-one", "secret-two"),
 		},
-		"client kept in the database": {
+		"client stored in the database": {
 			change: func(w *world) {
-				w.clients, w.kept = nil, []onramp.TokenClient{{ID: "mc-ens", Secrets: []onramp.Secret{"secret-three"}}}
+				w.clients, w.stored = nil, []onramp.TokenClient{{ID: "mc-ens", Secrets: []onramp.Secret{"secret-three"}}}
 			},
 			steps: []string{"update scheme client_credentials:mc-ens"}, calls: []string{"PUT ens-authentications"}, want: swap("secret-one", "secret-three"),
 		},
@@ -268,7 +268,7 @@ func scenarios() map[string]scenario {
 			},
 			steps: []string{"update scheme password:mc-ens:robot"}, calls: []string{"PUT ens-authentications"},
 			want: func() []string {
-				l := stands(onramp.PasswordGrant)
+				l := complete(onramp.PasswordGrant)
 				for i := range l {
 					l[i] = strings.ReplaceAll(l[i], "password-one", "password-two")
 				}
@@ -286,12 +286,12 @@ func scenarios() map[string]scenario {
 		"another grant": {
 			change: set(events(onramp.PasswordGrant)),
 			steps:  []string{"create scheme password:mc-ens:robot", "update callback events"}, calls: []string{"POST ens-authentications", "PUT ens-callbacks"},
-			want: sorted(append(stands(onramp.PasswordGrant), schemeLine)),
+			want: sorted(append(complete(onramp.PasswordGrant), schemeLine)),
 		},
 		"another grant, pruned": {
 			change: set(events(onramp.PasswordGrant)), prune: true,
 			steps: []string{"create scheme password:mc-ens:robot", "update callback events", "delete scheme client_credentials:mc-ens"},
-			calls: []string{"POST ens-authentications", "PUT ens-callbacks", "DELETE ens-authentications"}, want: stands(onramp.PasswordGrant),
+			calls: []string{"POST ens-authentications", "PUT ens-callbacks", "DELETE ens-authentications"}, want: complete(onramp.PasswordGrant),
 		},
 		"from signature to a token": {
 			from: []onramp.Callback{events(onramp.SignatureOnly)}, change: set(plain),
@@ -307,7 +307,7 @@ func scenarios() map[string]scenario {
 				"DELETE ens-subscriptions", "DELETE ens-subscriptions", "DELETE ens-callbacks", "POST ens-callbacks", "POST ens-verify",
 				"POST ens-subscriptions", "POST ens-subscriptions", "PUT ens-subscriptions", "DELETE ens-authentications",
 			},
-			want: stands(onramp.SignatureOnly),
+			want: complete(onramp.SignatureOnly),
 		},
 		"subscription resumed, and other filters": {
 			change: edit(func(c *onramp.Callback) { c.Subscriptions[0].Filters, c.Subscriptions[1].Paused = nil, false }),
@@ -427,7 +427,7 @@ func TestSetupChanges(t *testing.T) {
 				w.follows(sc.prune, sc.steps, sc.calls)
 			}
 			if sc.want != nil {
-				w.stands(sc.want)
+				w.wantState(sc.want)
 			}
 			w.follows(sc.prune, nil, nil)
 		})
@@ -443,9 +443,9 @@ func TestSetupKilled(t *testing.T) {
 		for _, silent := range []bool{false, true} {
 			title := "from nothing, " + name
 			if silent {
-				title += ", schemes of callbacks are not told"
+				title += ", schemes of callbacks are not shown"
 			}
-			all[title] = scenario{from: []onramp.Callback{events(auth)}, want: stands(auth), change: func(w *world) {
+			all[title] = scenario{from: []onramp.Callback{events(auth)}, want: complete(auth), change: func(w *world) {
 				w.cloud.schemes, w.cloud.callbacks, w.cloud.subscriptions, w.cloud.silent = nil, nil, nil, silent
 				w.schemes, w.records, w.probes = map[string]onramp.Scheme{}, map[string]onramp.CallbackRecord{}, nil
 			}}
@@ -514,27 +514,27 @@ func TestSetupKilledAgainAndAgain(t *testing.T) {
 						t.Fatalf("after %d lives of %d points: %q", lives, length, w.state())
 					}
 				}
-				w.stands(stands(auth))
+				w.wantState(complete(auth))
 				w.settled()
 			}
 		})
 	}
 }
 
-// A Marketing Cloud that does not list schemes is told them again rather than not
-// at all, but not each time.
+// Where Marketing Cloud does not list schemes they are submitted again when in
+// doubt, but not each time.
 func TestSetupSchemesNotListed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{404, 405, 501, 596} {
 		w := newWorld(t, events(onramp.PasswordGrant))
 		w.cloud.lists = status
 		w.must(apply)
-		w.stands(stands(onramp.PasswordGrant))
+		w.wantState(complete(onramp.PasswordGrant))
 		w.settled()
 	}
 }
 
-// A scheme that is gone, which only its update tells, is made anew.
+// A scheme that no longer exists, which only its update says, is recreated.
 func TestSetupSchemeGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.ClientCredentials))
@@ -548,12 +548,12 @@ func TestSetupSchemeGone(t *testing.T) {
 	if diff := cmp.Diff(want, changing(done)); diff != "" {
 		t.Error(diff)
 	}
-	w.stands(stands(onramp.ClientCredentials))
+	w.wantState(complete(onramp.ClientCredentials))
 	w.settled()
 }
 
-// Schemes that are found by their token endpoint are not taken over twice, whose
-// ever they were.
+// No scheme that is found by its token endpoint is taken over twice, whichever
+// callback it was created for.
 func TestSetupTakesOverSeveralSchemes(t *testing.T) {
 	t.Parallel()
 	one, two := events(onramp.ClientCredentials), other(onramp.ClientCredentials)
@@ -564,43 +564,43 @@ func TestSetupTakesOverSeveralSchemes(t *testing.T) {
 	want := w.state()
 	w.schemes, w.records = map[string]onramp.Scheme{}, map[string]onramp.CallbackRecord{}
 	w.must(prune)
-	w.stands(want)
+	w.wantState(want)
 	w.settled()
 }
 
-// What others have in the account is not touched.
+// What other systems have in the account is not touched.
 func TestSetupLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.ClientCredentials))
-	foreign := &object{"callbackId": "theirs", "callbackName": "theirs", "url": "https://other.example/ens/events", "maxBatchSize": 100, "authId": "their-scheme", "status": "verified"}
+	theirs := &object{"callbackId": "theirs", "callbackName": "theirs", "url": "https://other.example/ens/events", "maxBatchSize": 100, "authId": "their-scheme", "status": "verified"}
 	scheme := &object{"authId": "their-scheme", "authType": "oauth2", "grantType": "client_credentials", "authEndpoint": "https://other.example/token"}
-	// ours by its token endpoint, but they use it
+	// ours by its token endpoint, but another system uses it
 	lent := &object{"authId": "lent", "authType": "oauth2", "grantType": "client_credentials", "authEndpoint": w.gateway.URL + "/oauth2/token"}
 	borrower := &object{"callbackId": "borrower", "callbackName": "borrower", "url": "https://third.example/", "maxBatchSize": 100, "authId": "lent", "status": "verified"}
-	w.cloud.callbacks, w.cloud.schemes = []*object{foreign, borrower}, []*object{scheme, lent}
+	w.cloud.callbacks, w.cloud.schemes = []*object{theirs, borrower}, []*object{scheme, lent}
 	w.cloud.subscriptions = []*object{{"subscriptionId": "s", "subscriptionName": "theirs", "callbackId": "theirs", "eventCategoryTypes": []string{"EngagementEvents.EmailOpen"}, "status": "active"}}
 	before := w.state()
 	w.must(prune)
 	w.must(prune)
-	w.stands(sorted(slices.Concat(stands(onramp.ClientCredentials), before)))
+	w.wantState(sorted(slices.Concat(complete(onramp.ClientCredentials), before)))
 	w.must(func(ctx context.Context, s *setup.Setup) error {
 		_, err := s.Remove(ctx, nil)
 		return err
 	})
-	w.stands(before)
+	w.wantState(before)
 }
 
-// The key that would verify a callback is gone: it is made again, once.
-func TestSetupMakesUnverifiedAgain(t *testing.T) {
+// A callback whose verification key is gone is recreated, once.
+func TestSetupRecreatesUnverified(t *testing.T) {
 	t.Parallel()
-	again := []string{"delete callback events", "create callback events", "verify callback events", "create subscription sends", "create subscription clicks", "pause subscription clicks"}
+	recreated := []string{"delete callback events", "create callback events", "verify callback events", "create subscription sends", "create subscription clicks", "pause subscription clicks"}
 	for name, row := range map[string]struct {
 		change func(w *world)
 		want   []string
 	}{
-		"key has run out":  {func(w *world) { w.now = w.now.Add(4*time.Hour + time.Second) }, again},
-		"probe never seen": {func(w *world) { w.probes = nil }, again},
-		"key not taken":    {func(w *world) { w.probes[0].VerificationKey = "a stranger's" }, again},
+		"key has run out":  {func(w *world) { w.now = w.now.Add(4*time.Hour + time.Second) }, recreated},
+		"probe never seen": {func(w *world) { w.probes = nil }, recreated},
+		"key rejected":     {func(w *world) { w.probes[0].VerificationKey = "a stranger's" }, recreated},
 		"key still good": {
 			func(*world) {}, []string{"verify callback events", "create subscription sends", "create subscription clicks", "pause subscription clicks"},
 		},
@@ -631,7 +631,7 @@ func TestSetupMakesUnverifiedAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(plan, done); diff != "" && name != "key not taken" { // which only the vendor knows
+			if diff := cmp.Diff(plan, done); diff != "" && name != "key rejected" { // which only the vendor knows
 				t.Errorf("planned and done differ:\n%s", diff)
 			}
 			for i, st := range done {
@@ -642,14 +642,14 @@ func TestSetupMakesUnverifiedAgain(t *testing.T) {
 			if diff := cmp.Diff(row.want, changing(done)); diff != "" {
 				t.Error(diff)
 			}
-			w.stands(stands(onramp.ClientCredentials))
+			w.wantState(complete(onramp.ClientCredentials))
 			w.settled()
 		})
 	}
 }
 
-// A failed probe leaves nothing behind but the scheme, says what helps, and is no
-// hindrance afterwards.
+// A failed probe leaves nothing behind but the scheme, says what helps, and does
+// not stand in the way afterwards.
 func TestSetupProbeFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.PasswordGrant))
@@ -667,27 +667,27 @@ func TestSetupProbeFails(t *testing.T) {
 	}
 	w.hook = nil
 	w.must(apply)
-	w.stands(stands(onramp.PasswordGrant))
+	w.wantState(complete(onramp.PasswordGrant))
 }
 
-// Something else answers the probe in our stead.
+// Something else answers the probe instead of the gateway.
 func TestSetupProbeIntercepted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.SignatureOnly))
 	w.hook = func(http.ResponseWriter, *http.Request) {}
-	for range 2 { // the second time it is made again, with the same end
+	for range 2 { // the second time it is recreated, with the same result
 		_, err := w.setup().Apply(t.Context(), false)
-		if err == nil || !strings.Contains(err.Error(), "verify callback events: the address was probed, says Marketing Cloud, but the verification key never came here; ") {
+		if err == nil || !strings.Contains(err.Error(), "verify callback events: the verification key never arrived here, although Marketing Cloud says that it probed the address; ") {
 			t.Errorf("error %v", err)
 		}
 	}
 	w.hook = nil
 	w.must(apply)
-	w.stands(stands(onramp.SignatureOnly))
+	w.wantState(complete(onramp.SignatureOnly))
 }
 
-// A key that is never taken is not tried for ever.
-func TestSetupKeyNeverTaken(t *testing.T) {
+// A key that is always rejected is not tried for ever.
+func TestSetupKeyRejected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.SignatureOnly))
 	w.cloud.refuse = func(r *http.Request) int {
@@ -709,7 +709,7 @@ func TestSetupKeyNeverTaken(t *testing.T) {
 	}
 }
 
-// The old signature key stays good beside the new one.
+// The old signature key stays valid beside the new one.
 func TestSetupKeepsOldKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.SignatureOnly))
@@ -723,7 +723,7 @@ func TestSetupKeepsOldKey(t *testing.T) {
 	}
 }
 
-// What stops a setup is told with its step, its cause and what helps.
+// An error has the step at which it stopped, its cause and what helps.
 func TestSetupErrors(t *testing.T) {
 	t.Parallel()
 	refuse := func(path string, status int) func(*world) {
@@ -740,7 +740,7 @@ func TestSetupErrors(t *testing.T) {
 		change func(w *world)
 		want   string
 	}{
-		"no callbacks":   {func(w *world) { w.callbacks = nil }, "no callbacks are configured: name one under ens.callbacks"},
+		"no callbacks":   {func(w *world) { w.callbacks = nil }, "no callbacks are configured: add one under ens.callbacks"},
 		"no address":     {func(w *world) { w.publicURL = "" }, "public.url is not set"},
 		"no such client": {func(w *world) { w.clients = nil }, `callback events names the token client "mc-ens", which has no secret`},
 		"no client": {func(w *world) {
@@ -748,24 +748,24 @@ func TestSetupErrors(t *testing.T) {
 		}, `callback events needs a token client: make one with onramp keys new client --save`},
 		"which client": {func(w *world) {
 			w.callbacks[0].Client = ""
-			w.kept = []onramp.TokenClient{{ID: "another", Secrets: []onramp.Secret{"secret-two"}}}
-		}, `callback events names no token client, and there are 2: name the one that Marketing Cloud is to use under client`},
-		"no such user":    {func(w *world) { w.users = nil }, `callback events names the user "robot", which the configuration gives no password`},
-		"no permission":   {refuse("", 403), "list the actual state in Marketing Cloud: list authentication schemes: 403 Forbidden: code 20000: refused by the test; give the installed package the scopes event_notification_callback_create"},
+			w.stored = []onramp.TokenClient{{ID: "another", Secrets: []onramp.Secret{"secret-two"}}}
+		}, `callback events names no token client, and there are 2: under client, name the one that Marketing Cloud is to use`},
+		"no such user":    {func(w *world) { w.users = nil }, `callback events names the user "robot", which has no password in the configuration`},
+		"no permission":   {refuse("", 403), "read the actual state from Marketing Cloud: list authentication schemes: 403 Forbidden: code 20000: refused by the test; give the installed package the scopes event_notification_callback_create"},
 		"wrong account":   {refuse("", 401), "; check marketing_cloud.client_id"},
-		"out of order":    {refuse("subscriptions", 500), "; try again later: it goes on where it stopped"},
+		"out of order":    {refuse("subscriptions", 500), "; try again later: it continues where it stopped"},
 		"known elsewhere": {refuse("subscriptions", 304), "another business unit"},
 		"endpoint away":   {func(w *world) { w.clients[0].Secrets[0] = "secret-four"; w.publicURL += "/nowhere" }, "create scheme password:mc-ens:robot: create authentication scheme: 400 Bad Request: code 10000: no token from the authEndpoint; Marketing Cloud fetches a token"},
 		"name taken": {func(w *world) {
 			w.cloud.callbacks = []*object{{"callbackId": "theirs", "callbackName": "theirs", "url": "https://other.example/"}}
 			w.cloud.subscriptions = []*object{{"subscriptionId": "s", "subscriptionName": "sends", "callbackId": "theirs"}}
-		}, "create subscription sends: create subscription: 400 Bad Request: code 10000: the name is taken; its name must be free in the whole account"},
-		"store broken": {func(w *world) { w.broken = errors.New("disk gone") }, "list schemes that are kept: disk gone"},
+		}, "create subscription sends: create subscription: 400 Bad Request: code 10000: the name is taken; its name must be unique in the account"},
+		"store broken": {func(w *world) { w.broken = errors.New("disk gone") }, "list stored schemes: disk gone"},
 		"extra subscriptions in the way": {func(w *world) {
 			w.must(apply)
 			w.callbacks = []onramp.Callback{events(onramp.SignatureOnly)}
 			w.callbacks[0].Subscriptions = w.callbacks[0].Subscriptions[:1]
-		}, "callback events must be deleted and made again, since no call takes its authentication scheme from it; but it has subscriptions that the configuration does not name (such as clicks)"},
+		}, "callback events must be deleted and recreated, since an update can't remove its authentication scheme; but it has subscriptions that are not in the configuration (such as clicks)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -776,17 +776,17 @@ func TestSetupErrors(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, row.want)
 			}
 			if err != nil && (strings.Contains(err.Error(), "secret-") || strings.Contains(err.Error(), "password-")) {
-				t.Errorf("tells a secret: %v", err)
+				t.Errorf("shows a secret: %v", err)
 			}
 		})
 	}
 }
 
-// A callback that names no token client gets the only one that is kept.
+// A callback that names no token client gets the only one that is stored.
 func TestSetupOnlyClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, events(onramp.ClientCredentials))
-	w.clients, w.kept, w.callbacks[0].Client = nil, w.clients, ""
+	w.clients, w.stored, w.callbacks[0].Client = nil, w.clients, ""
 	w.must(apply)
 	for _, scheme := range w.cloud.schemes {
 		if (*scheme)["_clientId"] != "mc-ens" {

@@ -28,9 +28,9 @@ import (
 type world struct {
 	t       *testing.T
 	cloud   *cloud
-	account setup.Account // calls the cloud, unless told otherwise
+	account *sfmc.Client // of the cloud by default
 	gateway *httptest.Server
-	hook    http.HandlerFunc // answers a probe in the gateway's stead
+	hook    http.HandlerFunc // answers a probe instead of the gateway
 	now     time.Time
 
 	// what the gateway is configured with
@@ -44,7 +44,7 @@ type world struct {
 	schemes map[string]onramp.Scheme
 	records map[string]onramp.CallbackRecord
 	probes  []onramp.Probe
-	kept    []onramp.TokenClient
+	stored  []onramp.TokenClient
 	events  map[string]time.Time
 	broken  error // of the next reading
 
@@ -77,7 +77,8 @@ func newWorld(t *testing.T, callbacks ...onramp.Callback) *world {
 func (w *world) setup() *setup.Setup {
 	w.t.Helper()
 	return setup.New(setup.Config{
-		PublicURL: w.publicURL + "/", Callbacks: w.callbacks, Clients: w.clients, Users: w.users, Account: w.account, Store: w,
+		PublicURL: w.publicURL + "/", Callbacks: w.callbacks, Clients: w.clients, Users: w.users,
+		Account: w.account, Schemes: w, Records: w, StoredClients: w, Arrivals: w,
 		Changed:  func(context.Context) error { return w.point("reload") },
 		Refusals: func(string) map[onramp.Refusal]int64 { return w.refused },
 		Log:      slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
@@ -169,7 +170,7 @@ func (w *world) LastEvent(_ context.Context, callback string) (time.Time, error)
 	return w.events[callback], nil
 }
 
-func (w *world) ListTokenClients(context.Context) ([]onramp.TokenClient, error) { return w.kept, nil }
+func (w *world) ListTokenClients(context.Context) ([]onramp.TokenClient, error) { return w.stored, nil }
 
 func values[T any](m map[string]T) []T {
 	var list []T
@@ -189,7 +190,7 @@ func (w *world) giveToken(rw http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	id, secret, _ := r.BasicAuth()
-	ok := slices.ContainsFunc(slices.Concat(w.clients, w.kept), func(c onramp.TokenClient) bool { return c.ID == id && has(c.Secrets, secret) })
+	ok := slices.ContainsFunc(slices.Concat(w.clients, w.stored), func(c onramp.TokenClient) bool { return c.ID == id && has(c.Secrets, secret) })
 	if r.FormValue("grant_type") == "password" {
 		ok = ok && slices.ContainsFunc(w.users, func(u onramp.TokenUser) bool {
 			return u.Name == r.FormValue("username") && has(u.Passwords, r.FormValue("password"))
@@ -202,7 +203,7 @@ func (w *world) giveToken(rw http.ResponseWriter, r *http.Request) {
 	writeJSON(rw, 200, map[string]string{"access_token": "token-of-" + id + r.FormValue("username")})
 }
 
-// takeProbe is the gateway's receiver, as far as a probe needs it.
+// takeProbe is the gateway's receiver, for probes only.
 func (w *world) takeProbe(rw http.ResponseWriter, r *http.Request) {
 	if w.hook != nil {
 		w.hook(rw, r)
@@ -215,8 +216,8 @@ func (w *world) takeProbe(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := w.callbacks[i]
-	if c.Client == "" && len(w.kept) == 1 { // then any that is kept will do
-		c.Client = w.kept[0].ID
+	if c.Client == "" && len(w.stored) == 1 { // then any that is stored will do
+		c.Client = w.stored[0].ID
 	}
 	if c.Auth != onramp.SignatureOnly && r.Header.Get("Authorization") != "Bearer token-of-"+c.Client+c.User {
 		rw.WriteHeader(http.StatusUnauthorized)
@@ -245,7 +246,7 @@ type cloud struct {
 	server *httptest.Server
 	client *sfmc.Client
 
-	lists  int  // status of the list of schemes; 200 unless told otherwise
+	lists  int  // status of the list of schemes; 200 by default
 	silent bool // callbacks are listed without their scheme
 	refuse func(r *http.Request) int
 
@@ -257,20 +258,20 @@ type cloud struct {
 	calls         []string // that change something
 }
 
-// object is anything that Marketing Cloud holds; what it never tells begins with _.
+// object is anything that Marketing Cloud holds; what it never shows begins with _.
 type object map[string]any
 
 func (o object) text(name string) string { s, _ := o[name].(string); return s }
 
-// told is the object without what is never told.
-func (o object) told(without ...string) object {
-	told := object{}
+// shown is the object as Marketing Cloud shows it.
+func (o object) shown(without ...string) object {
+	shown := object{}
 	for name, value := range o {
 		if !strings.HasPrefix(name, "_") && !slices.Contains(without, name) {
-			told[name] = value
+			shown[name] = value
 		}
 	}
-	return told
+	return shown
 }
 
 type token struct{}
@@ -424,7 +425,7 @@ func (c *cloud) createScheme(_ *http.Request, sent object) (int, any) {
 	defer c.mu.Unlock()
 	s["authId"] = c.newID()
 	c.schemes = append(c.schemes, &s)
-	return 201, s.told()
+	return 201, s.shown()
 }
 
 func (c *cloud) updateScheme(_ *http.Request, sent object) (int, any) {
@@ -441,7 +442,7 @@ func (c *cloud) updateScheme(_ *http.Request, sent object) (int, any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	there.merge(s)
-	return 200, there.told()
+	return 200, there.shown()
 }
 
 func (c *cloud) listSchemes(*http.Request, object) (int, any) {
@@ -456,7 +457,7 @@ func (c *cloud) listSchemes(*http.Request, object) (int, any) {
 func listed(all []*object, without ...string) []object {
 	list := []object{}
 	for _, o := range all {
-		list = append(list, o.told(without...))
+		list = append(list, o.shown(without...))
 	}
 	return list
 }
@@ -498,7 +499,7 @@ func (c *cloud) createCallback(_ *http.Request, sent object) (int, any) {
 	if !c.probe(*made, scheme) {
 		return problem(400, "MCMS_UWH_Runtime_GeneralFailure_probeCallbackLiveness: CallbackId is "+id+". Could not verify callback url '"+sent.text("url")+"'. To retry please delete the callback and create it again.")
 	}
-	answer := made.told("status", "statusReason")
+	answer := made.shown("status", "statusReason")
 	answer["signatureKey"] = "key-of-" + id
 	return 201, answer
 }
@@ -532,7 +533,7 @@ func (c *cloud) updateCallback(_ *http.Request, sent object) (int, any) {
 		return problem(404, "doesn't exist for this MID")
 	}
 	there.merge(sent)
-	return 200, there.told("status", "statusReason", "authId")
+	return 200, there.shown("status", "statusReason", "authId")
 }
 
 func (c *cloud) listCallbacks(*http.Request, object) (int, any) {
@@ -570,7 +571,7 @@ func (c *cloud) regenerate(_ *http.Request, sent object) (int, any) {
 	}
 	c.made++
 	(*there)["_key"] = fmt.Sprintf("key-%d", c.made)
-	answer := there.told("status", "statusReason", "maxBatchSize", "authId")
+	answer := there.shown("status", "statusReason", "maxBatchSize", "authId")
 	answer["signatureKey"] = (*there)["_key"]
 	return 200, answer
 }
@@ -602,7 +603,7 @@ func (c *cloud) createSubscription(_ *http.Request, sent object) (int, any) {
 	made := &object{"subscriptionId": c.newID(), "status": "active", "statusReason": "none", "filters": []string{}}
 	made.merge(sent)
 	c.subscriptions = append(c.subscriptions, made)
-	return 201, made.told()
+	return 201, made.shown()
 }
 
 func (c *cloud) updateSubscription(_ *http.Request, sent object) (int, any) {
@@ -616,7 +617,7 @@ func (c *cloud) updateSubscription(_ *http.Request, sent object) (int, any) {
 		return problem(400, "a change of status needs a reason")
 	}
 	there.merge(sent)
-	return 200, there.told()
+	return 200, there.shown()
 }
 
 func (c *cloud) listSubscriptions(r *http.Request, _ object) (int, any) {
@@ -654,7 +655,7 @@ func (c *cloud) changes() []string {
 	return calls
 }
 
-// state tells what there is on both sides, without the ids.
+// state lists what there is on both sides, without the ids.
 func (w *world) state() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -663,13 +664,13 @@ func (w *world) state() []string {
 	c := w.cloud
 	var lines []string
 	for _, s := range c.schemes {
-		lines = append(lines, fmt.Sprintf("scheme %s %v %v %v %v at %s, kept as %q", s.text("grantType"), (*s)["_clientId"], (*s)["_clientSecret"],
+		lines = append(lines, fmt.Sprintf("scheme %s %v %v %v %v at %s, stored as %q", s.text("grantType"), (*s)["_clientId"], (*s)["_clientSecret"],
 			cmp.Or[any]((*s)["_username"], "-"), cmp.Or[any]((*s)["_password"], "-"), strings.Replace(s.text("authEndpoint"), w.gateway.URL, "GATEWAY", 1), w.schemeName(s.text("authId"))))
 	}
 	for _, o := range c.callbacks {
 		r := w.records[recordOf(w.records, o.text("callbackId"))]
 		good := len(r.SignatureKeys) > 0 && r.SignatureKeys[0].Reveal() == o.text("_key")
-		lines = append(lines, fmt.Sprintf("callback %s %s max %v scheme %q %s, kept as %q with key %t scheme %q max %d verified %t at %s", o.text("callbackName"),
+		lines = append(lines, fmt.Sprintf("callback %s %s max %v scheme %q %s, stored as %q with key %t scheme %q max %d verified %t at %s", o.text("callbackName"),
 			strings.Replace(o.text("url"), w.gateway.URL, "GATEWAY", 1), (*o)["maxBatchSize"], w.schemeName(o.text("authId")), o.text("status"),
 			r.Name, good, w.schemeName(r.AuthID), r.MaxBatch, r.Verified, strings.Replace(r.URL, w.gateway.URL, "GATEWAY", 1)))
 	}
@@ -679,12 +680,12 @@ func (w *world) state() []string {
 	}
 	for name, s := range w.schemes {
 		if byID(c.schemes, "authId", s.AuthID) == nil {
-			lines = append(lines, "kept scheme "+name+" is nowhere")
+			lines = append(lines, "stored scheme "+name+" is nowhere")
 		}
 	}
 	for name, r := range w.records {
 		if byID(c.callbacks, "callbackId", r.CallbackID) == nil {
-			lines = append(lines, "kept callback "+name+" is nowhere")
+			lines = append(lines, "stored callback "+name+" is nowhere")
 		}
 	}
 	slices.Sort(lines)

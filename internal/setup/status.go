@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"onramp/internal/onramp"
@@ -16,35 +15,35 @@ const statusPatience = 20 * time.Second
 
 const (
 	hintSetup = "run onramp ens setup"
-	hintPrune = "name it there, or run onramp ens setup --prune"
+	hintPrune = "add it there, or run onramp ens setup --prune"
 )
 
-// Status tells how everything stands that the configuration names, what is wrong
-// with it, and what of ours there is beyond it. When Marketing Cloud can't be
-// asked it says so, and tells what is known without it; an error is one of the
-// store. It changes nothing, and may be called while a setup is under way.
+// Status compares everything that the configuration names with its actual state,
+// and lists what else there is of ours. When Marketing Cloud can't be asked it says
+// so, and what is known without it; an error is one of the store. It changes
+// nothing, and may be called while a setup is running.
 func (s *Setup) Status(ctx context.Context) (Status, error) {
-	have, err := s.lookHere(ctx)
+	actual, err := s.readStored(ctx)
 	if err != nil {
 		return Status{}, err
 	}
 	status := Status{}
 	patience, stop := context.WithTimeout(ctx, statusPatience)
 	defer stop()
-	if err := s.lookThere(patience, have); err != nil {
+	if err := s.readAccount(patience, actual); err != nil {
 		status.Unreachable = err.Error()
 	}
-	v := &view{plan: &plan{Setup: s, have: have, learned: newLessons()}, blind: status.Unreachable != ""}
-	status.Schemes = v.schemes()
-	for i := range s.Callbacks {
-		c, err := v.callback(ctx, &s.Callbacks[i])
+	v := &view{plan: &plan{Setup: s, actual: actual, observed: newObserved()}, unreachable: status.Unreachable != ""}
+	status.Schemes = v.schemeStatuses()
+	for i := range s.cfg.Callbacks {
+		c, err := v.callbackStatus(ctx, &s.cfg.Callbacks[i])
 		if err != nil {
 			return status, err
 		}
 		status.Callbacks = append(status.Callbacks, c)
 	}
-	for _, o := range have.extra(s.Callbacks) {
-		c, err := v.extraCallback(ctx, o)
+	for _, u := range actual.unmanaged(s.cfg.Callbacks) {
+		c, err := v.unmanagedStatus(ctx, u)
 		if err != nil {
 			return status, err
 		}
@@ -53,199 +52,185 @@ func (s *Setup) Status(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
-// view compares what there is with what is to be.
+// view compares the actual state with the desired one.
 type view struct {
 	*plan
-	blind  bool // Marketing Cloud could not be asked
-	wanted []*scheme
+	unreachable bool // Marketing Cloud could not be asked
+	desired     []*scheme
 }
 
-// schemes tells how the schemes stand.
-func (v *view) schemes() []SchemeStatus {
-	v.wanted, _ = v.Setup.schemes(v.have) // who lacks a secret is told of with the callback
+func (v *view) schemeStatuses() []SchemeStatus {
+	v.desired, _ = v.desiredSchemes(v.actual) // a missing secret is reported with the callback
 	var list []SchemeStatus
-	for _, s := range v.wanted {
+	for _, s := range v.desired {
 		list = append(list, v.schemeStatus(s))
 	}
-	for _, s := range v.have.ownSchemes(v.PublicURL + v.TokenPath) {
-		isWanted := slices.ContainsFunc(v.wanted, func(w *scheme) bool { return w.name == s.Name || w.want.AuthID == s.AuthID })
-		if !isWanted {
-			list = append(list, SchemeStatus{Name: s.Name, AuthID: s.AuthID, State: StateExtra, Wrong: notNamed()})
-		}
+	for _, s := range v.actual.unmanagedSchemes(v.tokenURL(), v.desired) {
+		list = append(list, SchemeStatus{Name: s.Name, AuthID: s.AuthID, State: StateExtra, Wrong: unmanagedFinding()})
 	}
 	return list
 }
 
-func notNamed() []Finding {
-	return []Finding{{What: "the configuration does not name it", Hint: hintPrune}}
+func unmanagedFinding() []Finding {
+	return []Finding{{What: "it is not in the configuration", Hint: hintPrune}}
 }
 
 func (v *view) schemeStatus(s *scheme) SchemeStatus {
 	status := SchemeStatus{Name: s.name, State: StateMissing}
-	kept := v.have.kept(s.name, v.learned)
-	if kept != nil {
-		s.want.AuthID, status.AuthID = kept.AuthID, kept.AuthID
+	record := v.actual.recordOf(s.name, v.observed)
+	if record != nil {
+		s.desired.AuthID, status.AuthID = record.AuthID, record.AuthID
 	}
 	switch {
-	case v.blind:
+	case v.unreachable:
 		status.State = StateUnknown
-	case kept == nil:
+	case record == nil:
 		status.Wrong = []Finding{{What: "it is not in Marketing Cloud", Hint: hintSetup}}
-	case !v.have.matches(s, kept):
+	case !v.actual.matches(s, record):
 		status.State = StateDiffers
-		status.Wrong = []Finding{{What: "its secrets or its token endpoint are not those of the configuration", Hint: hintSetup}}
+		status.Wrong = []Finding{{What: "its secrets or its token endpoint differ from the configuration", Hint: hintSetup}}
 	default:
 		status.State = StatePresent
 	}
 	return status
 }
 
-func (v *view) callback(ctx context.Context, c *onramp.Callback) (CallbackStatus, error) {
-	pl := v.newPlace(c, v.wanted)
-	pl.record = v.have.records[c.Name]
+func (v *view) callbackStatus(ctx context.Context, c *onramp.Callback) (CallbackStatus, error) {
+	cb := v.newCallback(c, v.desired)
+	cb.record = v.actual.records[c.Name]
 	status := CallbackStatus{
-		Name: c.Name, URL: pl.url, CallbackID: pl.record.CallbackID, State: StateUnknown, Scheme: schemeName(c),
+		Name: c.Name, URL: cb.url, CallbackID: cb.record.CallbackID, State: StateUnknown, Scheme: schemeName(c),
 	}
 	if err := v.traffic(ctx, &status); err != nil {
 		return status, err
 	}
-	if _, err := v.submission(v.have, c); status.Scheme != "" && err != nil {
-		status.Wrong = append(status.Wrong, Finding{What: err.Error(), Hint: "give it one"})
-	}
-	if !v.blind {
-		status.Wrong = append(status.Wrong, v.judge(pl)...)
-		status.State, status.CallbackID = StateMissing, ""
-		if pl.there != nil {
-			status.State, status.CallbackID = StateUnverified, pl.there.CallbackID
+	if status.Scheme != "" {
+		if _, err := v.submission(v.actual, c); err != nil {
+			status.Wrong = append(status.Wrong, Finding{What: err.Error(), Hint: "give it one"})
 		}
-		if pl.verified {
+	}
+	if !v.unreachable {
+		status.Wrong = append(status.Wrong, v.compare(cb)...)
+		status.State, status.CallbackID = StateMissing, ""
+		if cb.actual != nil {
+			status.State, status.CallbackID = StateUnverified, cb.actual.CallbackID
+		}
+		if cb.verified {
 			status.State = StateVerified
 		}
 	}
-	status.Wrong = append(status.Wrong, v.subscriptions(pl, &status)...)
+	for i := range cb.Subscriptions {
+		one, wrong := v.subscriptionStatus(cb, &cb.Subscriptions[i])
+		status.Subscriptions, status.Wrong = append(status.Subscriptions, one), append(status.Wrong, wrong...)
+	}
+	if cb.actual != nil {
+		for _, actual := range v.unmanagedSubscriptions(cb, *cb.actual) {
+			status.Subscriptions = append(status.Subscriptions, existing(&actual, StateExtra))
+			status.Wrong = append(status.Wrong, Finding{
+				What: "subscription " + actual.SubscriptionName + " is not in the configuration", Hint: hintPrune,
+			})
+		}
+	}
 	if n := status.Refused[onramp.RefusedWrongSignature]; n > 0 {
 		status.Wrong = append(status.Wrong, Finding{
-			What: fmt.Sprintf("%d calls came with a wrong signature since the start", n),
-			Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove " + c.Name + ", then onramp ens setup",
+			What: fmt.Sprintf("%d calls had a wrong signature since the start", n),
+			Hint: "if they come from Marketing Cloud, its signature key was regenerated elsewhere: run onramp ens remove " + c.Name + ", then onramp ens setup",
 		})
 	}
 	return status, nil
 }
 
-// traffic tells what came to a callback.
+// traffic fills in what came to a callback.
 func (v *view) traffic(ctx context.Context, status *CallbackStatus) error {
-	last, err := v.Store.LastEvent(ctx, status.Name)
+	last, err := v.cfg.Arrivals.LastEvent(ctx, status.Name)
 	if err != nil {
 		return fmt.Errorf("find last event of callback %s: %w", status.Name, err)
 	}
 	if !last.IsZero() {
 		status.LastEvent = &last
 	}
-	if v.Refusals != nil {
-		status.Refused = v.Refusals(status.Name)
+	if v.cfg.Refusals != nil {
+		status.Refused = v.cfg.Refusals(status.Name)
 	}
-	if v.Taken != nil {
-		status.Taken = v.Taken(status.Name)
+	if v.cfg.Taken != nil {
+		status.Taken = v.cfg.Taken(status.Name)
 	}
 	return nil
 }
 
-// judge finds a callback in Marketing Cloud and says what is wrong with it.
-func (v *view) judge(pl *place) (wrong []Finding) {
+// compare finds a callback in Marketing Cloud and says what is wrong with it.
+func (v *view) compare(cb *callback) (wrong []Finding) {
 	finding := func(what string) { wrong = append(wrong, Finding{What: what, Hint: hintSetup}) }
-	for _, c := range v.have.callbacksOf(pl.Name) {
-		if name, ok := cutBase(c.URL, v.have.base); ok && name == pl.Name {
-			pl.there = &c
+	for _, c := range v.actual.callbacksOf(cb.Name) {
+		if name, ok := cutBase(c.URL, v.actual.base); ok && name == cb.Name {
+			cb.actual = &c
 		} else {
-			finding("Marketing Cloud still has one at " + c.URL)
+			finding("Marketing Cloud still has a callback at " + c.URL)
 		}
 	}
-	if pl.there == nil {
+	if cb.actual == nil {
 		finding("it is not in Marketing Cloud")
 		return wrong
 	}
-	why := v.obstacle(pl, *pl.there) // before what Marketing Cloud tells is taken over
-	keyless := pl.find(v.Now())
-	switch differences := pl.differences(); {
+	why := v.whyRecreate(cb, *cb.actual) // before the record takes over what Marketing Cloud says
+	keyKnown := cb.adopt(v.cfg.Now())
+	switch differences := cb.differences(); {
 	case why != "":
-		finding("it must be deleted and made again, since " + why)
-	case !pl.verified:
+		finding("it must be deleted and recreated, since " + why)
+	case !cb.verified:
 		finding("it is not verified, so it can have no subscriptions")
-	case keyless:
-		finding("its signature key is not known here")
+	case !keyKnown:
+		finding("its signature key is not stored here")
 	case differences != "":
-		finding("it is to be otherwise: " + differences)
+		finding("it is not as configured: " + differences)
 	}
 	return wrong
 }
 
-// subscriptions tells how the subscriptions of a callback stand.
-func (v *view) subscriptions(pl *place, status *CallbackStatus) (wrong []Finding) {
-	finding := func(what string) { wrong = append(wrong, Finding{What: what, Hint: hintSetup}) }
-	for i := range pl.Subscriptions {
-		want := &pl.Subscriptions[i]
-		one := SubscriptionStatus{Name: want.Name, State: StateUnknown, Types: want.Types, Filters: want.Filters}
-		var there *sfmc.Subscription
-		if pl.there != nil {
-			there = subscriptionOf(v.have.subscriptions[pl.there.CallbackID], want.Name)
-		}
-		switch {
-		case v.blind:
-		case there == nil:
-			one.State = StateMissing
-			finding("subscription " + want.Name + " is not in Marketing Cloud")
-		default:
-			one = present(there)
-			if !same(want.Types, there.EventCategoryTypes) || !same(want.Filters, there.Filters) {
-				one.State = StateDiffers
-				finding("subscription " + want.Name + " has other types or filters than configured")
-			}
-			if isPaused(there) && !want.Paused {
-				finding(fmt.Sprintf("subscription %s is %s (%s), and events are dropped", want.Name, there.Status, cmp.Or(there.StatusReason, "no reason is given")))
-			}
-			if !isPaused(there) && want.Paused {
-				finding("subscription " + want.Name + " is active, though it is to be paused")
-			}
-		}
-		status.Subscriptions = append(status.Subscriptions, one)
+func (v *view) subscriptionStatus(cb *callback, desired *onramp.Subscription) (status SubscriptionStatus, wrong []Finding) {
+	finding := func(what string) {
+		wrong = append(wrong, Finding{What: "subscription " + desired.Name + " " + what, Hint: hintSetup})
 	}
-	if pl.there != nil {
-		for _, there := range v.extraSubscriptions(pl, *pl.there) {
-			status.Subscriptions = append(status.Subscriptions, extra(&there))
-			wrong = append(wrong, Finding{
-				What: "the configuration does not name subscription " + there.SubscriptionName, Hint: hintPrune,
-			})
-		}
+	status = SubscriptionStatus{Name: desired.Name, State: StateUnknown, Types: desired.Types, Filters: desired.Filters}
+	if v.unreachable {
+		return status, nil
 	}
-	return wrong
+	actual := v.actual.subscriptionOf(cb, desired.Name)
+	if actual == nil {
+		finding("is not in Marketing Cloud")
+		status.State = StateMissing
+		return status, wrong
+	}
+	state := StateActive
+	if isPaused(actual) {
+		state = StatePaused
+	}
+	if subscriptionDiffers(desired, actual) {
+		finding("has other types or filters than configured")
+		state = StateDiffers
+	}
+	switch {
+	case isPaused(actual) && !desired.Paused:
+		finding(fmt.Sprintf("is %s (%s), so its events are dropped", actual.Status, cmp.Or(actual.StatusReason, "no reason given")))
+	case !isPaused(actual) && desired.Paused:
+		finding("is active, but configured as paused")
+	}
+	return existing(actual, state), wrong
 }
 
-// present is how a subscription stands in Marketing Cloud.
-func present(there *sfmc.Subscription) SubscriptionStatus {
-	one := SubscriptionStatus{
-		Name: there.SubscriptionName, State: StateActive, Types: there.EventCategoryTypes, Filters: there.Filters,
-	}
-	if isPaused(there) {
-		one.State = StatePaused
-	}
-	return one
+// existing is the status of a subscription as Marketing Cloud has it.
+func existing(actual *sfmc.Subscription, state State) SubscriptionStatus {
+	return SubscriptionStatus{Name: actual.SubscriptionName, State: state, Types: actual.EventCategoryTypes, Filters: actual.Filters}
 }
 
-func extra(there *sfmc.Subscription) SubscriptionStatus {
-	one := present(there)
-	one.State = StateExtra
-	return one
-}
-
-// extraCallback tells of a callback that the configuration does not name.
-func (v *view) extraCallback(ctx context.Context, o orphan) (CallbackStatus, error) {
-	record := v.have.records[o.name]
-	status := CallbackStatus{Name: o.name, URL: record.URL, CallbackID: record.CallbackID, State: StateExtra}
-	status.Wrong = notNamed()
-	for _, c := range o.callbacks {
+// unmanagedStatus is the status of a callback that is not in the configuration.
+func (v *view) unmanagedStatus(ctx context.Context, u unmanagedCallback) (CallbackStatus, error) {
+	record := v.actual.records[u.name]
+	status := CallbackStatus{Name: u.name, URL: record.URL, CallbackID: record.CallbackID, State: StateExtra, Wrong: unmanagedFinding()}
+	for _, c := range u.callbacks {
 		status.URL, status.CallbackID = c.URL, c.CallbackID
-		for _, there := range v.have.subscriptions[c.CallbackID] {
-			status.Subscriptions = append(status.Subscriptions, extra(&there))
+		for _, actual := range v.actual.subscriptions[c.CallbackID] {
+			status.Subscriptions = append(status.Subscriptions, existing(&actual, StateExtra))
 		}
 	}
 	return status, v.traffic(ctx, &status)

@@ -104,13 +104,13 @@ func TestStatus(t *testing.T) {
 			change: func(w *world) { (*w.cloud.callbacks[0])["status"], w.probes = "unverified", nil },
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
 				c.State = setup.StateUnverified
-				c.Wrong = wrong("it must be deleted and made again, since it is not verified, and the key that would verify it never came, was used, or has run out")
+				c.Wrong = wrong("it must be deleted and recreated, since it is not verified, and its verification key never arrived, was used, or has expired")
 			}),
 		},
 		"key unknown": {
 			change: func(w *world) { delete(w.records, "events") },
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
-				c.Wrong = wrong("its signature key is not known here")
+				c.Wrong = wrong("its signature key is not stored here")
 			}),
 		},
 		"differs": {
@@ -122,16 +122,16 @@ func TestStatus(t *testing.T) {
 				(*w.cloud.subscriptions[0])["status"] = "paused"
 			},
 			want: good(func(s *setup.Status, c *setup.CallbackStatus) {
-				s.Schemes[0].State, s.Schemes[0].Wrong = setup.StateDiffers, wrong("its secrets or its token endpoint are not those of the configuration")
+				s.Schemes[0].State, s.Schemes[0].Wrong = setup.StateDiffers, wrong("its secrets or its token endpoint differ from the configuration")
 				c.Subscriptions[0].State = setup.StateDiffers
-				c.Wrong = wrong("it is to be otherwise: at most 100 events in a call", "subscription sends has other types or filters than configured",
-					"subscription sends is paused (none), and events are dropped", "subscription clicks is paused (paused in the configuration of Onramp), and events are dropped")
+				c.Wrong = wrong("it is not as configured: at most 100 events in a call", "subscription sends has other types or filters than configured",
+					"subscription sends is paused (none), so its events are dropped", "subscription clicks is paused (paused in the configuration of Onramp), so its events are dropped")
 			}),
 		},
-		"active, though to be paused": {
+		"active, but configured as paused": {
 			change: func(w *world) { w.callbacks[0].Subscriptions[0].Paused = true },
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
-				c.Wrong = wrong("subscription sends is active, though it is to be paused")
+				c.Wrong = wrong("subscription sends is active, but configured as paused")
 			}),
 		},
 		"wrong signatures": {
@@ -139,8 +139,8 @@ func TestStatus(t *testing.T) {
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
 				c.Refused = map[onramp.Refusal]int64{"wrong signature": 3}
 				c.Wrong = []setup.Finding{{
-					What: "3 calls came with a wrong signature since the start",
-					Hint: "if they are Marketing Cloud's, its key was made anew elsewhere: onramp ens remove events, then onramp ens setup",
+					What: "3 calls had a wrong signature since the start",
+					Hint: "if they come from Marketing Cloud, its signature key was regenerated elsewhere: run onramp ens remove events, then onramp ens setup",
 				}}
 			}),
 		},
@@ -152,14 +152,14 @@ func TestStatus(t *testing.T) {
 				w.callbacks[0].Subscriptions = w.callbacks[0].Subscriptions[:1]
 			},
 			want: good(func(s *setup.Status, c *setup.CallbackStatus) {
-				named := func(what string) []setup.Finding {
-					return []setup.Finding{{What: what, Hint: "name it there, or run onramp ens setup --prune"}}
+				missing := func(what string) []setup.Finding {
+					return []setup.Finding{{What: what, Hint: "add it there, or run onramp ens setup --prune"}}
 				}
-				s.Schemes = append(s.Schemes, setup.SchemeStatus{Name: "password:mc-ens:robot", AuthID: "id", State: setup.StateExtra, Wrong: named("the configuration does not name it")})
+				s.Schemes = append(s.Schemes, setup.SchemeStatus{Name: "password:mc-ens:robot", AuthID: "id", State: setup.StateExtra, Wrong: missing("it is not in the configuration")})
 				c.Subscriptions[1].State = setup.StateExtra
-				c.Wrong = named("the configuration does not name subscription clicks")
+				c.Wrong = missing("subscription clicks is not in the configuration")
 				s.Callbacks = append(s.Callbacks, setup.CallbackStatus{
-					Name: "other", URL: "GATEWAY/ens/other", CallbackID: "id", State: setup.StateExtra, Wrong: named("the configuration does not name it"),
+					Name: "other", URL: "GATEWAY/ens/other", CallbackID: "id", State: setup.StateExtra, Wrong: missing("it is not in the configuration"),
 					Subscriptions: []setup.SubscriptionStatus{{Name: "opens", State: setup.StateExtra, Types: []string{"EngagementEvents.EmailOpen"}}},
 				})
 			}),
@@ -167,8 +167,8 @@ func TestStatus(t *testing.T) {
 		"client without a secret": {
 			change: func(w *world) { w.clients = nil },
 			want: good(func(s *setup.Status, c *setup.CallbackStatus) {
-				s.Schemes[0].State, s.Schemes[0].Wrong = setup.StateDiffers, wrong("its secrets or its token endpoint are not those of the configuration")
-				c.Wrong = []setup.Finding{{What: `callback events names the token client "mc-ens", which has no secret: neither the configuration nor the database has one`, Hint: "give it one"}}
+				s.Schemes[0].State, s.Schemes[0].Wrong = setup.StateDiffers, wrong("its secrets or its token endpoint differ from the configuration")
+				c.Wrong = []setup.Finding{{What: `callback events names the token client "mc-ens", which has no secret in the configuration or the database`, Hint: "give it one"}}
 			}),
 		},
 		"at its former address": {
@@ -176,7 +176,7 @@ func TestStatus(t *testing.T) {
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
 				c.CallbackID, c.State = "", setup.StateMissing
 				c.Subscriptions = []setup.SubscriptionStatus{as(sent, setup.StateMissing), as(clicks, setup.StateMissing)}
-				c.Wrong = wrong("Marketing Cloud still has one at https://former.example/ens/events", "it is not in Marketing Cloud",
+				c.Wrong = wrong("Marketing Cloud still has a callback at https://former.example/ens/events", "it is not in Marketing Cloud",
 					"subscription sends is not in Marketing Cloud", "subscription clicks is not in Marketing Cloud")
 			}),
 		},

@@ -16,47 +16,49 @@ const (
 	statusPaused = "paused"
 )
 
-// extraSubscriptions lists those of a callback that the configuration does not
-// name.
-func (p *plan) extraSubscriptions(pl *place, c sfmc.Callback) []sfmc.Subscription {
+// unmanagedSubscriptions lists those of a callback in Marketing Cloud that are not
+// in the configuration.
+func (p *plan) unmanagedSubscriptions(cb *callback, c sfmc.Callback) []sfmc.Subscription {
 	var list []sfmc.Subscription
-	for _, there := range p.have.subscriptions[c.CallbackID] {
-		if !slices.ContainsFunc(pl.Subscriptions, func(s onramp.Subscription) bool { return s.Name == there.SubscriptionName }) {
-			list = append(list, there)
+	for _, actual := range p.actual.subscriptions[c.CallbackID] {
+		if !slices.ContainsFunc(cb.Subscriptions, func(s onramp.Subscription) bool { return s.Name == actual.SubscriptionName }) {
+			list = append(list, actual)
 		}
 	}
 	return list
 }
 
-func (p *plan) drawExtraSubscriptions(pl *place, prune bool) {
-	if pl.there == nil {
+func (p *plan) planUnmanagedSubscriptions(cb *callback, prune bool) {
+	if cb.actual == nil {
 		return
 	}
-	for _, there := range p.extraSubscriptions(pl, *pl.there) {
+	for _, actual := range p.unmanagedSubscriptions(cb, *cb.actual) {
 		if prune {
-			p.deleteSubscription(pl.Name, there, "not in the configuration")
+			p.deleteSubscription(cb.Name, actual, notConfigured)
 		} else {
-			p.leave(Subscription, there.SubscriptionName, "of callback "+pl.Name+": "+leftAlone)
+			p.leave(Subscription, actual.SubscriptionName, "of callback "+cb.Name+": "+leftAsItIs)
 		}
 	}
 }
 
-func (p *plan) drawSubscriptions(pl *place) {
-	for i := range pl.Subscriptions {
-		want := &pl.Subscriptions[i]
-		var there *sfmc.Subscription
-		if pl.there != nil {
-			there = subscriptionOf(p.have.subscriptions[pl.there.CallbackID], want.Name)
-		}
-		if there == nil {
-			p.createSubscription(pl, want)
+func (p *plan) planSubscriptions(cb *callback) {
+	for i := range cb.Subscriptions {
+		desired := &cb.Subscriptions[i]
+		if actual := p.actual.subscriptionOf(cb, desired.Name); actual == nil {
+			p.createSubscription(cb, desired)
 		} else {
-			p.adjustSubscription(pl, want, there)
+			p.planSubscriptionChanges(cb, desired, actual)
 		}
 	}
 }
 
-func subscriptionOf(list []sfmc.Subscription, name string) *sfmc.Subscription {
+// subscriptionOf finds a subscription of a callback by its name; nil when either is
+// not in Marketing Cloud.
+func (h *inventory) subscriptionOf(cb *callback, name string) *sfmc.Subscription {
+	if cb.actual == nil {
+		return nil
+	}
+	list := h.subscriptions[cb.actual.CallbackID]
 	i := slices.IndexFunc(list, func(s sfmc.Subscription) bool { return s.SubscriptionName == name })
 	if i < 0 {
 		return nil
@@ -72,80 +74,86 @@ func describeSubscription(callback string, s *onramp.Subscription) string {
 	return text
 }
 
-var errNoSubscriptionID = errors.New("the answer names no subscriptionId")
+var errNoSubscriptionID = errors.New("the answer has no subscriptionId")
 
-const hintSubscription = "its name must be free in the whole account (another environment that shares it may have it: change it under subscriptions, or let --prune delete ours elsewhere), " +
-	"its types must be ones that this account has, and its filters ones that all of them have"
+const hintSubscription = "its name must be unique in the account (another environment of the same account may use it: rename it under subscriptions, or delete the other one there with --prune), " +
+	"the account must have its types, and its filters must be ones that all of its types have"
 
-func (p *plan) createSubscription(pl *place, want *onramp.Subscription) {
-	made := &sfmc.Subscription{}
+func (p *plan) createSubscription(cb *callback, desired *onramp.Subscription) {
+	created := &sfmc.Subscription{}
 	p.add(step{
-		Step: Step{Kind: Create, Object: Subscription, Name: want.Name, Detail: describeSubscription(pl.Name, want)},
+		Step: Step{Kind: Create, Object: Subscription, Name: desired.Name, Detail: describeSubscription(cb.Name, desired)},
 		do: func(ctx context.Context) error {
-			s, err := p.Account.CreateSubscription(ctx, sfmc.Subscription{
-				SubscriptionName: want.Name, CallbackID: pl.record.CallbackID, EventCategoryTypes: want.Types, Filters: want.Filters,
+			s, err := p.cfg.Account.CreateSubscription(ctx, sfmc.Subscription{
+				SubscriptionName: desired.Name, CallbackID: cb.record.CallbackID, EventCategoryTypes: desired.Types, Filters: desired.Filters,
 			})
-			*made = s
+			*created = s
 			return err
 		},
 		hint: hintSubscription,
 	})
-	if want.Paused {
-		// each one begins as active
-		p.updateSubscription(Pause, pl, want, made, true)
+	if desired.Paused {
+		// a new one is always active
+		p.updateSubscription(Pause, cb, desired, created)
 	}
 }
 
-// adjustSubscription draws what is still to do about a subscription that is there.
-func (p *plan) adjustSubscription(pl *place, want *onramp.Subscription, there *sfmc.Subscription) {
-	turned := want.Paused != isPaused(there)
-	switch {
-	case !same(want.Types, there.EventCategoryTypes) || !same(want.Filters, there.Filters):
-		p.updateSubscription(Update, pl, want, there, turned)
-	case turned && want.Paused:
-		p.updateSubscription(Pause, pl, want, there, true)
-	case turned:
-		p.updateSubscription(Resume, pl, want, there, true)
+// planSubscriptionChanges plans what is still to do about a subscription that
+// exists.
+func (p *plan) planSubscriptionChanges(cb *callback, desired *onramp.Subscription, actual *sfmc.Subscription) {
+	switch toggled := desired.Paused != isPaused(actual); {
+	case subscriptionDiffers(desired, actual):
+		p.updateSubscription(Update, cb, desired, actual)
+	case toggled && desired.Paused:
+		p.updateSubscription(Pause, cb, desired, actual)
+	case toggled:
+		p.updateSubscription(Resume, cb, desired, actual)
 	default:
-		p.keep(Subscription, want.Name, describeSubscription(pl.Name, want))
+		p.keep(Subscription, desired.Name, describeSubscription(cb.Name, desired))
 	}
 }
 
-// isPaused also says so of a state that no page names.
+// subscriptionDiffers says whether types or filters differ, in whatever order.
+func subscriptionDiffers(desired *onramp.Subscription, actual *sfmc.Subscription) bool {
+	return !same(desired.Types, actual.EventCategoryTypes) || !same(desired.Filters, actual.Filters)
+}
+
+// isPaused also says so of a state that the vendor does not document.
 func isPaused(s *sfmc.Subscription) bool {
 	return s.Status != "" && !strings.EqualFold(s.Status, statusActive)
 }
 
-// updateSubscription submits a subscription again. What happens while it is paused
-// is dropped by Marketing Cloud.
-func (p *plan) updateSubscription(kind Kind, pl *place, want *onramp.Subscription, there *sfmc.Subscription, turned bool) {
-	detail := describeSubscription(pl.Name, want)
+// updateSubscription submits a subscription again, with its state if that is to
+// change.
+func (p *plan) updateSubscription(kind Kind, cb *callback, desired *onramp.Subscription, actual *sfmc.Subscription) {
+	detail := describeSubscription(cb.Name, desired)
+	toggled := desired.Paused != isPaused(actual)
 	switch {
-	case turned && want.Paused:
+	case toggled && desired.Paused:
 		detail += "; events are dropped while it is paused"
-	case turned:
-		detail += "; it was " + there.Status
-		if there.StatusReason != "" {
-			detail += " (" + there.StatusReason + ")"
+	case toggled:
+		detail += "; it was " + actual.Status
+		if actual.StatusReason != "" {
+			detail += " (" + actual.StatusReason + ")"
 		}
 	}
 	p.add(step{
-		Step: Step{Kind: kind, Object: Subscription, Name: want.Name, Detail: detail},
+		Step: Step{Kind: kind, Object: Subscription, Name: desired.Name, Detail: detail},
 		do: func(ctx context.Context) error {
-			if there.SubscriptionID == "" {
+			if actual.SubscriptionID == "" {
 				return errNoSubscriptionID
 			}
 			s := sfmc.Subscription{
-				SubscriptionID: there.SubscriptionID, SubscriptionName: want.Name,
-				EventCategoryTypes: want.Types, Filters: want.Filters,
+				SubscriptionID: actual.SubscriptionID, SubscriptionName: desired.Name,
+				EventCategoryTypes: desired.Types, Filters: desired.Filters,
 			}
 			switch {
-			case turned && want.Paused:
+			case toggled && desired.Paused:
 				s.Status, s.StatusReason = statusPaused, "paused in the configuration of Onramp"
-			case turned:
+			case toggled:
 				s.Status, s.StatusReason = statusActive, "active in the configuration of Onramp"
 			}
-			_, err := p.Account.UpdateSubscription(ctx, s)
+			_, err := p.cfg.Account.UpdateSubscription(ctx, s)
 			return err
 		},
 		hint: hintSubscription,
