@@ -67,7 +67,9 @@ func (a *App) startEvents(ctx context.Context, forms []*onramp.Form, account *sf
 	if destinations, err = a.store.RegisterSinks(ctx, destinations); err != nil || !a.takesEvents() {
 		return destinations, err
 	}
-	a.events.rules = ens.NewRules(forms, a.store, log.With("part", "ens"))
+	a.events.rules = ens.NewRules(ens.RulesConfig{
+		Forms: forms, Events: a.store, Rulings: a.store, Registrations: a.store, Log: log.With("part", "ens"),
+	})
 	a.events.tokens, err = oauth.New(ctx, oauth.Config{
 		Issuer: a.cfg.Public.URL, Lifetime: a.cfg.OAuth.TokenLifetime, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
 		Log: log.With("part", "oauth"),
