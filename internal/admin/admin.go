@@ -101,7 +101,7 @@ func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 		if a.Open {
 			// a page elsewhere that has its name point here is kept out by the Host header
 			if !isLoopback(r.Host) {
-				return &onramp.Error{Kind: onramp.Denied, Message: "the demo's admin API answers on loopback only"}
+				return &onramp.Error{Kind: onramp.Denied, Message: "the demo's admin API is available on loopback only"}
 			}
 			return h(w, r)
 		}
@@ -111,7 +111,7 @@ func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
 		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return &onramp.Error{Kind: onramp.Denied, Message: "bring the admin token: Authorization: Bearer …"}
+			return &onramp.Error{Kind: onramp.Denied, Message: "send the admin token: Authorization: Bearer …"}
 		}
 		return h(w, r)
 	}

@@ -48,7 +48,7 @@ func asOperator(h http.Handler) func(string) answer {
 type answer = webtest.Answer
 
 func do(h http.Handler, method, target, body string, headers ...string) answer {
-	return webtest.Do(context.Background(), h, method, target, body, headers...)
+	return webtest.Do(context.Background(), h, method+" "+target, body, headers...)
 }
 func get(h http.Handler, target string) answer        { return do(h, "GET", target, "", bearer) }
 func post(h http.Handler, target, body string) answer { return do(h, "POST", target, body, bearer) }
@@ -115,11 +115,11 @@ func TestAdminToken(t *testing.T) {
 	denied := func(message string) answer {
 		return webtest.Problem(401, message, "", `WWW-Authenticate: Bearer realm="onramp"`)
 	}
-	const bring = "bring the admin token: Authorization: Bearer …"
+	const bring = "send the admin token: Authorization: Bearer …"
 	welcome := told(`{"items":[],"next":""}` + "\n")
 	noToken := func(a *admin.Admin) { a.Token = "" }
 	open := func(a *admin.Admin) { a.Token, a.Open = "", true }
-	const demo = "the demo's admin API answers on loopback only"
+	const demo = "the demo's admin API is available on loopback only"
 	for name, row := range map[string]struct {
 		change func(*admin.Admin)
 		host   string
@@ -251,8 +251,8 @@ func TestAdminRefusals(t *testing.T) {
 		"GET /api/deliveries?cursor=99999999999999999999":     badCursor,
 		"GET /api/registrations?state=sending":                webtest.Problem(400, `there is no state "sending"`, ""),
 		"GET /api/deliveries?state=queued":                    webtest.Problem(400, `there is no state "queued"`, ""),
-		"DELETE /api/registrations/" + o.ids[0]:               webtest.Problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD"),
-		"GET /api/deliveries/" + o.ids[0] + ".1/retry":        webtest.Problem(405, "this address takes POST", "", "Allow: POST"),
+		"DELETE /api/registrations/" + o.ids[0]:               webtest.Problem(405, "this address accepts GET, HEAD", "", "Allow: GET, HEAD"),
+		"GET /api/deliveries/" + o.ids[0] + ".1/retry":        webtest.Problem(405, "this address accepts POST", "", "Allow: POST"),
 		"GET /api/nothing":                                    webtest.Problem(404, "there is nothing at this address", ""),
 		"GET /api/registrations/" + o.ids[0] + "/deliveries":  webtest.Problem(404, "there is nothing at this address", ""),
 		"POST /api/deliveries/" + o.ids[0] + ".1/retry/again": webtest.Problem(404, "there is nothing at this address", ""),
@@ -380,7 +380,7 @@ func TestRetry(t *testing.T) {
 		o.ids[0] + ".1": cannot("delivered"),
 		o.ids[1] + ".2": cannot("waiting"),
 		o.ids[5] + ".1": cannot("pending"),
-		o.ids[4] + ".1": webtest.Problem(409, "the delivery is being sent; look again in a moment", ""),
+		o.ids[4] + ".1": webtest.Problem(409, "the delivery is being sent right now; try again shortly", ""),
 	} {
 		webtest.Check(t, want, post(o, "/api/deliveries/"+id+"/retry", ""))
 	}
@@ -425,7 +425,7 @@ func TestDiscard(t *testing.T) {
 	for id, want := range map[string]answer{
 		o.ids[0] + ".1": webtest.Problem(409, "a delivery that is delivered can't be discarded", ""),
 		o.ids[1] + ".2": webtest.Problem(409, "a delivery that is waiting can't be discarded", ""),
-		o.ids[5] + ".1": webtest.Problem(409, "the delivery is being sent; look again in a moment", ""),
+		o.ids[5] + ".1": webtest.Problem(409, "the delivery is being sent right now; try again shortly", ""),
 	} {
 		webtest.Check(t, want, post(o, "/api/deliveries/"+id+"/discard", `{"reason":"x"}`))
 	}
@@ -457,7 +457,7 @@ func TestStatus(t *testing.T) {
 		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":0,"pending":0,"sending":1,"submitted":1,"unknown":1,"waiting":4},`+
 		`"destinations":[`+
 		`{"name":"data_extension:Web_Registrations","state":"blocked","reason":"the credentials are refused","since":"2026-06-23T15:00:00Z","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
-		`{"name":"journey:APIEvent-welcome","state":"unconfigured","reason":"no form's route names it any more","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
+		`{"name":"journey:APIEvent-welcome","state":"unconfigured","reason":"no form uses it any more","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
 		`{"name":"journey:fresh","state":"running","waiting":0,"oldest":null}],"events":{"stored":0,"repeated":0}}`+"\n"), get(o, "/api/status"))
 }
 

@@ -127,7 +127,7 @@ func TestClients(t *testing.T) {
 		{"POST /used/retire", webtest.Problem(409, "this client has no older secret", ""), nil},
 		{"DELETE /made-up", told(`{"id":"made-up","secrets":1,"from":"database","used_by":[]}`), map[string]string{"used": "secret-4"}},
 		{"DELETE /made-up", webtest.Problem(404, "there is no such client", ""), nil},
-		{"DELETE /used", webtest.Problem(409, "this client is used by events, other: name another one there in the configuration, under ens.callbacks, and run onramp ens setup first", ""), map[string]string{"used": "secret-4"}},
+		{"DELETE /used", webtest.Problem(409, "this client is used by events, other: first set another client for it under ens.callbacks and run onramp ens setup", ""), map[string]string{"used": "secret-4"}},
 	} {
 		method, rest, _ := strings.Cut(step.request, " ")
 		path, body, _ := strings.Cut(rest, " ")
@@ -153,14 +153,14 @@ func TestClients(t *testing.T) {
 func TestClientRefusals(t *testing.T) {
 	t.Parallel()
 	l := newLodge(t)
-	const there = "this client stands in the configuration, under oauth.clients: "
-	badID := webtest.Problem(422, "the id of the client can't be taken",
-		`,"errors":[{"field":"id","message":"must begin with a letter or digit and have only letters, digits, dots, _ and -, 100 at the most"}]`)
+	const there = "this client is defined in the configuration, under oauth.clients: "
+	badID := webtest.Problem(422, "the client id is not valid",
+		`,"errors":[{"field":"id","message":"must start with a letter or digit and contain only letters, digits, dots, _ and -, at most 100 characters"}]`)
 	badBody := webtest.Problem(400, `the body must be JSON such as {"id":"mc-events"}, or {}`, "")
 	for request, want := range map[string]answer{
-		`POST  {"id":"fixed"}`: webtest.Problem(409, there+"give it a new secret there, and keep the one before it as previous_secret", ""),
-		`POST /fixed/retire`:   webtest.Problem(409, there+"take previous_secret away there", ""),
-		`DELETE /fixed`:        webtest.Problem(409, there+"take it away there", ""),
+		`POST  {"id":"fixed"}`: webtest.Problem(409, there+"set a new secret there, and move the current one to previous_secret", ""),
+		`POST /fixed/retire`:   webtest.Problem(409, there+"remove previous_secret there", ""),
+		`DELETE /fixed`:        webtest.Problem(409, there+"remove it there", ""),
 		`POST /nobody/retire`:  webtest.Problem(404, "there is no such client", ""),
 		`DELETE /a%2Fb`:        webtest.Problem(404, "there is no such client", ""),
 		`POST  {"id":"a:b"}`:   badID,
@@ -170,9 +170,9 @@ func TestClientRefusals(t *testing.T) {
 		`POST  {"id":"a\n"}`:   badID,
 		`POST  {"name":"a"}`:   badBody,
 		`POST  {"id":1}`:       badBody,
-		`GET /fixed`:           webtest.Problem(405, "this address takes DELETE", "", "Allow: DELETE"),
-		`DELETE `:              webtest.Problem(405, "this address takes GET, HEAD, POST", "", "Allow: GET, HEAD, POST"),
-		`DELETE /fixed/retire`: webtest.Problem(405, "this address takes POST", "", "Allow: POST"),
+		`GET /fixed`:           webtest.Problem(405, "this address accepts DELETE", "", "Allow: DELETE"),
+		`DELETE `:              webtest.Problem(405, "this address accepts GET, HEAD, POST", "", "Allow: GET, HEAD, POST"),
+		`DELETE /fixed/retire`: webtest.Problem(405, "this address accepts POST", "", "Allow: POST"),
 		`POST  {"id":"` + strings.Repeat("x", 101) + `"}`: badID,
 	} {
 		method, rest, _ := strings.Cut(request, " ")
@@ -184,7 +184,7 @@ func TestClientRefusals(t *testing.T) {
 	if n := len(l.kept(t)); n != 0 || l.changes != 0 {
 		t.Errorf("%d clients were made, %d changes told", n, l.changes)
 	}
-	none := webtest.Problem(409, "this gateway has no token endpoint: name a callback under ens.callbacks", "")
+	none := webtest.Problem(409, "this gateway has no token endpoint: configure a callback under ens.callbacks", "")
 	webtest.Check(t, none, get(adminHandler(l.store, &fakePump{}, nil), "/api/clients"))
 	webtest.Check(t, none, post(adminHandler(l.store, &fakePump{}, nil), "/api/clients/fixed/retire", ""))
 }
@@ -213,7 +213,7 @@ func TestClientsNotReloaded(t *testing.T) {
 	want := told(`{"id":"made-up","secret":"secret-1","secrets":1}` + "\n")
 	want.Status = 201
 	webtest.Check(t, want, post(l, "/api/clients", ""))
-	if !strings.Contains(l.log.String(), `msg="the token endpoint could not read its clients again at once" err="disk full"`) {
+	if !strings.Contains(l.log.String(), `msg="token clients could not be reloaded immediately" err="disk full"`) {
 		t.Errorf("the log is %s", l.log)
 	}
 }

@@ -59,9 +59,9 @@ func TestBulkRefusals(t *testing.T) {
 	o := newOffice(t)
 	before := o.store.Count()
 	const all = `,"errors":[{"field":"all","message":"must be true"}]`
-	any := webtest.Problem(422, `this would retry every dead delivery: name a cause or a form, or add "all": true`, all)
-	twice := webtest.Problem(422, `deliveries whose answer was lost may have arrived already, and would then arrive twice: add "all": true to retry them all the same`, all)
-	forever := webtest.Problem(422, `what is discarded is never sent, and there is no way back: add "all": true to discard several together`, all)
+	any := webtest.Problem(422, `this would retry every dead delivery: specify a cause or a form, or add "all": true`, all)
+	twice := webtest.Problem(422, `deliveries whose answer was lost may already have arrived; add "all": true to retry them anyway`, all)
+	forever := webtest.Problem(422, `discarding can't be undone: add "all": true to discard several deliveries`, all)
 	state := webtest.Problem(422, "only dead and unknown deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or unknown"}]`)
 	reason := webtest.Problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
 	noRetry := webtest.Problem(400, `the body must be JSON such as {"cause":"1e48f7c5"}`, "")
@@ -224,6 +224,6 @@ func TestEditRefusals(t *testing.T) {
 		t.Errorf("something was changed: %+v", d)
 	}
 	gone := adminHandler(o.store, o.pump, nil)
-	webtest.Check(t, webtest.Problem(409, "the form of this delivery is no longer configured, so its fields can't be checked", ""),
+	webtest.Check(t, webtest.Problem(409, "the form of this delivery is no longer configured, so its values can't be validated", ""),
 		post(gone, "/api/deliveries/"+dead+"/edit", `{"fields":{"first_name":"Ana"}}`))
 }

@@ -158,15 +158,15 @@ func TestListEvents(t *testing.T) {
 		"?limit=2&cursor=3":                 list("", 0),
 		"?limit=0":                          webtest.Problem(400, "limit must be a number from 1 to 500", ""),
 		"?cursor=x":                         webtest.Problem(400, "the cursor is not one that a list has given", ""),
-		"?type=*a*b*c*d*":                   webtest.Problem(400, "type may have at most four *", ""),
-		"?type=" + strings.Repeat("*", 1e4): webtest.Problem(400, "type may have at most four *", ""),
+		"?type=*a*b*c*d*":                   webtest.Problem(400, "type can contain at most four *", ""),
+		"?type=" + strings.Repeat("*", 1e4): webtest.Problem(400, "type can contain at most four *", ""),
 	} {
 		t.Run(fmt.Sprintf("%.40s", query), func(t *testing.T) {
 			t.Parallel()
 			webtest.Check(t, want, get(n.admin, "/api/events"+query))
 		})
 	}
-	webtest.Check(t, webtest.Problem(405, "this address takes GET, HEAD", "", "Allow: GET, HEAD"), post(n.admin, "/api/events", ""))
+	webtest.Check(t, webtest.Problem(405, "this address accepts GET, HEAD", "", "Allow: GET, HEAD"), post(n.admin, "/api/events", ""))
 }
 
 // What an event brought is retried and discarded like the rest, but not edited.
@@ -176,7 +176,7 @@ func TestEventDelivery(t *testing.T) {
 	settleOne(t, n.store, &n.change, onramp.DeliveryDead)
 	at := "/api/deliveries/" + n.change.ID()
 	for _, fields := range []string{`{"first_name":"Ana"}`, `{"email":"no address"}`, `{}`} {
-		webtest.Check(t, webtest.Problem(409, "the values of an event can't be edited; retry the delivery, or discard it", ""), post(n.admin, at+"/edit", `{"fields":`+fields+`}`))
+		webtest.Check(t, webtest.Problem(409, "a delivery of an event can't be edited; retry or discard it", ""), post(n.admin, at+"/edit", `{"fields":`+fields+`}`))
 	}
 	for _, step := range []struct{ action, state string }{{"retry", "pending"}, {"discard", "discarded"}} {
 		got := post(n.admin, at+"/"+step.action, `{"reason":"a test"}`)
@@ -198,7 +198,7 @@ func TestEventCounts(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, d := range s.Destinations {
-		if d.Name == "sink:crm" && d.Reason != "it is no longer among the sinks" {
+		if d.Name == "sink:crm" && d.Reason != "it is no longer configured as a sink" {
 			t.Errorf("a sink that is gone: %+v", d)
 		}
 	}

@@ -113,7 +113,7 @@ type answer = webtest.Answer
 
 // do sends a request from 192.0.2.1; headers are given as "Name: value".
 func do(h http.Handler, method, target, body string, headers ...string) answer {
-	return webtest.Do(context.Background(), h, method, target, body, headers...)
+	return webtest.Do(context.Background(), h, method+" "+target, body, headers...)
 }
 
 // invalid is the answer that names fields: pairs of a field and what is wrong.

@@ -173,7 +173,7 @@ func TestWaitEnds(t *testing.T) {
 				begin := time.Now()
 				timer := time.AfterFunc(3*time.Second, func() { row.event(s, ending, leave) })
 				defer timer.Stop()
-				got := webtest.Do(ctx, h, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Prefer: wait=20")
+				got := webtest.Do(ctx, h, "POST "+registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Prefer: wait=20")
 				if took := time.Since(begin); took != row.took {
 					t.Errorf("took %s, want %s", took, row.took)
 				}

@@ -13,6 +13,7 @@ import (
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 	"onramp/internal/pump"
+	"onramp/internal/setup"
 	"onramp/internal/sink"
 	"onramp/internal/store"
 	"onramp/internal/web"
@@ -25,7 +26,7 @@ type events struct {
 	tokens   *oauth.Server
 	receiver *ens.Receiver
 	rules    *ens.Rules
-	setup    *ens.Setup
+	setup    *setup.Setup
 	sinks    *sink.Sender
 }
 
@@ -66,7 +67,9 @@ func (a *App) startEvents(ctx context.Context, forms []*onramp.Form, account *sf
 	if destinations, err = a.store.RegisterSinks(ctx, destinations); err != nil || !a.takesEvents() {
 		return destinations, err
 	}
-	a.events.rules = ens.NewRules(forms, a.store, log.With("part", "ens"))
+	a.events.rules = ens.NewRules(ens.RulesConfig{
+		Forms: forms, Events: a.store, Rulings: a.store, Registrations: a.store, Log: log.With("part", "ens"),
+	})
 	a.events.tokens, err = oauth.New(ctx, oauth.Config{
 		Issuer: a.cfg.Public.URL, Lifetime: a.cfg.OAuth.TokenLifetime, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
 		Log: log.With("part", "oauth"),
@@ -89,10 +92,10 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 	a.events.receiver = ens.NewReceiver(ens.ReceiverConfig{
 		Callbacks: a.cfg.Callbacks, Targets: targets, Events: a.store, Records: a.store, Tokens: a.events.tokens, Reason: oauth.Reason, Log: log,
 	})
-	a.events.setup = ens.NewSetup(ens.SetupConfig{
+	a.events.setup = setup.New(setup.Config{
 		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
-		Account: account, Store: a.store, Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals,
-		Taken: a.events.receiver.Taken, Log: log,
+		Account: account, Schemes: a.store, Records: a.store, StoredClients: a.store, Arrivals: a.store,
+		Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Taken: a.events.receiver.Taken, Log: log,
 	})
 	if err := a.events.receiver.Reload(ctx); err != nil {
 		return err
@@ -131,8 +134,7 @@ func (a *App) clients() *operator.Clients {
 		UsedBy: func(id string) []string {
 			var names []string
 			for _, c := range a.cfg.Callbacks {
-				// without a client it is the only one there is
-				if c.Auth != onramp.SignatureOnly && (c.Client == id || c.Client == "" && len(a.cfg.OAuth.Clients) == 0) {
+				if c.UsesClient(id) {
 					names = append(names, c.Name)
 				}
 			}

@@ -142,12 +142,12 @@ func TestForgedEvents(t *testing.T) {
 		signature, body string
 		forge           func(t *testing.T, g *gate, token string) string
 		status          int
-		refused         map[string]int64
+		refused         map[onramp.Refusal]int64
 	}{
 		"right":            {signature: signature, status: 200},
-		"forged signature": {signature: sfmc.SignEvents("AAAA", []byte(forgedBatch)), status: 403, refused: map[string]int64{"wrong signature": 1}},
-		"one byte changed": {signature: signature, body: strings.Replace(forgedBatch, "ana", "anb", 1), status: 403, refused: map[string]int64{"wrong signature": 1}},
-		"an old token, replayed": {signature: signature, status: 401, refused: map[string]int64{"token: expired": 1}, forge: func(t *testing.T, g *gate, token string) string {
+		"forged signature": {signature: sfmc.SignEvents("AAAA", []byte(forgedBatch)), status: 403, refused: map[onramp.Refusal]int64{"wrong signature": 1}},
+		"one byte changed": {signature: signature, body: strings.Replace(forgedBatch, "ana", "anb", 1), status: 403, refused: map[onramp.Refusal]int64{"wrong signature": 1}},
+		"an old token, replayed": {signature: signature, status: 401, refused: map[onramp.Refusal]int64{"token: expired": 1}, forge: func(t *testing.T, g *gate, token string) string {
 			if w := g.call("/ens/events", "application/json", "[]", http.Header{"Authorization": {"Bearer " + token}}); w.Code != 200 {
 				t.Errorf("while it was new it was answered %d", w.Code)
 			}
@@ -156,13 +156,13 @@ func TestForgedEvents(t *testing.T) {
 			g.at = g.at.Add(21 * time.Minute)
 			return token
 		}},
-		"the token of another key": {signature: signature, status: 401, refused: map[string]int64{"token: signature": 1}, forge: func(t *testing.T, _ *gate, token string) string {
+		"the token of another key": {signature: signature, status: 401, refused: map[onramp.Refusal]int64{"token: signature": 1}, forge: func(t *testing.T, _ *gate, token string) string {
 			return resign(t, token, jwt.SigningMethodEdDSA, stranger)
 		}},
-		"alg none": {signature: signature, status: 401, refused: map[string]int64{"token: algorithm": 1}, forge: func(t *testing.T, _ *gate, token string) string {
+		"alg none": {signature: signature, status: 401, refused: map[onramp.Refusal]int64{"token: algorithm": 1}, forge: func(t *testing.T, _ *gate, token string) string {
 			return resign(t, token, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType)
 		}},
-		"no token": {signature: signature, status: 401, refused: map[string]int64{"token: missing": 1}, forge: func(*testing.T, *gate, string) string { return "" }},
+		"no token": {signature: signature, status: 401, refused: map[onramp.Refusal]int64{"token: missing": 1}, forge: func(*testing.T, *gate, string) string { return "" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -81,8 +81,8 @@ func (c *cloud) close() { _ = c.listener.Close() } // it keeps nothing
 
 // setUp has a gateway set up its callback here.
 func (c *cloud) setUp(ctx context.Context, gateway *child) error {
-	var done operator.EnsSteps
-	if err := gateway.adminClient().call(ctx, http.MethodPost, "/api/ens/setup", operator.EnsRequest{}, &done); err != nil {
+	var done operator.SetupSteps
+	if err := gateway.adminClient().call(ctx, http.MethodPost, "/api/ens/setup", operator.SetupRequest{}, &done); err != nil {
 		return fmt.Errorf("set up the callback: %w", err)
 	}
 	if f := done.Failed; f != nil {

@@ -86,7 +86,7 @@ needs --all.`,
 		switch b := meant.Bulk; {
 		case err != nil || len(args) > 0 || b.All:
 		case b.State == onramp.DeliveryUnknown.String():
-			err = errors.New("deliveries whose answer was lost may have arrived already, and would then arrive twice: add --all to retry them all the same")
+			err = errors.New("deliveries whose answer was lost may already have arrived; add --all to retry them anyway")
 		case b.Cause == "" && b.Form == "":
 			err = errors.New("name a delivery, a --cause or a --form; or add --all to retry every dead delivery")
 		}

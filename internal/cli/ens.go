@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/operator"
+	"onramp/internal/setup"
 )
 
 // ensPatience is how long a request of these commands may take. Marketing Cloud
@@ -30,7 +31,7 @@ func (c *command) ens() *cobra.Command {
 
 func (c *command) ensSetup() *cobra.Command {
 	var dry bool
-	var meant operator.EnsRequest
+	var meant operator.SetupRequest
 	cmd := &cobra.Command{
 		Use: "setup", Short: "Make Marketing Cloud match the configuration: authentication, callbacks, subscriptions",
 		Long: `Has the running gateway make Marketing Cloud's Event Notification Service match
@@ -39,7 +40,7 @@ subscriptions. Marketing Cloud calls the gateway while it is set up, so it must
 run, and be reachable at public.url.
 
 The plan is printed first. It can be run again at any time: what is as it should
-be stays, and after an interruption it goes on where it stopped. What the
+be stays, and after an interruption it continues where it stopped. What the
 configuration no longer names is deleted only with --prune.`,
 		Example: "  onramp ens setup --dry-run\n  onramp ens setup\n  onramp ens setup --prune",
 		Args:    cobra.NoArgs,
@@ -68,7 +69,7 @@ onramp ens setup makes them again. Without --yes only the plan is printed.`,
 			return nil
 		},
 		RunE: run(func(ctx context.Context, args []string) error {
-			err := c.changeEns(ctx, operator.EnsRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
+			err := c.changeEns(ctx, operator.SetupRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
 			if err == nil && !yes && c.output == "text" {
 				fmt.Fprintln(c.Stdout, "\nNothing was removed. Add --yes to do it.")
 			}
@@ -81,20 +82,20 @@ onramp ens setup makes them again. Without --yes only the plan is printed.`,
 
 // ensDone is what setup and remove print as JSON.
 type ensDone struct {
-	Plan   []operator.EnsStep   `json:"plan"`
-	Done   []operator.EnsStep   `json:"done"` // empty when only the plan was asked for
-	Failed *operator.EnsFailure `json:"failed,omitempty"`
+	Plan   []setup.Step `json:"plan"`
+	Done   []setup.Step `json:"done"` // empty when only the plan was asked for
+	Failed *setup.Error `json:"failed,omitempty"`
 }
 
 // changeEns prints the plan and, unless that is all, follows it and prints what
 // was done.
-func (c *command) changeEns(ctx context.Context, meant operator.EnsRequest, dry bool, path string) error {
+func (c *command) changeEns(ctx context.Context, meant operator.SetupRequest, dry bool, path string) error {
 	admin, err := c.admin()
 	if err != nil {
 		return err
 	}
 	admin.http.Timeout = ensPatience
-	var plan, done operator.EnsSteps
+	var plan, done operator.SetupSteps
 	if err := admin.call(ctx, http.MethodPost, "/api/ens/plan", meant, &plan); err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (c *command) changeEns(ctx context.Context, meant operator.EnsRequest, dry 
 		}
 	}
 	if c.output == "json" {
-		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]operator.EnsStep{}, done.Items...), Failed: done.Failed})
+		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]setup.Step{}, done.Items...), Failed: done.Failed})
 	} else if !dry {
 		c.printEnsDone(done.Items)
 	}
@@ -118,28 +119,32 @@ func (c *command) changeEns(ctx context.Context, meant operator.EnsRequest, dry 
 	return err
 }
 
-func (c *command) printEnsSteps(title string, steps []operator.EnsStep) {
+func (c *command) printEnsSteps(title string, steps []setup.Step) {
 	fmt.Fprintln(c.Stdout, title)
 	if len(steps) == 0 {
 		fmt.Fprintln(c.Stdout, "  nothing")
 	}
 	for _, st := range steps {
-		sign := "+"
-		switch {
-		case st.Kept:
-			sign = "="
-		case strings.HasPrefix(st.What, "delete"), strings.HasPrefix(st.What, "forget"):
-			sign = "-"
-		case !strings.HasPrefix(st.What, "create"):
-			sign = "~"
-		}
-		fmt.Fprintf(c.Stdout, "  %s %s %s: %s\n", sign, st.What, oneLine(st.Name), oneLine(st.Detail))
+		fmt.Fprintf(c.Stdout, "  %s %s: %s\n", sign(st), oneLine(st.String()), oneLine(st.Detail))
 	}
 }
 
+// sign says at a glance what a step does: add, remove, change, or nothing.
+func sign(st setup.Step) string {
+	switch {
+	case st.Kept:
+		return "="
+	case st.Kind == setup.Create:
+		return "+"
+	case st.Kind == setup.Delete || st.Kind == setup.Forget:
+		return "-"
+	}
+	return "~"
+}
+
 // printEnsDone prints what was changed, since the rest stood in the plan.
-func (c *command) printEnsDone(steps []operator.EnsStep) {
-	changes := slices.DeleteFunc(slices.Clone(steps), func(st operator.EnsStep) bool { return st.Kept })
+func (c *command) printEnsDone(steps []setup.Step) {
+	changes := slices.DeleteFunc(slices.Clone(steps), func(st setup.Step) bool { return st.Kept })
 	fmt.Fprintln(c.Stdout)
 	if len(changes) == 0 {
 		fmt.Fprintln(c.Stdout, "Done: nothing had to be changed.")
@@ -167,7 +172,7 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var s operator.EnsStatus
+	var s setup.Status
 	if err := admin.get(ctx, "/api/ens", nil, &s); err != nil {
 		return err
 	}
@@ -180,16 +185,16 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 	for i := range s.Callbacks {
 		one := &s.Callbacks[i]
 		callbacks = append(callbacks, []string{
-			oneLine(one.Name), one.State, orNone(one.Scheme), age(one.LastEvent, time.Now()), tallied(one.Taken), tallied(one.Refused), oneLine(one.URL),
+			oneLine(one.Name), string(one.State), orNone(one.Scheme), age(one.LastEvent, time.Now()), tallied(one.Taken), tallied(one.Refused), oneLine(one.URL),
 		})
 		for _, sub := range one.Subscriptions {
 			subscriptions = append(subscriptions, []string{
-				oneLine(sub.Name), sub.State, oneLine(one.Name), oneLine(strings.Join(sub.Types, ", ")), orNone(oneLine(strings.Join(sub.Filters, ", "))),
+				oneLine(sub.Name), string(sub.State), oneLine(one.Name), oneLine(strings.Join(sub.Types, ", ")), orNone(oneLine(strings.Join(sub.Filters, ", "))),
 			})
 		}
 	}
 	for _, one := range s.Schemes {
-		schemes = append(schemes, []string{oneLine(one.Name), one.State})
+		schemes = append(schemes, []string{oneLine(one.Name), string(one.State)})
 	}
 	for _, rows := range [][][]string{callbacks, subscriptions, schemes} {
 		if err := c.table(rows); err != nil {
@@ -202,7 +207,7 @@ func (c *command) runEnsStatus(ctx context.Context) error {
 }
 
 // printEnsFindings prints what is wrong, or that nothing is.
-func (c *command) printEnsFindings(s *operator.EnsStatus) {
+func (c *command) printEnsFindings(s *setup.Status) {
 	var lines []string
 	if s.Unreachable != "" {
 		lines = append(lines, "Marketing Cloud could not be asked: "+s.Unreachable)
@@ -245,12 +250,12 @@ func age(at *time.Time, now time.Time) string {
 }
 
 // tallied gives counts and their sum, such as "3 (no token 2, wrong signature 1)".
-func tallied(n map[string]int64) string {
+func tallied[K ~string](n map[K]int64) string {
 	var total int64
 	var each []string
 	for _, reason := range slices.Sorted(maps.Keys(n)) {
 		total += n[reason]
-		each = append(each, oneLine(reason)+" "+strconv.FormatInt(n[reason], 10))
+		each = append(each, oneLine(string(reason))+" "+strconv.FormatInt(n[reason], 10))
 	}
 	if total == 0 {
 		return "0"

@@ -16,6 +16,7 @@ import (
 	"onramp/internal/admin"
 	words "onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/setup"
 	"onramp/internal/web"
 )
 
@@ -24,62 +25,63 @@ import (
 // all done.
 type setUp struct{ done bool }
 
-func (s *setUp) steps(prune bool) []words.SetupStep {
-	steps := []words.SetupStep{
-		{What: "create callback", Name: "events", Detail: "https://signup.example.com/ens/events"},
-		{What: "verify callback", Name: "events", Detail: "by the key that the probe brings"},
-		{What: "leave subscription", Name: "old\x1b[31m", Detail: "left alone", Kept: true},
+func (s *setUp) steps(prune bool) []setup.Step {
+	steps := []setup.Step{
+		{Kind: setup.Create, Object: setup.Callback, Name: "events", Detail: "https://signup.example.com/ens/events"},
+		{Kind: setup.Verify, Object: setup.Callback, Name: "events", Detail: "with the key from the probe"},
+		{Kind: setup.Leave, Object: setup.Subscription, Name: "old\x1b[31m", Detail: "left alone", Kept: true},
 	}
 	if s.done {
 		steps = steps[2:]
 	}
 	if prune {
-		steps[len(steps)-1] = words.SetupStep{What: "delete subscription", Name: "old", Detail: "not in the configuration"}
+		steps[len(steps)-1] = setup.Step{Kind: setup.Delete, Object: setup.Subscription, Name: "old", Detail: "not in the configuration"}
 	}
 	return steps
 }
 
-func (s *setUp) Plan(_ context.Context, prune bool) ([]words.SetupStep, error) {
+func (s *setUp) Plan(_ context.Context, prune bool) ([]setup.Step, error) {
 	return s.steps(prune), nil
 }
 
-func (s *setUp) Apply(_ context.Context, prune bool) ([]words.SetupStep, error) {
+func (s *setUp) Apply(_ context.Context, prune bool) ([]setup.Step, error) {
 	steps := s.steps(prune)
 	s.done = true
 	return steps, nil
 }
 
-func (s *setUp) PlanRemoval(_ context.Context, names []string) ([]words.SetupStep, error) {
+func (s *setUp) PlanRemoval(_ context.Context, names []string) ([]setup.Step, error) {
 	if slices.Contains(names, "nobody") {
 		return nil, &words.Error{Kind: words.NotFound, Message: `there is no callback "nobody"`}
 	}
-	return []words.SetupStep{{What: "delete callback", Name: strings.Join(names, "+"), Detail: "removed"}, {What: "delete scheme", Name: "s", Detail: "unused"}}, nil
+	return []setup.Step{{Kind: setup.Delete, Object: setup.Callback, Name: strings.Join(names, "+"), Detail: "removed"}, {Kind: setup.Delete, Object: setup.Scheme, Name: "s", Detail: "unused"}}, nil
 }
 
-func (s *setUp) Remove(ctx context.Context, names []string) ([]words.SetupStep, error) {
+func (s *setUp) Remove(ctx context.Context, names []string) ([]setup.Step, error) {
 	steps, err := s.PlanRemoval(ctx, names)
 	if slices.Contains(names, "refuse") {
-		return steps[:1], &words.SetupError{Step: "delete scheme s", Cause: "409 Conflict", Hint: "run the command again"}
+		return steps[:1], &setup.Error{Step: "delete scheme s", Cause: "409 Conflict", Hint: "run the command again"}
 	}
 	return steps, err
 }
 
-func (s *setUp) Status(context.Context) (words.SetupStatus, error) {
+func (s *setUp) Status(context.Context) (setup.Status, error) {
 	if !s.done {
-		return words.SetupStatus{
+		return setup.Status{
 			Unreachable: "no answer",
-			Schemes:     []words.SchemeStatus{{Name: "s", State: words.StateMissing, Wrong: []words.Finding{{What: "it is not there", Hint: "run onramp ens setup"}}}},
-			Callbacks: []words.CallbackStatus{{
-				Name: "events", URL: "https://signup.example.com/ens/events", State: words.StateMissing, Wrong: []words.Finding{{What: "it is\nnot there", Hint: "run onramp ens setup"}},
+			Schemes:     []setup.SchemeStatus{{Name: "s", State: setup.StateMissing, Wrong: []setup.Finding{{What: "it is not there", Hint: "run onramp ens setup"}}}},
+			Callbacks: []setup.CallbackStatus{{
+				Name: "events", URL: "https://signup.example.com/ens/events", State: setup.StateMissing, Wrong: []setup.Finding{{What: "it is\nnot there", Hint: "run onramp ens setup"}},
 			}},
 		}, nil
 	}
-	return words.SetupStatus{
-		Schemes: []words.SchemeStatus{{Name: "s", AuthID: "1", State: words.StatePresent}},
-		Callbacks: []words.CallbackStatus{{
-			Name: "events", URL: "https://signup.example.com/ens/events", CallbackID: "2", State: words.StateVerified, Scheme: "s",
-			LastEvent: time.Now().Add(-150 * time.Minute), Taken: map[string]int64{"signature": 7}, Refused: map[string]int64{"wrong signature": 1, "content type": 2},
-			Subscriptions: []words.SubscriptionStatus{{Name: "sends", State: words.StateActive, Types: []string{"A.B", "A.C"}, Filters: []string{"x=y"}}},
+	last := time.Now().Add(-150 * time.Minute)
+	return setup.Status{
+		Schemes: []setup.SchemeStatus{{Name: "s", AuthID: "1", State: setup.StatePresent}},
+		Callbacks: []setup.CallbackStatus{{
+			Name: "events", URL: "https://signup.example.com/ens/events", CallbackID: "2", State: setup.StateVerified, Scheme: "s",
+			LastEvent: &last, Taken: map[string]int64{"signature": 7}, Refused: map[words.Refusal]int64{"wrong signature": 1, "content type": 2},
+			Subscriptions: []setup.SubscriptionStatus{{Name: "sends", State: setup.StateActive, Types: []string{"A.B", "A.C"}, Filters: []string{"x=y"}}},
 		}},
 	}, nil
 }

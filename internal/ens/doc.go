@@ -1,8 +1,8 @@
-// Package ens is Onramp's side of Marketing Cloud's Event Notification Service:
-// the callback that takes probes and events (Receiver), the rules by which an
-// event changes a row (Rules), and the set-up of authentication schemes,
-// callbacks and subscriptions (Setup).
+// Package ens is what comes in from Marketing Cloud's Event Notification Service
+// while the gateway runs: the callback that takes probes and events (Receiver),
+// and the rules by which an event changes a row (Rules).
 //
-// It does not give out tokens, which package oauth does, nor send events on,
-// which package sink does.
+// It does not set anything up in Marketing Cloud, which package setup does, nor
+// give out tokens, which package oauth does, nor send events on, which package
+// sink does.
 package ens

@@ -38,9 +38,9 @@ const maxProbe = 4 << 10
 func (r *Receiver) takeProbe(ctx context.Context, w http.ResponseWriter, callback string, p onramp.Probe) error {
 	p.Callback, p.ReceivedAt = callback, r.cfg.Now().UTC()
 	if err := r.cfg.Events.SaveProbe(ctx, p); err != nil {
-		return r.refuse(callback, "not stored", busy(err))
+		return r.refuse(callback, onramp.RefusedNotStored, busy(err))
 	}
-	r.count(r.taken, callback, "probe")
+	r.take(callback, "probe")
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

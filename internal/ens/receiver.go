@@ -72,7 +72,7 @@ type Receiver struct {
 	mu      sync.Mutex
 	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
 	readAt  time.Time                  // when the keys were read
-	refused map[string]map[string]int64
+	refused map[string]map[onramp.Refusal]int64
 	taken   map[string]map[string]int64
 }
 
@@ -80,7 +80,7 @@ type Receiver struct {
 func NewReceiver(cfg ReceiverConfig) *Receiver {
 	r := &Receiver{
 		cfg: cfg, callbacks: map[string]onramp.Callback{}, keys: map[string][]onramp.Secret{},
-		refused: map[string]map[string]int64{}, taken: map[string]map[string]int64{},
+		refused: map[string]map[onramp.Refusal]int64{}, taken: map[string]map[string]int64{},
 	}
 	for _, c := range cfg.Callbacks {
 		r.callbacks[c.Name] = c
@@ -93,11 +93,11 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 
 // Routes adds the callbacks' address to a mux.
 func (r *Receiver) Routes(mux *http.ServeMux, server *web.Server) {
-	mux.Handle("POST /ens/{callback}", server.Handle(r.receive))
+	mux.Handle("POST "+onramp.CallbackPath+"{callback}", server.Handle(r.receive))
 }
 
 // Refusals counts what a callback has refused since the start, by reason.
-func (r *Receiver) Refusals(callback string) map[string]int64 {
+func (r *Receiver) Refusals(callback string) map[onramp.Refusal]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.refused[callback])
@@ -112,18 +112,25 @@ func (r *Receiver) Taken(callback string) map[string]int64 {
 	return maps.Clone(r.taken[callback])
 }
 
-func (r *Receiver) count(in map[string]map[string]int64, callback, what string) {
+// take counts a call that was taken.
+func (r *Receiver) take(callback, proof string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	count(r.taken, callback, proof)
+}
+
+func count[K comparable](in map[string]map[K]int64, callback string, what K) {
 	if in[callback] == nil {
-		in[callback] = map[string]int64{}
+		in[callback] = map[K]int64{}
 	}
 	in[callback][what]++
 }
 
 // refuse counts a refusal and passes its error on.
-func (r *Receiver) refuse(callback, reason string, err error) error {
-	r.count(r.refused, callback, reason)
+func (r *Receiver) refuse(callback string, reason onramp.Refusal, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count(r.refused, callback, reason)
 	return err
 }
 
@@ -157,7 +164,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	r.count(r.taken, callback.Name, proof)
+	r.take(callback.Name, proof)
 	return web.WriteJSON(w, http.StatusOK, Receipt{Stored: stored, Repeated: all - stored})
 }
 
@@ -177,7 +184,7 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 	bearer, err := r.cfg.Tokens.Check(ctx, authorization)
 	// without a client any that we keep will do, and a token that names a user where
 	// none is asked for is no worse
-	if err == nil && (c.Client != "" && bearer.Client != c.Client || c.User != "" && bearer.User != c.User) {
+	if err == nil && (!c.UsesClient(bearer.Client) || c.User != "" && bearer.User != c.User) {
 		err = &onramp.Error{Kind: onramp.Denied, Message: "the access token is for another callback"}
 	}
 	if err == nil {
@@ -188,9 +195,9 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 		challenge += `, error="invalid_token"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	reason := "token"
+	reason := onramp.RefusedToken
 	if r.cfg.Reason != nil && bearer == (onramp.Bearer{}) {
-		reason = "token: " + r.cfg.Reason(err)
+		reason = onramp.TokenRefused(r.cfg.Reason(err))
 	}
 	return r.refuse(c.Name, reason, err)
 }
@@ -198,16 +205,16 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) {
 	if !isJSON(req.Header.Get("Content-Type")) || !isPlain(req.Header.Get("Content-Encoding")) {
 		web.DropBody(req)
-		return nil, r.refuse(callback, "content type", &onramp.Error{Kind: onramp.Unsupported, Message: "events must be sent as application/json, uncompressed"})
+		return nil, r.refuse(callback, onramp.RefusedContentType, &onramp.Error{Kind: onramp.Unsupported, Message: "events must be sent as application/json, uncompressed"})
 	}
 	var b bytes.Buffer
 	if n := req.ContentLength; n > 0 {
 		b.Grow(int(min(n, maxBody)) + bytes.MinRead)
 	}
 	if err := web.ReadBody(req, &b, maxBody); err != nil {
-		reason, e := "too large", web.PublicError(err)
+		reason, e := onramp.RefusedTooLarge, web.PublicError(err)
 		if e.Kind == onramp.Malformed {
-			reason, e = "broken off", &onramp.Error{Kind: onramp.Invalid, Message: e.Message, Err: e.Err} // see refuse
+			reason, e = onramp.RefusedBrokenOff, &onramp.Error{Kind: onramp.Invalid, Message: e.Message, Err: e.Err} // see refuse
 		}
 		return nil, r.refuse(callback, reason, e)
 	}
@@ -230,7 +237,7 @@ func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(
 func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (stored, all int, err error) {
 	bodies, ok := onramp.SplitEvents(body)
 	if !ok {
-		return 0, 0, r.refuse(callback, "not a batch", &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
+		return 0, 0, r.refuse(callback, onramp.RefusedNotABatch, &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
 	}
 	if len(bodies) == 0 {
 		return 0, 0, nil
@@ -251,7 +258,7 @@ func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte)
 	}
 	stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
 	if err != nil {
-		return 0, 0, r.refuse(callback, "not stored", busy(err))
+		return 0, 0, r.refuse(callback, onramp.RefusedNotStored, busy(err))
 	}
 	return stored, len(events), nil
 }

@@ -203,7 +203,7 @@ func TestReceive(t *testing.T) {
 		request  callOf
 		want     reply
 		events   int
-		refused  map[string]int64
+		refused  map[onramp.Refusal]int64
 		accepted map[string]int64
 	}{
 		"token and signature": {
@@ -247,67 +247,67 @@ func TestReceive(t *testing.T) {
 		"no token": {
 			callOf{callback: "events", body: batch, signature: sign(batch)},
 			denied("the access token is not valid", `Bearer realm="onramp"`), 0,
-			map[string]int64{"token: unknown": 1},
+			map[onramp.Refusal]int64{"token: unknown": 1},
 			nil,
 		},
 		"bad token": {
 			callOf{callback: "events", body: batch, token: "bad", signature: sign(batch)},
 			denied("the access token is not valid", invalid), 0,
-			map[string]int64{"token: unknown": 1},
+			map[onramp.Refusal]int64{"token: unknown": 1},
 			nil,
 		},
 		"the token of another client": {
 			callOf{callback: "events", body: batch, token: "other", signature: sign(batch)},
 			denied("the access token is for another callback", invalid), 0,
-			map[string]int64{"token": 1},
+			map[onramp.Refusal]int64{"token": 1},
 			nil,
 		},
 		"forged": {
 			callOf{callback: "events", body: batch, token: "good", signature: sfmc.SignEvents("AAAA", []byte(batch))},
 			refusal(403, "the signature does not match"), 0,
-			map[string]int64{"wrong signature": 1},
+			map[onramp.Refusal]int64{"wrong signature": 1},
 			nil,
 		},
 		"one byte changed": {
 			callOf{callback: "signed", body: changed, signature: sign(batch)},
 			refusal(403, "the signature does not match"), 0,
-			map[string]int64{"wrong signature": 1},
+			map[onramp.Refusal]int64{"wrong signature": 1},
 			nil,
 		},
 		"signed by nobody": {
-			callOf{callback: "signed", body: batch}, refusal(403, "the batch is not signed"), 0, map[string]int64{"no signature": 1}, nil,
+			callOf{callback: "signed", body: batch}, refusal(403, "the batch is not signed"), 0, map[onramp.Refusal]int64{"no signature": 1}, nil,
 		},
 		"not set up yet": {
-			callOf{callback: "unset", body: batch, signature: sign(batch)}, later, 0, map[string]int64{"no signature key": 1}, nil,
+			callOf{callback: "unset", body: batch, signature: sign(batch)}, later, 0, map[onramp.Refusal]int64{"no signature key": 1}, nil,
 		},
 		"not JSON": {
 			callOf{callback: "events", body: "[" + open, token: "good"},
 			refusal(422, "the body is not a JSON array of events"), 0,
-			map[string]int64{"not a batch": 1},
+			map[onramp.Refusal]int64{"not a batch": 1},
 			nil,
 		},
 		"a text": {
 			callOf{callback: "events", body: `"x"`, token: "good"},
 			refusal(422, "the body is not a JSON array of events"), 0,
-			map[string]int64{"not a batch": 1},
+			map[onramp.Refusal]int64{"not a batch": 1},
 			nil,
 		},
 		"empty": {
 			callOf{callback: "events", token: "good"},
 			refusal(422, "the body is not a JSON array of events"), 0,
-			map[string]int64{"not a batch": 1},
+			map[onramp.Refusal]int64{"not a batch": 1},
 			nil,
 		},
 		"a form": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "application/x-www-form-urlencoded"}},
 			refusal(415, "events must be sent as application/json, uncompressed"), 0,
-			map[string]int64{"content type": 1},
+			map[onramp.Refusal]int64{"content type": 1},
 			nil,
 		},
 		"compressed": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Encoding", "gzip"}},
 			refusal(415, "events must be sent as application/json, uncompressed"), 0,
-			map[string]int64{"content type": 1},
+			map[onramp.Refusal]int64{"content type": 1},
 			nil,
 		},
 		"another name for JSON": {
@@ -321,7 +321,7 @@ func TestReceive(t *testing.T) {
 		"too large": {
 			callOf{callback: "events", body: `["` + strings.Repeat("x", 16<<20) + `"]`, token: "good"},
 			refusal(413, "the body is larger than 16 MiB"), 0,
-			map[string]int64{"too large": 1},
+			map[onramp.Refusal]int64{"too large": 1},
 			nil,
 		},
 		"no such callback": {

@@ -21,12 +21,12 @@ type EventReader interface {
 	// Events yields a value when there may be new ones.
 	Events() <-chan struct{}
 	ListEventsAfter(ctx context.Context, seq int64, n int) ([]onramp.Event, error)
-	// FindSend finds the event that tells whose a send was.
+	// FindSend finds the event that says whom a send went to.
 	FindSend(ctx context.Context, send string) (onramp.Event, bool, error)
 }
 
-// RulingKeeper keeps what the rules want, and how far they went.
-type RulingKeeper interface {
+// RulingStore stores what the rules have decided, and up to which event.
+type RulingStore interface {
 	RuledTo(ctx context.Context) (int64, error)
 	ListUnjoined(ctx context.Context) ([]onramp.Event, error)
 	SaveRuling(ctx context.Context, r onramp.Ruling) error
@@ -38,26 +38,27 @@ type RegistrationFinder interface {
 	FindRegistrationOf(ctx context.Context, subscriberKey, form string, e *onramp.Event) (onramp.Registration, bool, error)
 }
 
-// RuleStore is what the rules need of a store.
-type RuleStore interface {
-	EventReader
-	RulingKeeper
-	RegistrationFinder
+// RulesConfig is what the rules need.
+type RulesConfig struct {
+	Forms         []*onramp.Form // their destinations are registered
+	Events        EventReader
+	Rulings       RulingStore
+	Registrations RegistrationFinder
+	Log           *slog.Logger
 }
 
 // Rules follows the on_event rules of forms: it looks at every event once, joins
 // it to a registration, and has the rows of that changed which the rules name.
 type Rules struct {
-	forms    []*onramp.Form // that have rules
-	store    RuleStore
-	log      *slog.Logger
+	cfg      RulesConfig
+	forms    []*onramp.Form            // that have rules
 	unjoined map[string][]onramp.Event // by send
 }
 
-// NewRules makes the rules of forms whose destinations are registered.
-func NewRules(forms []*onramp.Form, store RuleStore, log *slog.Logger) *Rules {
-	r := &Rules{store: store, log: log, unjoined: map[string][]onramp.Event{}}
-	for _, f := range forms {
+// NewRules makes the rules. They look at nothing until Run.
+func NewRules(cfg RulesConfig) *Rules {
+	r := &Rules{cfg: cfg, unjoined: map[string][]onramp.Event{}}
+	for _, f := range cfg.Forms {
 		if len(f.OnEvent) > 0 {
 			r.forms = append(r.forms, f)
 		}
@@ -72,7 +73,7 @@ func (r *Rules) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r.log.ErrorContext(ctx, "rules could not be applied, retrying", "err", err)
+		r.cfg.Log.ErrorContext(ctx, "rules could not be applied, retrying", "err", err)
 		select {
 		case <-time.After(ruleTrouble):
 		case <-ctx.Done():
@@ -83,11 +84,11 @@ func (r *Rules) Run(ctx context.Context) {
 // follow begins where the store says that it ended, and goes on until something
 // fails.
 func (r *Rules) follow(ctx context.Context) error {
-	to, err := r.store.RuledTo(ctx)
+	to, err := r.cfg.Rulings.RuledTo(ctx)
 	if err != nil {
 		return err
 	}
-	waiting, err := r.store.ListUnjoined(ctx)
+	waiting, err := r.cfg.Rulings.ListUnjoined(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,17 +96,17 @@ func (r *Rules) follow(ctx context.Context) error {
 	for _, e := range waiting {
 		r.unjoined[e.Send] = append(r.unjoined[e.Send], e)
 	}
-	if err := r.store.SaveRuling(ctx, onramp.Ruling{To: to, Joined: r.stale()}); err != nil {
+	if err := r.cfg.Rulings.SaveRuling(ctx, onramp.Ruling{To: to, Joined: r.stale()}); err != nil {
 		return err // also a mark for a database that has never had rules
 	}
 	for {
-		events, err := r.store.ListEventsAfter(ctx, to, ruleTogether)
+		events, err := r.cfg.Events.ListEventsAfter(ctx, to, ruleTogether)
 		if err != nil {
 			return err
 		}
 		if len(events) == 0 {
 			select {
-			case <-r.store.Events():
+			case <-r.cfg.Events.Events():
 				continue
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -113,7 +114,7 @@ func (r *Rules) follow(ctx context.Context) error {
 		}
 		ruling, err := r.judgeAll(ctx, events)
 		if err == nil {
-			err = r.store.SaveRuling(ctx, ruling)
+			err = r.cfg.Rulings.SaveRuling(ctx, ruling)
 		}
 		if err != nil {
 			return err
@@ -141,7 +142,7 @@ func (r *Rules) judgeAll(ctx context.Context, events []onramp.Event) (onramp.Rul
 	ruling := onramp.Ruling{To: events[len(events)-1].Seq}
 	for i := range events {
 		e := &events[i]
-		if _, tells := e.Person(); tells && e.Send != "" {
+		if _, known := e.Person(); known && e.Send != "" {
 			for _, waited := range r.unjoined[e.Send] {
 				if err := r.judge(ctx, &waited, e, &ruling); err != nil {
 					return ruling, err
@@ -157,18 +158,18 @@ func (r *Rules) judgeAll(ctx context.Context, events []onramp.Event) (onramp.Rul
 	return ruling, nil
 }
 
-// judge adds what the rules want of an event to the ruling. about tells whose it
+// judge adds what the rules want of an event to the ruling. about says whose it
 // is: the event itself, or the send that it belongs to.
 func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onramp.Ruling) error {
 	matching := r.matching(e)
 	if len(matching) == 0 {
 		return nil
 	}
-	if _, tells := about.Person(); !tells {
+	if _, known := about.Person(); !known {
 		if e.Send == "" {
 			return nil // it is about nobody
 		}
-		send, known, err := r.store.FindSend(ctx, e.Send)
+		send, known, err := r.cfg.Events.FindSend(ctx, e.Send)
 		if err != nil {
 			return err
 		}
@@ -200,7 +201,7 @@ func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onram
 func (r *Rules) registration(ctx context.Context, form string, e, about *onramp.Event) (onramp.Registration, bool, error) {
 	key := about.SubscriberKey
 	if id, ours := about.Registration(); ours {
-		registration, err := r.store.FindRegistration(ctx, id)
+		registration, err := r.cfg.Registrations.FindRegistration(ctx, id)
 		switch {
 		case onramp.IsNotFound(err): // another Onramp of the same account has sent it
 			return registration, false, nil
@@ -212,7 +213,7 @@ func (r *Rules) registration(ctx context.Context, form string, e, about *onramp.
 	if key == "" {
 		return onramp.Registration{}, false, nil
 	}
-	return r.store.FindRegistrationOf(ctx, key, form, e)
+	return r.cfg.Registrations.FindRegistrationOf(ctx, key, form, e)
 }
 
 // matched is a form with those of its rules that are for an event.
@@ -246,7 +247,7 @@ func (m *matched) change(e *onramp.Event, r *onramp.Registration, changes map[in
 			columns[rule.Column] = rule.Value
 		}
 	}
-	values, _ := json.Marshal(columns) // config has checked the values
+	values, _ := json.Marshal(columns) // the configuration was checked
 	for _, d := range m.form.Route {
 		if d.Kind == onramp.DataExtension && d.OnExisting != onramp.Skip && changes[d.ID] == nil {
 			changes[d.ID] = &onramp.RowChange{

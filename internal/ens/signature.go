@@ -15,7 +15,7 @@ import (
 const signatureHeader = "X-Sfmc-Ens-Signature"
 
 // rereadEvery is how often a signature that does not match has the keys read
-// anew: another node, or the set-up that is under way, may have a newer one.
+// again: another node, or a setup that is running, may have stored a newer one.
 const rereadEvery = 2 * time.Second
 
 // Reload reads the keys of the signatures.
@@ -44,7 +44,7 @@ func (r *Receiver) checkSignature(ctx context.Context, req *http.Request, c onra
 		return "token", nil
 	}
 	if signature == "" {
-		return "", r.refuse(c.Name, "no signature", &onramp.Error{Kind: onramp.Forbidden, Message: "the batch is not signed"})
+		return "", r.refuse(c.Name, onramp.RefusedNoSignature, &onramp.Error{Kind: onramp.Forbidden, Message: "the batch is not signed"})
 	}
 	keys := r.keysOf(c.Name)
 	form, matches := match(keys, body, signature)
@@ -58,14 +58,14 @@ func (r *Receiver) checkSignature(ctx context.Context, req *http.Request, c onra
 	case matches:
 		return "signature", nil
 	case len(keys) == 0 && byToken:
-		return "token", nil // the key comes with the end of the set-up, which may be under way
+		return "token", nil // a setup may be running, which stores the key when it is done
 	case len(keys) == 0:
-		return "", r.refuse(c.Name, "no signature key", &onramp.Error{
+		return "", r.refuse(c.Name, onramp.RefusedNoSignatureKey, &onramp.Error{
 			Kind: onramp.Unavailable, Message: "this callback is not set up yet", RetryAfter: time.Minute,
 			Err: fmt.Errorf("callback %s: its signature key is not known: run onramp ens setup", c.Name),
 		})
 	}
-	return "", r.refuse(c.Name, "wrong signature", &onramp.Error{Kind: onramp.Forbidden, Message: "the signature does not match"})
+	return "", r.refuse(c.Name, onramp.RefusedWrongSignature, &onramp.Error{Kind: onramp.Forbidden, Message: "the signature does not match"})
 }
 
 func match(keys []onramp.Secret, body []byte, signature string) (sfmc.SignatureForm, bool) {
@@ -83,7 +83,7 @@ func (r *Receiver) keysOf(callback string) []onramp.Secret {
 	return r.keys[callback]
 }
 
-// reread reads the keys anew unless that was done a moment ago.
+// reread reads the keys again unless that was done a moment ago.
 func (r *Receiver) reread(ctx context.Context) bool {
 	r.mu.Lock()
 	due := r.cfg.Now().Sub(r.readAt) >= rereadEvery

@@ -2,6 +2,10 @@ package onramp
 
 import "time"
 
+// CallbackPath is where the callbacks are under the gateway's URL; a callback's
+// name follows it.
+const CallbackPath = "/ens/"
+
 // Callback is our webhook for the Event Notification Service, as it is to be.
 type Callback struct {
 	Name          string // also the last segment of its URL
@@ -12,6 +16,13 @@ type Callback struct {
 	Subscriptions []Subscription
 }
 
+// UsesClient says whether Marketing Cloud may call the callback as a token client:
+// the one that the callback names, or any where it names none, which the
+// configuration allows only while it has no clients of its own.
+func (c *Callback) UsesClient(id string) bool {
+	return c.Auth != SignatureOnly && (c.Client == "" || c.Client == id)
+}
+
 // Subscription is what Marketing Cloud sends to a callback.
 type Subscription struct {
 	Name    string   // unique in the account
@@ -19,6 +30,26 @@ type Subscription struct {
 	Filters []string // name=value, all of which must match
 	Paused  bool
 }
+
+// Refusal is why a request to a callback was refused, in a word or two by which
+// refusals are counted.
+type Refusal string
+
+// The reasons. Package oauth may say more about a token, see TokenRefused.
+const (
+	RefusedToken          Refusal = "token"
+	RefusedContentType    Refusal = "content type"
+	RefusedBrokenOff      Refusal = "broken off" // the body ended early
+	RefusedTooLarge       Refusal = "too large"
+	RefusedNotABatch      Refusal = "not a batch"
+	RefusedNoSignature    Refusal = "no signature"
+	RefusedNoSignatureKey Refusal = "no signature key" // it is not known here yet
+	RefusedWrongSignature Refusal = "wrong signature"
+	RefusedNotStored      Refusal = "not stored"
+)
+
+// TokenRefused is RefusedToken with what was wrong with the token.
+func TokenRefused(why string) Refusal { return RefusedToken + ": " + Refusal(why) }
 
 // Grant is how Marketing Cloud proves itself when it calls a callback.
 type Grant uint8

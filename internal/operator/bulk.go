@@ -34,9 +34,9 @@ func (d *Desk) RetryDeliveries(ctx context.Context, b Bulk) (Count, error) {
 		return Count{}, err
 	case b.All:
 	case b.State == onramp.DeliveryUnknown.String():
-		return Count{}, invalidField("all", "must be true", `deliveries whose answer was lost may have arrived already, and would then arrive twice: add "all": true to retry them all the same`)
+		return Count{}, invalidField("all", "must be true", `deliveries whose answer was lost may already have arrived; add "all": true to retry them anyway`)
 	case b.Cause == "" && b.Form == "":
-		return Count{}, invalidField("all", "must be true", `this would retry every dead delivery: name a cause or a form, or add "all": true`)
+		return Count{}, invalidField("all", "must be true", `this would retry every dead delivery: specify a cause or a form, or add "all": true`)
 	}
 	n, err := d.Changes.RetryDeliveries(ctx, filter)
 	return Count{n}, err
@@ -52,7 +52,7 @@ func (d *Desk) DiscardDeliveries(ctx context.Context, b Bulk) (Count, error) {
 	case strings.TrimSpace(b.Reason) == "":
 		return Count{}, errNoReason
 	case !b.All:
-		return Count{}, invalidField("all", "must be true", `what is discarded is never sent, and there is no way back: add "all": true to discard several together`)
+		return Count{}, invalidField("all", "must be true", `discarding can't be undone: add "all": true to discard several deliveries`)
 	}
 	n, err := d.Changes.DiscardDeliveries(ctx, filter, b.Reason)
 	return Count{n}, err

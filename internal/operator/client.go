@@ -55,12 +55,12 @@ const (
 // 6749 (2.3.1) wants; these are the same either way.
 var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-var errNoTokenEndpoint = &onramp.Error{Kind: onramp.Conflict, Message: "this gateway has no token endpoint: name a callback under ens.callbacks"}
+var errNoTokenEndpoint = &onramp.Error{Kind: onramp.Conflict, Message: "this gateway has no token endpoint: configure a callback under ens.callbacks"}
 
 var errNoClient = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such client"}
 
 func errConfigured(hint string) error {
-	return &onramp.Error{Kind: onramp.Conflict, Message: "this client stands in the configuration, under oauth.clients: " + hint}
+	return &onramp.Error{Kind: onramp.Conflict, Message: "this client is defined in the configuration, under oauth.clients: " + hint}
 }
 
 // clients returns the clients, or an error of kind Conflict when there is no token
@@ -144,7 +144,7 @@ func (d *Desk) changeClient(ctx context.Context, id string, change func(*Clients
 // again before long.
 func (d *Desk) clientsChanged(ctx context.Context) {
 	if err := d.Clients.ClientsChanged(ctx); err != nil {
-		d.Log.WarnContext(ctx, "the token endpoint could not read its clients again at once", "err", err)
+		d.Log.WarnContext(ctx, "token clients could not be reloaded immediately", "err", err)
 	}
 }
 
@@ -186,15 +186,15 @@ func (c *Clients) make(ctx context.Context, id string) (made onramp.TokenClient,
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if c.isConfigured(id) {
-		return made, false, errConfigured("give it a new secret there, and keep the one before it as previous_secret")
+		return made, false, errConfigured("set a new secret there, and move the current one to previous_secret")
 	}
 	kept, found, err := c.find(ctx, id)
 	switch {
 	case err != nil:
 		return made, false, err
 	case !found && !clientID.MatchString(id):
-		return made, false, invalidField("id", "must begin with a letter or digit and have only letters, digits, dots, _ and -, 100 at the most",
-			"the id of the client can't be taken")
+		return made, false, invalidField("id", "must start with a letter or digit and contain only letters, digits, dots, _ and -, at most 100 characters",
+			"the client id is not valid")
 	}
 	made = onramp.TokenClient{ID: id, Secrets: []onramp.Secret{c.NewSecret()}}
 	if len(kept.Secrets) > 0 {
@@ -208,7 +208,7 @@ func (c *Clients) retire(ctx context.Context, id string) (onramp.TokenClient, er
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if c.isConfigured(id) {
-		return onramp.TokenClient{}, errConfigured("take previous_secret away there")
+		return onramp.TokenClient{}, errConfigured("remove previous_secret there")
 	}
 	kept, found, err := c.find(ctx, id)
 	switch {
@@ -233,12 +233,12 @@ func (c *Clients) remove(ctx context.Context, id string) (onramp.TokenClient, er
 	case err != nil:
 		return kept, err
 	case !found && configured:
-		return kept, errConfigured("take it away there")
+		return kept, errConfigured("remove it there")
 	case !found:
 		return kept, errNoClient
 	case !configured && len(c.usedBy(id)) > 0:
 		return kept, &onramp.Error{Kind: onramp.Conflict, Message: "this client is used by " + strings.Join(c.usedBy(id), ", ") +
-			": name another one there in the configuration, under ens.callbacks, and run onramp ens setup first"}
+			": first set another client for it under ens.callbacks and run onramp ens setup"}
 	}
 	return kept, c.Keep.DeleteTokenClient(ctx, id)
 }

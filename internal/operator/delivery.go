@@ -140,8 +140,8 @@ type Correction struct {
 }
 
 var (
-	errEventEdit = &onramp.Error{Kind: onramp.Conflict, Message: "the values of an event can't be edited; retry the delivery, or discard it"}
-	errNoForm    = &onramp.Error{Kind: onramp.Conflict, Message: "the form of this delivery is no longer configured, so its fields can't be checked"}
+	errEventEdit = &onramp.Error{Kind: onramp.Conflict, Message: "a delivery of an event can't be edited; retry or discard it"}
+	errNoForm    = &onramp.Error{Kind: onramp.Conflict, Message: "the form of this delivery is no longer configured, so its values can't be validated"}
 )
 
 // EditDelivery changes values of a dead or unknown delivery's registration, checked
@@ -196,7 +196,7 @@ func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery
 	return d.FindDelivery(ctx, id)
 }
 
-var errSending = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery is being sent; look again in a moment"}
+var errSending = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery is being sent right now; try again shortly"}
 
 // findIdle finds a delivery that is not in flight.
 func (d *Desk) findIdle(ctx context.Context, id string) (onramp.Delivery, error) {

@@ -39,7 +39,7 @@ const mostStars = 4
 // the type of the filter has more than four *.
 func (d *Desk) ListEvents(ctx context.Context, f onramp.EventFilter) (Page[Event], error) {
 	if strings.Count(f.Type, "*") > mostStars {
-		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type may have at most four *"}
+		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type can contain at most four *"}
 	}
 	found, next, err := d.Events.ListEvents(ctx, f)
 	return newPage(found, next, d.event), err

@@ -87,9 +87,9 @@ func (s *Status) countDeliveries(counts map[onramp.DeliveryState]int64, h onramp
 func (d *Desk) destinationStatus(ctx context.Context, name string, n map[onramp.DeliveryState]int64, h onramp.Health, configured bool) (DestinationStatus, error) {
 	s := DestinationStatus{Name: name, State: h.State, Reason: h.Explain(), Since: timePointer(h.Since)}
 	if !configured {
-		s.State, s.Reason = "unconfigured", "no form's route names it any more"
+		s.State, s.Reason = "unconfigured", "no form uses it any more"
 		if onramp.IsSinkName(name) {
-			s.Reason = "it is no longer among the sinks"
+			s.Reason = "it is no longer configured as a sink"
 		}
 	}
 	s.Waiting = n[onramp.DeliveryPending] + n[onramp.DeliveryWaiting] + n[onramp.DeliverySubmitted]

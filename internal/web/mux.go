@@ -14,7 +14,7 @@ func (s *Server) Unmatched(mux *http.ServeMux) {
 			return NotFound(w, r)
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		writeProblem(w, http.StatusMethodNotAllowed, "this address takes "+strings.Join(allowed, ", "), nil)
+		writeProblem(w, http.StatusMethodNotAllowed, "this address accepts "+strings.Join(allowed, ", "), nil)
 		return nil
 	}))
 }

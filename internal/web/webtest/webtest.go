@@ -21,8 +21,10 @@ type Answer struct {
 	Body   string
 }
 
-// Do sends a request from 192.0.2.1; headers are given as "Name: value".
-func Do(ctx context.Context, h http.Handler, method, target, body string, headers ...string) Answer {
+// Do sends a request, such as "GET /healthz", from 192.0.2.1; headers are given as
+// "Name: value".
+func Do(ctx context.Context, h http.Handler, request, body string, headers ...string) Answer {
+	method, target, _ := strings.Cut(request, " ")
 	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	for _, line := range headers {
 		name, value, _ := strings.Cut(line, ": ")

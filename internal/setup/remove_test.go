@@ -1,4 +1,4 @@
-package ens_test
+package setup_test
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/ens"
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 )
 
-func remove(names ...string) func(context.Context, *ens.Setup) error {
-	return func(ctx context.Context, s *ens.Setup) error {
+func remove(names ...string) func(context.Context, *setup.Setup) error {
+	return func(ctx context.Context, s *setup.Setup) error {
 		_, err := s.Remove(ctx, names)
 		return err
 	}
@@ -27,7 +27,7 @@ func removals() map[string]struct {
 	steps  []string
 	want   []string
 } {
-	password := `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, kept as "password:mc-ens:robot"`
+	password := `scheme password mc-ens secret-one robot password-one at GATEWAY/oauth2/token, stored as "password:mc-ens:robot"`
 	opens := "subscription opens of onramp-other [EngagementEvents.EmailOpen] [] active"
 	left := sorted([]string{callbackLine("other", "password:mc-ens:robot"), opens, password})
 	first := []string{"delete subscription sends", "delete subscription clicks", "delete callback events"}
@@ -118,7 +118,7 @@ func TestRemoveAndSetUpAgain(t *testing.T) {
 	w.must(apply)
 	w.must(remove())
 	w.must(apply)
-	w.stands(stands(onramp.PasswordGrant))
+	w.wantState(complete(onramp.PasswordGrant))
 	w.settled()
 }
 
@@ -130,7 +130,7 @@ func TestRemoveErrors(t *testing.T) {
 	if e, ok := errors.AsType[*onramp.Error](err); !ok || e.Kind != onramp.NotFound || !strings.Contains(e.Message, `"evnets"`) {
 		t.Errorf("error %v", err)
 	}
-	w.stands(stands(onramp.ClientCredentials))
+	w.wantState(complete(onramp.ClientCredentials))
 
 	// what is refused stays, with its record, and is deleted the next time
 	w.cloud.refuse = func(r *http.Request) int {
@@ -140,7 +140,7 @@ func TestRemoveErrors(t *testing.T) {
 		return 0
 	}
 	done, err := w.setup().Remove(t.Context(), nil)
-	if failed, ok := errors.AsType[*onramp.SetupError](err); !ok || failed.Step != "delete scheme client_credentials:mc-ens" || !strings.Contains(failed.Hint, "two minutes") {
+	if failed, ok := errors.AsType[*setup.Error](err); !ok || failed.Step != "delete scheme client_credentials:mc-ens" || !strings.Contains(failed.Hint, "two minutes") {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff([]string{"delete subscription sends", "delete subscription clicks", "delete callback events"}, changing(done)); diff != "" {
@@ -148,5 +148,5 @@ func TestRemoveErrors(t *testing.T) {
 	}
 	w.cloud.refuse = nil
 	w.must(remove("events"))
-	w.stands(nil)
+	w.wantState(nil)
 }

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"context"
@@ -13,31 +13,31 @@ import (
 // PlanRemoval gives the steps that Remove would take at this moment, and changes
 // nothing. Errors are those of Plan, and one of kind NotFound for a name that is
 // neither configured, nor recorded, nor in Marketing Cloud.
-func (s *Setup) PlanRemoval(ctx context.Context, names []string) ([]onramp.SetupStep, error) {
-	return s.foresee(ctx, removalDrawing(names))
+func (s *Setup) PlanRemoval(ctx context.Context, names []string) ([]Step, error) {
+	return s.preview(ctx, removalPlanner(names))
 }
 
 // Remove deletes the named callbacks in Marketing Cloud, or without names all of
 // ours, and returns the steps that it took, also with an error: first their
 // subscriptions, then the callbacks, then the schemes that no callback uses any
-// more, and at last our records of them. It can be called again after an end at any
-// point. Errors are those of PlanRemoval.
-func (s *Setup) Remove(ctx context.Context, names []string) (done []onramp.SetupStep, err error) {
-	return s.perform(ctx, removalDrawing(names))
+// more, and finally our records. It can be run again after a stop at any point.
+// Errors are those of PlanRemoval.
+func (s *Setup) Remove(ctx context.Context, names []string) (done []Step, err error) {
+	return s.apply(ctx, removalPlanner(names))
 }
 
-func removalDrawing(names []string) drawing {
+func removalPlanner(names []string) planner {
 	return func(p *plan) error {
 		targets, err := p.targets(names)
 		if err != nil {
 			return err
 		}
 		for _, name := range targets {
-			for _, c := range p.have.callbacksOf(name) {
-				p.deleteCallback(name, c, "removed")
+			for _, c := range p.actual.callbacksOf(name) {
+				p.deleteCallback(name, c, "as requested")
 			}
 		}
-		p.drawUnusedSchemes(targets)
+		p.planUnusedSchemes(targets)
 		for _, name := range targets {
 			p.forget(name)
 		}
@@ -47,9 +47,9 @@ func removalDrawing(names []string) drawing {
 
 // targets are the callbacks to remove, by name.
 func (p *plan) targets(names []string) ([]string, error) {
-	known := p.have.names()
-	for i := range p.Callbacks {
-		known[p.Callbacks[i].Name] = true
+	known := p.actual.names()
+	for i := range p.cfg.Callbacks {
+		known[p.cfg.Callbacks[i].Name] = true
 	}
 	all := slices.Sorted(maps.Keys(known))
 	if len(names) == 0 {
@@ -63,18 +63,18 @@ func (p *plan) targets(names []string) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil
 }
 
-// drawUnusedSchemes deletes the schemes of ours that no callback uses once the
-// targets are gone.
-func (p *plan) drawUnusedSchemes(targets []string) {
-	for _, s := range p.have.ownSchemes(p.PublicURL + p.TokenPath) {
-		i := slices.IndexFunc(p.have.callbacks, func(c sfmc.Callback) bool {
-			name, ours := p.have.owner(c)
-			return p.have.schemeOf(c) == s.AuthID && (!ours || !slices.Contains(targets, name))
+// planUnusedSchemes deletes our schemes that no callback uses once the targets are
+// deleted.
+func (p *plan) planUnusedSchemes(targets []string) {
+	for _, s := range p.actual.ownSchemes(p.tokenURL()) {
+		i := slices.IndexFunc(p.actual.callbacks, func(c sfmc.Callback) bool {
+			name, ours := p.actual.owner(c)
+			return p.actual.schemeOf(c) == s.AuthID && (!ours || !slices.Contains(targets, name))
 		})
 		if i < 0 {
 			p.deleteScheme(s, "no callback uses it any more")
 		} else {
-			p.leave("leave scheme", s.Name, "callback "+p.have.callbacks[i].CallbackName+" uses it")
+			p.leave(Scheme, s.Name, "callback "+p.actual.callbacks[i].CallbackName+" uses it")
 		}
 	}
 }

@@ -1,9 +1,10 @@
-package ens
+package setup
 
 import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 	"onramp/sfmc"
 )
 
-// inventory is what there is: what we have kept, and what Marketing Cloud lists.
+// inventory is the actual state: what we have stored, and what Marketing Cloud
+// lists.
 type inventory struct {
 	base string // of our callbacks' URLs
 
@@ -20,88 +22,82 @@ type inventory struct {
 	clients []onramp.TokenClient
 	probes  map[string][]onramp.Probe // by the callback's name
 
-	accountSchemes []sfmc.AuthScheme              // of everybody; none also when Marketing Cloud does not list them
-	callbacks      []sfmc.Callback                // of everybody
+	accountSchemes []sfmc.AuthScheme              // everybody's; also none when Marketing Cloud can't list them
+	callbacks      []sfmc.Callback                // everybody's
 	subscriptions  map[string][]sfmc.Subscription // of our callbacks, by the callback's id
 }
 
-// look reads all of it.
-func (s *Setup) look(ctx context.Context) (*inventory, error) {
-	h, err := s.lookHere(ctx)
+func (s *Setup) readActual(ctx context.Context) (*inventory, error) {
+	h, err := s.readStored(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return h, s.lookThere(ctx, h)
+	return h, s.readAccount(ctx, h)
 }
 
-// lookHere reads what we have kept.
-func (s *Setup) lookHere(ctx context.Context) (*inventory, error) {
+// readStored reads what we have stored.
+func (s *Setup) readStored(ctx context.Context) (*inventory, error) {
 	h := &inventory{
-		base: s.PublicURL + "/ens/", records: map[string]onramp.CallbackRecord{},
+		base: s.cfg.PublicURL + onramp.CallbackPath, records: map[string]onramp.CallbackRecord{},
 		probes: map[string][]onramp.Probe{}, subscriptions: map[string][]sfmc.Subscription{},
 	}
 	var err error
-	if h.schemes, err = s.Store.ListSchemes(ctx); err != nil {
-		return nil, fmt.Errorf("list schemes that are kept: %w", err)
+	if h.schemes, err = s.cfg.Schemes.ListSchemes(ctx); err != nil {
+		return nil, fmt.Errorf("list stored schemes: %w", err)
 	}
-	records, err := s.Store.ListCallbackRecords(ctx)
+	records, err := s.cfg.Records.ListCallbackRecords(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list records of callbacks: %w", err)
 	}
 	for _, r := range records {
 		h.records[r.Name] = r
 	}
-	clients, err := s.Store.ListTokenClients(ctx)
+	clients, err := s.cfg.StoredClients.ListTokenClients(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list token clients: %w", err)
 	}
-	h.clients = append(append(h.clients, s.Clients...), clients...)
-	for i := range s.Callbacks {
-		name := s.Callbacks[i].Name
-		if h.probes[name], err = s.Store.ListProbes(ctx, name); err != nil {
+	h.clients = slices.Concat(s.cfg.Clients, clients)
+	for i := range s.cfg.Callbacks {
+		name := s.cfg.Callbacks[i].Name
+		if h.probes[name], err = s.cfg.Arrivals.ListProbes(ctx, name); err != nil {
 			return nil, fmt.Errorf("list probes of callback %s: %w", name, err)
 		}
 	}
 	return h, nil
 }
 
-// lookThere reads what Marketing Cloud lists.
-func (s *Setup) lookThere(ctx context.Context, h *inventory) error {
-	ask := step{SetupStep: onramp.SetupStep{What: "look at what there is", Name: "in Marketing Cloud"}, hint: hintAgain}
+// readAccount reads what Marketing Cloud lists.
+func (s *Setup) readAccount(ctx context.Context, h *inventory) error {
+	const reading = "read the actual state from Marketing Cloud"
 	var err error
-	if len(h.schemes) > 0 || usesSchemes(s.Callbacks) {
-		h.accountSchemes, err = s.Account.ListAuthSchemes(ctx)
-		// no page of the vendor's names this call, so it may not be there
+	if len(h.schemes) > 0 || usesSchemes(s.cfg.Callbacks) {
+		h.accountSchemes, err = s.cfg.Account.ListAuthSchemes(ctx)
+		// none of the vendor's pages documents this call, so it may not exist
 		if err != nil && !hasStatus(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, statusNoService) {
-			return failure(ask, err)
+			return failure(reading, hintAgain, err)
 		}
 	}
-	// 404 stands for "Callback doesn't exist" in the vendor's table of this call, too
-	if h.callbacks, err = s.Account.ListCallbacks(ctx); unlessGone(err) != nil {
-		return failure(ask, err)
+	// in the vendor's table for this call 404 also means "Callback doesn't exist"
+	if h.callbacks, err = s.cfg.Account.ListCallbacks(ctx); ignoreNotFound(err) != nil {
+		return failure(reading, hintAgain, err)
 	}
 	for _, c := range h.callbacks {
 		if _, ours := h.owner(c); !ours {
 			continue
 		}
-		if h.subscriptions[c.CallbackID], err = s.Account.ListSubscriptions(ctx, c.CallbackID); unlessGone(err) != nil {
-			return failure(ask, err)
+		if h.subscriptions[c.CallbackID], err = s.cfg.Account.ListSubscriptions(ctx, c.CallbackID); ignoreNotFound(err) != nil {
+			return failure(reading, hintAgain, err)
 		}
 	}
 	return nil
 }
 
 func usesSchemes(callbacks []onramp.Callback) bool {
-	for i := range callbacks {
-		if callbacks[i].Auth != onramp.SignatureOnly {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(callbacks, func(c onramp.Callback) bool { return c.Auth != onramp.SignatureOnly })
 }
 
-// owner gives the name of ours that a callback has: by its URL, or by the record
-// of its id when it is at another one. Others' callbacks are never touched.
+// owner gives our name of a callback: from its URL, or from the record with its id
+// when it is at another URL. Other systems' callbacks are never touched.
 func (h *inventory) owner(c sfmc.Callback) (name string, ours bool) {
 	if name, ok := cutBase(c.URL, h.base); ok {
 		return name, true
@@ -114,7 +110,7 @@ func (h *inventory) owner(c sfmc.Callback) (name string, ours bool) {
 	return "", false
 }
 
-// cutBase takes the base off a URL. Letters of scheme and host count in any case.
+// cutBase takes the base off a URL, upper or lower case.
 func cutBase(url, base string) (name string, ok bool) {
 	if len(url) <= len(base) || !strings.EqualFold(url[:len(base)], base) {
 		return "", false
@@ -123,7 +119,7 @@ func cutBase(url, base string) (name string, ok bool) {
 	return name, name != "" && !strings.Contains(name, "/")
 }
 
-// names are those of all callbacks of ours, recorded or in Marketing Cloud.
+// names are those of all our callbacks, recorded or in Marketing Cloud.
 func (h *inventory) names() map[string]bool {
 	names := map[string]bool{}
 	for name := range h.records {
@@ -138,7 +134,7 @@ func (h *inventory) names() map[string]bool {
 }
 
 // callbacksOf lists a name's callbacks in Marketing Cloud. There are two when one
-// is still at an address that the gateway had before.
+// is still at a former address of the gateway.
 func (h *inventory) callbacksOf(name string) []sfmc.Callback {
 	var list []sfmc.Callback
 	for _, c := range h.callbacks {
@@ -149,8 +145,8 @@ func (h *inventory) callbacksOf(name string) []sfmc.Callback {
 	return byName(list, func(c sfmc.Callback) string { return c.CallbackID })
 }
 
-// schemeOf gives the id of a callback's scheme: as Marketing Cloud tells it, or
-// else as we have left it.
+// schemeOf gives the id of a callback's scheme: from Marketing Cloud, or else from
+// our record.
 func (h *inventory) schemeOf(c sfmc.Callback) string {
 	if c.AuthID != "" {
 		return c.AuthID
@@ -163,12 +159,12 @@ func (h *inventory) schemeOf(c sfmc.Callback) string {
 	return ""
 }
 
-// verificationWindow is how long a verification key lives. Vendor page "Verify
+// verificationWindow is how long a verification key is valid. Vendor page "Verify
 // Callback".
 const verificationWindow = 4 * time.Hour
 
-// key finds the verification key of a callback among probes.
-func key(probes []onramp.Probe, callbackID string, now time.Time) (onramp.Secret, bool) {
+// verificationKey finds the key of a callback among its probes.
+func verificationKey(probes []onramp.Probe, callbackID string, now time.Time) (onramp.Secret, bool) {
 	for _, p := range probes {
 		if strings.EqualFold(p.CallbackID, callbackID) && now.Sub(p.ReceivedAt) < verificationWindow {
 			return p.VerificationKey, true

@@ -1,4 +1,4 @@
-package ens
+package setup
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
 
@@ -20,8 +19,8 @@ func hasStatus(err error, statuses ...int) bool {
 	return ok && slices.Contains(statuses, answer.Status)
 }
 
-// unlessGone makes none of an error that says that the thing is not there.
-func unlessGone(err error) error {
+// ignoreNotFound drops an error that says that the thing does not exist.
+func ignoreNotFound(err error) error {
 	if hasStatus(err, http.StatusNotFound) {
 		return nil
 	}
@@ -29,13 +28,14 @@ func unlessGone(err error) error {
 }
 
 const (
-	hintAgain = "run the command again: it goes on where it stopped"
-	hintLater = "try again later: it goes on where it stopped"
+	hintAgain = "run the command again: it continues where it stopped"
+	hintLater = "try again later: it continues where it stopped"
 )
 
-// failure says at which step it stopped, of what, and what helps.
-func failure(st step, err error) error {
-	return &onramp.SetupError{Step: st.What + " " + st.Name, Cause: cause(err), Hint: hint(err, st.hint), Err: err}
+// failure says at which step the setup stopped, and what helps: hint, unless the
+// error itself says more.
+func failure(step, hint string, err error) error {
+	return &Error{Step: step, Cause: cause(err), Hint: betterHint(err, hint), Err: err}
 }
 
 func cause(err error) string {
@@ -48,9 +48,9 @@ func cause(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// hint finds what helps against an error that has nothing to do with the step;
-// else it is what the step says.
-func hint(err error, own string) string {
+// betterHint finds what helps against an error that has nothing to do with the
+// step; otherwise it is the step's own hint.
+func betterHint(err error, own string) string {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return hintAgain
 	}
@@ -63,7 +63,7 @@ func hint(err error, own string) string {
 	case answer.Status == http.StatusForbidden:
 		return "give the installed package the scopes event_notification_callback_create, _read, _update and _delete, and event_notification_subscription_create, _read, _update and _delete"
 	case answer.Status == http.StatusNotModified:
-		return "Marketing Cloud says that it exists already, yet does not list it: another business unit of the account may have it, with the same address or name"
+		return "Marketing Cloud says that it already exists, but does not list it: another business unit of the account may have it, with the same address or name"
 	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
 		return hintLater
 	}

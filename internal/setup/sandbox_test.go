@@ -1,4 +1,4 @@
-package ens_test
+package setup_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/ens"
 	"onramp/internal/onramp"
+	"onramp/internal/setup"
 	"onramp/sfmc/sfmctest"
 )
 
@@ -70,7 +70,7 @@ func TestSetupSandbox(t *testing.T) {
 				w.clients[0].Secrets = []onramp.Secret{"secret-two", "secret-one"}
 				w.must(apply)
 				w.settled()
-				w.must(func(ctx context.Context, s *ens.Setup) error {
+				w.must(func(ctx context.Context, s *setup.Setup) error {
 					_, err := s.Remove(ctx, nil)
 					return err
 				})

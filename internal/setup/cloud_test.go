@@ -1,14 +1,11 @@
-package ens_test
+package setup_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,226 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"onramp/internal/ens"
-	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
-
-// world is a Marketing Cloud, and a gateway with its database. The gateway can be
-// killed at any point: before and after each change on either side.
-type world struct {
-	t       *testing.T
-	cloud   *cloud
-	account ens.Account // calls the cloud, unless told otherwise
-	gateway *httptest.Server
-	hook    http.HandlerFunc // answers a probe in the gateway's stead
-	now     time.Time
-
-	// what the gateway is configured with
-	publicURL string
-	callbacks []onramp.Callback
-	clients   []onramp.TokenClient
-	users     []onramp.TokenUser
-	refused   map[string]int64
-
-	mu      sync.Mutex // guards what follows, which is the database
-	schemes map[string]onramp.Scheme
-	records map[string]onramp.CallbackRecord
-	probes  []onramp.Probe
-	kept    []onramp.TokenClient
-	events  map[string]time.Time
-	broken  error // of the next reading
-
-	points int // passed in this life
-	end    int // at which it dies; 0: it lives on
-	dead   bool
-	kill   func()
-}
-
-func newWorld(t *testing.T, callbacks ...onramp.Callback) *world {
-	t.Helper()
-	w := &world{
-		t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), callbacks: callbacks,
-		clients: []onramp.TokenClient{{ID: "mc-ens", Secrets: []onramp.Secret{"secret-one"}}},
-		users:   []onramp.TokenUser{{Name: "robot", Passwords: []onramp.Secret{"password-one"}}},
-		schemes: map[string]onramp.Scheme{}, records: map[string]onramp.CallbackRecord{}, events: map[string]time.Time{}, kill: func() {},
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /oauth2/token", w.giveToken)
-	mux.HandleFunc("POST /ens/{callback}", w.takeProbe)
-	w.gateway = httptest.NewServer(mux)
-	t.Cleanup(w.gateway.Close)
-	w.publicURL = w.gateway.URL
-	w.cloud = newCloud(t, w)
-	w.account = w.cloud.client
-	return w
-}
-
-// setup is a new process of the gateway over the database that there is.
-func (w *world) setup() *ens.Setup {
-	w.t.Helper()
-	return ens.NewSetup(ens.SetupConfig{
-		PublicURL: w.publicURL + "/", Callbacks: w.callbacks, Clients: w.clients, Users: w.users, Account: w.account, Store: w,
-		Changed:  func(context.Context) error { return w.point("reload") },
-		Refusals: func(string) map[string]int64 { return w.refused },
-		Log:      slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
-	})
-}
-
-// live runs one life of the gateway that ends at a point; 0: at none. It says
-// whether it died.
-func (w *world) live(end int, work func(context.Context, *ens.Setup) error) (died bool, err error) {
-	ctx, cancel := context.WithCancel(w.t.Context())
-	defer cancel()
-	w.mu.Lock()
-	w.points, w.end, w.dead, w.kill = 0, end, false, cancel
-	w.mu.Unlock()
-	err = work(ctx, w.setup())
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	died, w.dead, w.end = w.dead, false, 0
-	return died, err
-}
-
-var errKilled = errors.New("killed")
-
-// point passes a point at which the gateway may be killed, and fails if it is dead.
-func (w *world) point(string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.points++; w.points == w.end {
-		w.dead = true
-		w.kill()
-	}
-	if w.dead {
-		return errKilled
-	}
-	return nil
-}
-
-// write changes the database between two points.
-func (w *world) write(change func()) error {
-	if err := w.point("before"); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	change()
-	w.mu.Unlock()
-	return w.point("after")
-}
-
-func (w *world) SaveScheme(_ context.Context, s onramp.Scheme) error {
-	return w.write(func() { w.schemes[s.Name] = s })
-}
-
-func (w *world) DeleteScheme(_ context.Context, name string) error {
-	return w.write(func() { delete(w.schemes, name) })
-}
-
-func (w *world) SaveCallbackRecord(_ context.Context, r onramp.CallbackRecord) error {
-	return w.write(func() { w.records[r.Name] = r })
-}
-
-func (w *world) DeleteCallbackRecord(_ context.Context, name string) error {
-	return w.write(func() { delete(w.records, name) })
-}
-
-func (w *world) ListSchemes(context.Context) ([]onramp.Scheme, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return values(w.schemes), w.broken
-}
-
-func (w *world) ListCallbackRecords(context.Context) ([]onramp.CallbackRecord, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return values(w.records), nil
-}
-
-func (w *world) ListProbes(_ context.Context, callback string) (list []onramp.Probe, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, p := range slices.Backward(w.probes) {
-		if p.Callback == callback {
-			list = append(list, p)
-		}
-	}
-	return list, nil
-}
-
-func (w *world) LastEvent(_ context.Context, callback string) (time.Time, error) {
-	return w.events[callback], nil
-}
-
-func (w *world) ListTokenClients(context.Context) ([]onramp.TokenClient, error) { return w.kept, nil }
-
-func values[T any](m map[string]T) []T {
-	var list []T
-	for _, v := range m {
-		list = append(list, v)
-	}
-	return list
-}
-
-func has(secrets []onramp.Secret, secret string) bool {
-	return slices.ContainsFunc(secrets, func(s onramp.Secret) bool { return s.Reveal() == secret })
-}
-
-// giveToken is the gateway's token endpoint.
-func (w *world) giveToken(rw http.ResponseWriter, r *http.Request) {
-	if w.point("token") != nil {
-		panic(http.ErrAbortHandler)
-	}
-	id, secret, _ := r.BasicAuth()
-	ok := slices.ContainsFunc(slices.Concat(w.clients, w.kept), func(c onramp.TokenClient) bool { return c.ID == id && has(c.Secrets, secret) })
-	if r.FormValue("grant_type") == "password" {
-		ok = ok && slices.ContainsFunc(w.users, func(u onramp.TokenUser) bool {
-			return u.Name == r.FormValue("username") && has(u.Passwords, r.FormValue("password"))
-		})
-	}
-	if !ok {
-		rw.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	writeJSON(rw, 200, map[string]string{"access_token": "token-of-" + id + r.FormValue("username")})
-}
-
-// takeProbe is the gateway's receiver, as far as a probe needs it.
-func (w *world) takeProbe(rw http.ResponseWriter, r *http.Request) {
-	if w.hook != nil {
-		w.hook(rw, r)
-		return
-	}
-	name := r.PathValue("callback")
-	i := slices.IndexFunc(w.callbacks, func(c onramp.Callback) bool { return c.Name == name })
-	if i < 0 {
-		rw.WriteHeader(http.StatusNotFound)
-		return
-	}
-	c := w.callbacks[i]
-	if c.Client == "" && len(w.kept) == 1 { // then any that is kept will do
-		c.Client = w.kept[0].ID
-	}
-	if c.Auth != onramp.SignatureOnly && r.Header.Get("Authorization") != "Bearer token-of-"+c.Client+c.User {
-		rw.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	var sent struct{ CallbackID, VerificationKey string }
-	if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
-		w.t.Error(err)
-	}
-	if w.write(func() {
-		w.probes = append(w.probes, onramp.Probe{Callback: name, CallbackID: sent.CallbackID, VerificationKey: onramp.Secret(sent.VerificationKey), ReceivedAt: w.now})
-	}) != nil {
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func writeJSON(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value)
-}
 
 // cloud plays Marketing Cloud as the facts have it.
 type cloud struct {
@@ -245,7 +24,7 @@ type cloud struct {
 	server *httptest.Server
 	client *sfmc.Client
 
-	lists  int  // status of the list of schemes; 200 unless told otherwise
+	lists  int  // status of the list of schemes; 200 by default
 	silent bool // callbacks are listed without their scheme
 	refuse func(r *http.Request) int
 
@@ -257,20 +36,20 @@ type cloud struct {
 	calls         []string // that change something
 }
 
-// object is anything that Marketing Cloud holds; what it never tells begins with _.
+// object is anything that Marketing Cloud holds; what it never shows begins with _.
 type object map[string]any
 
 func (o object) text(name string) string { s, _ := o[name].(string); return s }
 
-// told is the object without what is never told.
-func (o object) told(without ...string) object {
-	told := object{}
+// shown is the object as Marketing Cloud shows it.
+func (o object) shown(without ...string) object {
+	shown := object{}
 	for name, value := range o {
 		if !strings.HasPrefix(name, "_") && !slices.Contains(without, name) {
-			told[name] = value
+			shown[name] = value
 		}
 	}
-	return told
+	return shown
 }
 
 type token struct{}
@@ -424,7 +203,7 @@ func (c *cloud) createScheme(_ *http.Request, sent object) (int, any) {
 	defer c.mu.Unlock()
 	s["authId"] = c.newID()
 	c.schemes = append(c.schemes, &s)
-	return 201, s.told()
+	return 201, s.shown()
 }
 
 func (c *cloud) updateScheme(_ *http.Request, sent object) (int, any) {
@@ -441,7 +220,7 @@ func (c *cloud) updateScheme(_ *http.Request, sent object) (int, any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	there.merge(s)
-	return 200, there.told()
+	return 200, there.shown()
 }
 
 func (c *cloud) listSchemes(*http.Request, object) (int, any) {
@@ -456,7 +235,7 @@ func (c *cloud) listSchemes(*http.Request, object) (int, any) {
 func listed(all []*object, without ...string) []object {
 	list := []object{}
 	for _, o := range all {
-		list = append(list, o.told(without...))
+		list = append(list, o.shown(without...))
 	}
 	return list
 }
@@ -498,7 +277,7 @@ func (c *cloud) createCallback(_ *http.Request, sent object) (int, any) {
 	if !c.probe(*made, scheme) {
 		return problem(400, "MCMS_UWH_Runtime_GeneralFailure_probeCallbackLiveness: CallbackId is "+id+". Could not verify callback url '"+sent.text("url")+"'. To retry please delete the callback and create it again.")
 	}
-	answer := made.told("status", "statusReason")
+	answer := made.shown("status", "statusReason")
 	answer["signatureKey"] = "key-of-" + id
 	return 201, answer
 }
@@ -532,7 +311,7 @@ func (c *cloud) updateCallback(_ *http.Request, sent object) (int, any) {
 		return problem(404, "doesn't exist for this MID")
 	}
 	there.merge(sent)
-	return 200, there.told("status", "statusReason", "authId")
+	return 200, there.shown("status", "statusReason", "authId")
 }
 
 func (c *cloud) listCallbacks(*http.Request, object) (int, any) {
@@ -570,7 +349,7 @@ func (c *cloud) regenerate(_ *http.Request, sent object) (int, any) {
 	}
 	c.made++
 	(*there)["_key"] = fmt.Sprintf("key-%d", c.made)
-	answer := there.told("status", "statusReason", "maxBatchSize", "authId")
+	answer := there.shown("status", "statusReason", "maxBatchSize", "authId")
 	answer["signatureKey"] = (*there)["_key"]
 	return 200, answer
 }
@@ -602,7 +381,7 @@ func (c *cloud) createSubscription(_ *http.Request, sent object) (int, any) {
 	made := &object{"subscriptionId": c.newID(), "status": "active", "statusReason": "none", "filters": []string{}}
 	made.merge(sent)
 	c.subscriptions = append(c.subscriptions, made)
-	return 201, made.told()
+	return 201, made.shown()
 }
 
 func (c *cloud) updateSubscription(_ *http.Request, sent object) (int, any) {
@@ -616,7 +395,7 @@ func (c *cloud) updateSubscription(_ *http.Request, sent object) (int, any) {
 		return problem(400, "a change of status needs a reason")
 	}
 	there.merge(sent)
-	return 200, there.told()
+	return 200, there.shown()
 }
 
 func (c *cloud) listSubscriptions(r *http.Request, _ object) (int, any) {
@@ -652,59 +431,4 @@ func (c *cloud) changes() []string {
 	calls := c.calls
 	c.calls = nil
 	return calls
-}
-
-// state tells what there is on both sides, without the ids.
-func (w *world) state() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cloud.mu.Lock()
-	defer w.cloud.mu.Unlock()
-	c := w.cloud
-	var lines []string
-	for _, s := range c.schemes {
-		lines = append(lines, fmt.Sprintf("scheme %s %v %v %v %v at %s, kept as %q", s.text("grantType"), (*s)["_clientId"], (*s)["_clientSecret"],
-			cmp.Or[any]((*s)["_username"], "-"), cmp.Or[any]((*s)["_password"], "-"), strings.Replace(s.text("authEndpoint"), w.gateway.URL, "GATEWAY", 1), w.schemeName(s.text("authId"))))
-	}
-	for _, o := range c.callbacks {
-		r := w.records[recordOf(w.records, o.text("callbackId"))]
-		good := len(r.SignatureKeys) > 0 && r.SignatureKeys[0].Reveal() == o.text("_key")
-		lines = append(lines, fmt.Sprintf("callback %s %s max %v scheme %q %s, kept as %q with key %t scheme %q max %d verified %t at %s", o.text("callbackName"),
-			strings.Replace(o.text("url"), w.gateway.URL, "GATEWAY", 1), (*o)["maxBatchSize"], w.schemeName(o.text("authId")), o.text("status"),
-			r.Name, good, w.schemeName(r.AuthID), r.MaxBatch, r.Verified, strings.Replace(r.URL, w.gateway.URL, "GATEWAY", 1)))
-	}
-	for _, s := range c.subscriptions {
-		lines = append(lines, fmt.Sprintf("subscription %s of %s %v %v %s", s.text("subscriptionName"),
-			byID(c.callbacks, "callbackId", s.text("callbackId")).text("callbackName"), (*s)["eventCategoryTypes"], (*s)["filters"], s.text("status")))
-	}
-	for name, s := range w.schemes {
-		if byID(c.schemes, "authId", s.AuthID) == nil {
-			lines = append(lines, "kept scheme "+name+" is nowhere")
-		}
-	}
-	for name, r := range w.records {
-		if byID(c.callbacks, "callbackId", r.CallbackID) == nil {
-			lines = append(lines, "kept callback "+name+" is nowhere")
-		}
-	}
-	slices.Sort(lines)
-	return lines
-}
-
-func (w *world) schemeName(authID string) string {
-	for name, s := range w.schemes {
-		if s.AuthID == authID {
-			return name
-		}
-	}
-	return ""
-}
-
-func recordOf(records map[string]onramp.CallbackRecord, id string) string {
-	for name, r := range records {
-		if r.CallbackID == id {
-			return name
-		}
-	}
-	return ""
 }
