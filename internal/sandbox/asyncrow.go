@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -208,23 +210,23 @@ type resultMessage struct {
 
 // asyncAnswer is the frame of the asynchronous routes' answers. The requestId
 // in it is the call's own, except where a job begins.
-func asyncAnswer(status int, requestID string, messages ...resultMessage) answer {
-	return jsonAnswer(status, map[string]any{"requestId": requestID, "resultMessages": append([]resultMessage{}, messages...)})
+func asyncAnswer(status int, requestID string, messages ...resultMessage) wire.Answer {
+	return wire.JSON(status, map[string]any{"requestId": requestID, "resultMessages": append([]resultMessage{}, messages...)})
 }
 
 // insertRows answers POST /data/v1/async/dataextensions/{id}/rows, vendor page
 // insertDataExtensionIDAsync.
-func (s *Sandbox) insertRows(c *call) (answer, error) { return s.submitRows(c, true) }
+func (s *Sandbox) insertRows(c *wire.Call) (wire.Answer, error) { return s.submitRows(c, true) }
 
 // putRows answers PUT /data/v1/async/dataextensions/{id}/rows, vendor page
 // updateDataExtensionIDAsync: an upsert.
-func (s *Sandbox) putRows(c *call) (answer, error) { return s.submitRows(c, false) }
+func (s *Sandbox) putRows(c *wire.Call) (wire.Answer, error) { return s.submitRows(c, false) }
 
 // submitRows takes the rows of a job in. Undocumented: the refusal of too many.
-func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
-	ref := c.param("id")
+func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
+	ref := c.Param("id")
 	if !validReference(ref) {
-		return answer{}, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {id} is invalid.")
+		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {id} is invalid.")
 	}
 	s.mu.Lock()
 	d := s.world.extensionByReference(ref)
@@ -236,14 +238,14 @@ func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
 	if d == nil {
 		return unknownExtension(ref, old), nil
 	}
-	rows, ok := d.readItems(c.body)
+	rows, ok := d.readItems(c.Body)
 	if !ok {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	if len(rows) > maxItems {
-		return answer{}, failuref(http.StatusBadRequest, codeGeneric, "The request has %d items; the most is %d.", len(rows), maxItems)
+		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "The request has %d items; the most is %d.", len(rows), maxItems)
 	}
-	j := &job{id: newGUID(), extension: d, insert: insert, count: len(rows), rows: rows}
+	j := &job{id: wire.NewGUID(), extension: d, insert: insert, count: len(rows), rows: rows}
 	now := s.lock()
 	defer s.mu.Unlock()
 	life, hidden := jobTime, statusTime
@@ -269,7 +271,7 @@ func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
 // unknownExtension is the answer about a data extension that does not exist;
 // old is its shape in old documents. Undocumented: what stands for Id beside a
 // key.
-func unknownExtension(ref string, old bool) answer {
+func unknownExtension(ref string, old bool) wire.Answer {
 	key, byKey := strings.CutPrefix(ref, "key:")
 	id := strings.TrimPrefix(ref, "id:")
 	if byKey {
@@ -281,7 +283,7 @@ func unknownExtension(ref string, old bool) answer {
 	if old {
 		status, kind = http.StatusOK, "Operational"
 	}
-	return asyncAnswer(status, newGUID(), resultMessage{
+	return asyncAnswer(status, wire.NewGUID(), resultMessage{
 		kind, "Error", "CustomObjectNotFound",
 		fmt.Sprintf("Failed to resolve the Custom Object from the provided ObjectReferenceIdentifier [Id: %s, Key: %s].", id, key),
 	})
@@ -316,8 +318,8 @@ func (d *dataExtension) readItems(body []byte) ([]sentRow, bool) {
 
 // statusNotFound is the answer about a job that does not exist, is forgotten,
 // or cannot be seen yet. It is no error to the vendor.
-func statusNotFound(id string) answer {
-	return asyncAnswer(http.StatusOK, newGUID(), resultMessage{
+func statusNotFound(id string) wire.Answer {
+	return asyncAnswer(http.StatusOK, wire.NewGUID(), resultMessage{
 		"Operational", "Error", "AsyncRequestStatusNotFound",
 		fmt.Sprintf("Unable to locate an Async Request Status Record for the provided RequestId: %s.", id),
 	})
@@ -343,7 +345,7 @@ func (j *job) state(now time.Time) string {
 
 // jobStatus answers GET /data/v1/async/{requestId}/status. Undocumented: a time
 // that has not come is left out, and so is the outcome.
-func (s *Sandbox) jobStatus(c *call) (answer, error) {
+func (s *Sandbox) jobStatus(c *wire.Call) (wire.Answer, error) {
 	type status struct {
 		Called    string `json:"callDateTime"`
 		PickedUp  string `json:"pickupDateTime,omitempty"`
@@ -353,7 +355,7 @@ func (s *Sandbox) jobStatus(c *call) (answer, error) {
 		Result    string `json:"resultStatus,omitempty"`
 		RequestID string `json:"requestId"`
 	}
-	id := c.param("requestId")
+	id := c.Param("requestId")
 	now := s.lock()
 	defer s.mu.Unlock()
 	j := s.world.jobs.find(id, now)
@@ -370,7 +372,7 @@ func (s *Sandbox) jobStatus(c *call) (answer, error) {
 			st.Result = "Has Errors"
 		}
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"status": st, "requestId": newGUID(), "resultMessages": []resultMessage{}}), nil
+	return wire.JSON(http.StatusOK, map[string]any{"status": st, "requestId": wire.NewGUID(), "resultMessages": []resultMessage{}}), nil
 }
 
 // rowResult is what became of one row.
@@ -385,16 +387,16 @@ type rowResult struct {
 // became of the rows, in order. Undocumented: a job that is not complete is
 // answered like one that does not exist; count is of all pages; the success of
 // an insert is worded after that of an upsert.
-func (s *Sandbox) jobResults(c *call) (answer, error) {
-	params, err := parseReadParams(c.request.URL.RawQuery)
+func (s *Sandbox) jobResults(c *wire.Call) (wire.Answer, error) {
+	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	size, page := params.pageSize, max(params.page, 1)
 	if size == 0 {
 		size = defaultPageSize
 	}
-	id := c.param("requestId")
+	id := c.Param("requestId")
 	now := s.lock()
 	defer s.mu.Unlock()
 	j := s.world.jobs.find(id, now)
@@ -421,8 +423,8 @@ func (s *Sandbox) jobResults(c *call) (answer, error) {
 			items = append(items, item)
 		}
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{
+	return wire.JSON(http.StatusOK, map[string]any{
 		"page": page, "pageSize": size, "count": j.count, "items": items,
-		"requestId": newGUID(), "resultMessages": []resultMessage{},
+		"requestId": wire.NewGUID(), "resultMessages": []resultMessage{},
 	}), nil
 }

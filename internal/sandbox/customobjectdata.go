@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -55,13 +57,13 @@ func (qs *queries) add(q query) {
 
 // readRows answers GET /data/v1/customobjectdata/key/{key}/rowset with the
 // first page, or the one asked for, and a request token for the others.
-func (s *Sandbox) readRows(c *call) (answer, error) {
-	params, err := parseReadParams(c.request.URL.RawQuery)
+func (s *Sandbox) readRows(c *wire.Call) (wire.Answer, error) {
+	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	q := query{
-		token: newGUID(), key: c.param("key"), filter: params.filter, orderBy: params.orderBy, pageSize: defaultPageSize,
+		token: wire.NewGUID(), key: c.Param("key"), filter: params.filter, orderBy: params.orderBy, pageSize: defaultPageSize,
 	}
 	if params.pageSize > 0 {
 		q.pageSize = params.pageSize
@@ -71,33 +73,33 @@ func (s *Sandbox) readRows(c *call) (answer, error) {
 	q.expires = now.Add(queryLife)
 	page, err := s.world.read(q, max(params.page, 1))
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	s.world.queries.add(q)
-	return jsonAnswer(http.StatusOK, page), nil
+	return wire.JSON(http.StatusOK, page), nil
 }
 
 // readMoreRows answers GET /data/v1/customobjectdata/token/{token}/rowset: a
 // page of a read that readRows began. It shows the rows as they are now.
-func (s *Sandbox) readMoreRows(c *call) (answer, error) {
-	params, err := parseReadParams(c.request.URL.RawQuery)
+func (s *Sandbox) readMoreRows(c *wire.Call) (wire.Answer, error) {
+	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	now := s.lock()
 	defer s.mu.Unlock()
-	q, ok := s.world.queries.find(c.param("token"), now)
+	q, ok := s.world.queries.find(c.Param("token"), now)
 	if !ok {
-		return answer{}, failure(http.StatusNotFound, codeNotFound)
+		return wire.Answer{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
 	if params.pageSize > 0 {
 		q.pageSize = params.pageSize
 	}
 	page, err := s.world.read(q, max(params.page, 1))
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, page), nil
+	return wire.JSON(http.StatusOK, page), nil
 }
 
 // readParams are the parameters of a read; 0 and "" were not sent.
@@ -144,7 +146,7 @@ func parseReadParams(raw string) (readParams, error) {
 
 // unresolved is the vendor's refusal of a query parameter.
 func unresolved(name string) error {
-	return failuref(http.StatusBadRequest, codeIncorrectFormat, "request parameter %s could not be resolved", name)
+	return wire.Failuref(http.StatusBadRequest, wire.CodeIncorrectFormat, "request parameter %s could not be resolved", name)
 }
 
 // rowPage is the answer to a read, with the vendor's names.
@@ -170,7 +172,7 @@ type rowItem struct {
 func (w *world) read(q query, page int) (rowPage, error) {
 	d := w.extensionByKey(q.key)
 	if d == nil {
-		return rowPage{}, failure(http.StatusNotFound, codeNotFound)
+		return rowPage{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
 	rows := d.rows
 	if q.filter != "" {

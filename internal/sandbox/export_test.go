@@ -1,5 +1,7 @@
 package sandbox
 
+import "onramp/internal/sandbox/wire"
+
 // AddDataExtension puts a table into a sandbox until it is reset, so that tests
 // reach column types and composite keys that the initial one does not have.
 func (s *Sandbox) AddDataExtension(id, key string, columns []Column) {
@@ -23,5 +25,5 @@ func (s *Sandbox) IssueToken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.world.tokens.add(token{value: newTokenValue(), issued: now, expires: now.Add(tokenLife)})
+	s.world.tokens.add(wire.Token{Value: newTokenValue(), Issued: now, Expires: now.Add(tokenLife)})
 }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/wire"
 )
 
 // journey is a running journey with the API event that it listens to. The
@@ -18,7 +21,7 @@ type journey struct {
 // entry is a contact in a journey, in little memory.
 type entry struct {
 	contactKey string
-	id         guid
+	id         wire.GUID
 	at         time.Time
 	data       row // of the journey's data extension, without defaults
 }
@@ -53,31 +56,31 @@ const (
 // Vendor page postEvent names the classes; undocumented: their codes and words.
 // about is what the message is about: a parameter, a field, a key, or for
 // eventBadValue the column's complaint.
-func eventError(fault eventFault, about string) *apiError {
-	row := func(code int, format string) *apiError {
-		return failuref(http.StatusBadRequest, code, "%s", strings.ReplaceAll(format, "{}", about))
+func eventError(fault eventFault, about string) *wire.Error {
+	row := func(code int, format string) *wire.Error {
+		return wire.Failuref(http.StatusBadRequest, code, "%s", strings.ReplaceAll(format, "{}", about))
 	}
 	switch fault {
 	case eventMissingParameter:
-		return row(codeMissingField, "The parameter {} is required.")
+		return row(wire.CodeMissingField, "The parameter {} is required.")
 	case eventWrongType:
-		return row(codeInvalidType, "The parameter {} is not of the expected type.")
+		return row(wire.CodeInvalidType, "The parameter {} is not of the expected type.")
 	case eventKeyHasPeriod:
-		return row(codeIncorrectFormat, "The event definition key {} must not contain a period.")
+		return row(wire.CodeIncorrectFormat, "The event definition key {} must not contain a period.")
 	case eventUnknownDefinition:
-		return row(codeNotFound, "Event Definition not found: {}")
+		return row(wire.CodeNotFound, "Event Definition not found: {}")
 	case eventUnknownField:
-		return row(codeInvalidValue, "The field {} does not exist in the data extension of the event definition.")
+		return row(wire.CodeInvalidValue, "The field {} does not exist in the data extension of the event definition.")
 	case eventMissingField:
-		return row(codeMissingField, "The field {} is required by the data extension of the event definition.")
+		return row(wire.CodeMissingField, "The field {} is required by the data extension of the event definition.")
 	case eventBadValue:
-		return row(codeInvalidType, "{}")
+		return row(wire.CodeInvalidType, "{}")
 	case eventTooMany:
 		// Vendor page enterContactsIntoJourneyInBatches names code and error;
 		// undocumented: the sentence's end.
-		return row(codeGeneric, "Interaction Count Limit Exceeded: a request has at most 100 members.")
+		return row(wire.CodeGeneric, "Interaction Count Limit Exceeded: a request has at most 100 members.")
 	default: // eventBadJSON
-		return failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 }
 
@@ -102,8 +105,8 @@ func (m *member) read(p *scanner, name string) {
 
 // fireEvent answers POST /interaction/v1/events, vendor page postEvent: it
 // writes the row of the event's data extension and enters the contact.
-func (s *Sandbox) fireEvent(c *call) (answer, error) {
-	p := scanner{text: string(c.body)}
+func (s *Sandbox) fireEvent(c *wire.Call) (wire.Answer, error) {
+	p := scanner{text: string(c.Body)}
 	var m member
 	var eventKey value
 	for more := p.enter('{'); more; more = p.more('{') {
@@ -114,24 +117,24 @@ func (s *Sandbox) fireEvent(c *call) (answer, error) {
 		}
 	}
 	if !p.done() {
-		return answer{}, eventError(eventBadJSON, "")
+		return wire.Answer{}, eventError(eventBadJSON, "")
 	}
 	if err := requireText("ContactKey", m.contactKey); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	j, err := s.journey("EventDefinitionKey", eventKey)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	id := randomGUID()
+	id := wire.RandomGUID()
 	r, err := j.extension.readEvent(m, id)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	now := s.lock()
 	s.enter(j, m, id, now, &r)
 	s.mu.Unlock()
-	return jsonAnswer(http.StatusCreated, map[string]string{"eventInstanceId": id.String()}), nil
+	return wire.JSON(http.StatusCreated, map[string]string{"eventInstanceId": id.String()}), nil
 }
 
 // journey finds the journey of an event definition key that was sent as the
@@ -167,7 +170,7 @@ func requireText(name string, v value) error {
 // than a rowset: unknown fields are refused, and required ones must be there
 // even when the row exists (vendor page how-to-fire-an-event). The primary key
 // alone may be missing: the contact key stands in for it.
-func (d *dataExtension) readEvent(m member, id guid) (sentRow, error) {
+func (d *dataExtension) readEvent(m member, id wire.GUID) (sentRow, error) {
 	p := d.reader(m.data)
 	r := p.row()
 	if m.data != "" {
@@ -209,14 +212,14 @@ func (d *dataExtension) readEvent(m member, id guid) (sentRow, error) {
 
 // enter lets a contact enter, who then gets the journey's mail. It needs the
 // sandbox's mutex.
-func (s *Sandbox) enter(j *journey, m member, id guid, at time.Time, r *sentRow) {
+func (s *Sandbox) enter(j *journey, m member, id wire.GUID, at time.Time, r *sentRow) {
 	j.enter(m, id, at, r)
-	s.mailed(at, func() (mail, bool) { return j.mail(j.entries[len(j.entries)-1], len(j.entries)) })
+	s.ens.Mailed(at, func() (ens.Mail, bool) { return j.mail(j.entries[len(j.entries)-1], len(j.entries)) })
 }
 
 // enter saves the row of an accepted event and enters its contact. It needs the
 // sandbox's mutex.
-func (j *journey) enter(m member, id guid, at time.Time, r *sentRow) {
+func (j *journey) enter(m member, id wire.GUID, at time.Time, r *sentRow) {
 	d := j.extension
 	e := entry{id: id, at: at, data: d.save(r)}
 	b := d.scratch[:0]
@@ -259,8 +262,8 @@ type memberResult struct {
 // enterContactsIntoJourneyInBatches: every good member enters, whatever the
 // others are. Undocumented: the status; third parties tell of 202. The vendor
 // enters the contacts a little later; the sandbox does it at once.
-func (s *Sandbox) fireEvents(c *call) (answer, error) {
-	p := scanner{text: string(c.body)}
+func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
+	p := scanner{text: string(c.Body)}
 	var members []member
 	var eventKey value
 	for more := p.enter('{'); more; more = p.more('{') {
@@ -281,31 +284,31 @@ func (s *Sandbox) fireEvents(c *call) (answer, error) {
 		}
 	}
 	if !p.done() {
-		return answer{}, eventError(eventBadJSON, "")
+		return wire.Answer{}, eventError(eventBadJSON, "")
 	}
 	j, err := s.journey("eventDefinitionKey", eventKey)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if len(members) == 0 {
-		return answer{}, eventError(eventMissingParameter, "members")
+		return wire.Answer{}, eventError(eventMissingParameter, "members")
 	}
 	if len(members) > maxMembers {
-		return answer{}, eventError(eventTooMany, "")
+		return wire.Answer{}, eventError(eventTooMany, "")
 	}
 	results := make([]memberResult, len(members))
-	ids := make([]guid, len(members))
+	ids := make([]wire.GUID, len(members))
 	rows := make([]sentRow, len(members))
 	for i, m := range members {
 		if m.contactKey.kind == kindText {
 			results[i].ContactKey = m.contactKey.text
 		}
-		ids[i] = randomGUID()
+		ids[i] = wire.RandomGUID()
 		err := requireText("contactKey", m.contactKey)
 		if err == nil {
 			rows[i], err = j.extension.readEvent(m, ids[i])
 		}
-		if e, ok := errors.AsType[*apiError](err); ok {
+		if e, ok := errors.AsType[*wire.Error](err); ok {
 			results[i].Errorcode, results[i].Message = *e.Code, e.Message
 		}
 	}
@@ -325,7 +328,7 @@ func (s *Sandbox) fireEvents(c *call) (answer, error) {
 		failed++
 	}
 	s.mu.Unlock()
-	return jsonAnswer(http.StatusAccepted, map[string]any{
-		"requestId": newGUID(), "count": len(members), "notQueuedCount": failed, "members": results,
+	return wire.JSON(http.StatusAccepted, map[string]any{
+		"requestId": wire.NewGUID(), "count": len(members), "notQueuedCount": failed, "members": results,
 	}), nil
 }

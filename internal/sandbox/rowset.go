@@ -1,40 +1,39 @@
 package sandbox
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"onramp/internal/sandbox/wire"
 )
 
 // upsertRows answers POST /hub/v1/dataevents/{id}/rowset, vendor page
 // postDataExtensionRowsetByKey. More than 50 rows are accepted: the vendor's
 // limit is a recommendation.
-func (s *Sandbox) upsertRows(c *call) (answer, error) {
+func (s *Sandbox) upsertRows(c *wire.Call) (wire.Answer, error) {
 	a, err := s.upsertRowset(c)
-	if e, ok := errors.AsType[*apiError](err); ok && s.dialect == DialectSpec && e.Status == http.StatusBadRequest {
+	if e, ok := errors.AsType[*wire.Error](err); ok && s.dialect == DialectSpec && e.Status == http.StatusBadRequest {
 		return specRowsetAnswer(http.StatusBadRequest, []specResult{{Errorcode: 1, Status: "Error", Message: e.Message}}), nil
 	}
 	return a, err
 }
 
-func (s *Sandbox) upsertRowset(c *call) (answer, error) {
+func (s *Sandbox) upsertRowset(c *wire.Call) (wire.Answer, error) {
 	d, err := s.extension(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	rows, ok := d.readRowset(c.body)
+	rows, ok := d.readRowset(c.Body)
 	if !ok {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	if err := s.saveRows(d, rows); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if s.dialect == DialectSpec {
 		results := make([]specResult, len(rows))
@@ -44,7 +43,7 @@ func (s *Sandbox) upsertRowset(c *call) (answer, error) {
 		return specRowsetAnswer(http.StatusOK, results), nil
 	}
 	// The vendor answers with the rows that were sent: so the body, as it is.
-	return answer{status: http.StatusOK, contentType: jsonType, body: c.body}, nil
+	return wire.Answer{Status: http.StatusOK, ContentType: wire.JSONType, Body: c.Body}, nil
 }
 
 // readRowset reads a list of {"keys":{…},"values":{…}}. Other members of a row
@@ -92,20 +91,20 @@ func (p *rowReader) rowsetRow(r *sentRow) (values string) {
 
 // upsertRow answers PUT /hub/v1/dataevents/{id}/rows/{primaryKeys}, vendor page
 // putDataExtensionRowByKey. It echoes the row.
-func (s *Sandbox) upsertRow(c *call) (answer, error) {
+func (s *Sandbox) upsertRow(c *wire.Call) (wire.Answer, error) {
 	d, err := s.extension(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	keys, ok := parsePrimaryKeys(c.params["primaryKeys"])
+	keys, ok := parsePrimaryKeys(c.Params["primaryKeys"])
 	if !ok {
-		return answer{}, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {primaryKeys} is invalid.")
+		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {primaryKeys} is invalid.")
 	}
-	p := d.reader(string(c.body))
+	p := d.reader(string(c.Body))
 	r := p.row()
 	values := p.rowsetRow(&r)
 	if !p.done() || !p.valid() {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	// The path names the row, whatever the body says.
 	for _, i := range d.primary {
@@ -120,16 +119,16 @@ func (s *Sandbox) upsertRow(c *call) (answer, error) {
 				r.wrongKey = name
 			}
 		case r.cells[i].kind != kindNone:
-			return answer{}, failure(http.StatusBadRequest, codeInvalidFormat) // in two spellings
+			return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat) // in two spellings
 		default:
 			r.cells[i] = value{kindText, keys[name]}
 		}
 	}
 	d.examine(&r)
 	if err := s.saveRows(d, []sentRow{r}); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
+	return wire.JSON(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
 }
 
 // parsePrimaryKeys reads "name:value,name:value". Names and values are
@@ -161,16 +160,16 @@ func parsePrimaryKeys(raw string) (map[string]string, bool) {
 // extension finds the data extension that a hub path names: key:EXTERNALKEY,
 // GUID or id:GUID. Undocumented: the answer for one that does not exist; 404
 // with 30003 is the vendor's "object not found".
-func (s *Sandbox) extension(c *call) (*dataExtension, error) {
-	ref := c.param("id")
+func (s *Sandbox) extension(c *wire.Call) (*dataExtension, error) {
+	ref := c.Param("id")
 	if !validReference(ref) {
-		return nil, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {guid} is invalid.")
+		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {guid} is invalid.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.world.extensionByReference(ref)
 	if d == nil {
-		return nil, failure(http.StatusNotFound, codeNotFound)
+		return nil, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
 	return d, nil
 }
@@ -200,7 +199,7 @@ func isGUID(s string) bool {
 const noExistingField = "At least one existing field is required in the values property"
 
 // saveRows upserts the rows in order, up to the first bad one. Later rows are
-// not saved, good or not, but their complaints are told with the others: each
+// not saved, good or not, but their complaints are listed with the others: each
 // once, without saying whose they are.
 func (s *Sandbox) saveRows(d *dataExtension, rows []sentRow) error {
 	s.lock()
@@ -239,7 +238,7 @@ func (s *Sandbox) saveRows(d *dataExtension, rows []sentRow) error {
 func (d *dataExtension) refuse(r *sentRow) (problems []string, err error) {
 	if r.wrongKey != "" {
 		// The vendor names the column in lower case here.
-		return nil, failuref(http.StatusBadRequest, codeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.wrongKey))
+		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.wrongKey))
 	}
 	if r.identity == "" {
 		return nil, missingKeys()
@@ -271,7 +270,7 @@ func (d *dataExtension) refuse(r *sentRow) (problems []string, err error) {
 // missingKeys refuses a row that its keys do not name. Undocumented: the words
 // are the asynchronous route's.
 func missingKeys() error {
-	return failuref(http.StatusBadRequest, codeGeneric, "Cannot locate the existing record. Required keys are missing.")
+	return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Cannot locate the existing record. Required keys are missing.")
 }
 
 // specResult is one element of a rowset answer in the specification's letter,
@@ -283,34 +282,6 @@ type specResult struct {
 	Message   string `json:"message,omitempty"`
 }
 
-func specRowsetAnswer(status int, results []specResult) answer {
-	return jsonAnswer(status, map[string]any{"results": results})
-}
-
-// newGUID makes a random GUID. It is an id, not a secret.
-func newGUID() string {
-	return randomGUID().String()
-}
-
-// guid is a GUID in as little memory as it needs.
-type guid [16]byte
-
-func randomGUID() guid {
-	var g guid
-	binary.LittleEndian.PutUint64(g[:], rand.Uint64())
-	binary.LittleEndian.PutUint64(g[8:], rand.Uint64())
-	g[6] = g[6]&0x0f | 0x40
-	g[8] = g[8]&0x3f | 0x80
-	return g
-}
-
-func (g guid) String() string {
-	b := make([]byte, 0, 36)
-	for i := range g {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			b = append(b, '-')
-		}
-		b = hex.AppendEncode(b, g[i:i+1])
-	}
-	return string(b)
+func specRowsetAnswer(status int, results []specResult) wire.Answer {
+	return wire.JSON(status, map[string]any{"results": results})
 }

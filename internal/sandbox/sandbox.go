@@ -30,7 +30,7 @@
 // Events go out. Callbacks and subscriptions of the Event Notification Service
 // (ENS) are called as the vendor calls them, with the retries of either of its
 // documents. 50 ms after a message was sent, or a contact has entered a journey,
-// its mail counts as sent; what follows, 50 ms apart, is told by the words after
+// its mail counts as sent; what follows, 50 ms apart, is chosen by the words after
 // each + of the address, as in ana+open+click@example.org:
 //
 //	+notsent              EmailNotSent 1 "Unsubscribed", and nothing else
@@ -41,7 +41,7 @@
 //	+unsubscribe          EmailSent, EmailUnsubscribe
 //
 // POST /_sandbox/events makes events of every type, PUT /_sandbox/ens changes how
-// they are sent, and the faults whose names begin with ens_ spoil them.
+// they are sent, and the faults whose names begin with ens_ make them go wrong.
 //
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
@@ -57,6 +57,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"onramp/internal/sandbox/ens"
 )
 
 // What a new sandbox, or one that was reset, starts with.
@@ -112,7 +114,7 @@ func ParseDialect(s string) (Dialect, error) {
 	}
 }
 
-// Config is what a sandbox can be told. The zero value works.
+// Config says how a sandbox behaves. The zero value works.
 type Config struct {
 	// Dialect is the way of answering; "" means DialectFacts. A dialect that
 	// ParseDialect would refuse behaves as DialectFacts.
@@ -147,13 +149,9 @@ type Sandbox struct {
 	log     *slog.Logger
 	routes  []route
 
-	strict     bool
-	activation time.Duration
-	sending    Sending // what a reset goes back to
-	outgoing   *http.Client
-
-	mu    sync.Mutex // guards world; never held while waiting or writing
+	mu    sync.Mutex // guards world, and what ens holds; never held while waiting or writing
 	world *world
+	ens   *ens.Service
 }
 
 // world is everything that Reset throws away.
@@ -167,8 +165,6 @@ type world struct {
 	queries    queries
 	faults     []*activeFault
 	calls      map[string]int // by route pattern, so it cannot grow without end
-	ens        ens
-	sender     sender
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -176,15 +172,7 @@ var _ http.Handler = (*Sandbox)(nil)
 // New makes a sandbox with the initial package, data extension, event
 // definition and message definition, and nothing in them.
 func New(cfg Config) *Sandbox {
-	s := &Sandbox{
-		dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log, routes: routes(), strict: cfg.Strict, activation: max(cfg.Activation, 0),
-		// no redirect is followed: the vendor's service wants a 200 from the very URL
-		outgoing: &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-	}
-	if cfg.Activation == 0 {
-		s.activation = 2 * time.Minute
-	}
-	s.sending = cfg.Sending.over(defaultSending())
+	s := &Sandbox{dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log}
 	if s.base == nil {
 		s.base = time.Now
 	}
@@ -192,6 +180,8 @@ func New(cfg Config) *Sandbox {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.log = s.log.With("part", "sandbox")
+	s.ens = s.newENS(cfg)
+	s.routes = s.operations()
 	s.Reset()
 	return s
 }
@@ -205,14 +195,11 @@ func (s *Sandbox) Reset() {
 		extensions: map[string]*dataExtension{d.key: d},
 		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
 		calls:      map[string]int{},
-		sender:     newSender(s.sending),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.world != nil {
-		s.world.sender.stop()
-	}
 	s.world = w
+	s.ens.Reset()
 }
 
 // Now is the time on the sandbox's clock, in UTC.
@@ -237,8 +224,9 @@ func (s *Sandbox) now() time.Time {
 }
 
 // Advance moves the clock forward by d; tokens grow older by it, and events that
-// are due by then are sent. It refuses, and leaves the clock alone, when d is negative or when all advances together
-// would pass a time.Duration's range (292 years).
+// are due by then are sent. It refuses, and leaves the clock alone, when d is
+// negative or when all advances together would pass a time.Duration's range (292
+// years).
 func (s *Sandbox) Advance(d time.Duration) error {
 	if d < 0 {
 		return fmt.Errorf("advance by %v: the clock does not go back", d)
@@ -249,8 +237,7 @@ func (s *Sandbox) Advance(d time.Duration) error {
 		return errors.New("advance: too far for a clock")
 	}
 	s.world.offset += d
-	s.world.sender.disarm()
-	s.step(s.now())
+	s.ens.Advanced()
 	return nil
 }
 

@@ -117,21 +117,22 @@ func (s *Sandbox) State() State {
 func (s *Sandbox) state(limit int) State {
 	now := s.lock()
 	w := s.world
+	events := s.ens.View()
 	st := State{
 		Clock:              now,
 		DataExtensions:     make(map[string]DataExtension, len(w.extensions)),
 		Journeys:           make(map[string]Journey, len(w.journeys)),
 		MessageDefinitions: map[string]MessageDefinition{WelcomeMessageKey: {Name: WelcomeMessageKey, Status: "Active"}},
 		Messages:           []Message{}, Jobs: []Job{}, Tokens: []Token{},
+		Callbacks: newest(events.Callbacks, limit), Subscriptions: newest(events.Subscriptions, limit), Deliveries: newest(events.Deliveries, limit),
 		Calls:  maps.Clone(w.calls),
 		Faults: w.faultList(now),
 		Totals: Totals{
 			Rows: map[string]int{}, Contacts: map[string]int{},
 			Messages: len(w.messages.sent), Jobs: len(w.jobs.list), Tokens: len(w.tokens.issued),
-			Callbacks: len(w.ens.callbacks), Subscriptions: len(w.ens.subscriptions), Deliveries: w.sender.sends, Coming: len(w.sender.coming),
+			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming,
 		},
 	}
-	st.Callbacks, st.Subscriptions, st.Deliveries = w.callbackViews(limit, now), w.subscriptionViews(limit), w.deliveryViews(limit)
 	rows, entries := map[string][]row{}, map[string][]entry{}
 	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
 	for key, d := range extensions {
@@ -147,7 +148,7 @@ func (s *Sandbox) state(limit int) State {
 		st.Jobs = append(st.Jobs, j.view(now))
 	}
 	for _, t := range newest(w.tokens.issued, limit) {
-		st.Tokens = append(st.Tokens, t.view())
+		st.Tokens = append(st.Tokens, tokenView(t))
 	}
 	s.mu.Unlock()
 

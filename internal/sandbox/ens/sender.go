@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"container/heap"
@@ -7,7 +7,7 @@ import (
 )
 
 // sender makes events and brings them to callbacks. It has no goroutine of its
-// own: a timer and Advance wake it. The sandbox's mutex guards it.
+// own: a timer and Advance wake it. The host's lock guards it.
 type sender struct {
 	settings Sending
 	patterns patterns
@@ -18,7 +18,7 @@ type sender struct {
 	sends    int               // all there ever were
 
 	timer *time.Timer
-	wake  time.Time // when the timer goes off, on the sandbox's clock; zero: it does not
+	wake  time.Time // when the timer goes off, on the host's clock; zero: it does not
 	armed time.Time // when it was set
 }
 
@@ -27,7 +27,7 @@ type happening struct {
 	at   time.Time
 	seq  int
 	kind eventKind
-	mail *mail  // that it is about; nil for a copy
+	mail *Mail  // that it is about; nil for a copy
 	copy []byte // of an event that one callback has got already
 	only string // id of that callback
 }
@@ -90,11 +90,12 @@ func (d *sender) plan(h happening) {
 	heap.Push(&d.coming, h)
 }
 
-// mailed plans the events of a mail. It costs next to nothing when there is no
-// callback. It needs the sandbox's mutex.
-func (s *Sandbox) mailed(now time.Time, m func() (mail, bool)) {
+// Mailed plans the events of a mail that was sent now; m returns false when there
+// is none after all. It costs next to nothing when there is no callback. It needs
+// the host's lock.
+func (s *Service) Mailed(now time.Time, m func() (Mail, bool)) {
 	d := &s.world.sender
-	if len(s.world.ens.callbacks) == 0 || d.settings.EventsAfterMS < 0 {
+	if len(s.world.callbacks) == 0 || d.settings.EventsAfterMS < 0 {
 		return
 	}
 	if m, ok := m(); ok {
@@ -106,8 +107,8 @@ func (s *Sandbox) mailed(now time.Time, m func() (mail, bool)) {
 }
 
 // step does all that is due, and sets the timer for what is due next. It needs
-// the sandbox's mutex.
-func (s *Sandbox) step(now time.Time) {
+// the host's lock.
+func (s *Service) step(now time.Time) {
 	w := s.world
 	d := &w.sender
 	for len(d.coming) > 0 && !d.coming[0].at.After(now) {
@@ -115,7 +116,7 @@ func (s *Sandbox) step(now time.Time) {
 		w.happen(h)
 	}
 	for id, q := range d.queues {
-		cb := w.ens.callback(id)
+		cb := w.callback(id)
 		if cb == nil { // deleted, and so is what was to go there
 			for _, cancel := range q.flying {
 				cancel()
@@ -140,18 +141,18 @@ func (w *world) happen(h happening) {
 	switch {
 	case h.mail != nil:
 		w.publish(h.kind.event(*h.mail, h.at), "")
-	case w.ens.callback(h.only) != nil:
+	case w.callback(h.only) != nil:
 		w.sender.queue(h.only).push(queued{h.at, h.copy})
 	}
 }
 
 // publish brings an event to the queues of the callbacks that are for it, or of
 // one of them, and returns the subscriptions that take it. It needs the
-// sandbox's mutex.
+// host's lock.
 func (w *world) publish(e *event, only string) []*subscription {
 	var takers []*subscription
 	var body []byte
-	for _, cb := range w.ens.callbacks {
+	for _, cb := range w.callbacks {
 		if !cb.verified || only != "" && cb.id != only {
 			continue
 		}
@@ -165,22 +166,19 @@ func (w *world) publish(e *event, only string) []*subscription {
 			q.dropped++
 			continue
 		}
-		mine := body
-		if sent := w.spoilEvent(e, e.at, cb.url); sent != e {
-			mine = sent.body()
-		} else if body == nil {
+		if body == nil {
 			body = e.body()
-			mine = body
 		}
-		q.push(queued{e.at, mine})
-		w.duplicate(q, cb, queued{e.at, mine})
+		sent := queued{e.at, w.altered(e, body, cb.url)}
+		q.push(sent)
+		w.duplicate(q, cb, sent)
 	}
 	return takers
 }
 
 // duplicate does what FaultDuplicate wants.
 func (w *world) duplicate(q *queue, cb *callback, e queued) {
-	if len(w.faults) == 0 || !w.outgoingFault(FaultDuplicate, e.at, cb.url, e.body) {
+	if !w.host.Fault(FaultDuplicate, e.at, cb.url, e.body) {
 		return
 	}
 	if q.duplicates++; q.duplicates%2 == 1 {
@@ -192,8 +190,8 @@ func (w *world) duplicate(q *queue, cb *callback, e queued) {
 }
 
 // arm sets the timer for what is due next, unless it goes off before. It needs
-// the sandbox's mutex.
-func (s *Sandbox) arm(now time.Time) {
+// the host's lock.
+func (s *Service) arm(now time.Time) {
 	w := s.world
 	d := &w.sender
 	var next time.Time
@@ -221,14 +219,14 @@ func (d *sender) disarm() {
 
 // alarm is what the timer for a time does. A clock that stands still, as in
 // tests, is left to Advance: to wait for it would never end.
-func (s *Sandbox) alarm(w *world, at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Service) alarm(w *world, at time.Time) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
 	d := &w.sender
 	if s.world != w || !d.wake.Equal(at) {
 		return // it was stopped too late
 	}
-	now := s.now()
+	now := s.host.Now()
 	stands := !now.After(d.armed) && now.Before(d.wake)
 	d.timer, d.wake = nil, time.Time{}
 	if !stands {

@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ const (
 	maxQueued = 200_000
 )
 
-// queue is what is on its way to one callback. The sandbox's mutex guards it.
+// queue is what is on its way to one callback. The host's lock guards it.
 type queue struct {
 	waiting []queued // not yet in a batch, in order
 	batches batches  // waiting to be sent, or sent again
@@ -105,16 +105,16 @@ func (q *queue) push(e queued) {
 }
 
 // gather makes batches of the events that have waited for the window, and of as
-// many as a batch holds. It needs the sandbox's mutex.
+// many as a batch holds. It needs the host's lock.
 func (w *world) gather(q *queue, cb *callback, now time.Time) {
 	window := w.sender.settings.window()
-	_, most := w.ens.terms(cb, now)
+	_, most := w.terms(cb, now)
 	for len(q.waiting) > 0 {
 		n := min(len(q.waiting), most)
 		if n < most && now.Before(q.waiting[0].at.Add(window)) {
 			return
 		}
-		if w.outgoingFault(FaultBareEvent, now, cb.url, q.waiting[0].body) {
+		if w.host.Fault(FaultBareEvent, now, cb.url, q.waiting[0].body) {
 			q.add(w, &batch{body: q.waiting[0].body, events: 1, due: now})
 			q.waiting = q.waiting[1:]
 			continue
@@ -125,7 +125,7 @@ func (w *world) gather(q *queue, cb *callback, now time.Time) {
 		}
 		q.waiting = q.waiting[n:]
 		b := &batch{body: array(bodies), events: n, due: now}
-		if w.outgoingFault(FaultReorder, now, cb.url, b.body) {
+		if w.host.Fault(FaultReorder, now, cb.url, b.body) {
 			slices.Reverse(bodies)
 			b.body = array(bodies)
 			if q.reorders%2 == 0 {

@@ -1,12 +1,8 @@
-package sandbox
+package ens
 
 import (
-	"bytes"
-	"context"
 	"encoding/base64"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -42,9 +38,9 @@ const (
 	FaultSlowToken = "ens_slow_token"
 )
 
-// outgoing tells whether a fault is one of the events that are sent.
-func (f Fault) outgoing() bool {
-	switch f.Name {
+// IsFault tells whether a name is that of a fault of what is sent.
+func IsFault(name string) bool {
+	switch name {
 	case FaultDuplicate, FaultSeconds, FaultStringIDs, FaultReorder, FaultResend, FaultWrongSignature, FaultRawKey,
 		FaultNoSignature, FaultBareEvent, FaultStaleToken, FaultSlowToken:
 		return true
@@ -55,77 +51,37 @@ func (f Fault) outgoing() bool {
 // reorderDelay is how long FaultReorder holds a batch back.
 const reorderDelay = time.Second
 
-// outgoingFault uses up the first fault of a name that is for a callback and a
-// body, and tells whether there is one. It needs the sandbox's mutex.
-func (w *world) outgoingFault(name string, now time.Time, callbackURL string, body []byte) bool {
-	for _, f := range w.faults {
-		if f.Name != name || f.over(now) || !strings.HasPrefix(pathOf(callbackURL), f.Match) || !bytes.Contains(body, []byte(f.Contains)) {
-			continue
-		}
-		f.hit()
-		return true
-	}
-	return false
-}
-
-// pathOf is the path of a URL, at least a slash.
-func pathOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Path == "" {
-		return "/"
-	}
-	return u.Path
-}
-
-// spoilEvent does to an event what the faults want. It needs the sandbox's
-// mutex.
-func (w *world) spoilEvent(e *event, now time.Time, callbackURL string) *event {
-	if e.raw != nil || len(w.faults) == 0 {
-		return e
+// altered is the body of an event for a callback: the one given, or another one
+// when faults want it. It needs the host's lock.
+func (w *world) altered(e *event, body []byte, callbackURL string) []byte {
+	if e.raw != nil {
+		return body
 	}
 	values := map[string]any{}
-	if w.outgoingFault(FaultSeconds, now, callbackURL, e.body()) {
+	if w.host.Fault(FaultSeconds, e.at, callbackURL, body) {
 		values["timestampUTC"] = e.at.Unix()
 	}
-	if e.fields.get("mid") != nil && w.outgoingFault(FaultStringIDs, now, callbackURL, e.body()) {
-		member := strconv.Itoa(memberNumber)
+	if e.fields.get("mid") != nil && w.host.Fault(FaultStringIDs, e.at, callbackURL, body) {
+		member := strconv.Itoa(e.member)
 		values["mid"], values["eid"] = member, member
 	}
 	if len(values) == 0 {
-		return e
+		return body
 	}
-	spoiled := *e
-	spoiled.fields = e.fields.merge(values)
-	return &spoiled
+	return appendJSON(nil, e.fields.merge(values))
 }
 
 // signature signs a batch as the settings and the faults want; "" when it is not
-// to be signed. It needs the sandbox's mutex.
+// to be signed. It needs the host's lock.
 func (w *world) signature(cb *callback, now time.Time, body []byte) string {
 	key, raw := cb.signatureKey, w.sender.settings.Key == KeyRaw
 	switch {
-	case w.outgoingFault(FaultNoSignature, now, cb.url, body):
+	case w.host.Fault(FaultNoSignature, now, cb.url, body):
 		return ""
-	case w.outgoingFault(FaultWrongSignature, now, cb.url, body):
+	case w.host.Fault(FaultWrongSignature, now, cb.url, body):
 		key = base64.StdEncoding.EncodeToString([]byte("this is the key of another one.."))
-	case w.outgoingFault(FaultRawKey, now, cb.url, body):
+	case w.host.Fault(FaultRawKey, now, cb.url, body):
 		raw = true
 	}
-	return sign(key, raw, body)
-}
-
-// tokenDelay waits as FaultSlowToken wants, in true time, or until the context
-// ends.
-func (s *Sandbox) tokenDelay(ctx context.Context) {
-	s.mu.Lock()
-	var delay time.Duration
-	now := s.now()
-	for _, f := range s.world.faults {
-		if f.Name == FaultSlowToken && !f.over(now) {
-			f.hit()
-			delay += f.delay()
-		}
-	}
-	s.mu.Unlock()
-	wait(ctx, delay)
+	return Sign(key, raw, body)
 }

@@ -1,10 +1,12 @@
-package sandbox
+package ens
 
 import (
 	"fmt"
 	"net/http"
 	"slices"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 // maxSubscriptions is the most subscriptions of a callback. Vendor page
@@ -63,8 +65,8 @@ func (sub *subscription) whole(cb *callback) subscriptionAnswer {
 // events, the filters all of which must match, and whether there is anything to
 // send at all. A change has effect after a while, as a new subscription has;
 // until then it is as before. A pause has effect at once. The caller must not
-// change the lists. It needs the sandbox's mutex.
-func (e *ens) effective(sub *subscription, now time.Time) (types, filters []string, active bool) {
+// change the lists. It needs the host's lock.
+func (w *world) effective(sub *subscription, now time.Time) (types, filters []string, active bool) {
 	switch {
 	case sub.status != subscriptionActive:
 		return nil, nil, false
@@ -76,8 +78,8 @@ func (e *ens) effective(sub *subscription, now time.Time) (types, filters []stri
 }
 
 // findSubscription is the subscription with the id, or nil.
-func (e *ens) findSubscription(id string) *subscription {
-	for _, sub := range e.subscriptions {
+func (w *world) findSubscription(id string) *subscription {
+	for _, sub := range w.subscriptions {
 		if sub.id == id {
 			return sub
 		}
@@ -87,8 +89,8 @@ func (e *ens) findSubscription(id string) *subscription {
 
 // checkSubscriptionName refuses a name that another subscription has.
 // Undocumented: that names are unique in the account, and not for each callback.
-func (e *ens) checkSubscriptionName(name, id string) error {
-	if slices.ContainsFunc(e.subscriptions, func(sub *subscription) bool { return sub.name == name && sub.id != id }) {
+func (w *world) checkSubscriptionName(name, id string) error {
+	if slices.ContainsFunc(w.subscriptions, func(sub *subscription) bool { return sub.name == name && sub.id != id }) {
 		return invalid("subscriptionName", "is the name of another subscription")
 	}
 	return nil
@@ -104,7 +106,7 @@ func (m sentSubscription) check() error {
 
 // createSubscriptions answers POST /platform/v1/ens-subscriptions. Status and
 // reason are not among its parameters.
-func (s *Sandbox) createSubscriptions(c *call) (answer, error) {
+func (s *Service) createSubscriptions(c *wire.Call) (wire.Answer, error) {
 	return eachMember(c, http.StatusCreated, func(m sentSubscription) (any, error) {
 		callbackID, err := required("callbackId", m.CallbackID)
 		if err != nil {
@@ -117,26 +119,26 @@ func (s *Sandbox) createSubscriptions(c *call) (answer, error) {
 		if err := m.check(); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		e := &s.world.ens
-		cb := e.callback(callbackID)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		w := s.world
+		cb := w.callback(callbackID)
 		switch {
 		case cb == nil:
 			return nil, unknownID("callback")
 		case !cb.verified:
 			return nil, invalid("callbackId", "is that of a callback that is not verified")
-		case len(e.subscriptionsOf(cb.id)) >= maxSubscriptions:
+		case len(w.subscriptionsOf(cb.id)) >= maxSubscriptions:
 			return nil, invalid("callbackId", fmt.Sprintf("is that of a callback with %d subscriptions, which is the most", maxSubscriptions))
 		}
-		if err := e.checkSubscriptionName(name, ""); err != nil {
+		if err := w.checkSubscriptionName(name, ""); err != nil {
 			return nil, err
 		}
 		sub := &subscription{
-			id: newGUID(), name: name, callbackID: cb.id, status: subscriptionActive, types: m.EventCategoryTypes, filters: m.Filters,
-			activeFrom: s.now().Add(s.activation),
+			id: wire.NewGUID(), name: name, callbackID: cb.id, status: subscriptionActive, types: m.EventCategoryTypes, filters: m.Filters,
+			activeFrom: s.host.Now().Add(s.activation),
 		}
-		e.subscriptions = append(e.subscriptions, sub)
+		w.subscriptions = append(w.subscriptions, sub)
 		return sub.answer(cb), nil
 	})
 }
@@ -144,7 +146,7 @@ func (s *Sandbox) createSubscriptions(c *call) (answer, error) {
 // updateSubscriptions answers PUT /platform/v1/ens-subscriptions. Undocumented:
 // what is not sent stays; an id that is not known answers 400, since the page
 // lists no 404.
-func (s *Sandbox) updateSubscriptions(c *call) (answer, error) {
+func (s *Service) updateSubscriptions(c *wire.Call) (wire.Answer, error) {
 	return eachMember(c, http.StatusOK, func(m sentSubscription) (any, error) {
 		id, err := required("subscriptionId", m.SubscriptionID)
 		if err != nil {
@@ -153,10 +155,10 @@ func (s *Sandbox) updateSubscriptions(c *call) (answer, error) {
 		if err := m.check(); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		e := &s.world.ens
-		known := e.findSubscription(id)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		w := s.world
+		known := w.findSubscription(id)
 		if known == nil {
 			return nil, invalid("subscriptionId", "is that of no subscription")
 		}
@@ -164,16 +166,16 @@ func (s *Sandbox) updateSubscriptions(c *call) (answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := e.checkSubscriptionName(sub.name, sub.id); err != nil {
+		if err := w.checkSubscriptionName(sub.name, sub.id); err != nil {
 			return nil, err
 		}
 		if sub.differs(known) {
-			now := s.now()
-			sub.beforeTypes, sub.beforeFilters, _ = e.effective(known, now)
+			now := s.host.Now()
+			sub.beforeTypes, sub.beforeFilters, _ = w.effective(known, now)
 			sub.activeFrom = now.Add(s.activation)
 		}
 		*known = sub
-		return sub.whole(e.callback(sub.callbackID)), nil
+		return sub.whole(w.callback(sub.callbackID)), nil
 	})
 }
 
@@ -213,43 +215,43 @@ func (sub *subscription) differs(other *subscription) bool {
 }
 
 // getSubscription answers GET /platform/v1/ens-subscriptions/{subscriptionId}.
-func (s *Sandbox) getSubscription(c *call) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := &s.world.ens
-	sub := e.findSubscription(c.param("subscriptionId"))
+func (s *Service) getSubscription(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	w := s.world
+	sub := w.findSubscription(c.Param("subscriptionId"))
 	if sub == nil {
-		return answer{}, unknownID("subscription")
+		return wire.Answer{}, unknownID("subscription")
 	}
-	return jsonAnswer(http.StatusOK, sub.whole(e.callback(sub.callbackID))), nil
+	return wire.JSON(http.StatusOK, sub.whole(w.callback(sub.callbackID))), nil
 }
 
 // listSubscriptions answers GET /platform/v1/ens-subscriptions-by-cb/{callbackId}.
-func (s *Sandbox) listSubscriptions(c *call) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := &s.world.ens
-	cb := e.callback(c.param("callbackId"))
+func (s *Service) listSubscriptions(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	w := s.world
+	cb := w.callback(c.Param("callbackId"))
 	if cb == nil {
-		return answer{}, unknownID("callback")
+		return wire.Answer{}, unknownID("callback")
 	}
 	list := []subscriptionAnswer{}
-	for _, sub := range e.subscriptionsOf(cb.id) {
+	for _, sub := range w.subscriptionsOf(cb.id) {
 		list = append(list, sub.whole(cb))
 	}
-	return jsonAnswer(http.StatusOK, list), nil
+	return wire.JSON(http.StatusOK, list), nil
 }
 
 // deleteSubscription answers DELETE
 // /platform/v1/ens-subscriptions/{subscriptionId}.
-func (s *Sandbox) deleteSubscription(c *call) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := &s.world.ens
-	sub := e.findSubscription(c.param("subscriptionId"))
+func (s *Service) deleteSubscription(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	w := s.world
+	sub := w.findSubscription(c.Param("subscriptionId"))
 	if sub == nil {
-		return answer{}, unknownID("subscription")
+		return wire.Answer{}, unknownID("subscription")
 	}
-	e.subscriptions = slices.DeleteFunc(e.subscriptions, func(other *subscription) bool { return other == sub })
+	w.subscriptions = slices.DeleteFunc(w.subscriptions, func(other *subscription) bool { return other == sub })
 	return done(), nil
 }

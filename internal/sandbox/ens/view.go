@@ -1,11 +1,11 @@
-package sandbox
+package ens
 
 import (
 	"slices"
 	"time"
 )
 
-// Callback is a callback of the Event Notification Service in a State, with what
+// Callback is a callback of the Event Notification Service in a View, with what
 // is on its way to it. It has no keys.
 type Callback struct {
 	CallbackID   string `json:"callback_id"`
@@ -36,7 +36,7 @@ type Callback struct {
 	LastProblem string     `json:"last_problem,omitempty"`
 }
 
-// Subscription is a subscription to events in a State.
+// Subscription is a subscription to events in a View.
 type Subscription struct {
 	SubscriptionID string   `json:"subscription_id"`
 	Name           string   `json:"name"`
@@ -50,7 +50,7 @@ type Subscription struct {
 	ActiveFrom time.Time `json:"active_from"`
 }
 
-// Delivery is a request with events in a State.
+// Delivery is a request with events in a View.
 type Delivery struct {
 	At       time.Time `json:"at"`
 	Callback string    `json:"callback"` // name
@@ -60,11 +60,28 @@ type Delivery struct {
 	Problem  string    `json:"problem,omitempty"` // why there was none
 }
 
-// callbackViews are the newest callbacks as a State shows them. It needs the
-// sandbox's mutex.
-func (w *world) callbackViews(limit int, now time.Time) []Callback {
+// View is everything that a Service holds, in order of creation.
+type View struct {
+	Callbacks     []Callback
+	Subscriptions []Subscription
+	Deliveries    []Delivery // the newest 500 or more
+	Sent          int        // requests with events, also those forgotten
+	Coming        int        // events that are still to happen
+}
+
+// View returns a copy of everything. It needs the host's lock.
+func (s *Service) View() View {
+	w := s.world
+	return View{
+		Callbacks: w.callbackViews(s.host.Now()), Subscriptions: w.subscriptionViews(), Deliveries: w.deliveryViews(),
+		Sent: w.sender.sends, Coming: len(w.sender.coming),
+	}
+}
+
+// callbackViews are the callbacks as a View shows them. It needs the host's lock.
+func (w *world) callbackViews(now time.Time) []Callback {
 	list := []Callback{}
-	for _, cb := range newest(w.ens.callbacks, limit) {
+	for _, cb := range w.callbacks {
 		v := Callback{
 			CallbackID: cb.id, Name: cb.name, URL: cb.url, AuthID: cb.authID, MaxBatchSize: cb.maxBatchSize, Status: cb.withStatus().Status,
 		}
@@ -91,11 +108,11 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-// subscriptionViews are the newest subscriptions as a State shows them. It needs
-// the sandbox's mutex.
-func (w *world) subscriptionViews(limit int) []Subscription {
+// subscriptionViews are the subscriptions as a View shows them. It needs the
+// host's lock.
+func (w *world) subscriptionViews() []Subscription {
 	list := []Subscription{}
-	for _, sub := range newest(w.ens.subscriptions, limit) {
+	for _, sub := range w.subscriptions {
 		list = append(list, Subscription{
 			SubscriptionID: sub.id, Name: sub.name, CallbackID: sub.callbackID, Types: slices.Clone(sub.types),
 			Filters: append([]string{}, sub.filters...), Status: sub.status, StatusReason: sub.statusReason, ActiveFrom: sub.activeFrom,
@@ -104,11 +121,10 @@ func (w *world) subscriptionViews(limit int) []Subscription {
 	return list
 }
 
-// deliveryViews are the newest requests as a State shows them. It needs the
-// sandbox's mutex.
-func (w *world) deliveryViews(limit int) []Delivery {
+// deliveryViews are the requests as a View shows them. It needs the host's lock.
+func (w *world) deliveryViews() []Delivery {
 	list := []Delivery{}
-	for _, d := range newest(w.sender.log, limit) {
+	for _, d := range w.sender.log {
 		list = append(list, Delivery{At: d.at, Callback: d.callback, Events: d.events, Bytes: d.bytes, Status: d.status, Problem: d.problem})
 	}
 	return list

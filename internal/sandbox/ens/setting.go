@@ -1,9 +1,8 @@
-package sandbox
+package ens
 
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -114,22 +113,16 @@ func (p Sending) limit() time.Duration {
 	return 3 * time.Second
 }
 
-// controlSending answers PUT /_sandbox/ens with the settings now in use. Those
-// that are left out, or zero, become what Config says.
-func (s *Sandbox) controlSending(r *http.Request) (answer, error) {
-	var sent *Sending
-	if err := decodeControl(r, &sent); err != nil {
-		return answer{}, err
+// SetSending changes the settings; those that are left out, or zero, become what
+// Config says. It returns the settings now in use, or refuses the change with all
+// that is wrong and then changes nothing.
+func (s *Service) SetSending(p Sending) (Sending, error) {
+	if err := p.check(); err != nil {
+		return Sending{}, err
 	}
-	if sent == nil {
-		return answer{}, &controlError{http.StatusBadRequest, `want settings such as {"retries":"legacy"}; {} puts all back`}
-	}
-	if err := sent.check(); err != nil {
-		return answer{}, &controlError{http.StatusBadRequest, err.Error()}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.world.sender.settings = sent.over(s.sending)
-	s.step(s.now())
-	return jsonAnswer(http.StatusOK, s.world.sender.settings), nil
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	s.world.sender.settings = p.over(s.sending)
+	s.step(s.host.Now())
+	return s.world.sender.settings, nil
 }

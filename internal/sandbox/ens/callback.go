@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	// is the default, too. Vendor page createCallback.
 	minBatchSize = 100
 	maxBatchSize = 1000
-	// verifyTime is how long a verification key works, on the sandbox's clock.
+	// verifyTime is how long a verification key works, on the host's clock.
 	// Vendor page verifyCallback: "within four hours".
 	verifyTime = 4 * time.Hour
 )
@@ -68,9 +70,9 @@ func newKey() string {
 	return base64.StdEncoding.EncodeToString(secret[:])
 }
 
-// over lays what both POST and PUT take over a callback. It needs the sandbox's
-// mutex, under which the callback must be stored, so that its scheme stays.
-func (m sentCallback) over(cb callback, e *ens) (callback, error) {
+// over lays what both POST and PUT take over a callback. It needs the host's
+// lock, under which the callback must be stored, so that its scheme stays.
+func (m sentCallback) over(cb callback, w *world) (callback, error) {
 	var err error
 	if cb.name, err = required("callbackName", m.CallbackName); err != nil {
 		return cb, err
@@ -84,11 +86,11 @@ func (m sentCallback) over(cb callback, e *ens) (callback, error) {
 	if len(m.AuthID) == 0 {
 		return cb, nil
 	}
-	id, ok := textParameter(m.AuthID)
+	id, ok := wire.Text(m.AuthID)
 	switch {
 	case !ok:
-		return cb, failuref(http.StatusBadRequest, codeInvalidType, "The parameter authId is not of the expected type.")
-	case id != "" && e.scheme(id) == nil:
+		return cb, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "The parameter authId is not of the expected type.")
+	case id != "" && w.scheme(id) == nil:
 		return cb, invalid("authId", "does not reference an authentication that exists")
 	}
 	cb.authID = id
@@ -97,17 +99,17 @@ func (m sentCallback) over(cb callback, e *ens) (callback, error) {
 
 // createCallbacks answers POST /platform/v1/ens-callbacks. The probe arrives
 // before the answer does. A caller that hangs up does not end it.
-func (s *Sandbox) createCallbacks(c *call) (answer, error) {
-	ctx := context.WithoutCancel(c.request.Context())
+func (s *Service) createCallbacks(c *wire.Call) (wire.Answer, error) {
+	ctx := context.WithoutCancel(c.Request.Context())
 	return eachMember(c, http.StatusCreated, func(m sentCallback) (any, error) {
 		cb, err := s.addCallback(m)
 		if err != nil {
 			return nil, err
 		}
 		failed := s.probe(ctx, cb)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		known := s.world.ens.callback(cb.id)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		known := s.world.callback(cb.id)
 		switch {
 		case known == nil: // deleted while it was probed
 			return nil, unknownID("callback")
@@ -126,7 +128,7 @@ func (s *Sandbox) createCallbacks(c *call) (answer, error) {
 // Undocumented: the errorcode; and that the key, which may have arrived, does not
 // work any more.
 func probeError(cb callback, err error) error {
-	return failuref(http.StatusBadRequest, codeGeneric,
+	return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric,
 		"MCMS_UWH_Runtime_GeneralFailure_probeCallbackLiveness: CallbackId is %s. Could not verify callback url '%s'. "+
 			"Please test that the url is reachable with a https POST call and returns a 200 http status code. "+
 			"To retry please delete the callback and create it again. Status: %v", cb.id, cb.url, err)
@@ -135,7 +137,7 @@ func probeError(cb callback, err error) error {
 // addCallback adds a callback that is not verified and returns a copy.
 // Undocumented: two URLs are the same when they are so letter by letter; the
 // status of a second one (the vendor's page says both "error" and 304).
-func (s *Sandbox) addCallback(m sentCallback) (callback, error) {
+func (s *Service) addCallback(m sentCallback) (callback, error) {
 	url, err := required("url", m.URL)
 	if err != nil {
 		return callback{}, err
@@ -143,47 +145,47 @@ func (s *Sandbox) addCallback(m sentCallback) (callback, error) {
 	if err := s.checkURL("url", url, false); err != nil {
 		return callback{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := &s.world.ens
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	w := s.world
 	cb, err := m.over(callback{
-		id: newGUID(), url: url, maxBatchSize: maxBatchSize, signatureKey: newKey(), verificationKey: newKey(),
-		verifyBy: s.now().Add(verifyTime),
-	}, e)
+		id: wire.NewGUID(), url: url, maxBatchSize: maxBatchSize, signatureKey: newKey(), verificationKey: newKey(),
+		verifyBy: s.host.Now().Add(verifyTime),
+	}, w)
 	if err != nil {
 		return callback{}, err
 	}
-	if slices.ContainsFunc(e.callbacks, func(other *callback) bool { return other.url == url }) {
+	if slices.ContainsFunc(w.callbacks, func(other *callback) bool { return other.url == url }) {
 		return callback{}, invalid("url", "is registered already")
 	}
 	stored := cb
-	e.callbacks = append(e.callbacks, &stored)
+	w.callbacks = append(w.callbacks, &stored)
 	return cb, nil
 }
 
 // updateCallbacks answers PUT /platform/v1/ens-callbacks. Undocumented: what is
 // not sent stays, a url that is sent is ignored, and an authId of "" or null
 // takes the scheme away.
-func (s *Sandbox) updateCallbacks(c *call) (answer, error) {
+func (s *Service) updateCallbacks(c *wire.Call) (wire.Answer, error) {
 	return eachMember(c, http.StatusOK, func(m sentCallback) (any, error) {
 		id, err := required("callbackId", m.CallbackID)
 		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		e := &s.world.ens
-		known := e.callback(id)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		w := s.world
+		known := w.callback(id)
 		if known == nil {
 			return nil, unknownID("callback")
 		}
-		cb, err := m.over(*known, e)
+		cb, err := m.over(*known, w)
 		if err != nil {
 			return nil, err
 		}
 		if cb.authID != known.authID || cb.maxBatchSize != known.maxBatchSize {
-			now := s.now()
-			cb.beforeAuthID, cb.beforeMaxBatchSize = e.terms(known, now)
+			now := s.host.Now()
+			cb.beforeAuthID, cb.beforeMaxBatchSize = w.terms(known, now)
 			cb.changedFrom = now.Add(s.activation)
 		}
 		*known = cb
@@ -195,12 +197,12 @@ func (s *Sandbox) updateCallbacks(c *call) (answer, error) {
 // at a time: a change takes a while to have effect. Vendor page
 // ens-oauth2-support: "The callback requires up to two minutes for changes to
 // become active." Undocumented: a scheme that was deleted meanwhile is used no
-// more. It needs the sandbox's mutex.
-func (e *ens) terms(cb *callback, now time.Time) (authID string, maxBatchSize int) {
+// more. It needs the host's lock.
+func (w *world) terms(cb *callback, now time.Time) (authID string, maxBatchSize int) {
 	authID, maxBatchSize = cb.authID, cb.maxBatchSize
 	if now.Before(cb.changedFrom) {
 		maxBatchSize = cb.beforeMaxBatchSize
-		if cb.beforeAuthID == "" || e.scheme(cb.beforeAuthID) != nil {
+		if cb.beforeAuthID == "" || w.scheme(cb.beforeAuthID) != nil {
 			authID = cb.beforeAuthID
 		}
 	}
@@ -209,41 +211,41 @@ func (e *ens) terms(cb *callback, now time.Time) (authID string, maxBatchSize in
 
 // listCallbacks answers GET /platform/v1/ens-callbacks. Undocumented: that none
 // is an empty list; the vendor's page has 404 "Callback doesn't exist", too.
-func (s *Sandbox) listCallbacks(*call) (answer, error) {
+func (s *Service) listCallbacks(*wire.Call) (wire.Answer, error) {
 	list := []callbackAnswer{}
-	s.mu.Lock()
-	for _, cb := range s.world.ens.callbacks {
+	s.host.Lock.Lock()
+	for _, cb := range s.world.callbacks {
 		list = append(list, cb.withStatus())
 	}
-	s.mu.Unlock()
-	return jsonAnswer(http.StatusOK, list), nil
+	s.host.Lock.Unlock()
+	return wire.JSON(http.StatusOK, list), nil
 }
 
 // getCallback answers GET /platform/v1/ens-callbacks/{callbackId}.
-func (s *Sandbox) getCallback(c *call) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cb := s.world.ens.callback(c.param("callbackId"))
+func (s *Service) getCallback(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	cb := s.world.callback(c.Param("callbackId"))
 	if cb == nil {
-		return answer{}, unknownID("callback")
+		return wire.Answer{}, unknownID("callback")
 	}
-	return jsonAnswer(http.StatusOK, cb.withStatus()), nil
+	return wire.JSON(http.StatusOK, cb.withStatus()), nil
 }
 
 // deleteCallback answers DELETE /platform/v1/ens-callbacks/{callbackId}.
-func (s *Sandbox) deleteCallback(c *call) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := &s.world.ens
-	cb := e.callback(c.param("callbackId"))
+func (s *Service) deleteCallback(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	w := s.world
+	cb := w.callback(c.Param("callbackId"))
 	if cb == nil {
-		return answer{}, unknownID("callback")
+		return wire.Answer{}, unknownID("callback")
 	}
-	if len(e.subscriptionsOf(cb.id)) > 0 {
-		return answer{}, failuref(http.StatusConflict, codeInvalidTransition,
+	if len(w.subscriptionsOf(cb.id)) > 0 {
+		return wire.Answer{}, wire.Failuref(http.StatusConflict, wire.CodeInvalidTransition,
 			"Subscriptions exist for the callback. Delete all subscriptions for the callback before deleting the callback.")
 	}
-	e.callbacks = slices.DeleteFunc(e.callbacks, func(other *callback) bool { return other == cb })
+	w.callbacks = slices.DeleteFunc(w.callbacks, func(other *callback) bool { return other == cb })
 	return done(), nil
 }
 
@@ -256,7 +258,7 @@ type verification struct {
 // verifyCallbacks answers POST /platform/v1/ens-verify. A callback may verify
 // itself while it is being probed. Undocumented: a key that was used, or is too
 // old, answers like a wrong one; the body of the answer.
-func (s *Sandbox) verifyCallbacks(c *call) (answer, error) {
+func (s *Service) verifyCallbacks(c *wire.Call) (wire.Answer, error) {
 	return eachMember(c, http.StatusOK, func(m verification) (any, error) {
 		id, err := required("callbackId", m.CallbackID)
 		if err != nil {
@@ -266,11 +268,11 @@ func (s *Sandbox) verifyCallbacks(c *call) (answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		cb := s.world.ens.callback(id)
-		if cb == nil || cb.verificationKey != key || s.now().After(cb.verifyBy) {
-			return nil, failuref(http.StatusNotFound, codeNotFound, "Incorrect callback ID, verification key, or both.")
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		cb := s.world.callback(id)
+		if cb == nil || cb.verificationKey != key || s.host.Now().After(cb.verifyBy) {
+			return nil, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "Incorrect callback ID, verification key, or both.")
 		}
 		cb.verified, cb.verificationKey = true, ""
 		return struct{}{}, nil
@@ -284,15 +286,15 @@ type sentRegenerate struct {
 
 // regenerateKeys answers PUT /platform/v1/ens-regenerate: from now on all is
 // signed with another key.
-func (s *Sandbox) regenerateKeys(c *call) (answer, error) {
+func (s *Service) regenerateKeys(c *wire.Call) (wire.Answer, error) {
 	return eachMember(c, http.StatusOK, func(m sentRegenerate) (any, error) {
 		id, err := required("callbackId", m.CallbackID)
 		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		cb := s.world.ens.callback(id)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		cb := s.world.callback(id)
 		if cb == nil {
 			return nil, unknownID("callback")
 		}

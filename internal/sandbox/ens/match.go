@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"regexp"
@@ -47,9 +47,9 @@ func (ps patterns) match(e *event, filter string) bool {
 
 // takes tells whether a subscription takes an event at the time when it happens.
 // What was given by hand and names no known type goes to every subscription that
-// is active. It needs the sandbox's mutex.
+// is active. It needs the host's lock.
 func (w *world) takes(sub *subscription, e *event, now time.Time) bool {
-	types, filters, active := w.ens.effective(sub, now)
+	types, filters, active := w.effective(sub, now)
 	if !active {
 		return false
 	}
@@ -73,7 +73,7 @@ func (w *world) takes(sub *subscription, e *event, now time.Time) bool {
 // Undocumented: an event that two subscriptions of one callback take is sent to
 // it once.
 func (w *world) taker(callbackID string, e *event, now time.Time) *subscription {
-	for _, sub := range w.ens.subscriptions {
+	for _, sub := range w.subscriptions {
 		if sub.callbackID == callbackID && w.takes(sub, e, now) {
 			return sub
 		}
@@ -83,8 +83,8 @@ func (w *world) taker(callbackID string, e *event, now time.Time) *subscription 
 
 // listens tells whether any subscription of a callback is active.
 func (w *world) listens(callbackID string, now time.Time) bool {
-	for _, sub := range w.ens.subscriptionsOf(callbackID) {
-		if _, _, active := w.ens.effective(sub, now); active {
+	for _, sub := range w.subscriptionsOf(callbackID) {
+		if _, _, active := w.effective(sub, now); active {
 			return true
 		}
 	}

@@ -1,10 +1,11 @@
-package sandbox
+package ens
 
 import (
 	"container/heap"
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -52,8 +53,8 @@ func (d delivery) taken() bool {
 
 // launch begins to send a batch. Undocumented: what was deferred is dropped when
 // its seven days are over or no subscription of the callback is active any more.
-// It needs the sandbox's mutex.
-func (s *Sandbox) launch(q *queue, cb *callback, b *batch, now time.Time) {
+// It needs the host's lock.
+func (s *Service) launch(q *queue, cb *callback, b *batch, now time.Time) {
 	w := s.world
 	sends := w.sender.settings.Sends
 	if !b.first.IsZero() {
@@ -77,22 +78,22 @@ func (q *queue) lose(b *batch) {
 
 // fly sends a batch until the callback takes it, at most so many times, one
 // straight after the other. Undocumented: the time between, which is none here.
-func (s *Sandbox) fly(ctx context.Context, w *world, callbackID string, b *batch, sends int) {
+func (s *Service) fly(ctx context.Context, w *world, callbackID string, b *batch, sends int) {
 	taken := false
 	for range sends {
 		if taken = s.sendBatch(ctx, w, callbackID, b); taken || ctx.Err() != nil {
 			break
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
 	q := w.sender.queues[callbackID]
 	if s.world != w || q == nil || q.flying[b] == nil {
 		return // the sandbox was reset, or the callback deleted
 	}
 	q.flying[b]()
 	delete(q.flying, b)
-	now := s.now()
+	now := s.host.Now()
 	switch {
 	case taken:
 		w.settleTaken(q, callbackID, b, now)
@@ -111,8 +112,8 @@ func (w *world) settleTaken(q *queue, callbackID string, b *batch, now time.Time
 	q.takenEvents += b.events
 	q.count -= b.events
 	q.failures, q.suspensions = 0, 0
-	cb := w.ens.callback(callbackID)
-	if cb == nil || b.repeated || !w.outgoingFault(FaultResend, now, cb.url, b.body) {
+	cb := w.callback(callbackID)
+	if cb == nil || b.repeated || !w.host.Fault(FaultResend, now, cb.url, b.body) {
 		return
 	}
 	q.count += b.events
@@ -162,7 +163,7 @@ type dispatch struct {
 // ens-oauth2-support and its sequence diagram. Undocumented: a token that cannot
 // be had is a failure like any other; the second request belongs to the same
 // send, and there is no third. Nothing is sent when the world has gone.
-func (s *Sandbox) sendBatch(ctx context.Context, w *world, callbackID string, b *batch) bool {
+func (s *Service) sendBatch(ctx context.Context, w *world, callbackID string, b *batch) bool {
 	r, ok := s.prepare(w, callbackID, b)
 	if !ok {
 		return false
@@ -178,18 +179,18 @@ func (s *Sandbox) sendBatch(ctx context.Context, w *world, callbackID string, b 
 }
 
 // prepare reads what a request needs, and takes the faults that are for it.
-func (s *Sandbox) prepare(w *world, callbackID string, b *batch) (dispatch, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cb := w.ens.callback(callbackID)
+func (s *Service) prepare(w *world, callbackID string, b *batch) (dispatch, bool) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	cb := w.callback(callbackID)
 	if s.world != w || cb == nil {
 		return dispatch{}, false
 	}
-	now := s.now()
+	now := s.host.Now()
 	r := dispatch{name: cb.name, url: cb.url, header: http.Header{}, limit: w.sender.settings.limit()}
-	r.authID, _ = w.ens.terms(cb, now)
+	r.authID, _ = w.terms(cb, now)
 	if !b.tried && r.authID != "" {
-		r.stale = w.outgoingFault(FaultStaleToken, now, cb.url, b.body)
+		r.stale = w.host.Fault(FaultStaleToken, now, cb.url, b.body)
 	}
 	b.tried = true
 	if signature := w.signature(cb, now, b.body); signature != "" {
@@ -199,8 +200,8 @@ func (s *Sandbox) prepare(w *world, callbackID string, b *batch) (dispatch, bool
 }
 
 // dispatch makes one request, with a new token when renew is set.
-func (s *Sandbox) dispatch(ctx context.Context, r dispatch, body []byte, renew bool) delivery {
-	d := delivery{at: s.Now(), callback: r.name, bytes: len(body)}
+func (s *Service) dispatch(ctx context.Context, r dispatch, body []byte, renew bool) delivery {
+	d := delivery{at: s.clock(), callback: r.name, bytes: len(body)}
 	bearer := ""
 	if r.authID != "" {
 		var err error
@@ -220,11 +221,11 @@ func (s *Sandbox) dispatch(ctx context.Context, r dispatch, body []byte, renew b
 }
 
 // note remembers a request.
-func (s *Sandbox) note(ctx context.Context, w *world, callbackID string, b *batch, d delivery) {
+func (s *Service) note(ctx context.Context, w *world, callbackID string, b *batch, d delivery) {
 	s.log.LogAttrs(ctx, slog.LevelDebug, "sent events",
 		slog.String("callback", d.callback), slog.Int("status", d.status), slog.Int("events", b.events), slog.Int("request_bytes", d.bytes))
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
 	q := w.sender.queues[callbackID]
 	if s.world != w || q == nil {
 		return
@@ -236,6 +237,6 @@ func (s *Sandbox) note(ctx context.Context, w *world, callbackID string, b *batc
 	q.last = d
 	w.sender.sends++
 	if w.sender.log = append(w.sender.log, d); len(w.sender.log) >= 2*maxDeliveries {
-		w.sender.log = append([]delivery(nil), newest(w.sender.log, maxDeliveries)...)
+		w.sender.log = slices.Clone(w.sender.log[len(w.sender.log)-maxDeliveries:])
 	}
 }

@@ -1,22 +1,18 @@
-package sandbox
+package ens
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
-const (
-	// maxTrigger is the most events in one trigger.
-	maxTrigger = 100_000
-	// maxSearched is how many of the newest messages, and entries of each journey,
-	// are looked through for a send.
-	maxSearched = 100_000
-)
+// maxTrigger is the most events in one trigger.
+const maxTrigger = 100_000
 
 // Trigger asks for events to be sent now, whatever Sending.EventsAfterMS says.
 type Trigger struct {
@@ -56,21 +52,21 @@ type Triggered struct {
 	Message string `json:"message"`
 }
 
-// SendEvents has events happen now and be sent to the callbacks whose
+// Send has events happen now and be sent to the callbacks whose
 // subscriptions take them. It refuses an unknown type, a send or a callback that
 // does not exist, and fields that do not fit.
-func (s *Sandbox) SendEvents(t Trigger) (Triggered, error) {
+func (s *Service) Send(t Trigger) (Triggered, error) {
 	if err := t.check(); err != nil {
 		return Triggered{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
 	w := s.world
 	only, err := w.callbackNamed(t.Callback)
 	if err != nil {
 		return Triggered{}, err
 	}
-	now := s.now()
+	now := s.host.Now()
 	list, err := w.triggered(t, now)
 	if err != nil {
 		return Triggered{}, err
@@ -162,7 +158,7 @@ func (w *world) callbackNamed(name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	for _, cb := range w.ens.callbacks {
+	for _, cb := range w.callbacks {
 		if cb.id == name || cb.name == name {
 			return cb.id, nil
 		}
@@ -171,7 +167,7 @@ func (w *world) callbackNamed(name string) (string, error) {
 }
 
 // triggered makes the events of a trigger that was checked. It needs the
-// sandbox's mutex.
+// host's lock.
 func (w *world) triggered(t Trigger, now time.Time) ([]*event, error) {
 	if t.Events != nil {
 		list := make([]*event, len(t.Events))
@@ -187,9 +183,9 @@ func (w *world) triggered(t Trigger, now time.Time) ([]*event, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent, found := mail{}, false
+	sent, found := Mail{}, false
 	if kind.aboutMail() {
-		sent, found = w.findMail(t)
+		sent, found = w.host.FindMail(t)
 		// a send can be another system's; what somebody did with a mail needs the mail
 		if !found && !kind.isSend() && t.MessageKey+t.ContactKey+t.To != "" {
 			return nil, errors.New("no message was sent, and no contact has entered a journey, with this message_key, contact_key and to")
@@ -199,7 +195,7 @@ func (w *world) triggered(t Trigger, now time.Time) ([]*event, error) {
 	for i := range list {
 		m := sent
 		if !found {
-			m = t.inventMail(w.sender.made+i+1, now)
+			m = w.host.MakeUpMail(t, w.sender.made+i+1, now)
 		}
 		e := kind.event(m, now.Add(time.Duration(i)*time.Millisecond))
 		e.at = now // the last of many does not happen in the future
@@ -208,51 +204,6 @@ func (w *world) triggered(t Trigger, now time.Time) ([]*event, error) {
 		list[i] = e
 	}
 	return list, nil
-}
-
-// inventMail makes up the n-th send that never was.
-func (t Trigger) inventMail(n int, now time.Time) mail {
-	m := mail{
-		definitionKey: WelcomeMessageKey, definitionID: welcomeDefinitionID, to: t.To, contactKey: t.ContactKey, messageKey: t.MessageKey,
-		job: jobOf("made up"), batch: n, at: now,
-	}
-	if m.messageKey == "" {
-		m.messageKey = newGUID()
-	}
-	if m.contactKey == "" {
-		m.contactKey = "nobody"
-	}
-	if m.to == "" && validEmail(m.contactKey) {
-		m.to = m.contactKey
-	}
-	if m.to == "" {
-		m.to = "nobody@example.org"
-	}
-	return m
-}
-
-// findMail finds the newest send that fits all that a trigger names.
-func (w *world) findMail(t Trigger) (found mail, ok bool) {
-	fits := func(m mail) bool {
-		return (t.MessageKey == "" || m.messageKey == t.MessageKey) && (t.ContactKey == "" || m.contactKey == t.ContactKey) &&
-			(t.To == "" || strings.EqualFold(m.to, t.To))
-	}
-	sent := w.messages.sent
-	for i := len(sent) - 1; i >= max(0, len(sent)-maxSearched); i-- {
-		if m := mailOf(sent[i], i+1); fits(m) {
-			found, ok = m, true
-			break
-		}
-	}
-	for _, j := range w.journeys {
-		for i := len(j.entries) - 1; i >= max(0, len(j.entries)-maxSearched) && (!ok || j.entries[i].at.After(found.at)); i-- {
-			if m, known := j.mail(j.entries[i], i+1); known && fits(m) {
-				found, ok = m, true
-				break
-			}
-		}
-	}
-	return found, ok
 }
 
 // explain says in words what happens to the events of a trigger.
@@ -267,24 +218,24 @@ func (w *world) explain(list []*event, result Triggered, only string, now time.T
 		return fmt.Sprintf("%d events are on their way", result.Queued)
 	}
 	var verified, subscribed, soon []string
-	for _, cb := range w.ens.callbacks {
+	for _, cb := range w.callbacks {
 		if only != "" && cb.id != only {
 			continue
 		}
 		if cb.verified {
 			verified = append(verified, cb.name)
 		}
-		for _, sub := range w.ens.subscriptionsOf(cb.id) {
+		for _, sub := range w.subscriptionsOf(cb.id) {
 			subscribed = append(subscribed, sub.name)
 			if sub.status == subscriptionActive && now.Before(sub.activeFrom) && slices.ContainsFunc(list, func(e *event) bool { return slices.Contains(sub.types, e.kind) }) {
-				soon = append(soon, fmt.Sprintf("the subscription %q becomes active only at %s", sub.name, sub.activeFrom.UTC().Format(pageTime)))
+				soon = append(soon, fmt.Sprintf("the subscription %q becomes active only at %s", sub.name, sub.activeFrom.UTC().Format(wire.TimeLayout)))
 			}
 		}
 	}
 	switch {
 	case len(soon) > 0:
 		return "nothing is sent: " + strings.Join(soon, "; ")
-	case len(w.ens.callbacks) == 0:
+	case len(w.callbacks) == 0:
 		return "nothing is sent: there is no callback"
 	case len(verified) == 0:
 		return "nothing is sent: no callback is verified"
@@ -293,39 +244,4 @@ func (w *world) explain(list []*event, result Triggered, only string, now time.T
 	default:
 		return "nothing is sent: no active subscription takes such an event (" + strings.Join(subscribed, ", ") + ")"
 	}
-}
-
-// readTrigger reads a Trigger. Events that stand alone, as a list or as one, as
-// they would be sent, are its Events.
-func readTrigger(r *http.Request) (t Trigger, err error) {
-	var body json.RawMessage
-	if err := decodeControl(r, &body); err != nil {
-		return t, err
-	}
-	var list []json.RawMessage
-	if json.Unmarshal(body, &list) == nil && list != nil {
-		t.Events = list
-		return t, nil
-	}
-	if values, ok := decodeObject(body); ok && values["eventCategoryType"] != nil {
-		t.Events = []json.RawMessage{body}
-		return t, nil
-	}
-	if string(body) == "null" {
-		return t, &controlError{http.StatusBadRequest, `want {"type":"EmailOpen"} or {"events":[…]}`}
-	}
-	return t, decodeStrictly(body, &t)
-}
-
-// controlEvents answers POST /_sandbox/events with what was triggered.
-func (s *Sandbox) controlEvents(r *http.Request) (answer, error) {
-	sent, err := readTrigger(r)
-	if err != nil {
-		return answer{}, err
-	}
-	result, err := s.SendEvents(sent)
-	if err != nil {
-		return answer{}, &controlError{http.StatusBadRequest, err.Error()}
-	}
-	return jsonAnswer(http.StatusAccepted, result), nil
 }

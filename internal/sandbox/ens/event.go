@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"fmt"
@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// What the mails of the sandbox have in common.
+// What all mails have in common.
 const (
-	welcomeDefinitionID = "7e3c1a52-94d8-4f06-8b1e-0f5100000003"
-	welcomeSubject      = "Welcome"
-	mailListID          = "101" // All Subscribers
-	mailEmailID         = "1201"
+	mailSubject = "Welcome"
+	mailListID  = "101" // All Subscribers
+	mailEmailID = "1201"
 )
 
 // event is a notification about something that happened.
@@ -22,6 +21,7 @@ type event struct {
 	kind   string // Category.Type; "" when it names none
 	at     time.Time
 	fields object
+	member int    // MID of the business unit
 	raw    []byte // as it was given by hand, and is sent; then fields are only what can be read of it
 }
 
@@ -47,60 +47,16 @@ func (e *event) text(name string) (string, bool) {
 	}
 }
 
-// mail is what the events of a sent mail tell about it. jobId, batchId and
-// subscriberId together name the send; vendor page ens-sent-to-engagement joins
-// engagement to it by them.
-type mail struct {
-	definitionKey, definitionID string
-	to, contactKey, messageKey  string
-	job                         string // of the definition, or of the journey
-	batch                       int    // counts the sends of a job
-	at                          time.Time
-}
-
-// mailOf is the mail of a message, the batch-th that was sent.
-func mailOf(m message, batch int) mail {
-	return mail{
-		definitionKey: m.definition, definitionID: welcomeDefinitionID, to: m.to, contactKey: m.contactKey, messageKey: m.key,
-		job: jobOf("message " + m.definition), batch: batch, at: m.at,
-	}
-}
-
-// mail is the mail that a journey sends to the contact of an entry, the batch-th
-// of the journey, with the message key that belongs to the entry. There is none
-// when no address is known: no column of the type EmailAddress has a value, and
-// the contact key is no address.
-func (j *journey) mail(e entry, batch int) (mail, bool) {
-	to := ""
-	for i := range j.extension.columns {
-		if j.extension.columns[i].Type == typeEmail && to == "" {
-			to = e.data.cell(i).text
-		}
-	}
-	if to == "" && validEmail(e.contactKey) {
-		to = e.contactKey
-	}
-	return mail{
-		definitionKey: WelcomeMessageKey, definitionID: welcomeDefinitionID, to: to, contactKey: e.contactKey,
-		messageKey: e.id.other().String(), job: jobOf("journey " + j.eventKey), batch: batch, at: e.at,
-	}, to != ""
-}
-
-// other is a second GUID that belongs to a GUID, so that it need not be kept.
-func (g guid) other() guid {
-	for i := range g {
-		g[i] ^= 0xa5
-	}
-	g[6] = g[6]&0x0f | 0x40
-	g[8] = g[8]&0x3f | 0x80
-	return g
-}
-
-// jobOf is the job id of what sends mails, the same in every run.
-func jobOf(name string) string {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(name))
-	return strconv.Itoa(100_000 + int(h.Sum32()%900_000))
+// Mail is what events say about a mail that was sent. Job, Batch and the contact
+// key together name the send; vendor page ens-sent-to-engagement joins engagement
+// to it by them.
+type Mail struct {
+	DefinitionKey, DefinitionID string
+	To, ContactKey, MessageKey  string
+	Job                         string    // of the definition, or of the journey
+	Batch                       int       // counts the sends of a job, from 1
+	At                          time.Time // on the host's clock
+	Member                      int       // MID of the business unit that sent it
 }
 
 // subscriberID is the number that stands for a contact key: the same in every
@@ -113,6 +69,9 @@ func subscriberID(contactKey string) string {
 
 // tagNotSent is the tag of addresses to which no mail is sent.
 const tagNotSent = "notsent"
+
+// NotSent tells whether an address says that mail to it is not sent.
+func NotSent(address string) bool { return tagged(address, tagNotSent) }
 
 // occurrence is something that happens after a mail was sent.
 type occurrence struct {
@@ -150,17 +109,17 @@ func tagged(address, wanted string) bool {
 	return slices.ContainsFunc(tags(address), func(tag string) bool { return slices.Contains(strings.Fields(wanted), tag) })
 }
 
-// coming is what will be told of the mail, in order of time. after is how long
-// the first of it takes.
-func (m *mail) coming(after time.Duration) []happening {
-	lost := tagged(m.to, tagNotSent)
+// coming is what events will say about the mail, in order of time. after is how
+// long the first of them takes.
+func (m *Mail) coming(after time.Duration) []happening {
+	lost := NotSent(m.To)
 	var list []happening
 	for _, o := range occurrences() {
-		if lost && o.name != "EmailNotSent" || o.tags != "" && !tagged(m.to, o.tags) {
+		if lost && o.name != "EmailNotSent" || o.tags != "" && !tagged(m.To, o.tags) {
 			continue
 		}
 		if kind, ok := findEventKind(o.name); ok {
-			list = append(list, happening{at: m.at.Add(time.Duration(o.after) * after), kind: kind, mail: m})
+			list = append(list, happening{at: m.At.Add(time.Duration(o.after) * after), kind: kind, mail: m})
 		}
 	}
 	return list

@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"crypto/hmac"
@@ -10,11 +10,11 @@ import (
 // ens-notification-signing.
 const signatureHeader = "x-sfmc-ens-signature"
 
-// sign is the signature of a request's body: HMAC-SHA256 over all of its bytes,
+// Sign is the signature of a request's body: HMAC-SHA256 over all of its bytes,
 // in base64. Undocumented: the vendor's page says to use the signature key, but
 // not whether its base64 is decoded first. Those who check signatures against
 // the real service decode it; raw takes the text of the key as it is.
-func sign(signatureKey string, raw bool, body []byte) string {
+func Sign(signatureKey string, raw bool, body []byte) string {
 	key, err := base64.StdEncoding.DecodeString(signatureKey)
 	if raw || err != nil {
 		key = []byte(signatureKey)

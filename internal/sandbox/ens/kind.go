@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"strconv"
@@ -10,7 +10,7 @@ import (
 // one is made. Vendor page ens-supported-events and those of the families.
 type eventKind struct {
 	category, name string
-	fields         func(k eventKind, m mail, at time.Time) object
+	fields         func(k eventKind, m Mail, at time.Time) object
 }
 
 // fullName is the kind as events and subscriptions name it.
@@ -18,9 +18,9 @@ func (k eventKind) fullName() string { return k.category + "." + k.name }
 
 // event makes an event of the kind about a mail. Kinds that are not about mails
 // take of it who it went to.
-func (k eventKind) event(m mail, at time.Time) *event {
+func (k eventKind) event(m Mail, at time.Time) *event {
 	at = at.UTC()
-	return &event{kind: k.fullName(), at: at, fields: k.fields(k, m, at)}
+	return &event{kind: k.fullName(), at: at, fields: k.fields(k, m, at), member: m.Member}
 }
 
 // aboutMail tells whether events of the kind are about a mail that was sent.
@@ -49,7 +49,7 @@ func eventKinds() []eventKind {
 		{other, "OttNotSent", ottNotSent},
 		{engagement, "OttMobileOriginated", ottMobileOriginated},
 	}
-	add := func(category string, make func(eventKind, mail, time.Time) object, names ...string) {
+	add := func(category string, make func(eventKind, Mail, time.Time) object, names ...string) {
 		for _, name := range names {
 			list = append(list, eventKind{category, name, make})
 		}
@@ -61,6 +61,16 @@ func eventKinds() []eventKind {
 	add(other, automation, "AutomationInstanceStarted", "AutomationInstanceCompleted", "AutomationInstanceStopped",
 		"AutomationInstanceErrored", "AutomationInstanceSkipped")
 	return list
+}
+
+// EventTypes are the types of events that there are, as subscriptions name them.
+func EventTypes() []string {
+	kinds := eventKinds()
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.fullName()
+	}
+	return names
 }
 
 // findEventKind finds a type by its whole name or by that without the category,
@@ -81,59 +91,59 @@ func head(k eventKind, at time.Time) object {
 
 // account is the business unit and the enterprise. They are numbers, but for
 // OTT events.
-func account() object {
-	return object{{"mid", int64(memberNumber)}, {"eid", int64(memberNumber)}}
+func (m Mail) account() object {
+	return object{{"mid", int64(m.Member)}, {"eid", int64(m.Member)}}
 }
 
 // composite names the mail's send. All of it are strings.
-func (m mail) composite() object {
+func (m Mail) composite() object {
 	return object{
-		{"jobId", m.job},
-		{"batchId", strconv.Itoa(m.batch)},
+		{"jobId", m.Job},
+		{"batchId", strconv.Itoa(m.Batch)},
 		{"listId", mailListID},
-		{"subscriberId", subscriberID(m.contactKey)},
+		{"subscriberId", subscriberID(m.ContactKey)},
 	}
 }
 
-// recipient is what the events of a send tell about whom it went to.
-func (m mail) recipient(more ...property) object {
-	return append(object{{"to", m.to}, {"subscriberKey", m.contactKey}, {"messageKey", m.messageKey}}, more...)
+// recipient is what the events of a send say about whom it went to.
+func (m Mail) recipient(more ...property) object {
+	return append(object{{"to", m.To}, {"subscriberKey", m.ContactKey}, {"messageKey", m.MessageKey}}, more...)
 }
 
 // sendEvent is an event of a transactional mail. Vendor page
 // transactional_email_events.
-func sendEvent(k eventKind, m mail, at time.Time, where, classification string, info object) object {
+func sendEvent(k eventKind, m Mail, at time.Time, where, classification string, info object) object {
 	o := append(head(k, at), object{
-		{"compositeId", m.definitionID + "." + m.job + "." + mailListID + "." + where},
+		{"compositeId", m.DefinitionID + "." + m.Job + "." + mailListID + "." + where},
 		{"composite", append(m.composite(), property{"emailId", mailEmailID})},
-		{"definitionKey", m.definitionKey},
-		{"definitionId", m.definitionID},
+		{"definitionKey", m.DefinitionKey},
+		{"definitionId", m.DefinitionID},
 	}...)
-	o = append(o, account()...)
+	o = append(o, m.account()...)
 	if classification != "" {
 		o = append(o, property{"sendClassificationType", classification})
 	}
 	return append(o, property{"info", info})
 }
 
-func (m mail) sendID() string { return strconv.Itoa(m.batch) + "." + subscriberID(m.contactKey) }
+func (m Mail) sendID() string { return strconv.Itoa(m.Batch) + "." + subscriberID(m.ContactKey) }
 
-func emailSent(k eventKind, m mail, at time.Time) object {
+func emailSent(k eventKind, m Mail, at time.Time) object {
 	return sendEvent(k, m, at, m.sendID(), "Operational",
-		m.recipient(property{"status", "Sent"}, property{"renderedSubject", welcomeSubject}))
+		m.recipient(property{"status", "Sent"}, property{"renderedSubject", mailSubject}))
 }
 
 // emailNotSent has the reason of the vendor's sample. Its compositeId ends in
 // ".0.0", as there.
-func emailNotSent(k eventKind, m mail, at time.Time) object {
+func emailNotSent(k eventKind, m Mail, at time.Time) object {
 	return sendEvent(k, m, at, "0.0", "", m.recipient(
 		property{"reason", "The subscriber ExactTarget system status is unsubscribed"},
 		property{"statusCode", "1"}, property{"statusMessage", "Unsubscribed"}))
 }
 
-func emailBounced(k eventKind, m mail, at time.Time) object {
+func emailBounced(k eventKind, m Mail, at time.Time) object {
 	code, message, reason := "HARD", "5.1.1 (bad destination mailbox address) User Unknown", "5.1.1"
-	if tagged(m.to, "softbounce") {
+	if tagged(m.To, "softbounce") {
 		code, message, reason = "SOFT", "4.2.2 (mailbox full) Over Quota", "4.2.2"
 	}
 	return sendEvent(k, m, at, m.sendID(), "", m.recipient(
@@ -142,16 +152,16 @@ func emailBounced(k eventKind, m mail, at time.Time) object {
 
 // engagementEvent is an event of what somebody did with a mail. It names no
 // message key and no definition. Vendor page engagement_email_events.
-func engagementEvent(k eventKind, m mail, at time.Time, channel string, info object) object {
+func engagementEvent(k eventKind, m Mail, at time.Time, channel string, info object) object {
 	o := append(head(k, at), object{
-		{"compositeId", m.job + "." + mailListID + "." + m.sendID()},
+		{"compositeId", m.Job + "." + mailListID + "." + m.sendID()},
 		{"definitionKey", "NA"},
 		{"definitionId", "NA"},
 	}...)
 	if channel != "" {
 		o = append(o, property{"channel", channel})
 	}
-	return append(append(o, account()...), property{"composite", m.composite()}, property{"info", info})
+	return append(append(o, m.account()...), property{"composite", m.composite()}, property{"info", info})
 }
 
 // reader is who opens and clicks: an address of documentation (RFC 5737).
@@ -160,11 +170,11 @@ const (
 	readerAgent   = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 )
 
-func emailOpen(k eventKind, m mail, at time.Time) object {
+func emailOpen(k eventKind, m Mail, at time.Time) object {
 	return engagementEvent(k, m, at, "email", object{{"ipAddress", readerAddress}, {"userAgent", readerAgent}, {"location", object{}}})
 }
 
-func emailClick(k eventKind, m mail, at time.Time) object {
+func emailClick(k eventKind, m Mail, at time.Time) object {
 	return engagementEvent(k, m, at, "email", object{
 		{"ipAddress", readerAddress},
 		{"jobUrlId", "74165311"},
@@ -183,13 +193,13 @@ func emailClick(k eventKind, m mail, at time.Time) object {
 }
 
 // emailUnsubscribe has no channel, as in the vendor's sample.
-func emailUnsubscribe(k eventKind, m mail, at time.Time) object {
+func emailUnsubscribe(k eventKind, m Mail, at time.Time) object {
 	return engagementEvent(k, m, at, "", object{
-		{"to", m.to},
-		{"domain", m.to[strings.LastIndexByte(m.to, '@')+1:]},
+		{"to", m.To},
+		{"domain", m.To[strings.LastIndexByte(m.To, '@')+1:]},
 		{"unsubscribeDate", at.UnixMilli()},
 		{"unsubscribeMethod", "Click"},
-		{"renderedSubject", welcomeSubject},
+		{"renderedSubject", mailSubject},
 	})
 }
 
@@ -200,33 +210,33 @@ const (
 )
 
 // phone is the recipient's number, when it is one.
-func (m mail) phone() string {
-	if strings.Trim(m.to, "+0123456789") == "" && m.to != "" {
-		return m.to
+func (m Mail) phone() string {
+	if strings.Trim(m.To, "+0123456789") == "" && m.To != "" {
+		return m.To
 	}
 	return theirNumber
 }
 
 // smsEvent is an event of a text message. Vendor page transactional_sms_events.
-func smsEvent(k eventKind, m mail, at time.Time, composite object, more ...property) object {
-	o := append(head(k, at), property{"compositeId", "api." + m.messageKey + "." + m.definitionID + "." + strconv.Itoa(m.batch) + "." + m.phone() + ".0"})
+func smsEvent(k eventKind, m Mail, at time.Time, composite object, more ...property) object {
+	o := append(head(k, at), property{"compositeId", "api." + m.MessageKey + "." + m.DefinitionID + "." + strconv.Itoa(m.Batch) + "." + m.phone() + ".0"})
 	if composite != nil {
 		o = append(o, property{"composite", composite})
 	}
-	o = append(o, property{"definitionKey", m.definitionKey}, property{"definitionId", m.definitionID})
-	m.to = m.phone()
-	return append(append(o, account()...), property{"info", m.recipient(more...)})
+	o = append(o, property{"definitionKey", m.DefinitionKey}, property{"definitionId", m.DefinitionID})
+	m.To = m.phone()
+	return append(append(o, m.account()...), property{"info", m.recipient(more...)})
 }
 
-func smsSent(k eventKind, m mail, at time.Time) object { return smsEvent(k, m, at, nil) }
+func smsSent(k eventKind, m Mail, at time.Time) object { return smsEvent(k, m, at, nil) }
 
-func smsNotSent(k eventKind, m mail, at time.Time) object {
+func smsNotSent(k eventKind, m Mail, at time.Time) object {
 	return smsEvent(k, m, at, nil, property{"reason", "Mobile Address not found"}, property{"statusCode", "47"})
 }
 
 // smsStatus is what an aggregator tells. The samples of the vendor write "Info",
 // and the same type for all three; the tables do not, and neither does this.
-func smsStatus(k eventKind, m mail, at time.Time) object {
+func smsStatus(k eventKind, m Mail, at time.Time) object {
 	code, message := "3000", "Enroute"
 	switch k.name {
 	case "SmsDelivered":
@@ -235,9 +245,9 @@ func smsStatus(k eventKind, m mail, at time.Time) object {
 		code, message = "4501", "Expired"
 	}
 	composite := object{
-		{"Tsid", "api." + m.messageKey},
-		{"jobId", m.definitionID},
-		{"batchId", strconv.Itoa(m.batch)},
+		{"Tsid", "api." + m.MessageKey},
+		{"jobId", m.DefinitionID},
+		{"batchId", strconv.Itoa(m.Batch)},
 		{"mobileNumber", m.phone()},
 		{"subscriberId", "0"},
 	}
@@ -247,27 +257,27 @@ func smsStatus(k eventKind, m mail, at time.Time) object {
 
 // ott begins the flat events of WhatsApp and the like, whose account is two
 // strings. Vendor pages engagement_ott_events and transactional_ott_events.
-func ott(k eventKind, at time.Time) object {
-	member := strconv.Itoa(memberNumber)
+func ott(k eventKind, m Mail, at time.Time) object {
+	member := strconv.Itoa(m.Member)
 	return append(head(k, at), property{"eid", member}, property{"mid", member})
 }
 
-func ottMobileOriginated(k eventKind, m mail, at time.Time) object {
-	return append(ott(k, at), object{
+func ottMobileOriginated(k eventKind, m Mail, at time.Time) object {
+	return append(ott(k, m, at), object{
 		{"senderType", "WhatsApp"},
 		{"messageType", "text"},
 		{"channelId", ourNumber},
-		{"messageId", "wamid." + m.messageKey},
+		{"messageId", "wamid." + m.MessageKey},
 		{"mobileNumber", m.phone()},
-		{"contactId", subscriberID(m.contactKey)},
+		{"contactId", subscriberID(m.ContactKey)},
 		{"messageBody", object{{"text", object{{"body", "hello"}}}}},
 	}...)
 }
 
-func ottStatus(k eventKind, m mail, at time.Time) object {
-	o := append(ott(k, at), object{
-		{"contactKey", m.contactKey},
-		{"messageKey", m.messageKey},
+func ottStatus(k eventKind, m Mail, at time.Time) object {
+	o := append(ott(k, m, at), object{
+		{"contactKey", m.ContactKey},
+		{"messageKey", m.MessageKey},
 		{"sendMethod", "JourneyBuilder"},
 		{"journeyId", "3b1f7c9e-2d54-4a83-9f60-0f5100000004"},
 		{"journeyName", "Welcome"},
@@ -281,13 +291,13 @@ func ottStatus(k eventKind, m mail, at time.Time) object {
 	return o
 }
 
-func ottNotSent(k eventKind, m mail, at time.Time) object {
-	return append(ott(k, at), object{
+func ottNotSent(k eventKind, m Mail, at time.Time) object {
+	return append(ott(k, m, at), object{
 		{"senderType", "WhatsApp"},
 		{"channelId", ourNumber},
 		{"sendType", "text"},
-		{"contactKey", m.contactKey},
-		{"messageKey", m.messageKey},
+		{"contactKey", m.ContactKey},
+		{"messageKey", m.MessageKey},
 		{"status", "NOTSENT"},
 		{"reason", "131026"},
 	}...)
@@ -296,23 +306,23 @@ func ottNotSent(k eventKind, m mail, at time.Time) object {
 // push is an event of a notification on a telephone, whose compositeId is the
 // event's own id. Vendor page mobilepush_events. Undocumented: where sendMethod
 // stands, and what is in info.
-func push(k eventKind, m mail, at time.Time) object {
+func push(k eventKind, m Mail, at time.Time) object {
 	o := append(head(k, at), object{
-		{"compositeId", m.messageKey},
-		{"composite", object{{"jobId", m.job}, {"subscriberId", subscriberID(m.contactKey)}, {"deviceId", "d-" + subscriberID(m.contactKey)}}},
+		{"compositeId", m.MessageKey},
+		{"composite", object{{"jobId", m.Job}, {"subscriberId", subscriberID(m.ContactKey)}, {"deviceId", "d-" + subscriberID(m.ContactKey)}}},
 		{"sendMethod", "JourneyBuilder"},
 	}...)
-	return append(append(o, account()...), property{"info", object{{"subscriberKey", m.contactKey}}})
+	return append(append(o, m.account()...), property{"info", object{{"subscriberKey", m.ContactKey}}})
 }
 
 // automation is an event of a run of an automation. Vendor page
 // automation_studio_events.
-func automation(k eventKind, m mail, at time.Time) object {
-	return append(append(head(k, at), account()...), object{
+func automation(k eventKind, m Mail, at time.Time) object {
+	return append(append(head(k, at), m.account()...), object{
 		{"automationName", "nightly"},
 		{"automationCustomerKey", "nightly"},
 		{"automationType", "Schedule"},
-		{"automationInstanceID", m.messageKey},
+		{"automationInstanceID", m.MessageKey},
 		{"automationInstanceStatus", strings.TrimPrefix(k.name, "AutomationInstance")},
 		{"info", object{{"automationInstanceScheduledTimeUTC", at.Truncate(time.Minute).UnixMilli()}}},
 	}...)

@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"slices"
@@ -13,8 +13,9 @@ func checkEventTypes(types []string) error {
 		_, err := required("eventCategoryTypes", nil)
 		return err
 	}
+	known := EventTypes()
 	for _, t := range types {
-		if !slices.ContainsFunc(eventKinds(), func(k eventKind) bool { return k.fullName() == t }) {
+		if !slices.Contains(known, t) {
 			return invalid("eventCategoryTypes", "has an unknown event type '"+t+"'")
 		}
 	}

@@ -1,9 +1,11 @@
-package sandbox
+package ens
 
 import (
 	"context"
 	"net/http"
 	"slices"
+
+	"onramp/internal/sandbox/wire"
 )
 
 // What a scheme can be. Vendor page ens-oauth2-support.
@@ -53,7 +55,7 @@ func (m sentScheme) over(sc scheme) scheme {
 
 // checkScheme tells what is wrong with a scheme before anything is asked of its
 // authorization server.
-func (s *Sandbox) checkScheme(sc scheme) error {
+func (s *Service) checkScheme(sc scheme) error {
 	type field struct{ name, value string }
 	need := []field{
 		{"authType", sc.authType},
@@ -83,11 +85,11 @@ func (s *Sandbox) checkScheme(sc scheme) error {
 // "When creating or updating calls for authType='oauth2', we verify the
 // retrieval of a token from the authUrl. If verification isn't successful, the
 // request fails." Undocumented: how; the words here follow those for a probe.
-func (s *Sandbox) verifyScheme(ctx context.Context, sc *scheme) error {
-	asked := s.Now()
+func (s *Service) verifyScheme(ctx context.Context, sc *scheme) error {
+	asked := s.clock()
 	token, life, err := s.requestToken(ctx, *sc)
 	if err != nil {
-		return failuref(http.StatusBadRequest, codeGeneric,
+		return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric,
 			"MCMS_UWH_Runtime_GeneralFailure_verifyAuthentication: Could not retrieve a token from authEndpoint '%s'. "+
 				"Please test that it is reachable with a https POST call and returns an access_token within 2 seconds. Status: %v",
 			sc.authEndpoint, err)
@@ -111,19 +113,19 @@ func (sc scheme) answer() schemeAnswer {
 
 // createSchemes answers POST /platform/v1/ens-authentications. A caller that
 // hangs up does not end what it has asked for.
-func (s *Sandbox) createSchemes(c *call) (answer, error) {
-	ctx := context.WithoutCancel(c.request.Context())
+func (s *Service) createSchemes(c *wire.Call) (wire.Answer, error) {
+	ctx := context.WithoutCancel(c.Request.Context())
 	return eachMember(c, http.StatusCreated, func(m sentScheme) (any, error) {
-		sc := m.over(scheme{id: newGUID()})
+		sc := m.over(scheme{id: wire.NewGUID()})
 		if err := s.checkScheme(sc); err != nil {
 			return nil, err
 		}
 		if err := s.verifyScheme(ctx, &sc); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.world.ens.schemes = append(s.world.ens.schemes, &sc)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		s.world.schemes = append(s.world.schemes, &sc)
 		return sc.answer(), nil
 	})
 }
@@ -131,8 +133,8 @@ func (s *Sandbox) createSchemes(c *call) (answer, error) {
 // updateSchemes answers PUT /platform/v1/ens-authentications. Nothing changes
 // unless a token can be had with the change. Undocumented: a change has effect
 // at once; of two at the same time the later one stays whole.
-func (s *Sandbox) updateSchemes(c *call) (answer, error) {
-	ctx := context.WithoutCancel(c.request.Context())
+func (s *Service) updateSchemes(c *wire.Call) (wire.Answer, error) {
+	ctx := context.WithoutCancel(c.Request.Context())
 	return eachMember(c, http.StatusOK, func(m sentScheme) (any, error) {
 		id, err := required("authId", m.AuthID)
 		if err != nil {
@@ -149,9 +151,9 @@ func (s *Sandbox) updateSchemes(c *call) (answer, error) {
 		if err := s.verifyScheme(ctx, &sc); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		known := s.world.ens.scheme(id)
+		s.host.Lock.Lock()
+		defer s.host.Lock.Unlock()
+		known := s.world.scheme(id)
 		if known == nil { // deleted meanwhile
 			return nil, unknownID("authentication")
 		}
@@ -161,10 +163,10 @@ func (s *Sandbox) updateSchemes(c *call) (answer, error) {
 }
 
 // findScheme is a copy of the scheme with the id.
-func (s *Sandbox) findScheme(id string) (scheme, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sc := s.world.ens.scheme(id); sc != nil {
+func (s *Service) findScheme(id string) (scheme, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	if sc := s.world.scheme(id); sc != nil {
 		return *sc, nil
 	}
 	return scheme{}, unknownID("authentication")
@@ -172,40 +174,40 @@ func (s *Sandbox) findScheme(id string) (scheme, error) {
 
 // listSchemes answers GET /platform/v1/ens-authentications. Undocumented: that
 // there is such a route; it is like that of callbacks.
-func (s *Sandbox) listSchemes(*call) (answer, error) {
+func (s *Service) listSchemes(*wire.Call) (wire.Answer, error) {
 	list := []schemeAnswer{}
-	s.mu.Lock()
-	for _, sc := range s.world.ens.schemes {
+	s.host.Lock.Lock()
+	for _, sc := range s.world.schemes {
 		list = append(list, sc.answer())
 	}
-	s.mu.Unlock()
-	return jsonAnswer(http.StatusOK, list), nil
+	s.host.Lock.Unlock()
+	return wire.JSON(http.StatusOK, list), nil
 }
 
 // getScheme answers GET /platform/v1/ens-authentications/{authId}, which is
 // undocumented too.
-func (s *Sandbox) getScheme(c *call) (answer, error) {
-	sc, err := s.findScheme(c.param("authId"))
+func (s *Service) getScheme(c *wire.Call) (wire.Answer, error) {
+	sc, err := s.findScheme(c.Param("authId"))
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, sc.answer()), nil
+	return wire.JSON(http.StatusOK, sc.answer()), nil
 }
 
 // deleteScheme answers DELETE /platform/v1/ens-authentications/{authId}.
 // Undocumented: that a scheme in use answers 409, as a callback in use does.
-func (s *Sandbox) deleteScheme(c *call) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := &s.world.ens
-	sc := e.scheme(c.param("authId"))
+func (s *Service) deleteScheme(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
+	w := s.world
+	sc := w.scheme(c.Param("authId"))
 	if sc == nil {
-		return answer{}, unknownID("authentication")
+		return wire.Answer{}, unknownID("authentication")
 	}
-	if slices.ContainsFunc(e.callbacks, func(cb *callback) bool { return cb.authID == sc.id }) {
-		return answer{}, failuref(http.StatusConflict, codeInvalidTransition,
+	if slices.ContainsFunc(w.callbacks, func(cb *callback) bool { return cb.authID == sc.id }) {
+		return wire.Answer{}, wire.Failuref(http.StatusConflict, wire.CodeInvalidTransition,
 			"Callbacks exist for the authentication. Remove it from all callbacks before deleting it.")
 	}
-	e.schemes = slices.DeleteFunc(e.schemes, func(other *scheme) bool { return other == sc })
+	w.schemes = slices.DeleteFunc(w.schemes, func(other *scheme) bool { return other == sc })
 	return done(), nil
 }

@@ -1,4 +1,4 @@
-package sandbox
+package ens
 
 import (
 	"bytes"
@@ -16,12 +16,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 const (
 	// tokenLimit is how long an authorization server may take, and probeLimit a
 	// callback for its probe, tokens included. Vendor pages ens-oauth2-support
-	// and createCallback. Both are true time, not the sandbox's clock.
+	// and createCallback. Both are true time, not the host's clock.
 	tokenLimit = 2 * time.Second
 	probeLimit = 30 * time.Second
 	// maxAnswer is how much of an answer is read, in bytes.
@@ -87,8 +89,8 @@ func callError(err error) *outgoingError {
 
 // fetch makes a request and reads its answer, of which it returns at most
 // maxAnswer bytes. Every error is an outgoingError. No redirect is followed. It
-// must not be called under mu.
-func (s *Sandbox) fetch(req *http.Request) (status int, body []byte, err error) {
+// must not be called under the lock.
+func (s *Service) fetch(req *http.Request) (status int, body []byte, err error) {
 	req.Header.Set("User-Agent", userAgent)
 	res, err := s.outgoing.Do(req)
 	if err != nil {
@@ -104,8 +106,8 @@ func (s *Sandbox) fetch(req *http.Request) (status int, body []byte, err error) 
 // post sends a JSON body to a callback and returns the status of the answer,
 // whatever it is. The bearer token is left out when it is "". header may add
 // more; limit bounds the whole call, in true time. Every error is an
-// outgoingError: there was no whole answer. It must not be called under mu.
-func (s *Sandbox) post(ctx context.Context, url, bearer string, header http.Header, body []byte, limit time.Duration) (status int, err error) {
+// outgoingError: there was no whole answer. It must not be called under the lock.
+func (s *Service) post(ctx context.Context, url, bearer string, header http.Header, body []byte, limit time.Duration) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
@@ -123,15 +125,15 @@ func (s *Sandbox) post(ctx context.Context, url, bearer string, header http.Head
 
 // requestToken asks a scheme's authorization server for a token. life is how
 // long it says that the token works; 0 means that it does not say. Every error
-// is an outgoingError. It must not be called under mu.
+// is an outgoingError. It must not be called under the lock.
 //
 // Undocumented: whether the id and the secret are form-encoded before they
 // become HTTP Basic. RFC 6749, section 2.3.1, wants it, and so it is done here;
 // it makes no difference for letters and digits.
-func (s *Sandbox) requestToken(ctx context.Context, sc scheme) (token string, life time.Duration, err error) {
+func (s *Service) requestToken(ctx context.Context, sc scheme) (token string, life time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenLimit)
 	defer cancel()
-	s.tokenDelay(ctx)
+	s.host.TokenDelay(ctx)
 	form := "grant_type=" + url.QueryEscape(sc.grantType)
 	if sc.grantType == grantPassword {
 		form += "&username=" + url.QueryEscape(sc.username) + "&password=" + url.QueryEscape(sc.password)
@@ -176,20 +178,20 @@ func readToken(body []byte) (token string, life time.Duration, err error) {
 
 // schemeToken is the token of a scheme: the last one while it works, else a new
 // one. renew lets go of the last one first. Callers at the same time may each
-// ask for one, as the vendor's workers do. It must not be called under mu.
-func (s *Sandbox) schemeToken(ctx context.Context, schemeID string, renew bool) (string, error) {
-	s.mu.Lock()
-	now := s.now()
-	known := s.world.ens.scheme(schemeID)
+// ask for one, as the vendor's workers do. It must not be called under the lock.
+func (s *Service) schemeToken(ctx context.Context, schemeID string, renew bool) (string, error) {
+	s.host.Lock.Lock()
+	now := s.host.Now()
+	known := s.world.scheme(schemeID)
 	if known == nil {
-		s.mu.Unlock()
+		s.host.Lock.Unlock()
 		return "", &outgoingError{status: "UnknownError", sentence: "The authentication scheme does not exist."}
 	}
 	if renew {
 		known.token = ""
 	}
 	sc := *known
-	s.mu.Unlock()
+	s.host.Lock.Unlock()
 	if sc.token != "" && (sc.tokenTo.IsZero() || now.Before(sc.tokenTo)) {
 		return sc.token, nil
 	}
@@ -198,10 +200,10 @@ func (s *Sandbox) schemeToken(ctx context.Context, schemeID string, renew bool) 
 	if err != nil {
 		return "", err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.host.Lock.Lock()
+	defer s.host.Lock.Unlock()
 	// The scheme may have been changed, or be gone, by now.
-	if known = s.world.ens.scheme(schemeID); known != nil && known.bare() == sc.bare() {
+	if known = s.world.scheme(schemeID); known != nil && known.bare() == sc.bare() {
 		known.keep(token, life, now)
 	}
 	return token, nil
@@ -224,11 +226,11 @@ func (sc scheme) bare() scheme {
 // probe sends a new callback its verification key. Vendor page createCallback:
 // it must answer exactly 200 within 30 seconds. The probe is not signed, but has
 // a token when the callback has a scheme; a 400 or a 401 counts as a token that
-// has expired, once. It must not be called under mu.
-func (s *Sandbox) probe(ctx context.Context, cb callback) error {
+// has expired, once. It must not be called under the lock.
+func (s *Service) probe(ctx context.Context, cb callback) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	body, err := encode(verification{CallbackID: &cb.id, VerificationKey: &cb.verificationKey})
+	body, err := wire.Encode(verification{CallbackID: &cb.id, VerificationKey: &cb.verificationKey})
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
@@ -255,7 +257,7 @@ func (s *Sandbox) probe(ctx context.Context, cb callback) error {
 // would when it is strict. query says that a query string is allowed. Vendor
 // page createCallback for callbacks; undocumented: that a token endpoint in
 // strict mode has no port either.
-func (s *Sandbox) checkURL(parameter, text string, query bool) error {
+func (s *Service) checkURL(parameter, text string, query bool) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil, u.Hostname() == "", u.Opaque != "", strings.ContainsAny(text, " \t"):
