@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -31,7 +32,7 @@ const (
 // job is one asynchronous insert or upsert. The sandbox's mutex guards it.
 type job struct {
 	id        string
-	extension *dataExtension
+	extension *table.Table
 	insert    bool // else upsert
 	count     int  // rows
 	submitted time.Time
@@ -39,9 +40,9 @@ type job struct {
 	started   time.Time
 	done      time.Time
 	applied   bool
-	rows      []sentRow     // until it is applied
-	spoiled   map[int]Fault // rows that faults hit, until it is applied
-	failures  []rowFailure  // in order of rows, once it is applied
+	rows      []table.SentRow // until it is applied
+	spoiled   map[int]Fault   // rows that faults hit, until it is applied
+	failures  []rowFailure    // in order of rows, once it is applied
 }
 
 // rowFailure is why one row of a job was not stored.
@@ -137,12 +138,12 @@ func (j *job) apply() {
 	d := j.extension
 	for i := range j.rows {
 		r := &j.rows[i]
-		message, columns := d.refuseAsync(r, j.insert)
+		message, columns := refuseAsync(d, r, j.insert)
 		if f, ok := j.spoiled[i]; ok {
 			message, columns = f.rowError(d, r)
 		}
 		if message == "" {
-			d.save(r)
+			d.Save(r)
 			continue
 		}
 		j.failures = append(j.failures, rowFailure{i, message, columns})
@@ -156,43 +157,43 @@ func (j *job) apply() {
 // the others; they are the synchronous route's, and the first one stands for
 // the row. Undocumented too: a null in a column that allows it takes the value
 // away.
-func (d *dataExtension) refuseAsync(r *sentRow, insert bool) (message string, columns []columnError) {
-	if len(d.primary) == 0 && !insert {
+func refuseAsync(d *table.Table, r *table.SentRow, insert bool) (message string, columns []columnError) {
+	if len(d.Primary) == 0 && !insert {
 		return "This Data Extension does not have any primary keys defined.", nil
 	}
-	if len(d.primary) > 0 && r.identity == "" {
-		for _, i := range d.primary {
-			if r.cells[i].text == "" {
-				columns = append(columns, d.columns[i].asyncError(""))
+	if len(d.Primary) > 0 && r.Identity == "" {
+		for _, i := range d.Primary {
+			if r.Cells[i].Text == "" {
+				columns = append(columns, asyncError(&d.Columns[i], ""))
 			}
 		}
 		return "Cannot locate the existing record. Required keys are missing.", columns
 	}
 	exists := false
-	if len(d.primary) > 0 {
-		_, exists = d.index[r.identity]
+	if len(d.Primary) > 0 {
+		exists = d.Has(r.Identity)
 	}
-	if r.bad || r.partial && !exists {
-		for _, f := range d.flaws(r, exists) {
-			columns = append(columns, f.column.asyncError(f.what))
+	if r.Bad || r.Partial && !exists {
+		for _, f := range d.Flaws(r, exists) {
+			columns = append(columns, asyncError(f.Column, f.What))
 		}
 		return columns[0].Message, columns
 	}
 	if exists && insert {
 		var key []string
-		for _, i := range d.primary {
-			key = append(key, r.cells[i].text)
+		for _, i := range d.Primary {
+			key = append(key, r.Cells[i].Text)
 		}
 		return fmt.Sprintf("Violation of PRIMARY KEY constraint 'PK_C%s_%s'. Cannot insert duplicate key in object 'C%s.%s'. "+
 			"The duplicate key value is (%s).\r\nThe statement has been terminated.",
-			AccountID, d.id, AccountID, d.name, strings.Join(key, ", ")), nil
+			AccountID, d.ID, AccountID, d.Name, strings.Join(key, ", ")), nil
 	}
 	return "", nil
 }
 
 // asyncError is a complaint about a column as the asynchronous route words it:
-// the column in lower case. what is as in flaw.
-func (c *Column) asyncError(what string) columnError {
+// the column in lower case. what is as in table.Flaw.
+func asyncError(c *table.Column, what string) columnError {
 	name := strings.ToLower(c.Name)
 	if what == "" {
 		return columnError{"Column [" + name + "] does not allow null value.", name, codeColumnWrong}
@@ -238,7 +239,7 @@ func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
 	if d == nil {
 		return unknownExtension(ref, old), nil
 	}
-	rows, ok := d.readItems(c.Body)
+	rows, ok := d.ReadItems(c.Body)
 	if !ok {
 		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
@@ -258,7 +259,7 @@ func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
 	if faults := s.world.late(c, now, FaultRowDeadlock, FaultRowError); faults != nil {
 		j.spoiled = map[int]Fault{}
 		for i := range rows {
-			if f := faults.strike(rows[i].cells); f != nil {
+			if f := faults.strike(rows[i].Cells); f != nil {
 				j.spoiled[i] = *f
 			}
 		}
@@ -289,33 +290,6 @@ func unknownExtension(ref string, old bool) wire.Answer {
 	})
 }
 
-// readItems reads {"items":[{…}]}. Rows are flat: what is not is no body that
-// the vendor can read. Undocumented: no items make a job without rows, and
-// unknown columns are passed over, as on the synchronous route.
-func (d *dataExtension) readItems(body []byte) ([]sentRow, bool) {
-	p := d.reader(string(body))
-	var rows []sentRow
-	found := false
-	for more := p.enter('{'); more; more = p.more('{') {
-		if !strings.EqualFold(p.name(), "items") {
-			p.value()
-			continue
-		}
-		found = true
-		rows = make([]sentRow, 0, 1+len(body)/512)
-		for more := p.enter('['); more; more = p.more('[') {
-			if p.peek() != '{' {
-				p.fail()
-			}
-			r := p.row()
-			p.object(&r, allColumns)
-			d.examine(&r)
-			rows = append(rows, r)
-		}
-	}
-	return rows, found && p.done() && p.valid()
-}
-
 // statusNotFound is the answer about a job that does not exist, is forgotten,
 // or cannot be seen yet. It is no error to the vendor.
 func statusNotFound(id string) wire.Answer {
@@ -328,7 +302,7 @@ func statusNotFound(id string) wire.Answer {
 // serverTime is a time as the vendor's answers show it: server time, UTC-6 all
 // year, without a zone.
 func serverTime(t time.Time) string {
-	return t.In(serverZone).Format("2006-01-02T15:04:05.00")
+	return t.In(table.ServerZone).Format("2006-01-02T15:04:05.00")
 }
 
 // state is where a job stands, in the vendor's word.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -174,20 +175,20 @@ func (w *world) read(q query, page int) (rowPage, error) {
 	if d == nil {
 		return rowPage{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
-	rows := d.rows
+	rows := d.Rows
 	if q.filter != "" {
-		keep, err := d.parseFilter(q.filter)
+		keep, err := d.ParseFilter(q.filter)
 		if err != nil {
 			return rowPage{}, unresolved("$filter")
 		}
 		rows = nil
-		for _, r := range d.rows {
+		for _, r := range d.Rows {
 			if keep(r) {
 				rows = append(rows, r)
 			}
 		}
 	}
-	rows, err := d.sorted(rows, q.orderBy)
+	rows, err := d.Sorted(rows, q.orderBy)
 	if err != nil {
 		return rowPage{}, unresolved("$orderBy")
 	}
@@ -198,7 +199,7 @@ func (w *world) read(q query, page int) (rowPage, error) {
 	p := rowPage{
 		Links:        map[string]string{"self": link(page)},
 		RequestToken: q.token, TokenExpireDate: q.expires.Format("2006-01-02T15:04:05.99"),
-		CustomObjectID: d.id, CustomObjectKey: d.key, PageSize: q.pageSize, Page: page, Count: len(rows),
+		CustomObjectID: d.ID, CustomObjectKey: d.Key, PageSize: q.pageSize, Page: page, Count: len(rows),
 	}
 	// A page number is any integer: compare before multiplying.
 	if page-1 > len(rows)/q.pageSize {
@@ -210,23 +211,23 @@ func (w *world) read(q query, page int) (rowPage, error) {
 		p.Links["next"] = link(page + 1)
 	}
 	for _, r := range rows[start:end] {
-		p.Items = append(p.Items, d.item(r))
+		p.Items = append(p.Items, itemOf(d, r))
 	}
 	return p, nil
 }
 
-// item shows a row as the vendor reads it back: names in lower case, values
+// itemOf shows a row as the vendor reads it back: names in lower case, values
 // all strings. Undocumented: a cell without a value reads "".
-func (d *dataExtension) item(r row) rowItem {
+func itemOf(d *table.Table, r table.Row) rowItem {
 	item := rowItem{Keys: map[string]string{}, Values: map[string]string{}}
-	for i := range d.columns {
-		var v value
-		v, r = r.next()
+	for i := range d.Columns {
+		var v table.Value
+		v, r = r.Next()
 		into := item.Values
-		if d.columns[i].PrimaryKey {
+		if d.Columns[i].PrimaryKey {
 			into = item.Keys
 		}
-		into[strings.ToLower(d.columns[i].Name)] = d.columns[i].render(v.text)
+		into[strings.ToLower(d.Columns[i].Name)] = d.Columns[i].Render(v.Text)
 	}
 	return item
 }

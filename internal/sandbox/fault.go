@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -254,9 +255,9 @@ func (w *world) late(c *wire.Call, now time.Time, names ...string) lateFaults {
 
 // strike takes the first of the faults that is for a row with the cells, or
 // returns nil.
-func (fs lateFaults) strike(cells []value, more ...value) *Fault {
+func (fs lateFaults) strike(cells []table.Value, more ...table.Value) *Fault {
 	for _, f := range fs {
-		has := func(v value) bool { return !v.empty() && strings.Contains(v.text, f.Contains) }
+		has := func(v table.Value) bool { return !v.Empty() && strings.Contains(v.Text, f.Contains) }
 		if f.left == 0 || f.perRow() && f.Contains != "" && !slices.ContainsFunc(cells, has) && !slices.ContainsFunc(more, has) {
 			continue
 		}
@@ -268,13 +269,13 @@ func (fs lateFaults) strike(cells []value, more ...value) *Fault {
 }
 
 // rowError is what a fault says about a row of a job.
-func (f Fault) rowError(d *dataExtension, r *sentRow) (message string, columns []columnError) {
+func (f Fault) rowError(d *table.Table, r *table.SentRow) (message string, columns []columnError) {
 	if f.Name == FaultRowDeadlock {
 		return "Transaction (Process ID 62) was deadlocked on lock resources with another process and has been chosen as " +
 			"the deadlock victim. Rerun the transaction.", nil
 	}
-	at := max(0, slices.IndexFunc(r.cells, func(v value) bool { return !v.empty() && strings.Contains(v.text, f.Contains) }))
-	e := d.columns[at].asyncError("is not valid.")
+	at := max(0, slices.IndexFunc(r.Cells, func(v table.Value) bool { return !v.Empty() && strings.Contains(v.Text, f.Contains) }))
+	e := asyncError(&d.Columns[at], "is not valid.")
 	e.Message = f.message(e.Message)
 	return e.Message, []columnError{e}
 }
@@ -490,7 +491,7 @@ func usualCode(f Fault) int {
 func (s *Sandbox) faultExtension(c *wire.Call) string {
 	if c.Params["id"] != "" {
 		if d, err := s.extension(c); err == nil {
-			return d.id
+			return d.ID
 		}
 	}
 	return registrationsID

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -31,12 +32,12 @@ func (m message) mail(batch int) ens.Mail {
 // the contact key is no address.
 func (j *journey) mail(e entry, batch int) (ens.Mail, bool) {
 	to := ""
-	for i := range j.extension.columns {
-		if j.extension.columns[i].Type == typeEmail && to == "" {
-			to = e.data.cell(i).text
+	for i := range j.extension.Columns {
+		if j.extension.Columns[i].Type == table.TypeEmail && to == "" {
+			to = e.data.Cell(i).Text
 		}
 	}
-	if to == "" && validEmail(e.contactKey) {
+	if to == "" && table.ValidEmail(e.contactKey) {
 		to = e.contactKey
 	}
 	return ens.Mail{
@@ -82,7 +83,7 @@ func makeUpMail(t Trigger, n int, now time.Time) ens.Mail {
 	if m.ContactKey == "" {
 		m.ContactKey = "nobody"
 	}
-	if m.To == "" && validEmail(m.ContactKey) {
+	if m.To == "" && table.ValidEmail(m.ContactKey) {
 		m.To = m.ContactKey
 	}
 	if m.To == "" {

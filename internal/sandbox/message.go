@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -299,7 +300,7 @@ func (r recipient) prepare(definition string, common attributes) (message, recip
 		result.refuse(codeMissingSubscriberKey, "Invalid subscriber")
 	case to == "" && toOK:
 		result.refuse(codeMissingTo, "Invalid subscriber")
-	case !toOK || !validEmail(to):
+	case !toOK || !table.ValidEmail(to):
 		result.refuse(codeBadTo, "Invalid subscriber")
 	}
 	return message{

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -18,7 +19,7 @@ var pageSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"clock": func(t time.Time) string { return t.UTC().Format(wire.TimeLayout) },
-	"value": func(v any) string { return valueOf(v).text },
+	"value": func(v any) string { return table.ValueOf(v).Text },
 }).Parse(pageSource))
 
 // pageRows is how many rows, contacts, messages and so on of a kind the page

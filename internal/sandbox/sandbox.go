@@ -59,6 +59,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
 )
 
 // What a new sandbox, or one that was reset, starts with.
@@ -158,8 +159,8 @@ type Sandbox struct {
 type world struct {
 	offset     time.Duration // how far Advance has moved the clock
 	tokens     tokens
-	extensions map[string]*dataExtension // by external key
-	journeys   map[string]*journey       // by event definition key
+	extensions map[string]*table.Table // by external key
+	journeys   map[string]*journey     // by event definition key
 	jobs       jobs
 	messages   messages
 	queries    queries
@@ -190,9 +191,9 @@ func New(cfg Config) *Sandbox {
 // contacts, no tokens, no callbacks, no faults, no counts, and the clock at
 // Config.Now. Events on their way are gone.
 func (s *Sandbox) Reset() {
-	d := newDataExtension(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
+	d := table.New(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
 	w := &world{
-		extensions: map[string]*dataExtension{d.key: d},
+		extensions: map[string]*table.Table{d.Key: d},
 		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
 		calls:      map[string]int{},
 	}
@@ -243,7 +244,7 @@ func (s *Sandbox) Advance(d time.Duration) error {
 
 // extensionByReference finds what a path's {id} names, or returns nil: see
 // validReference. It needs mu.
-func (w *world) extensionByReference(ref string) *dataExtension {
+func (w *world) extensionByReference(ref string) *table.Table {
 	if key, ok := strings.CutPrefix(ref, "key:"); ok {
 		return w.extensionByKey(key)
 	}
@@ -253,12 +254,12 @@ func (w *world) extensionByReference(ref string) *dataExtension {
 // extensionByKey finds a data extension by its external key, in any case, or
 // returns nil: an old client of the vendor's own (fuel-rest) sends every path in
 // lower case. It needs mu.
-func (w *world) extensionByKey(key string) *dataExtension {
+func (w *world) extensionByKey(key string) *table.Table {
 	if d := w.extensions[key]; d != nil {
 		return d
 	}
 	for _, d := range w.extensions {
-		if strings.EqualFold(d.key, key) {
+		if strings.EqualFold(d.Key, key) {
 			return d
 		}
 	}
@@ -267,11 +268,27 @@ func (w *world) extensionByKey(key string) *dataExtension {
 
 // extensionByID finds a data extension by its GUID, in any case, or returns
 // nil. It needs mu.
-func (w *world) extensionByID(id string) *dataExtension {
+func (w *world) extensionByID(id string) *table.Table {
 	for _, d := range w.extensions {
-		if strings.EqualFold(d.id, id) {
+		if strings.EqualFold(d.ID, id) {
 			return d
 		}
 	}
 	return nil
+}
+
+// registrationsColumns are the columns of section 2.2 of the specification.
+func registrationsColumns() []Column {
+	return []Column{
+		{Name: "SubscriberKey", Type: table.TypeText, Length: 254, PrimaryKey: true},
+		{Name: "EmailAddress", Type: table.TypeEmail, Length: 254},
+		{Name: "FirstName", Type: table.TypeText, Length: 100, Nullable: true},
+		{Name: "LastName", Type: table.TypeText, Length: 100, Nullable: true},
+		{Name: "OptInStatus", Type: table.TypeBoolean, Default: false},
+		{Name: "RegistrationTimestamp", Type: table.TypeDate},
+		{Name: "Source", Type: table.TypeText, Length: 50, Nullable: true},
+		{Name: "IPAddress", Type: table.TypeText, Length: 45, Nullable: true},
+		{Name: "UserAgent", Type: table.TypeText, Length: 255, Nullable: true},
+		{Name: "PageURL", Type: table.TypeText, Length: 500, Nullable: true},
+	}
 }

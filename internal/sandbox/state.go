@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"onramp/internal/sandbox/table"
 )
 
 // State is everything that a sandbox holds, as GET /_sandbox/state shows it.
@@ -69,10 +71,13 @@ type Job struct {
 // view is the job as a State shows it.
 func (j *job) view(now time.Time) Job {
 	return Job{
-		RequestID: j.id, DataExtension: j.extension.key, Insert: j.insert, Status: j.state(now), Rows: j.count,
+		RequestID: j.id, DataExtension: j.extension.Key, Insert: j.insert, Status: j.state(now), Rows: j.count,
 		FailedRows: len(j.failures), SubmittedAt: j.submitted, CompleteAt: j.done,
 	}
 }
+
+// Column is one column of a data extension.
+type Column = table.Column
 
 // DataExtension is a table in a State.
 type DataExtension struct {
@@ -133,11 +138,11 @@ func (s *Sandbox) state(limit int) State {
 			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming,
 		},
 	}
-	rows, entries := map[string][]row{}, map[string][]entry{}
+	rows, entries := map[string][]table.Row{}, map[string][]entry{}
 	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
 	for key, d := range extensions {
-		st.Totals.Rows[key] = len(d.rows)
-		rows[key] = slices.Clone(newest(d.rows, limit))
+		st.Totals.Rows[key] = len(d.Rows)
+		rows[key] = slices.Clone(newest(d.Rows, limit))
 	}
 	for key, j := range journeys {
 		st.Totals.Contacts[key] = len(j.entries)
@@ -154,17 +159,17 @@ func (s *Sandbox) state(limit int) State {
 
 	for key, d := range extensions {
 		view := DataExtension{
-			ID: d.id, Name: d.name, Columns: slices.Clone(d.columns), Rows: make([]map[string]any, len(rows[key])),
+			ID: d.ID, Name: d.Name, Columns: slices.Clone(d.Columns), Rows: make([]map[string]any, len(rows[key])),
 		}
 		for i, r := range rows[key] {
-			view.Rows[i] = d.asMap(r)
+			view.Rows[i] = d.AsMap(r)
 		}
 		st.DataExtensions[key] = view
 	}
 	for key, j := range journeys {
 		view := Journey{Contacts: make([]Contact, len(entries[key]))}
 		for i, e := range entries[key] {
-			view.Contacts[i] = j.extension.contact(e)
+			view.Contacts[i] = contact(j.extension, e)
 		}
 		st.Journeys[key] = view
 	}

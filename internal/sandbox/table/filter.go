@@ -1,4 +1,4 @@
-package sandbox
+package table
 
 import (
 	"cmp"
@@ -17,18 +17,18 @@ const (
 )
 
 // predicate tells whether a row passes a filter.
-type predicate func(r row) bool
+type predicate = func(r Row) bool
 
 // filterParser reads a filter: comparisons joined by and, or and parentheses;
 // "and" binds tighter.
 type filterParser struct {
-	d      *dataExtension
+	d      *Table
 	tokens []string // a text literal keeps its opening quote
 	depth  int
 }
 
-// parseFilter reads the text of $filter.
-func (d *dataExtension) parseFilter(text string) (predicate, error) {
+// ParseFilter reads the text of $filter.
+func (d *Table) ParseFilter(text string) (predicate, error) {
 	if len(text) > maxFilter {
 		return nil, fmt.Errorf("filter is longer than %d bytes", maxFilter)
 	}
@@ -111,7 +111,7 @@ func (p *filterParser) either() (predicate, error) {
 		var right predicate
 		a := left
 		right, err = p.both()
-		left = func(r row) bool { return a(r) || right(r) }
+		left = func(r Row) bool { return a(r) || right(r) }
 	}
 	return left, err
 }
@@ -122,7 +122,7 @@ func (p *filterParser) both() (predicate, error) {
 		var right predicate
 		a := left
 		right, err = p.single()
-		left = func(r row) bool { return a(r) && right(r) }
+		left = func(r Row) bool { return a(r) && right(r) }
 	}
 	return left, err
 }
@@ -141,14 +141,14 @@ func (p *filterParser) single() (predicate, error) {
 		return inner, err
 	}
 	name, operator, literal := p.next(), strings.ToLower(p.next()), p.next()
-	i, ok := p.d.column(name)
+	i, ok := p.d.Column(name)
 	if !ok {
 		return nil, fmt.Errorf("no column %q", name)
 	}
 	if literal == "" || literal == "(" || literal == ")" {
 		return nil, fmt.Errorf("%q is not compared with anything", name)
 	}
-	return p.d.columns[i].comparison(i, operator, strings.TrimPrefix(literal, "'"))
+	return p.d.Columns[i].comparison(i, operator, strings.TrimPrefix(literal, "'"))
 }
 
 // comparison makes the predicate of one column. A cell without a value passes
@@ -169,16 +169,16 @@ func (c *Column) comparison(ordinal int, operator, literal string) (predicate, e
 	case "le":
 		pass = func(order int) bool { return order <= 0 }
 	case "like":
-		return func(r row) bool {
-			v := r.cell(ordinal)
-			return !v.empty() && like(c.render(v.text), literal)
+		return func(r Row) bool {
+			v := r.Cell(ordinal)
+			return !v.Empty() && like(c.Render(v.Text), literal)
 		}, nil
 	default:
 		return nil, fmt.Errorf("no operator %q", operator)
 	}
-	return func(r row) bool {
-		v := r.cell(ordinal)
-		return !v.empty() && pass(c.compare(v.text, literal))
+	return func(r Row) bool {
+		v := r.Cell(ordinal)
+		return !v.Empty() && pass(c.compare(v.Text, literal))
 	}, nil
 }
 
@@ -186,20 +186,20 @@ func (c *Column) comparison(ordinal int, operator, literal string) (predicate, e
 // compared as text.
 func (c *Column) compare(a, b string) int {
 	switch c.Type {
-	case typeNumber, typeDecimal:
+	case TypeNumber, TypeDecimal:
 		x, errX := strconv.ParseFloat(a, 64)
 		y, errY := strconv.ParseFloat(b, 64)
 		if errX == nil && errY == nil {
 			return cmp.Compare(x, y)
 		}
-	case typeDate:
+	case TypeDate:
 		x, okX := parseDate(a)
 		y, okY := parseDate(b)
 		if okX && okY {
 			return x.Compare(y)
 		}
-	case typeBoolean:
-		return strings.Compare(c.identity(a), c.identity(b))
+	case TypeBoolean:
+		return strings.Compare(c.Identity(a), c.Identity(b))
 	}
 	return strings.Compare(a, b)
 }
@@ -231,9 +231,9 @@ func like(text, pattern string) bool {
 	return pi == len(p)
 }
 
-// sorted returns the rows in the order of $orderBy, "column [asc|desc], …";
+// Sorted returns the rows in the order of $orderBy, "column [asc|desc], …";
 // without it, in order of insertion. The rows given stay as they are.
-func (d *dataExtension) sorted(rows []row, orderBy string) ([]row, error) {
+func (d *Table) Sorted(rows []Row, orderBy string) ([]Row, error) {
 	if orderBy == "" {
 		return rows, nil
 	}
@@ -244,7 +244,7 @@ func (d *dataExtension) sorted(rows []row, orderBy string) ([]row, error) {
 		if len(words) == 0 || len(words) > 2 {
 			return nil, fmt.Errorf("cannot order by %q", part)
 		}
-		ordinal, ok := d.column(words[0])
+		ordinal, ok := d.Column(words[0])
 		if !ok {
 			return nil, fmt.Errorf("no column %q", words[0])
 		}
@@ -261,9 +261,9 @@ func (d *dataExtension) sorted(rows []row, orderBy string) ([]row, error) {
 		criteria = append(criteria, by)
 	}
 	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b row) int {
+	slices.SortStableFunc(rows, func(a, b Row) int {
 		for _, by := range criteria {
-			if order := d.columns[by.ordinal].compare(a.cell(by.ordinal).text, b.cell(by.ordinal).text); order != 0 {
+			if order := d.Columns[by.ordinal].compare(a.Cell(by.ordinal).Text, b.Cell(by.ordinal).Text); order != 0 {
 				return order * by.sign
 			}
 		}

@@ -1,4 +1,4 @@
-package sandbox
+package table
 
 import (
 	"strings"
@@ -6,28 +6,34 @@ import (
 	"unicode/utf8"
 )
 
-// scanner reads JSON text from front to back, once, without an allocation for
+// Scanner reads JSON text from front to back, once, without an allocation for
 // what needs none: rows come by the million. It accepts exactly what
 // encoding/json accepts (a fuzz test compares them), and a text without escapes
 // is a part of the text read. After a mistake every method returns at once and
 // bad stays set, so that callers look at it at the end.
-type scanner struct {
+type Scanner struct {
 	text  string
 	at    int
 	depth int
 	bad   bool
 }
 
+// NewScanner is a Scanner at the beginning of a text.
+func NewScanner(text string) *Scanner { return &Scanner{text: text} }
+
+// Failed tells whether there was a mistake so far.
+func (p *Scanner) Failed() bool { return p.bad }
+
 // maxDepth is encoding/json's bound of nested values.
 const maxDepth = 10000
 
 // fail notes a mistake and moves to the end, where nothing is found any more.
-func (p *scanner) fail() {
+func (p *Scanner) fail() {
 	p.bad, p.at = true, len(p.text)
 }
 
-// peek is the next byte that is no white space, or 0 at the end.
-func (p *scanner) peek() byte {
+// Peek is the next byte that is no white space, or 0 at the end.
+func (p *Scanner) Peek() byte {
 	for ; p.at < len(p.text); p.at++ {
 		switch c := p.text[p.at]; c {
 		case ' ', '\t', '\r', '\n':
@@ -38,21 +44,21 @@ func (p *scanner) peek() byte {
 	return 0
 }
 
-// done tells whether all was read without a mistake.
-func (p *scanner) done() bool {
-	return p.peek() == 0 && p.at == len(p.text) && !p.bad
+// Done tells whether all was read without a mistake.
+func (p *Scanner) Done() bool {
+	return p.Peek() == 0 && p.at == len(p.text) && !p.bad
 }
 
-// enter goes into an object or a list, which begins with open, and tells
+// Enter goes into an object or a list, which begins with open, and tells
 // whether there is something in it.
-func (p *scanner) enter(open byte) bool {
-	if p.peek() != open || p.depth == maxDepth {
+func (p *Scanner) Enter(open byte) bool {
+	if p.Peek() != open || p.depth == maxDepth {
 		p.fail()
 		return false
 	}
 	p.at++
 	p.depth++
-	if p.peek() == open+2 { // "{" and "}", "[" and "]" are two apart
+	if p.Peek() == open+2 { // "{" and "}", "[" and "]" are two apart
 		p.at++
 		p.depth--
 		return false
@@ -60,9 +66,9 @@ func (p *scanner) enter(open byte) bool {
 	return true
 }
 
-// more goes to the next element of what begins with open, or out of it.
-func (p *scanner) more(open byte) bool {
-	switch p.peek() {
+// More goes to the next element of what begins with open, or out of it.
+func (p *Scanner) More(open byte) bool {
+	switch p.Peek() {
 	case ',':
 		p.at++
 		return true
@@ -75,10 +81,10 @@ func (p *scanner) more(open byte) bool {
 	return false
 }
 
-// name reads a member's name and its colon.
-func (p *scanner) name() string {
+// Name reads a member's name and its colon.
+func (p *Scanner) Name() string {
 	name := p.string()
-	if p.peek() != ':' {
+	if p.Peek() != ':' {
 		p.fail()
 		return ""
 	}
@@ -87,7 +93,7 @@ func (p *scanner) name() string {
 }
 
 // word reads the word, which begins at the next byte.
-func (p *scanner) word(word string) {
+func (p *Scanner) word(word string) {
 	if !strings.HasPrefix(p.text[p.at:], word) {
 		p.fail()
 		return
@@ -96,49 +102,49 @@ func (p *scanner) word(word string) {
 }
 
 // null reads null if it comes next.
-func (p *scanner) null() bool {
-	if p.peek() != 'n' {
+func (p *Scanner) null() bool {
+	if p.Peek() != 'n' {
 		return false
 	}
 	p.word("null")
 	return !p.bad
 }
 
-// value reads any value. Of an object or a list it keeps only that it was one.
-func (p *scanner) value() value {
-	switch c := p.peek(); c {
+// Value reads any value. Of an object or a list it keeps only that it was one.
+func (p *Scanner) Value() Value {
+	switch c := p.Peek(); c {
 	case '"':
-		return value{kindText, p.string()}
+		return Value{KindText, p.string()}
 	case 't':
 		p.word("true")
-		return value{kindTrue, "true"}
+		return Value{KindTrue, "true"}
 	case 'f':
 		p.word("false")
-		return value{kindFalse, "false"}
+		return Value{KindFalse, "false"}
 	case 'n':
 		p.word("null")
-		return value{kind: kindNull}
+		return Value{Kind: KindNull}
 	case '{':
-		for more := p.enter('{'); more; more = p.more('{') {
-			p.name()
-			p.value()
+		for more := p.Enter('{'); more; more = p.More('{') {
+			p.Name()
+			p.Value()
 		}
-		return value{kind: kindDeep}
+		return Value{Kind: KindDeep}
 	case '[':
-		for more := p.enter('['); more; more = p.more('[') {
-			p.value()
+		for more := p.Enter('['); more; more = p.More('[') {
+			p.Value()
 		}
-		return value{kind: kindDeep}
+		return Value{Kind: KindDeep}
 	default:
-		return value{kindNumber, p.number()}
+		return Value{KindNumber, p.number()}
 	}
 }
 
-// raw reads any value and returns it as it was written.
-func (p *scanner) raw() string {
-	p.peek()
+// Raw reads any value and returns it as it was written.
+func (p *Scanner) Raw() string {
+	p.Peek()
 	from := p.at
-	p.value()
+	p.Value()
 	if p.bad {
 		return ""
 	}
@@ -146,7 +152,7 @@ func (p *scanner) raw() string {
 }
 
 // number reads a number and returns it as it was written.
-func (p *scanner) number() string {
+func (p *Scanner) number() string {
 	from := p.at
 	if p.at < len(p.text) && p.text[p.at] == '-' {
 		p.at++
@@ -174,7 +180,7 @@ func (p *scanner) number() string {
 }
 
 // digits reads at least one digit.
-func (p *scanner) digits() {
+func (p *Scanner) digits() {
 	from := p.at
 	for p.at < len(p.text) && p.text[p.at]-'0' <= 9 {
 		p.at++
@@ -186,8 +192,8 @@ func (p *scanner) digits() {
 
 // string reads a text. What is no UTF-8 in it becomes U+FFFD, as in
 // encoding/json.
-func (p *scanner) string() string {
-	if p.peek() != '"' {
+func (p *Scanner) string() string {
+	if p.Peek() != '"' {
 		p.fail()
 		return ""
 	}
@@ -214,7 +220,7 @@ func (p *scanner) string() string {
 }
 
 // escaped reads the rest of a text that has escapes, or mistakes.
-func (p *scanner) escaped() string {
+func (p *Scanner) escaped() string {
 	var b strings.Builder
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; {
@@ -237,7 +243,7 @@ func (p *scanner) escaped() string {
 }
 
 // escape reads what follows a backslash.
-func (p *scanner) escape() rune {
+func (p *Scanner) escape() rune {
 	if p.at == len(p.text) {
 		p.fail()
 		return 0
@@ -280,7 +286,7 @@ func (p *scanner) escape() rune {
 }
 
 // hex reads the four digits of an escape.
-func (p *scanner) hex() rune {
+func (p *Scanner) hex() rune {
 	if len(p.text)-p.at < 4 {
 		p.fail()
 		return 0

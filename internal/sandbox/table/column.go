@@ -1,4 +1,4 @@
-package sandbox
+package table
 
 import (
 	"strconv"
@@ -10,14 +10,14 @@ import (
 
 // The column types of a data extension. Vendor page dataextensionfield.
 const (
-	typeText    = "Text"
-	typeEmail   = "EmailAddress"
-	typeBoolean = "Boolean"
-	typeDate    = "Date"
-	typeNumber  = "Number"
-	typeDecimal = "Decimal"
-	typePhone   = "Phone"
-	typeLocale  = "Locale"
+	TypeText    = "Text"
+	TypeEmail   = "EmailAddress"
+	TypeBoolean = "Boolean"
+	TypeDate    = "Date"
+	TypeNumber  = "Number"
+	TypeDecimal = "Decimal"
+	TypePhone   = "Phone"
+	TypeLocale  = "Locale"
 )
 
 // Column is one column of a data extension.
@@ -37,45 +37,45 @@ type Column struct {
 	Default any `json:"default,omitempty"`
 }
 
-// check tells what is wrong with a value for the column, as the end of the
+// Check tells what is wrong with a value for the column, as the end of the
 // vendor's sentence, or "". The value is not empty.
-func (c *Column) check(v value) string {
-	text, isString := v.text, v.kind == kindText
+func (c *Column) Check(v Value) string {
+	text, isString := v.Text, v.Kind == KindText
 	// Undocumented: "" is the vendor's advice for "no value" in a nullable
 	// column, so it is accepted there whatever the type.
-	if text == "" && (c.Nullable || c.Type == typeText) {
+	if text == "" && (c.Nullable || c.Type == TypeText) {
 		return ""
 	}
 	switch c.Type {
-	case typeText:
-	case typeEmail:
-		if !isString || !validEmail(text) {
+	case TypeText:
+	case TypeEmail:
+		if !isString || !ValidEmail(text) {
 			return "is not a valid email address. Parse error [InvalidEmailAddress]"
 		}
-	case typePhone:
+	case TypePhone:
 		if v.bool() || !validPhone(text) {
 			return "is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]"
 		}
 	// The vendor's words for the types below are not published; these follow
 	// the two above.
-	case typeBoolean:
+	case TypeBoolean:
 		if _, ok := parseBoolean(text); !ok {
 			return "is not a valid boolean."
 		}
-	case typeDate:
+	case TypeDate:
 		if _, ok := parseDate(text); !isString || !ok {
 			return "is not a valid date."
 		}
-	case typeNumber:
+	case TypeNumber:
 		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
 			return "is not a valid number."
 		}
-	case typeDecimal:
+	case TypeDecimal:
 		if !validDecimal(text, c.Length, c.Scale) {
 			return "is not a valid decimal."
 		}
 		return "" // Length counts digits here
-	case typeLocale:
+	case TypeLocale:
 		if !isString || !validLocale(text) {
 			return "is not a valid locale."
 		}
@@ -87,38 +87,38 @@ func (c *Column) check(v value) string {
 	return ""
 }
 
-// problem puts a complaint into the vendor's sentence.
-func (c *Column) problem(what string) string {
+// Problem puts a complaint into the vendor's sentence.
+func (c *Column) Problem(what string) string {
 	return c.Name + ": The value for column [" + c.Name + "] " + what
 }
 
-// missing is the complaint about a column that has no value and needs one.
+// Missing is the complaint about a column that has no value and needs one.
 // Undocumented on the synchronous routes; the words are the asynchronous
 // route's, in this route's frame.
-func (c *Column) missing() string {
+func (c *Column) Missing() string {
 	return c.Name + ": Column [" + c.Name + "] does not allow null value."
 }
 
-// identity is the value as part of a primary key: values that Marketing Cloud
+// Identity is the value as part of a primary key: values that Marketing Cloud
 // would store alike are alike. The value has passed check.
-func (c *Column) identity(text string) string {
+func (c *Column) Identity(text string) string {
 	switch c.Type {
-	case typeNumber:
+	case TypeNumber:
 		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
 			return strconv.FormatInt(n, 10)
 		}
-	case typeDecimal:
+	case TypeDecimal:
 		whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "+"), ".")
 		sign := ""
 		if rest, ok := strings.CutPrefix(whole, "-"); ok {
 			sign, whole = "-", rest
 		}
 		return sign + strings.TrimLeft(whole, "0") + "." + strings.TrimRight(fraction, "0")
-	case typeBoolean:
+	case TypeBoolean:
 		if b, ok := parseBoolean(text); ok {
 			return strconv.FormatBool(b)
 		}
-	case typeDate:
+	case TypeDate:
 		if t, ok := parseDate(text); ok {
 			return t.UTC().Format(time.RFC3339Nano)
 		}
@@ -126,10 +126,10 @@ func (c *Column) identity(text string) string {
 	return text
 }
 
-// render is the value as a rowset read shows it: always a string, Booleans as
+// Render is the value as a rowset read shows it: always a string, Booleans as
 // "True" and "False", no value as "".
-func (c *Column) render(text string) string {
-	if c.Type == typeBoolean {
+func (c *Column) Render(text string) string {
+	if c.Type == TypeBoolean {
 		if b, ok := parseBoolean(text); ok {
 			if b {
 				return "True"
@@ -161,8 +161,8 @@ func parseBoolean(text string) (b, ok bool) {
 	return false, false
 }
 
-// serverZone is where a time without a zone is: server time, UTC-6 all year.
-var serverZone = time.FixedZone("server", -6*60*60)
+// ServerZone is where a time without a zone is: server time, UTC-6 all year.
+var ServerZone = time.FixedZone("server", -6*60*60)
 
 // The layouts of dates, the most likely first: one that does not fit costs.
 var (
@@ -185,16 +185,16 @@ func parseDate(s string) (time.Time, bool) {
 		s = s[:10] + "T" + s[11:]
 	}
 	for _, layout := range layouts {
-		if t, err := time.ParseInLocation(layout, s, serverZone); err == nil {
+		if t, err := time.ParseInLocation(layout, s, ServerZone); err == nil {
 			return t, t.Year() >= 1753 && t.Year() <= 9999
 		}
 	}
 	return time.Time{}, false
 }
 
-// validEmail checks an address's syntax: one @, a local part of 1 to 100 ASCII
+// ValidEmail checks an address's syntax: one @, a local part of 1 to 100 ASCII
 // characters, a dotted domain that ends in letters, 254 in all.
-func validEmail(s string) bool {
+func ValidEmail(s string) bool {
 	local, domain, _ := strings.Cut(s, "@")
 	if local == "" || len(local) > 100 || len(s) > 254 && codeUnits(s) > 254 || strings.Contains(domain, "@") {
 		return false

@@ -1,4 +1,4 @@
-package sandbox
+package table
 
 import (
 	"bytes"
@@ -11,23 +11,23 @@ import (
 
 // tree reads a whole JSON text with the scanner, as encoding/json would decode
 // it with UseNumber.
-func (p *scanner) tree() any {
-	switch p.peek() {
+func (p *Scanner) tree() any {
+	switch p.Peek() {
 	case '{':
 		m := map[string]any{}
-		for more := p.enter('{'); more; more = p.more('{') {
-			name := p.name()
+		for more := p.Enter('{'); more; more = p.More('{') {
+			name := p.Name()
 			m[name] = p.tree()
 		}
 		return m
 	case '[':
 		list := []any{}
-		for more := p.enter('['); more; more = p.more('[') {
+		for more := p.Enter('['); more; more = p.More('[') {
 			list = append(list, p.tree())
 		}
 		return list
 	default:
-		return p.value().public()
+		return p.Value().Public()
 	}
 }
 
@@ -38,15 +38,15 @@ func compareScan(t *testing.T, text string) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	good := json.Valid([]byte(text))
-	p := scanner{text: text}
+	p := Scanner{text: text}
 	got := p.tree()
-	if p.done() != good {
-		t.Fatalf("%q: good is %t, want %t", text, p.done(), good)
+	if p.Done() != good {
+		t.Fatalf("%q: good is %t, want %t", text, p.Done(), good)
 	}
-	flat := scanner{text: text}
-	raw := flat.raw()
-	if flat.done() != good {
-		t.Fatalf("%q: skipped as good is %t, want %t", text, flat.done(), good)
+	flat := Scanner{text: text}
+	raw := flat.Raw()
+	if flat.Done() != good {
+		t.Fatalf("%q: skipped as good is %t, want %t", text, flat.Done(), good)
 	}
 	if !good {
 		return
@@ -76,10 +76,10 @@ func TestScan(t *testing.T) {
 		compareScan(t, text)
 	}
 	for _, n := range []int{9_999, 10_000, 10_001} {
-		p := scanner{text: strings.Repeat("[", n) + strings.Repeat("]", n)}
-		p.value()
-		if good := json.Valid([]byte(p.text)); p.done() != good {
-			t.Errorf("%d lists: good is %t, want %t", n, p.done(), good)
+		p := Scanner{text: strings.Repeat("[", n) + strings.Repeat("]", n)}
+		p.Value()
+		if good := json.Valid([]byte(p.text)); p.Done() != good {
+			t.Errorf("%d lists: good is %t, want %t", n, p.Done(), good)
 		}
 	}
 }
@@ -94,26 +94,26 @@ func FuzzScan(f *testing.F) {
 // Cells come out of a row as they went in.
 func TestRow(t *testing.T) {
 	t.Parallel()
-	cells := []value{
-		{kindText, ""}, {}, {kindNumber, "-1.50e3"}, {kindTrue, "true"}, {kindFalse, "false"}, {kindText, strings.Repeat("é", 5000)}, {kind: kindNull}, {kindText, "end"},
+	cells := []Value{
+		{KindText, ""}, {}, {KindNumber, "-1.50e3"}, {KindTrue, "true"}, {KindFalse, "false"}, {KindText, strings.Repeat("é", 5000)}, {Kind: KindNull}, {KindText, "end"},
 	}
 	var b []byte
 	for _, v := range cells {
 		b = appendCell(b, v)
 	}
-	r := row(b)
-	cells[6] = value{} // null is not stored
-	var got []value
+	r := Row(b)
+	cells[6] = Value{} // null is not stored
+	var got []Value
 	for rest := r; rest != ""; {
-		var v value
-		v, rest = rest.next()
+		var v Value
+		v, rest = rest.Next()
 		got = append(got, v)
 	}
-	if diff := cmp.Diff(cells, got, cmp.AllowUnexported(value{})); diff != "" {
+	if diff := cmp.Diff(cells, got, cmp.AllowUnexported(Value{})); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}
-	for i, want := range append(cells, value{}) {
-		if got := r.cell(i); got != want {
+	for i, want := range append(cells, Value{}) {
+		if got := r.Cell(i); got != want {
 			t.Errorf("cell %d is %v, want %v", i, got, want)
 		}
 	}
