@@ -23,9 +23,9 @@
 //     the vendor's network. Any URL that a caller names is called, private ones
 //     and plain http too unless [Config.Strict] is set, so strangers must not
 //     reach a sandbox.
-//   - Routes that are not in the list of routes in route.go. They answer 596
-//     "Service Not Found", as the vendor's API gateway does for any route that
-//     it does not know.
+//   - Routes that are not in the list of operations in route.go, nor in that of
+//     package ens. They answer 596 "Service Not Found", as the vendor's API gateway
+//     does for any route that it does not know.
 //
 // Events go out. Callbacks and subscriptions of the Event Notification Service
 // (ENS) are called as the vendor calls them, with the retries of either of its
@@ -45,6 +45,9 @@
 //
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
+//
+// Three packages are below it: ens is the Event Notification Service, table is
+// what a data extension holds, and wire is what all of them need of a call.
 //
 // Begin with [New], serve the result over HTTP, and look at /_sandbox/.
 package sandbox

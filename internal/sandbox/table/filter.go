@@ -17,7 +17,7 @@ const (
 )
 
 // predicate tells whether a row passes a filter.
-type predicate = func(r Row) bool
+type predicate func(r Row) bool
 
 // filterParser reads a filter: comparisons joined by and, or and parentheses;
 // "and" binds tighter.
@@ -27,8 +27,9 @@ type filterParser struct {
 	depth  int
 }
 
-// ParseFilter reads the text of $filter.
-func (d *Table) ParseFilter(text string) (predicate, error) {
+// ParseFilter reads the text of $filter and returns what tells whether a row passes
+// it. The error says what is wrong with the text.
+func (d *Table) ParseFilter(text string) (func(Row) bool, error) {
 	if len(text) > maxFilter {
 		return nil, fmt.Errorf("filter is longer than %d bytes", maxFilter)
 	}

@@ -15,7 +15,7 @@ type SentRow struct {
 }
 
 // Reader reads the rows of one call out of its body. It does not touch the
-// table, so that no lock is held while it works.
+// table's rows, so that no lock is held while it works.
 type Reader struct {
 	Scanner
 	d          *Table
@@ -113,11 +113,12 @@ func (p *Reader) Valid() bool {
 	return !p.bad && !p.Twice && !p.Deep
 }
 
-// ReadRowset reads a list of {"keys":{…},"values":{…}}. Other members of a row
-// are passed over, and of two with one name the last counts.
-func (d *Table) ReadRowset(body []byte) ([]SentRow, bool) {
+// ReadRowset reads a list of {"keys":{…},"values":{…}} and examines its rows. Other
+// members of a row are passed over, and of two with one name the last counts. It is
+// not ok when the body is no such list.
+func (d *Table) ReadRowset(body []byte) (rows []SentRow, ok bool) {
 	p := d.Reader(string(body))
-	rows := make([]SentRow, 0, 1+min(len(body)/512, 64))
+	rows = make([]SentRow, 0, 1+min(len(body)/512, 64))
 	for more := p.Enter('['); more; more = p.More('[') {
 		r := p.Row()
 		p.RowsetRow(&r)
@@ -156,12 +157,11 @@ func (p *Reader) RowsetRow(r *SentRow) (values string) {
 	return values
 }
 
-// ReadItems reads {"items":[{…}]}. Rows are flat: what is not is no body that
-// the vendor can read. Undocumented: no items make a job without rows, and
+// ReadItems reads {"items":[{…}]} and examines its rows. Rows are flat: what is not
+// is no body that the vendor can read, and not ok. Undocumented: no items make a job without rows, and
 // unknown columns are passed over, as on the synchronous route.
-func (d *Table) ReadItems(body []byte) ([]SentRow, bool) {
+func (d *Table) ReadItems(body []byte) (rows []SentRow, ok bool) {
 	p := d.Reader(string(body))
-	var rows []SentRow
 	found := false
 	for more := p.Enter('{'); more; more = p.More('{') {
 		if !strings.EqualFold(p.Name(), "items") {
