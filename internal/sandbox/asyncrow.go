@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -29,7 +32,7 @@ const (
 // job is one asynchronous insert or upsert. The sandbox's mutex guards it.
 type job struct {
 	id        string
-	extension *dataExtension
+	extension *table.Table
 	insert    bool // else upsert
 	count     int  // rows
 	submitted time.Time
@@ -37,9 +40,9 @@ type job struct {
 	started   time.Time
 	done      time.Time
 	applied   bool
-	rows      []sentRow     // until it is applied
-	spoiled   map[int]Fault // rows that faults hit, until it is applied
-	failures  []rowFailure  // in order of rows, once it is applied
+	rows      []table.SentRow // until it is applied
+	spoiled   map[int]Fault   // rows that faults hit, until it is applied
+	failures  []rowFailure    // in order of rows, once it is applied
 }
 
 // rowFailure is why one row of a job was not stored.
@@ -135,12 +138,12 @@ func (j *job) apply() {
 	d := j.extension
 	for i := range j.rows {
 		r := &j.rows[i]
-		message, columns := d.refuseAsync(r, j.insert)
+		message, columns := refuseAsync(d, r, j.insert)
 		if f, ok := j.spoiled[i]; ok {
 			message, columns = f.rowError(d, r)
 		}
 		if message == "" {
-			d.save(r)
+			d.Save(r)
 			continue
 		}
 		j.failures = append(j.failures, rowFailure{i, message, columns})
@@ -154,43 +157,43 @@ func (j *job) apply() {
 // the others; they are the synchronous route's, and the first one stands for
 // the row. Undocumented too: a null in a column that allows it takes the value
 // away.
-func (d *dataExtension) refuseAsync(r *sentRow, insert bool) (message string, columns []columnError) {
-	if len(d.primary) == 0 && !insert {
+func refuseAsync(d *table.Table, r *table.SentRow, insert bool) (message string, columns []columnError) {
+	if len(d.Primary) == 0 && !insert {
 		return "This Data Extension does not have any primary keys defined.", nil
 	}
-	if len(d.primary) > 0 && r.identity == "" {
-		for _, i := range d.primary {
-			if r.cells[i].text == "" {
-				columns = append(columns, d.columns[i].asyncError(""))
+	if len(d.Primary) > 0 && r.Identity == "" {
+		for _, i := range d.Primary {
+			if r.Cells[i].Text == "" {
+				columns = append(columns, asyncError(&d.Columns[i], ""))
 			}
 		}
 		return "Cannot locate the existing record. Required keys are missing.", columns
 	}
 	exists := false
-	if len(d.primary) > 0 {
-		_, exists = d.index[r.identity]
+	if len(d.Primary) > 0 {
+		exists = d.Has(r.Identity)
 	}
-	if r.bad || r.partial && !exists {
-		for _, f := range d.flaws(r, exists) {
-			columns = append(columns, f.column.asyncError(f.what))
+	if r.Bad || r.Partial && !exists {
+		for _, f := range d.Flaws(r, exists) {
+			columns = append(columns, asyncError(f.Column, f.What))
 		}
 		return columns[0].Message, columns
 	}
 	if exists && insert {
 		var key []string
-		for _, i := range d.primary {
-			key = append(key, r.cells[i].text)
+		for _, i := range d.Primary {
+			key = append(key, r.Cells[i].Text)
 		}
 		return fmt.Sprintf("Violation of PRIMARY KEY constraint 'PK_C%s_%s'. Cannot insert duplicate key in object 'C%s.%s'. "+
 			"The duplicate key value is (%s).\r\nThe statement has been terminated.",
-			AccountID, d.id, AccountID, d.name, strings.Join(key, ", ")), nil
+			AccountID, d.ID, AccountID, d.Name, strings.Join(key, ", ")), nil
 	}
 	return "", nil
 }
 
 // asyncError is a complaint about a column as the asynchronous route words it:
-// the column in lower case. what is as in flaw.
-func (c *Column) asyncError(what string) columnError {
+// the column in lower case. what is as in table.Flaw.
+func asyncError(c *table.Column, what string) columnError {
 	name := strings.ToLower(c.Name)
 	if what == "" {
 		return columnError{"Column [" + name + "] does not allow null value.", name, codeColumnWrong}
@@ -208,23 +211,23 @@ type resultMessage struct {
 
 // asyncAnswer is the frame of the asynchronous routes' answers. The requestId
 // in it is the call's own, except where a job begins.
-func asyncAnswer(status int, requestID string, messages ...resultMessage) answer {
-	return jsonAnswer(status, map[string]any{"requestId": requestID, "resultMessages": append([]resultMessage{}, messages...)})
+func asyncAnswer(status int, requestID string, messages ...resultMessage) wire.Answer {
+	return wire.JSON(status, map[string]any{"requestId": requestID, "resultMessages": append([]resultMessage{}, messages...)})
 }
 
 // insertRows answers POST /data/v1/async/dataextensions/{id}/rows, vendor page
 // insertDataExtensionIDAsync.
-func (s *Sandbox) insertRows(c *call) (answer, error) { return s.submitRows(c, true) }
+func (s *Sandbox) insertRows(c *wire.Call) (wire.Answer, error) { return s.submitRows(c, true) }
 
 // putRows answers PUT /data/v1/async/dataextensions/{id}/rows, vendor page
 // updateDataExtensionIDAsync: an upsert.
-func (s *Sandbox) putRows(c *call) (answer, error) { return s.submitRows(c, false) }
+func (s *Sandbox) putRows(c *wire.Call) (wire.Answer, error) { return s.submitRows(c, false) }
 
 // submitRows takes the rows of a job in. Undocumented: the refusal of too many.
-func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
-	ref := c.param("id")
+func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
+	ref := c.Param("id")
 	if !validReference(ref) {
-		return answer{}, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {id} is invalid.")
+		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {id} is invalid.")
 	}
 	s.mu.Lock()
 	d := s.world.extensionByReference(ref)
@@ -236,14 +239,14 @@ func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
 	if d == nil {
 		return unknownExtension(ref, old), nil
 	}
-	rows, ok := d.readItems(c.body)
+	rows, ok := d.ReadItems(c.Body)
 	if !ok {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	if len(rows) > maxItems {
-		return answer{}, failuref(http.StatusBadRequest, codeGeneric, "The request has %d items; the most is %d.", len(rows), maxItems)
+		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "The request has %d items; the most is %d.", len(rows), maxItems)
 	}
-	j := &job{id: newGUID(), extension: d, insert: insert, count: len(rows), rows: rows}
+	j := &job{id: wire.NewGUID(), extension: d, insert: insert, count: len(rows), rows: rows}
 	now := s.lock()
 	defer s.mu.Unlock()
 	life, hidden := jobTime, statusTime
@@ -256,7 +259,7 @@ func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
 	if faults := s.world.late(c, now, FaultRowDeadlock, FaultRowError); faults != nil {
 		j.spoiled = map[int]Fault{}
 		for i := range rows {
-			if f := faults.strike(rows[i].cells); f != nil {
+			if f := faults.strike(rows[i].Cells); f != nil {
 				j.spoiled[i] = *f
 			}
 		}
@@ -269,7 +272,7 @@ func (s *Sandbox) submitRows(c *call, insert bool) (answer, error) {
 // unknownExtension is the answer about a data extension that does not exist;
 // old is its shape in old documents. Undocumented: what stands for Id beside a
 // key.
-func unknownExtension(ref string, old bool) answer {
+func unknownExtension(ref string, old bool) wire.Answer {
 	key, byKey := strings.CutPrefix(ref, "key:")
 	id := strings.TrimPrefix(ref, "id:")
 	if byKey {
@@ -281,43 +284,16 @@ func unknownExtension(ref string, old bool) answer {
 	if old {
 		status, kind = http.StatusOK, "Operational"
 	}
-	return asyncAnswer(status, newGUID(), resultMessage{
+	return asyncAnswer(status, wire.NewGUID(), resultMessage{
 		kind, "Error", "CustomObjectNotFound",
 		fmt.Sprintf("Failed to resolve the Custom Object from the provided ObjectReferenceIdentifier [Id: %s, Key: %s].", id, key),
 	})
 }
 
-// readItems reads {"items":[{…}]}. Rows are flat: what is not is no body that
-// the vendor can read. Undocumented: no items make a job without rows, and
-// unknown columns are passed over, as on the synchronous route.
-func (d *dataExtension) readItems(body []byte) ([]sentRow, bool) {
-	p := d.reader(string(body))
-	var rows []sentRow
-	found := false
-	for more := p.enter('{'); more; more = p.more('{') {
-		if !strings.EqualFold(p.name(), "items") {
-			p.value()
-			continue
-		}
-		found = true
-		rows = make([]sentRow, 0, 1+len(body)/512)
-		for more := p.enter('['); more; more = p.more('[') {
-			if p.peek() != '{' {
-				p.fail()
-			}
-			r := p.row()
-			p.object(&r, allColumns)
-			d.examine(&r)
-			rows = append(rows, r)
-		}
-	}
-	return rows, found && p.done() && p.valid()
-}
-
 // statusNotFound is the answer about a job that does not exist, is forgotten,
 // or cannot be seen yet. It is no error to the vendor.
-func statusNotFound(id string) answer {
-	return asyncAnswer(http.StatusOK, newGUID(), resultMessage{
+func statusNotFound(id string) wire.Answer {
+	return asyncAnswer(http.StatusOK, wire.NewGUID(), resultMessage{
 		"Operational", "Error", "AsyncRequestStatusNotFound",
 		fmt.Sprintf("Unable to locate an Async Request Status Record for the provided RequestId: %s.", id),
 	})
@@ -326,7 +302,7 @@ func statusNotFound(id string) answer {
 // serverTime is a time as the vendor's answers show it: server time, UTC-6 all
 // year, without a zone.
 func serverTime(t time.Time) string {
-	return t.In(serverZone).Format("2006-01-02T15:04:05.00")
+	return t.In(table.ServerZone).Format("2006-01-02T15:04:05.00")
 }
 
 // state is where a job stands, in the vendor's word.
@@ -343,7 +319,7 @@ func (j *job) state(now time.Time) string {
 
 // jobStatus answers GET /data/v1/async/{requestId}/status. Undocumented: a time
 // that has not come is left out, and so is the outcome.
-func (s *Sandbox) jobStatus(c *call) (answer, error) {
+func (s *Sandbox) jobStatus(c *wire.Call) (wire.Answer, error) {
 	type status struct {
 		Called    string `json:"callDateTime"`
 		PickedUp  string `json:"pickupDateTime,omitempty"`
@@ -353,7 +329,7 @@ func (s *Sandbox) jobStatus(c *call) (answer, error) {
 		Result    string `json:"resultStatus,omitempty"`
 		RequestID string `json:"requestId"`
 	}
-	id := c.param("requestId")
+	id := c.Param("requestId")
 	now := s.lock()
 	defer s.mu.Unlock()
 	j := s.world.jobs.find(id, now)
@@ -370,7 +346,7 @@ func (s *Sandbox) jobStatus(c *call) (answer, error) {
 			st.Result = "Has Errors"
 		}
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"status": st, "requestId": newGUID(), "resultMessages": []resultMessage{}}), nil
+	return wire.JSON(http.StatusOK, map[string]any{"status": st, "requestId": wire.NewGUID(), "resultMessages": []resultMessage{}}), nil
 }
 
 // rowResult is what became of one row.
@@ -385,16 +361,16 @@ type rowResult struct {
 // became of the rows, in order. Undocumented: a job that is not complete is
 // answered like one that does not exist; count is of all pages; the success of
 // an insert is worded after that of an upsert.
-func (s *Sandbox) jobResults(c *call) (answer, error) {
-	params, err := parseReadParams(c.request.URL.RawQuery)
+func (s *Sandbox) jobResults(c *wire.Call) (wire.Answer, error) {
+	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	size, page := params.pageSize, max(params.page, 1)
 	if size == 0 {
 		size = defaultPageSize
 	}
-	id := c.param("requestId")
+	id := c.Param("requestId")
 	now := s.lock()
 	defer s.mu.Unlock()
 	j := s.world.jobs.find(id, now)
@@ -421,8 +397,8 @@ func (s *Sandbox) jobResults(c *call) (answer, error) {
 			items = append(items, item)
 		}
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{
+	return wire.JSON(http.StatusOK, map[string]any{
 		"page": page, "pageSize": size, "count": j.count, "items": items,
-		"requestId": newGUID(), "resultMessages": []resultMessage{},
+		"requestId": wire.NewGUID(), "resultMessages": []resultMessage{},
 	}), nil
 }

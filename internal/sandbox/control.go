@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 // maxControlBody is the largest body under /_sandbox/, in bytes.
@@ -20,8 +22,8 @@ type controlError struct {
 	Message string `json:"message"`
 }
 
-func (e *controlError) Error() string  { return e.Message }
-func (e *controlError) answer() answer { return jsonAnswer(e.Status, e) }
+func (e *controlError) Error() string       { return e.Message }
+func (e *controlError) answer() wire.Answer { return wire.JSON(e.Status, e) }
 
 // control serves /_sandbox/. Nothing there is counted, delayed or faulted.
 func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
@@ -35,19 +37,19 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 		}
 		a = e.answer()
 	}
-	if a.contentType == htmlType {
+	if a.ContentType == wire.HTMLType {
 		// The page has no script and loads nothing; rows hold strangers' text.
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	a.noStore = true
-	a.write(w)
+	a.NoStore = true
+	a.Write(w)
 }
 
-func (s *Sandbox) controlAnswer(r *http.Request) (answer, error) {
+func (s *Sandbox) controlAnswer(r *http.Request) (wire.Answer, error) {
 	type operation struct {
 		method string
-		run    func(*http.Request) (answer, error)
+		run    func(*http.Request) (wire.Answer, error)
 	}
 	known := map[string]operation{
 		"/_sandbox":        {"GET", s.page},
@@ -61,73 +63,73 @@ func (s *Sandbox) controlAnswer(r *http.Request) (answer, error) {
 	}
 	op, ok := known[r.URL.Path]
 	if !ok {
-		return answer{}, &controlError{http.StatusNotFound, "no such page; see /_sandbox/"}
+		return wire.Answer{}, &controlError{http.StatusNotFound, "no such page; see /_sandbox/"}
 	}
 	if r.Method != op.method {
-		return answer{}, &controlError{http.StatusMethodNotAllowed, "the method here is " + op.method}
+		return wire.Answer{}, &controlError{http.StatusMethodNotAllowed, "the method here is " + op.method}
 	}
 	return op.run(r)
 }
 
 // controlState answers GET /_sandbox/state?limit=N with everything, or with the
 // newest N of each kind.
-func (s *Sandbox) controlState(r *http.Request) (answer, error) {
+func (s *Sandbox) controlState(r *http.Request) (wire.Answer, error) {
 	limit := -1
 	if text := r.URL.Query().Get("limit"); text != "" {
 		var err error
 		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
-			return answer{}, &controlError{http.StatusBadRequest, fmt.Sprintf("limit %q is not a number from 0 up", text)}
+			return wire.Answer{}, &controlError{http.StatusBadRequest, fmt.Sprintf("limit %q is not a number from 0 up", text)}
 		}
 	}
-	return jsonAnswer(http.StatusOK, s.state(limit)), nil
+	return wire.JSON(http.StatusOK, s.state(limit)), nil
 }
 
 // controlReset answers POST /_sandbox/reset with the clock.
-func (s *Sandbox) controlReset(*http.Request) (answer, error) {
+func (s *Sandbox) controlReset(*http.Request) (wire.Answer, error) {
 	s.Reset()
 	return s.clockAnswer(), nil
 }
 
 // controlFaults answers PUT /_sandbox/faults with the faults now set.
-func (s *Sandbox) controlFaults(r *http.Request) (answer, error) {
+func (s *Sandbox) controlFaults(r *http.Request) (wire.Answer, error) {
 	var faults []Fault
 	if err := decodeControl(r, &faults); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if faults == nil {
-		return answer{}, &controlError{http.StatusBadRequest, "want a list of faults; [] clears them"}
+		return wire.Answer{}, &controlError{http.StatusBadRequest, "want a list of faults; [] clears them"}
 	}
 	if err := s.SetFaults(faults); err != nil {
-		return answer{}, &controlError{http.StatusBadRequest, err.Error()}
+		return wire.Answer{}, &controlError{http.StatusBadRequest, err.Error()}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return jsonAnswer(http.StatusOK, map[string]any{"faults": s.world.faultList(s.now())}), nil
+	return wire.JSON(http.StatusOK, map[string]any{"faults": s.world.faultList(s.now())}), nil
 }
 
 // controlClock answers POST /_sandbox/clock {"advance":"21m"} with the clock.
-func (s *Sandbox) controlClock(r *http.Request) (answer, error) {
+func (s *Sandbox) controlClock(r *http.Request) (wire.Answer, error) {
 	var sent *struct {
 		Advance *string `json:"advance"`
 	}
 	if err := decodeControl(r, &sent); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if sent == nil || sent.Advance == nil {
-		return answer{}, &controlError{http.StatusBadRequest, `want {"advance":"21m"}`}
+		return wire.Answer{}, &controlError{http.StatusBadRequest, `want {"advance":"21m"}`}
 	}
 	d, err := time.ParseDuration(*sent.Advance)
 	if err == nil {
 		err = s.Advance(d)
 	}
 	if err != nil {
-		return answer{}, &controlError{http.StatusBadRequest, err.Error()}
+		return wire.Answer{}, &controlError{http.StatusBadRequest, err.Error()}
 	}
 	return s.clockAnswer(), nil
 }
 
-func (s *Sandbox) clockAnswer() answer {
-	return jsonAnswer(http.StatusOK, map[string]time.Time{"clock": s.Now()})
+func (s *Sandbox) clockAnswer() wire.Answer {
+	return wire.JSON(http.StatusOK, map[string]time.Time{"clock": s.Now()})
 }
 
 // decodeControl reads one JSON value of exactly v's shape.

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -55,13 +58,13 @@ func (qs *queries) add(q query) {
 
 // readRows answers GET /data/v1/customobjectdata/key/{key}/rowset with the
 // first page, or the one asked for, and a request token for the others.
-func (s *Sandbox) readRows(c *call) (answer, error) {
-	params, err := parseReadParams(c.request.URL.RawQuery)
+func (s *Sandbox) readRows(c *wire.Call) (wire.Answer, error) {
+	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	q := query{
-		token: newGUID(), key: c.param("key"), filter: params.filter, orderBy: params.orderBy, pageSize: defaultPageSize,
+		token: wire.NewGUID(), key: c.Param("key"), filter: params.filter, orderBy: params.orderBy, pageSize: defaultPageSize,
 	}
 	if params.pageSize > 0 {
 		q.pageSize = params.pageSize
@@ -71,33 +74,33 @@ func (s *Sandbox) readRows(c *call) (answer, error) {
 	q.expires = now.Add(queryLife)
 	page, err := s.world.read(q, max(params.page, 1))
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	s.world.queries.add(q)
-	return jsonAnswer(http.StatusOK, page), nil
+	return wire.JSON(http.StatusOK, page), nil
 }
 
 // readMoreRows answers GET /data/v1/customobjectdata/token/{token}/rowset: a
 // page of a read that readRows began. It shows the rows as they are now.
-func (s *Sandbox) readMoreRows(c *call) (answer, error) {
-	params, err := parseReadParams(c.request.URL.RawQuery)
+func (s *Sandbox) readMoreRows(c *wire.Call) (wire.Answer, error) {
+	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	now := s.lock()
 	defer s.mu.Unlock()
-	q, ok := s.world.queries.find(c.param("token"), now)
+	q, ok := s.world.queries.find(c.Param("token"), now)
 	if !ok {
-		return answer{}, failure(http.StatusNotFound, codeNotFound)
+		return wire.Answer{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
 	if params.pageSize > 0 {
 		q.pageSize = params.pageSize
 	}
 	page, err := s.world.read(q, max(params.page, 1))
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, page), nil
+	return wire.JSON(http.StatusOK, page), nil
 }
 
 // readParams are the parameters of a read; 0 and "" were not sent.
@@ -144,7 +147,7 @@ func parseReadParams(raw string) (readParams, error) {
 
 // unresolved is the vendor's refusal of a query parameter.
 func unresolved(name string) error {
-	return failuref(http.StatusBadRequest, codeIncorrectFormat, "request parameter %s could not be resolved", name)
+	return wire.Failuref(http.StatusBadRequest, wire.CodeIncorrectFormat, "request parameter %s could not be resolved", name)
 }
 
 // rowPage is the answer to a read, with the vendor's names.
@@ -170,22 +173,22 @@ type rowItem struct {
 func (w *world) read(q query, page int) (rowPage, error) {
 	d := w.extensionByKey(q.key)
 	if d == nil {
-		return rowPage{}, failure(http.StatusNotFound, codeNotFound)
+		return rowPage{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
-	rows := d.rows
+	rows := d.Rows
 	if q.filter != "" {
-		keep, err := d.parseFilter(q.filter)
+		keep, err := d.ParseFilter(q.filter)
 		if err != nil {
 			return rowPage{}, unresolved("$filter")
 		}
 		rows = nil
-		for _, r := range d.rows {
+		for _, r := range d.Rows {
 			if keep(r) {
 				rows = append(rows, r)
 			}
 		}
 	}
-	rows, err := d.sorted(rows, q.orderBy)
+	rows, err := d.Sorted(rows, q.orderBy)
 	if err != nil {
 		return rowPage{}, unresolved("$orderBy")
 	}
@@ -196,7 +199,7 @@ func (w *world) read(q query, page int) (rowPage, error) {
 	p := rowPage{
 		Links:        map[string]string{"self": link(page)},
 		RequestToken: q.token, TokenExpireDate: q.expires.Format("2006-01-02T15:04:05.99"),
-		CustomObjectID: d.id, CustomObjectKey: d.key, PageSize: q.pageSize, Page: page, Count: len(rows),
+		CustomObjectID: d.ID, CustomObjectKey: d.Key, PageSize: q.pageSize, Page: page, Count: len(rows),
 	}
 	// A page number is any integer: compare before multiplying.
 	if page-1 > len(rows)/q.pageSize {
@@ -208,23 +211,23 @@ func (w *world) read(q query, page int) (rowPage, error) {
 		p.Links["next"] = link(page + 1)
 	}
 	for _, r := range rows[start:end] {
-		p.Items = append(p.Items, d.item(r))
+		p.Items = append(p.Items, itemOf(d, r))
 	}
 	return p, nil
 }
 
-// item shows a row as the vendor reads it back: names in lower case, values
+// itemOf shows a row as the vendor reads it back: names in lower case, values
 // all strings. Undocumented: a cell without a value reads "".
-func (d *dataExtension) item(r row) rowItem {
+func itemOf(d *table.Table, r table.Row) rowItem {
 	item := rowItem{Keys: map[string]string{}, Values: map[string]string{}}
-	for i := range d.columns {
-		var v value
-		v, r = r.next()
+	for i := range d.Columns {
+		var v table.Value
+		v, r = r.Next()
 		into := item.Values
-		if d.columns[i].PrimaryKey {
+		if d.Columns[i].PrimaryKey {
 			into = item.Keys
 		}
-		into[strings.ToLower(d.columns[i].Name)] = d.columns[i].render(v.text)
+		into[strings.ToLower(d.Columns[i].Name)] = d.Columns[i].Render(v.Text)
 	}
 	return item
 }

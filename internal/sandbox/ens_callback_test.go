@@ -517,53 +517,6 @@ func TestENSVerify(t *testing.T) {
 	})
 }
 
-// A change of a callback shows at once and has effect after a while.
-func TestENSCallbackChange(t *testing.T) {
-	t.Parallel()
-	c := &customer{}
-	s, auth := newENS(t, c)
-	scheme, other := newScheme(t, s, auth, clientScheme), newScheme(t, s, auth, userScheme)
-	id := newCallback(t, s, auth, plainCallback).id
-	type terms struct {
-		AuthID       string
-		MaxBatchSize int
-	}
-	want := func(what string, want terms) {
-		t.Helper()
-		authID, size := s.Terms(id)
-		if diff := cmp.Diff(want, terms{authID, size}); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", what, diff)
-		}
-	}
-	put := func(more, answer string) {
-		t.Helper()
-		base := `{"callbackId":"` + id + `","callbackName":"b"`
-		same(t, send(t, s, "PUT", callbacksPath, `[`+base+more+`}]`, auth), 200, `[`+base+`,"url":"`+callbackURL+`"`+answer+`}]`)
-	}
-	put(`,"url":"https://other.test/"`, `,"maxBatchSize":1000`)
-	want("a new name", terms{"", 1000})
-	put(`,"authId":"`+scheme+`"`, `,"maxBatchSize":1000,"authId":"`+scheme+`"`)
-	want("attached", terms{"", 1000})
-	advance(t, s, 2*time.Minute-1)
-	want("just before", terms{"", 1000})
-	put(``, `,"maxBatchSize":1000,"authId":"`+scheme+`"`)
-	advance(t, s, 1)
-	want("in effect", terms{scheme, 1000})
-	put(`,"maxBatchSize":500,"authId":"`+other+`"`, `,"maxBatchSize":500,"authId":"`+other+`"`)
-	want("replaced", terms{scheme, 1000})
-	advance(t, s, 2*time.Minute)
-	want("replacement in effect", terms{other, 500})
-	put(`,"authId":null`, `,"maxBatchSize":500`)
-	want("detached", terms{other, 500})
-	same(t, send(t, s, "DELETE", schemesPath+"/"+other, "", auth), 200, `{}`)
-	want("the scheme is gone", terms{"", 500})
-
-	s, auth = newENSWith(t, sandbox.Config{Transport: &customer{}, Activation: -1})
-	id = newCallback(t, s, auth, plainCallback).id
-	put(`,"maxBatchSize":100`, `,"maxBatchSize":100`)
-	want("without delay", terms{"", 100})
-}
-
 // Each route has its scope.
 func TestENSScopes(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/ens"
 )
 
 // Faults of single events and of the order of batches.
@@ -120,7 +121,7 @@ func TestENSFaultBodies(t *testing.T) {
 					if !strings.HasPrefix(n.Body, row.prefix) || !strings.Contains(n.Body, row.has) || row.hasNot != "" && strings.Contains(n.Body, row.hasNot) {
 						t.Errorf("got %s", n.Body)
 					}
-					decoded, raw := sandbox.Sign(r.keys["cb"], false, []byte(n.Body)), sandbox.Sign(r.keys["cb"], true, []byte(n.Body))
+					decoded, raw := ens.Sign(r.keys["cb"], false, []byte(n.Body)), ens.Sign(r.keys["cb"], true, []byte(n.Body))
 					if right := n.Sign == decoded; right != !(row.signedWrong || row.signedAsText || row.unsigned) || (n.Sign == raw) != row.signedAsText || (n.Sign == "") != row.unsigned {
 						t.Errorf("signature %q", n.Sign)
 					}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/ens"
 )
 
 // A token is fetched once and used for many batches; a 400 or a 401 fetches
@@ -31,7 +32,7 @@ func TestENSToken(t *testing.T) {
 			var got []string
 			for _, n := range hook.saw() {
 				got = append(got, n.Bearer)
-				if n.Sign != sandbox.Sign(r.keys["cb"], false, []byte(n.Body)) || !strings.Contains(n.Body, `"`+key+`"`) {
+				if n.Sign != ens.Sign(r.keys["cb"], false, []byte(n.Body)) || !strings.Contains(n.Body, `"`+key+`"`) {
 					t.Errorf("%s: got %+v", key, n)
 				}
 			}

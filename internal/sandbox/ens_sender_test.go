@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/ens"
 )
 
 // notice is a request with events as a callback gets it.
@@ -271,20 +272,6 @@ func check[T any](t testing.TB, what string, want, got T) {
 	}
 }
 
-// Vectors computed with another implementation of HMAC-SHA256, with the key that
-// the vendor publishes.
-func TestENSSign(t *testing.T) {
-	t.Parallel()
-	const key = "V27FXfqI3DnhfQW1bhFDeJixpt8eDAY5R24UJI3cK6M="
-	for _, row := range []struct{ body, decoded, raw string }{
-		{`[{"eventCategoryType":"TransactionalSendEvents.EmailSent","timestampUTC":1700000000000}]`, "OjqRmP+L0Iorn3On43iook8HCBnNKOCt8Wm9JNLpDfg=", "Be4RGE+lXMmN3+i9e2Rw5ipTHC4bHa9oqMncBkZYS5Y="},
-		{`[{"eventCategoryType":"TransactionalSendEvents.SmsDelivered"}]`, "vXcPKkWlJ3RSEynlUJLPMaAyD/F/SCDAvUYnu7GKHD8=", "CZXJQ6IjxUUJdlPPghLuXtklikGNnJfj1JRzDOq+g+s="},
-	} {
-		got := []string{sandbox.Sign(key, false, []byte(row.body)), sandbox.Sign(key, true, []byte(row.body))}
-		check(t, row.body, []string{row.decoded, row.raw}, got)
-	}
-}
-
 // A message makes the events that its address tells of, byte for byte.
 func TestENSMessageEvents(t *testing.T) {
 	t.Parallel()
@@ -343,7 +330,7 @@ func TestENSMessageEvents(t *testing.T) {
 				var bodies []string
 				for _, n := range got {
 					bodies = append(bodies, n.Body)
-					if n.Sign != sandbox.Sign(r.keys["cb"], false, []byte(n.Body)) || n.Bearer != "" || n.Host != "cb.test" {
+					if n.Sign != ens.Sign(r.keys["cb"], false, []byte(n.Body)) || n.Bearer != "" || n.Host != "cb.test" {
 						t.Errorf("got %+v", n)
 					}
 				}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -214,84 +213,6 @@ func TestENSMostSubscriptions(t *testing.T) {
 	same(t, send(t, s, "POST", subscriptionsPath, subscription(t, cb), auth), 400,
 		refusal(10005, "The parameter callbackId is that of a callback with 200 subscriptions, which is the most."))
 	newSubscription(t, s, auth, subscription(t, other))
-}
-
-// effect is what of a subscription has effect.
-type effect struct {
-	Types, Filters []string
-	Active         bool
-}
-
-// A new subscription and a changed one have effect after a while, until which the
-// changed one is as it was; a pause has effect at once.
-func TestENSActivation(t *testing.T) {
-	t.Parallel()
-	const opened, clicked = "EngagementEvents.EmailOpen", "EngagementEvents.EmailClick"
-	c := &customer{}
-	s, auth := newENS(t, c)
-	cb := verifiedCallback(t, s, c, auth, plainCallback).id
-	id := newSubscription(t, s, auth, subscription(t, cb, `eventCategoryTypes:["`+opened+`"]`))
-	want := func(when string, want effect) {
-		t.Helper()
-		types, filters, active := s.Effective(id)
-		if diff := cmp.Diff(want, effect{types, filters, active}); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", when, diff)
-		}
-	}
-	put := func(more string) {
-		t.Helper()
-		member(t, send(t, s, "PUT", subscriptionsPath, `[{"subscriptionId":"`+id+`",`+more+`}]`, auth), 200)
-	}
-	nothing, first := effect{}, effect{[]string{opened}, nil, true}
-	want("new", nothing)
-	advance(t, s, 2*time.Minute-1)
-	want("nearly", nothing)
-	put(`"eventCategoryTypes":["` + opened + `"],"subscriptionName":"renamed"`)
-	advance(t, s, 1)
-	want("in effect", first)
-
-	put(`"eventCategoryTypes":["` + clicked + `"],"filters":["definitionKey=a"]`)
-	want("changed", first)
-	advance(t, s, time.Minute)
-	put(`"eventCategoryTypes":["` + clicked + `"],"filters":["definitionKey=b"]`)
-	want("changed again", first)
-	advance(t, s, 2*time.Minute)
-	second := effect{[]string{clicked}, []string{"definitionKey=b"}, true}
-	want("the change is in effect", second)
-	put(`"eventCategoryTypes":["` + clicked + `"],"filters":["definitionKey=b"]`)
-	want("no change", second)
-
-	put(`"eventCategoryTypes":["` + clicked + `"],"status":"paused","statusReason":"a"`)
-	want("paused", nothing)
-	advance(t, s, time.Hour)
-	auth = authorize(t, s)
-	want("still paused", nothing)
-	put(`"eventCategoryTypes":["` + opened + `"],"status":"active","statusReason":"b"`)
-	want("resumed", nothing)
-	advance(t, s, 2*time.Minute)
-	want("resumed and in effect", effect{[]string{opened}, []string{"definitionKey=b"}, true})
-}
-
-func TestENSActivationSetting(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct{ activation, from time.Duration }{{0, 2 * time.Minute}, {-1, 0}, {time.Second, time.Second}} {
-		t.Run(row.activation.String(), func(t *testing.T) {
-			t.Parallel()
-			c := &customer{}
-			s, auth := newENSWith(t, sandbox.Config{Transport: c, Activation: row.activation})
-			id := newSubscription(t, s, auth, subscription(t, verifiedCallback(t, s, c, auth, plainCallback).id))
-			if row.from > 0 {
-				advance(t, s, row.from-1)
-				if _, _, active := s.Effective(id); active {
-					t.Error("it is active before its time")
-				}
-				advance(t, s, 1)
-			}
-			if _, _, active := s.Effective(id); !active {
-				t.Error("it is not active")
-			}
-		})
-	}
 }
 
 // Whatever a stranger sends, nothing panics and nothing is our fault.

@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/ens"
 )
 
 // allTypes is every type there is, as the JSON of a subscription.
 func allTypes() string {
-	types, _ := json.Marshal(sandbox.EventTypes())
+	types, _ := json.Marshal(ens.EventTypes())
 	return strings.Trim(string(types), "[]")
 }
 
@@ -107,7 +108,7 @@ func TestENSTypes(t *testing.T) {
 		r := newENSRig(t, &webhook{}, sandbox.Config{Sending: sandbox.Sending{WindowMS: -1}})
 		r.callback("cb", "")
 		r.subscribe("cb", "all", allTypes(), "")
-		types := sandbox.EventTypes()
+		types := ens.EventTypes()
 		check(t, "types", 36, len(types))
 		for _, name := range types {
 			r.trigger(`{"type":"`+name+`"}`, `{"queued":1,"subscriptions":1,"message":"the event is on its way"}`)
@@ -310,7 +311,7 @@ func TestENSSettings(t *testing.T) {
 		same(t, send(t, r, "PUT", "/_sandbox/ens", `{"window_ms":-1}`), 200, `{"retries":"current","sends":3,"key":"raw","window_ms":-1,"events_after_ms":50}`)
 		synctest.Wait() // the window is gone
 		got := r.hook.saw()
-		check(t, "signature", sandbox.Sign(r.keys["cb"], true, []byte(got[0].Body)), got[0].Sign)
+		check(t, "signature", ens.Sign(r.keys["cb"], true, []byte(got[0].Body)), got[0].Sign)
 	})
 }
 

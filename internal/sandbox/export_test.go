@@ -1,11 +1,16 @@
 package sandbox
 
+import (
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
+)
+
 // AddDataExtension puts a table into a sandbox until it is reset, so that tests
 // reach column types and composite keys that the initial one does not have.
 func (s *Sandbox) AddDataExtension(id, key string, columns []Column) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.world.extensions[key] = newDataExtension(id, key, key, columns)
+	s.world.extensions[key] = table.New(id, key, key, columns)
 }
 
 // AddJourney binds a running journey to a table.
@@ -23,5 +28,5 @@ func (s *Sandbox) IssueToken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.world.tokens.add(token{value: newTokenValue(), issued: now, expires: now.Add(tokenLife)})
+	s.world.tokens.add(wire.Token{Value: newTokenValue(), Issued: now, Expires: now.Add(tokenLife)})
 }

@@ -10,6 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 // The named faults. Each comment says which other fields the fault takes
@@ -78,7 +82,7 @@ func (f Fault) late() bool {
 		FaultMemberError, FaultNotQueued:
 		return true
 	}
-	return f.outgoing()
+	return ens.IsFault(f.Name)
 }
 
 // perRow tells whether a fault hits rows or members and not calls.
@@ -149,10 +153,7 @@ func (f Fault) check() error {
 	bad(strings.HasPrefix(f.Match, "/_sandbox"), "match %q: the sandbox's own pages have no faults", f.Match)
 	bad(f.Method != "" && strings.Trim(f.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "", "method %q is not in capitals", f.Method)
 	bad(f.Count < 0, "count %d is negative", f.Count)
-	if f.For != "" {
-		d, err := time.ParseDuration(f.For)
-		bad(err != nil || d <= 0, `for %q is not a duration above zero, such as "10m"`, f.For)
-	}
+	bad(f.For != "" && f.life() <= 0, `for %q is not a duration above zero, such as "10m"`, f.For)
 	bad(f.DelayMS < 0 || f.DelayMS > int(maxDelay.Milliseconds()), "delay_ms %d is not in 0 to %d", f.DelayMS, maxDelay.Milliseconds())
 	bad(f.RetryAfter < 0, "retry_after %d is negative", f.RetryAfter)
 	bad(f.RetryAfterDate && f.RetryAfter == 0, "retry_after_date without retry_after")
@@ -168,7 +169,7 @@ func (f Fault) check() error {
 		bad(f.Status != 0 || answers, "%s answers nothing: no status, errorcode, message or retry_after", f.Name)
 	case FaultBare10006:
 		bad(f.Status != 0 && f.Status != http.StatusBadRequest, "%s has status 400, not %d", f.Name, f.Status)
-		bad(f.Errorcode != 0 && f.Errorcode != codeAggregate, "%s has errorcode 10006, not %d", f.Name, f.Errorcode)
+		bad(f.Errorcode != 0 && f.Errorcode != wire.CodeAggregate, "%s has errorcode 10006, not %d", f.Name, f.Errorcode)
 		bad(f.RetryAfter != 0, "%s has no retry_after", f.Name)
 	case FaultEmptyBody, FaultPlainText, FaultHTML:
 		bad(f.Status < 200 || f.Status > 599, "%s needs a status in 200 to 599, not %d", f.Name, f.Status)
@@ -181,7 +182,7 @@ func (f Fault) check() error {
 	case FaultRowDeadlock, FaultJobTime, FaultStatusTime, FaultStatusMissing, FaultOldNotFound:
 		bad(f.Status != 0 || answers, "%s has no status, errorcode, message or retry_after", f.Name)
 	default:
-		if !f.outgoing() {
+		if !ens.IsFault(f.Name) {
 			bad(true, "unknown name %q", f.Name)
 			break
 		}
@@ -201,6 +202,15 @@ func (f Fault) delay() time.Duration {
 	return time.Duration(f.DelayMS) * time.Millisecond
 }
 
+// life is For as a duration; 0 when it is none.
+func (f Fault) life() time.Duration {
+	d, err := time.ParseDuration(f.For)
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
 // activeFault is a fault that is set. The sandbox's mutex guards it.
 type activeFault struct {
 	Fault
@@ -215,9 +225,9 @@ func (f *activeFault) over(now time.Time) bool {
 
 // fits tells whether the fault is for a call. For faults of rows and members
 // that says nothing yet about their Contains.
-func (f *activeFault) fits(c *call) bool {
-	return (f.Method == "" || f.Method == c.request.Method) && strings.HasPrefix(c.request.URL.Path, f.Match) &&
-		(f.Contains == "" || f.perRow() || bytes.Contains(c.body, []byte(f.Contains)))
+func (f *activeFault) fits(c *wire.Call) bool {
+	return (f.Method == "" || f.Method == c.Request.Method) && strings.HasPrefix(c.Request.URL.Path, f.Match) &&
+		(f.Contains == "" || f.perRow() || bytes.Contains(c.Body, []byte(f.Contains)))
 }
 
 // hit uses the fault up by one.
@@ -233,7 +243,7 @@ type lateFaults []*activeFault
 
 // late finds the faults of the names for a call; most often there are none. It
 // needs the sandbox's mutex.
-func (w *world) late(c *call, now time.Time, names ...string) lateFaults {
+func (w *world) late(c *wire.Call, now time.Time, names ...string) lateFaults {
 	var list lateFaults
 	for _, f := range w.faults {
 		if slices.Contains(names, f.Name) && !f.over(now) && f.fits(c) {
@@ -245,9 +255,9 @@ func (w *world) late(c *call, now time.Time, names ...string) lateFaults {
 
 // strike takes the first of the faults that is for a row with the cells, or
 // returns nil.
-func (fs lateFaults) strike(cells []value, more ...value) *Fault {
+func (fs lateFaults) strike(cells []table.Value, more ...table.Value) *Fault {
 	for _, f := range fs {
-		has := func(v value) bool { return !v.empty() && strings.Contains(v.text, f.Contains) }
+		has := func(v table.Value) bool { return !v.Empty() && strings.Contains(v.Text, f.Contains) }
 		if f.left == 0 || f.perRow() && f.Contains != "" && !slices.ContainsFunc(cells, has) && !slices.ContainsFunc(more, has) {
 			continue
 		}
@@ -259,13 +269,13 @@ func (fs lateFaults) strike(cells []value, more ...value) *Fault {
 }
 
 // rowError is what a fault says about a row of a job.
-func (f Fault) rowError(d *dataExtension, r *sentRow) (message string, columns []columnError) {
+func (f Fault) rowError(d *table.Table, r *table.SentRow) (message string, columns []columnError) {
 	if f.Name == FaultRowDeadlock {
 		return "Transaction (Process ID 62) was deadlocked on lock resources with another process and has been chosen as " +
 			"the deadlock victim. Rerun the transaction.", nil
 	}
-	at := max(0, slices.IndexFunc(r.cells, func(v value) bool { return !v.empty() && strings.Contains(v.text, f.Contains) }))
-	e := d.columns[at].asyncError("is not valid.")
+	at := max(0, slices.IndexFunc(r.Cells, func(v table.Value) bool { return !v.Empty() && strings.Contains(v.Text, f.Contains) }))
+	e := asyncError(&d.Columns[at], "is not valid.")
 	e.Message = f.message(e.Message)
 	return e.Message, []columnError{e}
 }
@@ -273,9 +283,9 @@ func (f Fault) rowError(d *dataExtension, r *sentRow) (message string, columns [
 // memberError is what a fault says about a member of a batch of events.
 // Undocumented: the words; the page of the route names the error of the second.
 func (f Fault) memberError() (code int, message string) {
-	code, message = codeInvalidValue, "Invalid value."
+	code, message = wire.CodeInvalidValue, "Invalid value."
 	if f.Name == FaultNotQueued {
-		code, message = codeGeneric, "Interaction Count Limit Exceeded: We could not queue your event."
+		code, message = wire.CodeGeneric, "Interaction Count Limit Exceeded: We could not queue your event."
 	}
 	if f.Errorcode != 0 {
 		code = f.Errorcode
@@ -321,11 +331,7 @@ func (s *Sandbox) setFaults(faults []Fault, keep bool) error {
 		}
 		active := &activeFault{Fault: f, left: left}
 		if f.For != "" {
-			d, err := time.ParseDuration(f.For)
-			if err != nil {
-				return fmt.Errorf("fault: %w", err) // cannot be: check has parsed it
-			}
-			active.ends = now.Add(d)
+			active.ends = now.Add(f.life())
 		}
 		s.world.faults = append(s.world.faults, active)
 	}
@@ -337,7 +343,7 @@ type misfortune struct {
 	delay       time.Duration
 	dropRequest bool
 	dropAnswer  bool
-	answer      func(*Sandbox, *call) answer // nil: the true one
+	answer      func(*wire.Call) wire.Answer // nil: the true one
 }
 
 // arrive counts the call and takes the faults that hit it.
@@ -351,7 +357,7 @@ func (s *Sandbox) arrive(c *call) misfortune {
 	}
 	now := s.now()
 	for _, f := range s.world.faults {
-		if f.late() || f.over(now) || !f.fits(c) {
+		if f.late() || f.over(now) || !f.fits(&c.Call) {
 			continue
 		}
 		f.hit()
@@ -366,7 +372,7 @@ func (s *Sandbox) arrive(c *call) misfortune {
 			m.dropAnswer = true
 		case f.Name != "" || f.Status != 0:
 			fault := f.Fault
-			m.answer = func(s *Sandbox, c *call) answer { return s.faultAnswer(fault, c) }
+			m.answer = func(c *wire.Call) wire.Answer { return s.faultAnswer(fault, c) }
 		default:
 			continue // a delay only
 		}
@@ -378,30 +384,30 @@ func (s *Sandbox) arrive(c *call) misfortune {
 
 // faultAnswer is the answer of a fault that answers. Vendor pages error-handling
 // and rate-limiting-errors.
-func (s *Sandbox) faultAnswer(f Fault, c *call) answer {
-	var a answer
+func (s *Sandbox) faultAnswer(f Fault, c *wire.Call) wire.Answer {
+	var a wire.Answer
 	retryAfter := f.RetryAfter
 	switch f.Name {
 	case FaultEmptyBody:
-		a = answer{status: f.Status}
+		a = wire.Answer{Status: f.Status}
 	case FaultPlainText:
-		a = answer{status: f.Status, contentType: plainType, body: []byte(f.message(statusText(f.Status)))}
+		a = wire.Answer{Status: f.Status, ContentType: wire.PlainType, Body: []byte(f.message(wire.StatusText(f.Status)))}
 	case FaultHTML:
-		text := f.message(strconv.Itoa(f.Status) + " " + statusText(f.Status))
-		a = answer{status: f.Status, contentType: htmlType, body: []byte("<html><body><h1>" + html.EscapeString(text) + "</h1></body></html>")}
+		text := f.message(strconv.Itoa(f.Status) + " " + wire.StatusText(f.Status))
+		a = wire.Answer{Status: f.Status, ContentType: wire.HTMLType, Body: []byte("<html><body><h1>" + html.EscapeString(text) + "</h1></body></html>")}
 	default:
 		r := s.faultRefusal(f, c)
-		if e, ok := errors.AsType[*apiError](r); ok && retryAfter == 0 {
+		if e, ok := errors.AsType[*wire.Error](r); ok && retryAfter == 0 {
 			retryAfter = e.RetryAfter
 		}
-		a = r.answer()
+		a = r.Answer()
 	}
 	if retryAfter > 0 {
-		a.retryAfter = strconv.Itoa(retryAfter)
+		a.RetryAfter = strconv.Itoa(retryAfter)
 		if f.RetryAfterDate {
 			// The header has whole seconds: rounded up, so that nobody comes early.
 			at := s.base().Add(time.Duration(retryAfter)*time.Second + time.Second - 1).UTC()
-			a.retryAfter = at.Format(http.TimeFormat)
+			a.RetryAfter = at.Format(http.TimeFormat)
 		}
 	}
 	return a
@@ -416,12 +422,12 @@ func (f Fault) message(usual string) string {
 }
 
 // faultRefusal is the refusal that the vendor has for the fault's status.
-func (s *Sandbox) faultRefusal(f Fault, c *call) refusal {
+func (s *Sandbox) faultRefusal(f Fault, c *wire.Call) wire.Refusal {
 	code := f.Errorcode
 	if code == 0 {
 		code = usualCode(f)
 	}
-	if c.request.URL.Path == "/v2/token" && f.Errorcode == 0 {
+	if c.Request.URL.Path == "/v2/token" && f.Errorcode == 0 {
 		switch f.Status {
 		case http.StatusBadRequest:
 			return refuseToken("invalid_request", f.message("The request is invalid."))
@@ -430,18 +436,18 @@ func (s *Sandbox) faultRefusal(f Fault, c *call) refusal {
 				f.message("Invalid client ID. Use the client ID in Marketing Cloud Installed Packages."))
 		}
 	}
-	if f.Status == statusServiceNotFound && f.Errorcode == 0 {
+	if f.Status == wire.StatusServiceNotFound && f.Errorcode == 0 {
 		return gatewayRefusal{}
 	}
 	status := f.Status
 	if f.Name == FaultBare10006 {
 		status = http.StatusBadRequest
 	}
-	e := failure(status, code)
+	e := wire.Failure(status, code)
 	switch code {
-	case codeAggregate:
+	case wire.CodeAggregate:
 		e.Message = unsavable(s.faultExtension(c), nil).Message
-	case codeRateLimit:
+	case wire.CodeRateLimit:
 		e.RetryAfter = f.RetryAfter
 		if e.RetryAfter == 0 {
 			e.RetryAfter = 5 // the vendor's own figure
@@ -454,38 +460,38 @@ func (s *Sandbox) faultRefusal(f Fault, c *call) refusal {
 // usualCode is the errorcode that goes with a fault's status.
 func usualCode(f Fault) int {
 	if f.Name == FaultBare10006 {
-		return codeAggregate
+		return wire.CodeAggregate
 	}
 	switch f.Status {
 	case http.StatusBadRequest:
-		return codeAggregate
+		return wire.CodeAggregate
 	case http.StatusUnauthorized:
-		return codeNotAuthorized
+		return wire.CodeNotAuthorized
 	case http.StatusForbidden:
-		return codeInsufficientPrivileges
+		return wire.CodeInsufficientPrivileges
 	case http.StatusNotFound:
-		return codeNotFound
+		return wire.CodeNotFound
 	case http.StatusConflict:
-		return codeInvalidTransition
+		return wire.CodeInvalidTransition
 	case http.StatusTooManyRequests:
 		if f.RetryAfter > 0 {
-			return codeRateLimit
+			return wire.CodeRateLimit
 		}
-		return codeBlocked
+		return wire.CodeBlocked
 	case http.StatusInternalServerError:
-		return codeInternal
+		return wire.CodeInternal
 	case http.StatusServiceUnavailable:
-		return codeUnavailable
+		return wire.CodeUnavailable
 	}
-	return noCode
+	return wire.NoCode
 }
 
 // faultExtension is the id of the data extension that a call is about, for a
 // message that names it.
-func (s *Sandbox) faultExtension(c *call) string {
-	if c.params["id"] != "" {
+func (s *Sandbox) faultExtension(c *wire.Call) string {
+	if c.Params["id"] != "" {
 		if d, err := s.extension(c); err == nil {
-			return d.id
+			return d.ID
 		}
 	}
 	return registrationsID

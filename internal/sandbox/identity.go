@@ -1,16 +1,20 @@
 package sandbox
 
-import "net/http"
+import (
+	"net/http"
+
+	"onramp/internal/sandbox/wire"
+)
 
 // userinfo answers GET /v2/userinfo: who the token is and what it may do.
 // Vendor page getUserInfo. It needs no scope.
-func (s *Sandbox) userinfo(c *call) (answer, error) {
-	base := origin(c.request)
+func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
+	base := origin(c.Request)
 	zone := map[string]any{
 		"longName": "(GMT-06:00) Central Time (No Daylight Saving)", "shortName": "CST", "offset": -6.0, "dst": false,
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{
-		"exp": c.token.expires.Unix(),
+	return wire.JSON(http.StatusOK, map[string]any{
+		"exp": c.Token.Expires.Unix(),
 		"iss": base,
 		"user": map[string]any{
 			"sub": "510000777", "name": "Sandbox API User", "preferred_username": "sandbox-api-user",
@@ -42,9 +46,9 @@ func permissions() []map[string]any {
 
 // tokenContext answers GET /platform/v1/tokenContext, vendor page
 // getTokenContext. It needs no scope.
-func (s *Sandbox) tokenContext(*call) (answer, error) {
+func (s *Sandbox) tokenContext(*wire.Call) (wire.Answer, error) {
 	id := func(n int) map[string]int { return map[string]int{"id": n} }
-	return jsonAnswer(http.StatusOK, map[string]any{
+	return wire.JSON(http.StatusOK, map[string]any{
 		"enterprise": id(memberNumber), "organization": id(memberNumber), "user": id(userNumber),
 	}), nil
 }
@@ -63,21 +67,21 @@ func instances(r *http.Request) []instance {
 }
 
 // endpoints answers GET /platform/v1/endpoints, vendor page getEndpoints.
-func (s *Sandbox) endpoints(c *call) (answer, error) {
-	items := instances(c.request)
-	return jsonAnswer(http.StatusOK, map[string]any{
+func (s *Sandbox) endpoints(c *wire.Call) (wire.Answer, error) {
+	items := instances(c.Request)
+	return wire.JSON(http.StatusOK, map[string]any{
 		"page": 1, "pageSize": len(items), "count": len(items), "items": items,
 	}), nil
 }
 
 // endpoint answers GET /platform/v1/endpoints/{type}, vendor page
 // getEndpointByType.
-func (s *Sandbox) endpoint(c *call) (answer, error) {
-	kind := c.param("type")
-	for _, item := range instances(c.request) {
+func (s *Sandbox) endpoint(c *wire.Call) (wire.Answer, error) {
+	kind := c.Param("type")
+	for _, item := range instances(c.Request) {
 		if item.Type == kind {
-			return jsonAnswer(http.StatusOK, item), nil
+			return wire.JSON(http.StatusOK, item), nil
 		}
 	}
-	return answer{}, failuref(http.StatusNotFound, codeNotFound, "No endpoint exists for key '%s'.", kind)
+	return wire.Answer{}, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "No endpoint exists for key '%s'.", kind)
 }

@@ -5,22 +5,26 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 // journey is a running journey with the API event that it listens to. The
 // sandbox's mutex guards it.
 type journey struct {
 	eventKey  string
-	extension *dataExtension
+	extension *table.Table
 	entries   []entry // oldest first; they do not change
 }
 
 // entry is a contact in a journey, in little memory.
 type entry struct {
 	contactKey string
-	id         guid
+	id         wire.GUID
 	at         time.Time
-	data       row // of the journey's data extension, without defaults
+	data       table.Row // of the journey's data extension, without defaults
 }
 
 // Contact is one entry of a contact into a journey.
@@ -53,111 +57,111 @@ const (
 // Vendor page postEvent names the classes; undocumented: their codes and words.
 // about is what the message is about: a parameter, a field, a key, or for
 // eventBadValue the column's complaint.
-func eventError(fault eventFault, about string) *apiError {
-	row := func(code int, format string) *apiError {
-		return failuref(http.StatusBadRequest, code, "%s", strings.ReplaceAll(format, "{}", about))
+func eventError(fault eventFault, about string) *wire.Error {
+	row := func(code int, format string) *wire.Error {
+		return wire.Failuref(http.StatusBadRequest, code, "%s", strings.ReplaceAll(format, "{}", about))
 	}
 	switch fault {
 	case eventMissingParameter:
-		return row(codeMissingField, "The parameter {} is required.")
+		return row(wire.CodeMissingField, "The parameter {} is required.")
 	case eventWrongType:
-		return row(codeInvalidType, "The parameter {} is not of the expected type.")
+		return row(wire.CodeInvalidType, "The parameter {} is not of the expected type.")
 	case eventKeyHasPeriod:
-		return row(codeIncorrectFormat, "The event definition key {} must not contain a period.")
+		return row(wire.CodeIncorrectFormat, "The event definition key {} must not contain a period.")
 	case eventUnknownDefinition:
-		return row(codeNotFound, "Event Definition not found: {}")
+		return row(wire.CodeNotFound, "Event Definition not found: {}")
 	case eventUnknownField:
-		return row(codeInvalidValue, "The field {} does not exist in the data extension of the event definition.")
+		return row(wire.CodeInvalidValue, "The field {} does not exist in the data extension of the event definition.")
 	case eventMissingField:
-		return row(codeMissingField, "The field {} is required by the data extension of the event definition.")
+		return row(wire.CodeMissingField, "The field {} is required by the data extension of the event definition.")
 	case eventBadValue:
-		return row(codeInvalidType, "{}")
+		return row(wire.CodeInvalidType, "{}")
 	case eventTooMany:
 		// Vendor page enterContactsIntoJourneyInBatches names code and error;
 		// undocumented: the sentence's end.
-		return row(codeGeneric, "Interaction Count Limit Exceeded: a request has at most 100 members.")
+		return row(wire.CodeGeneric, "Interaction Count Limit Exceeded: a request has at most 100 members.")
 	default: // eventBadJSON
-		return failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 }
 
 // member is what one event says about one contact. Its texts are parts of the
 // body.
 type member struct {
-	contactKey value
+	contactKey table.Value
 	data       string // as it was written; "" when it was not sent
 }
 
 // read reads the value of a name. Clients send the names in any case.
-func (m *member) read(p *scanner, name string) {
+func (m *member) read(p *table.Scanner, name string) {
 	switch {
 	case strings.EqualFold(name, "ContactKey"):
-		m.contactKey = p.value()
+		m.contactKey = p.Value()
 	case strings.EqualFold(name, "Data"):
-		m.data = p.raw()
+		m.data = p.Raw()
 	default:
-		p.value() // EstablishContactKey, in old samples, is accepted and ignored
+		p.Value() // EstablishContactKey, in old samples, is accepted and ignored
 	}
 }
 
 // fireEvent answers POST /interaction/v1/events, vendor page postEvent: it
 // writes the row of the event's data extension and enters the contact.
-func (s *Sandbox) fireEvent(c *call) (answer, error) {
-	p := scanner{text: string(c.body)}
+func (s *Sandbox) fireEvent(c *wire.Call) (wire.Answer, error) {
+	p := table.NewScanner(string(c.Body))
 	var m member
-	var eventKey value
-	for more := p.enter('{'); more; more = p.more('{') {
-		if name := p.name(); strings.EqualFold(name, "EventDefinitionKey") {
-			eventKey = p.value()
+	var eventKey table.Value
+	for more := p.Enter('{'); more; more = p.More('{') {
+		if name := p.Name(); strings.EqualFold(name, "EventDefinitionKey") {
+			eventKey = p.Value()
 		} else {
-			m.read(&p, name)
+			m.read(p, name)
 		}
 	}
-	if !p.done() {
-		return answer{}, eventError(eventBadJSON, "")
+	if !p.Done() {
+		return wire.Answer{}, eventError(eventBadJSON, "")
 	}
 	if err := requireText("ContactKey", m.contactKey); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	j, err := s.journey("EventDefinitionKey", eventKey)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	id := randomGUID()
-	r, err := j.extension.readEvent(m, id)
+	id := wire.RandomGUID()
+	r, err := readEvent(j.extension, m, id)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	now := s.lock()
 	s.enter(j, m, id, now, &r)
 	s.mu.Unlock()
-	return jsonAnswer(http.StatusCreated, map[string]string{"eventInstanceId": id.String()}), nil
+	return wire.JSON(http.StatusCreated, map[string]string{"eventInstanceId": id.String()}), nil
 }
 
 // journey finds the journey of an event definition key that was sent as the
 // parameter.
-func (s *Sandbox) journey(parameter string, eventKey value) (*journey, error) {
+func (s *Sandbox) journey(parameter string, eventKey table.Value) (*journey, error) {
 	if err := requireText(parameter, eventKey); err != nil {
 		return nil, err
 	}
-	if strings.Contains(eventKey.text, ".") {
-		return nil, eventError(eventKeyHasPeriod, eventKey.text)
+	if strings.Contains(eventKey.Text, ".") {
+		return nil, eventError(eventKeyHasPeriod, eventKey.Text)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := s.world.journeys[eventKey.text]
+	j := s.world.journeys[eventKey.Text]
 	if j == nil {
-		return nil, eventError(eventUnknownDefinition, eventKey.text)
+		return nil, eventError(eventUnknownDefinition, eventKey.Text)
 	}
 	return j, nil
 }
 
 // requireText refuses a parameter that is not a string with something in it.
-func requireText(name string, v value) error {
+func requireText(name string, v table.Value) error {
 	switch {
-	case v.empty(), v.kind == kindText && v.text == "":
+	case v.Empty(), v.Kind == table.KindText && v.Text == "":
 		return eventError(eventMissingParameter, name)
-	case v.kind != kindText:
+	case v.Kind != table.KindText:
 		return eventError(eventWrongType, name)
 	}
 	return nil
@@ -167,78 +171,73 @@ func requireText(name string, v value) error {
 // than a rowset: unknown fields are refused, and required ones must be there
 // even when the row exists (vendor page how-to-fire-an-event). The primary key
 // alone may be missing: the contact key stands in for it.
-func (d *dataExtension) readEvent(m member, id guid) (sentRow, error) {
-	p := d.reader(m.data)
-	r := p.row()
+func readEvent(d *table.Table, m member, id wire.GUID) (table.SentRow, error) {
+	p := d.Reader(m.data)
+	r := p.Row()
 	if m.data != "" {
-		p.object(&r, allColumns)
+		p.FlatRow(&r)
 	}
+	unknown, hasUnknown := p.Unknown()
 	switch {
-	case p.bad || p.deep:
-		return sentRow{}, eventError(eventWrongType, "Data")
-	case p.twice:
-		return sentRow{}, eventError(eventBadJSON, "")
-	case p.hasStranger:
-		return sentRow{}, eventError(eventUnknownField, p.stranger)
+	case p.Failed() || p.Deep:
+		return table.SentRow{}, eventError(eventWrongType, "Data")
+	case p.Twice:
+		return table.SentRow{}, eventError(eventBadJSON, "")
+	case hasUnknown:
+		return table.SentRow{}, eventError(eventUnknownField, unknown)
 	}
 	// "eventInstanceId" is reserved: the value sent is dropped, and a column of
 	// that name gets the id of the event (vendor page postEvent).
-	if i, ok := d.column(reservedField); ok {
-		r.cells[i] = value{kindText, id.String()}
+	if i, ok := d.Column(table.ReservedField); ok {
+		r.Cells[i] = table.Value{Kind: table.KindText, Text: id.String()}
 	}
-	if len(d.primary) == 1 && r.cells[d.primary[0]].text == "" {
-		r.cells[d.primary[0]] = m.contactKey
+	if len(d.Primary) == 1 && r.Cells[d.Primary[0]].Text == "" {
+		r.Cells[d.Primary[0]] = m.contactKey
 	}
-	for i := range d.columns {
-		c, v := &d.columns[i], &r.cells[i]
-		if v.kind == kindNull {
-			*v = value{} // null counts as not sent
+	for i := range d.Columns {
+		c, v := &d.Columns[i], &r.Cells[i]
+		if v.Kind == table.KindNull {
+			*v = table.Value{} // null counts as not sent
 		}
 		switch {
-		case v.empty() && !c.Nullable && !d.defaulted(i), c.PrimaryKey && v.text == "":
-			return sentRow{}, eventError(eventMissingField, c.Name)
-		case !v.empty():
-			if what := c.check(*v); what != "" {
-				return sentRow{}, eventError(eventBadValue, c.problem(what))
+		case v.Empty() && !c.Nullable && !d.Defaulted(i), c.PrimaryKey && v.Text == "":
+			return table.SentRow{}, eventError(eventMissingField, c.Name)
+		case !v.Empty():
+			if what := c.Check(*v); what != "" {
+				return table.SentRow{}, eventError(eventBadValue, c.Problem(what))
 			}
 		}
 	}
-	r.identity = d.identity(r.cells)
+	r.Identity = d.Identity(r.Cells)
 	return r, nil
 }
 
 // enter lets a contact enter, who then gets the journey's mail. It needs the
 // sandbox's mutex.
-func (s *Sandbox) enter(j *journey, m member, id guid, at time.Time, r *sentRow) {
+func (s *Sandbox) enter(j *journey, m member, id wire.GUID, at time.Time, r *table.SentRow) {
 	j.enter(m, id, at, r)
-	s.mailed(at, func() (mail, bool) { return j.mail(j.entries[len(j.entries)-1], len(j.entries)) })
+	s.ens.Mailed(at, func() (ens.Mail, bool) { return j.mail(j.entries[len(j.entries)-1], len(j.entries)) })
 }
 
 // enter saves the row of an accepted event and enters its contact. It needs the
 // sandbox's mutex.
-func (j *journey) enter(m member, id guid, at time.Time, r *sentRow) {
+func (j *journey) enter(m member, id wire.GUID, at time.Time, r *table.SentRow) {
 	d := j.extension
-	e := entry{id: id, at: at, data: d.save(r)}
-	b := d.scratch[:0]
-	for _, v := range r.cells {
-		b = appendCell(b, v)
+	stored := d.Save(r)
+	// often the event has all that the row has
+	e := entry{id: id, at: at, data: d.Pack(r.Cells, stored)}
+	if len(d.Primary) == 1 { // nearly always the contact key itself
+		e.contactKey = e.data.Cell(d.Primary[0]).Text
 	}
-	d.scratch = b
-	if string(e.data) != string(b) { // often the event has all that the row has
-		e.data = row(b)
-	}
-	if len(d.primary) == 1 { // nearly always the contact key itself
-		e.contactKey = e.data.cell(d.primary[0]).text
-	}
-	if e.contactKey != m.contactKey.text {
-		e.contactKey = strings.Clone(m.contactKey.text)
+	if e.contactKey != m.contactKey.Text {
+		e.contactKey = strings.Clone(m.contactKey.Text)
 	}
 	j.entries = append(j.entries, e)
 }
 
 // contact is an entry as a State shows it.
-func (d *dataExtension) contact(e entry) Contact {
-	return Contact{ContactKey: e.contactKey, EventInstanceID: e.id.String(), At: e.at, Data: d.asMap(e.data)}
+func contact(d *table.Table, e entry) Contact {
+	return Contact{ContactKey: e.contactKey, EventInstanceID: e.id.String(), At: e.at, Data: d.AsMap(e.data)}
 }
 
 // maxMembers is the most contacts in one call. Vendor page
@@ -259,53 +258,53 @@ type memberResult struct {
 // enterContactsIntoJourneyInBatches: every good member enters, whatever the
 // others are. Undocumented: the status; third parties tell of 202. The vendor
 // enters the contacts a little later; the sandbox does it at once.
-func (s *Sandbox) fireEvents(c *call) (answer, error) {
-	p := scanner{text: string(c.body)}
+func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
+	p := table.NewScanner(string(c.Body))
 	var members []member
-	var eventKey value
-	for more := p.enter('{'); more; more = p.more('{') {
-		switch name := p.name(); {
+	var eventKey table.Value
+	for more := p.Enter('{'); more; more = p.More('{') {
+		switch name := p.Name(); {
 		case strings.EqualFold(name, "eventDefinitionKey"):
-			eventKey = p.value()
-		case strings.EqualFold(name, "members") && p.peek() == '[':
+			eventKey = p.Value()
+		case strings.EqualFold(name, "members") && p.Peek() == '[':
 			members = nil
-			for more := p.enter('['); more; more = p.more('[') {
+			for more := p.Enter('['); more; more = p.More('[') {
 				var m member
-				for more := p.enter('{'); more; more = p.more('{') {
-					m.read(&p, p.name())
+				for more := p.Enter('{'); more; more = p.More('{') {
+					m.read(p, p.Name())
 				}
 				members = append(members, m)
 			}
 		default:
-			p.value()
+			p.Value()
 		}
 	}
-	if !p.done() {
-		return answer{}, eventError(eventBadJSON, "")
+	if !p.Done() {
+		return wire.Answer{}, eventError(eventBadJSON, "")
 	}
 	j, err := s.journey("eventDefinitionKey", eventKey)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if len(members) == 0 {
-		return answer{}, eventError(eventMissingParameter, "members")
+		return wire.Answer{}, eventError(eventMissingParameter, "members")
 	}
 	if len(members) > maxMembers {
-		return answer{}, eventError(eventTooMany, "")
+		return wire.Answer{}, eventError(eventTooMany, "")
 	}
 	results := make([]memberResult, len(members))
-	ids := make([]guid, len(members))
-	rows := make([]sentRow, len(members))
+	ids := make([]wire.GUID, len(members))
+	rows := make([]table.SentRow, len(members))
 	for i, m := range members {
-		if m.contactKey.kind == kindText {
-			results[i].ContactKey = m.contactKey.text
+		if m.contactKey.Kind == table.KindText {
+			results[i].ContactKey = m.contactKey.Text
 		}
-		ids[i] = randomGUID()
+		ids[i] = wire.RandomGUID()
 		err := requireText("contactKey", m.contactKey)
 		if err == nil {
-			rows[i], err = j.extension.readEvent(m, ids[i])
+			rows[i], err = readEvent(j.extension, m, ids[i])
 		}
-		if e, ok := errors.AsType[*apiError](err); ok {
+		if e, ok := errors.AsType[*wire.Error](err); ok {
 			results[i].Errorcode, results[i].Message = *e.Code, e.Message
 		}
 	}
@@ -314,7 +313,7 @@ func (s *Sandbox) fireEvents(c *call) (answer, error) {
 	faults := s.world.late(c, now, FaultMemberError, FaultNotQueued)
 	for i, m := range members {
 		if results[i].Errorcode == 0 {
-			if f := faults.strike(rows[i].cells, m.contactKey); f != nil {
+			if f := faults.strike(rows[i].Cells, m.contactKey); f != nil {
 				results[i].Errorcode, results[i].Message = f.memberError()
 			} else {
 				results[i].EventInstanceID = ids[i].String()
@@ -325,7 +324,7 @@ func (s *Sandbox) fireEvents(c *call) (answer, error) {
 		failed++
 	}
 	s.mu.Unlock()
-	return jsonAnswer(http.StatusAccepted, map[string]any{
-		"requestId": newGUID(), "count": len(members), "notQueuedCount": failed, "members": results,
+	return wire.JSON(http.StatusAccepted, map[string]any{
+		"requestId": wire.NewGUID(), "count": len(members), "notQueuedCount": failed, "members": results,
 	}), nil
 }

@@ -6,6 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -70,7 +74,7 @@ func messageErrorName(code int) string {
 		return "MCMS_UTM_Validation_InvalidValue_to"
 	case codeUnknownField:
 		return "MCMS_UTM_Validation_UnknownFieldName"
-	case codeNotFound:
+	case wire.CodeNotFound:
 		return "MCMS_UTM_Runtime_ObjectNotFound"
 	default:
 		return "MCMS_UTM_Validation"
@@ -81,7 +85,7 @@ func messageErrorName(code int) string {
 // code, a colon and a sentence. Undocumented: the sentences, and that the status
 // is 400; the vendor's pages list 400 as "invalid request".
 func messageError(code int, format string, args ...any) error {
-	return failuref(http.StatusBadRequest, code, "%s: %s", messageErrorName(code), fmt.Sprintf(format, args...))
+	return wire.Failuref(http.StatusBadRequest, code, "%s: %s", messageErrorName(code), fmt.Sprintf(format, args...))
 }
 
 // message is one that was sent. It does not change.
@@ -156,49 +160,49 @@ type recipientResult struct {
 
 // sendMessage answers POST /messaging/v1/email/messages/{messageKey}, vendor
 // page sendMessageSingleRecipient.
-func (s *Sandbox) sendMessage(c *call) (answer, error) {
+func (s *Sandbox) sendMessage(c *wire.Call) (wire.Answer, error) {
 	sent, definition, err := s.readMessages(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if len(sent.Recipients) > 0 {
-		return answer{}, messageError(codeUnknownField, "Unrecognized email field name 'recipients'")
+		return wire.Answer{}, messageError(codeUnknownField, "Unrecognized email field name 'recipients'")
 	}
 	var one *recipient
 	if len(sent.Recipient) > 0 && json.Unmarshal(sent.Recipient, &one) != nil {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	if one == nil {
-		return answer{}, messageError(codeNoSubscribers, "The recipient is required.")
+		return wire.Answer{}, messageError(codeNoSubscribers, "The recipient is required.")
 	}
 	// The path names the message, whatever the body says.
-	one.MessageKey, _ = json.Marshal(c.param("messageKey")) // a string always encodes
+	one.MessageKey, _ = json.Marshal(c.Param("messageKey")) // a string always encodes
 	return s.send(definition, "", []recipient{*one}), nil
 }
 
 // sendMessages answers POST /messaging/v1/email/messages, vendor page
 // sendMessageMultipleRecipients.
-func (s *Sandbox) sendMessages(c *call) (answer, error) {
+func (s *Sandbox) sendMessages(c *wire.Call) (wire.Answer, error) {
 	sent, definition, err := s.readMessages(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if len(sent.Recipient) > 0 {
 		// Reported, in these words.
-		return answer{}, messageError(codeUnknownField, "Unrecognized email field name 'recipient'")
+		return wire.Answer{}, messageError(codeUnknownField, "Unrecognized email field name 'recipient'")
 	}
 	var list []*recipient
 	if len(sent.Recipients) > 0 && json.Unmarshal(sent.Recipients, &list) != nil {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	if len(list) == 0 {
-		return answer{}, messageError(codeNoSubscribers, "The recipients are required.")
+		return wire.Answer{}, messageError(codeNoSubscribers, "The recipients are required.")
 	}
 	most := maxRecipients
 	recipients := make([]recipient, len(list))
 	for i, r := range list {
 		if r == nil {
-			return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+			return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 		}
 		recipients[i] = *r
 		if r.Attributes != "" || sent.Attributes != "" {
@@ -206,21 +210,21 @@ func (s *Sandbox) sendMessages(c *call) (answer, error) {
 		}
 	}
 	if len(list) > most {
-		return answer{}, messageError(codeTooManySubscribers, "%d recipients; the most is %d.", len(list), most)
+		return wire.Answer{}, messageError(codeTooManySubscribers, "%d recipients; the most is %d.", len(list), most)
 	}
 	return s.send(definition, sent.Attributes, recipients), nil
 }
 
 // readMessages reads what both sending routes have in common. Undocumented: an
 // unknown definition refuses the call; its errorcode is the vendor's.
-func (s *Sandbox) readMessages(c *call) (sent *messageRequest, definition string, err error) {
-	if err := decodeBody(c.body, &sent); err != nil {
+func (s *Sandbox) readMessages(c *wire.Call) (sent *messageRequest, definition string, err error) {
+	if err := wire.Decode(c.Body, &sent); err != nil {
 		return nil, "", err
 	}
 	if sent == nil {
-		return nil, "", failure(http.StatusBadRequest, codeInvalidFormat)
+		return nil, "", wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
-	definition, ok := textParameter(sent.DefinitionKey)
+	definition, ok := wire.Text(sent.DefinitionKey)
 	switch {
 	case definition == "" && ok:
 		return nil, "", messageError(codeMissingDefinitionKey, "The definitionKey is required.")
@@ -230,22 +234,16 @@ func (s *Sandbox) readMessages(c *call) (sent *messageRequest, definition string
 	return sent, definition, nil
 }
 
-// textParameter reads a string; absent and null are "". It is not ok when it is
-// of another type.
-func textParameter(raw json.RawMessage) (text string, ok bool) {
-	return text, len(raw) == 0 || json.Unmarshal(raw, &text) == nil
-}
-
 // send sends to those recipients that it can. Undocumented: a call none of
 // whose recipients is good, which a single bad one is too, answers 400; with a
 // good one it is 202, as the vendor shows.
-func (s *Sandbox) send(definition string, common attributes, recipients []recipient) answer {
+func (s *Sandbox) send(definition string, common attributes, recipients []recipient) wire.Answer {
 	results := make([]recipientResult, len(recipients))
 	prepared := make([]message, len(recipients))
 	for i, r := range recipients {
 		prepared[i], results[i] = r.prepare(definition, common)
 	}
-	requestID := newGUID()
+	requestID := wire.NewGUID()
 	now := s.lock()
 	failed := 0
 	for i, m := range prepared {
@@ -259,7 +257,7 @@ func (s *Sandbox) send(definition string, common attributes, recipients []recipi
 		m.at, m.requestID = now, requestID
 		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(registrationsID), memberNumber, len(s.world.messages.sent)+1, userNumber)
 		s.world.messages.add(m)
-		s.mailed(now, func() (mail, bool) { return mailOf(m, len(s.world.messages.sent)), true })
+		s.ens.Mailed(now, func() (ens.Mail, bool) { return m.mail(len(s.world.messages.sent)), true })
 	}
 	s.mu.Unlock()
 
@@ -274,7 +272,7 @@ func (s *Sandbox) send(definition string, common attributes, recipients []recipi
 		body["errorcode"] = codeResponsesHasErrors
 		body["message"] = fmt.Sprintf("%s: %d subscribers failed to queue out of %d", messageErrorName(codeResponsesHasErrors), failed, len(results))
 	}
-	return jsonAnswer(status, body)
+	return wire.JSON(status, body)
 }
 
 // refuse notes why a recipient gets no message.
@@ -286,13 +284,13 @@ func (r *recipientResult) refuse(code int, what string) {
 // words of a missing address are the vendor's; undocumented: the others.
 func (r recipient) prepare(definition string, common attributes) (message, recipientResult) {
 	var result recipientResult
-	key, keyOK := textParameter(r.MessageKey)
+	key, keyOK := wire.Text(r.MessageKey)
 	if key == "" && keyOK {
-		key = newGUID()
+		key = wire.NewGUID()
 	}
 	result.MessageKey = key
-	contactKey, contactOK := textParameter(r.ContactKey)
-	to, toOK := textParameter(r.To)
+	contactKey, contactOK := wire.Text(r.ContactKey)
+	to, toOK := wire.Text(r.To)
 	switch {
 	case !keyOK || len([]rune(key)) > maxMessageKey:
 		result.refuse(codeBadMessageKey, "Invalid message key")
@@ -302,7 +300,7 @@ func (r recipient) prepare(definition string, common attributes) (message, recip
 		result.refuse(codeMissingSubscriberKey, "Invalid subscriber")
 	case to == "" && toOK:
 		result.refuse(codeMissingTo, "Invalid subscriber")
-	case !toOK || !validEmail(to):
+	case !toOK || !table.ValidEmail(to):
 		result.refuse(codeBadTo, "Invalid subscriber")
 	}
 	return message{
@@ -312,21 +310,21 @@ func (r recipient) prepare(definition string, common attributes) (message, recip
 
 // messageStatus answers GET /messaging/v1/email/messages/{messageKey}, vendor
 // page getSendStatusForRecipient: a message is sent as soon as it is taken, or
-// never, when its address says so (see occurrences).
+// never, when its address says so (see ens.NotSent).
 // Undocumented: the answer for a key that is not known.
-func (s *Sandbox) messageStatus(c *call) (answer, error) {
+func (s *Sandbox) messageStatus(c *wire.Call) (wire.Answer, error) {
 	s.mu.Lock()
-	m, ok := s.world.messages.find(c.param("messageKey"))
+	m, ok := s.world.messages.find(c.Param("messageKey"))
 	s.mu.Unlock()
 	if !ok {
-		return answer{}, failuref(http.StatusNotFound, codeNotFound, "%s: Message not found", messageErrorName(codeNotFound))
+		return wire.Answer{}, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "%s: Message not found", messageErrorName(wire.CodeNotFound))
 	}
 	kind, info := "EmailSent", map[string]any{"messageKey": m.key, "contactKey": m.contactKey, "to": m.to}
-	if tagged(m.to, tagNotSent) {
+	if ens.NotSent(m.to) {
 		kind, info["statusCode"], info["statusMessage"] = "EmailNotSent", 1, "Unsubscribed"
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{
-		"requestId": newGUID(), "eventCategoryType": "TransactionalSendEvents." + kind, "timestamp": serverTime(m.at),
+	return wire.JSON(http.StatusOK, map[string]any{
+		"requestId": wire.NewGUID(), "eventCategoryType": "TransactionalSendEvents." + kind, "timestamp": serverTime(m.at),
 		"compositeId": m.composite, "info": info,
 	}), nil
 }

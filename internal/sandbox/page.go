@@ -9,18 +9,18 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 //go:embed page.html
 var pageSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clock": func(t time.Time) string { return t.UTC().Format(pageTime) },
-	"value": func(v any) string { return valueOf(v).text },
+	"clock": func(t time.Time) string { return t.UTC().Format(wire.TimeLayout) },
+	"value": func(v any) string { return table.ValueOf(v).Text },
 }).Parse(pageSource))
-
-// pageTime is how times are written for people.
-const pageTime = "2006-01-02 15:04:05 UTC"
 
 // pageRows is how many rows, contacts, messages and so on of a kind the page
 // shows.
@@ -61,7 +61,7 @@ type callView struct {
 }
 
 // page answers GET /_sandbox/.
-func (s *Sandbox) page(r *http.Request) (answer, error) {
+func (s *Sandbox) page(r *http.Request) (wire.Answer, error) {
 	v := pageView{
 		Origin: origin(r), Dialect: s.dialect, ClientID: ClientID, ClientSecret: ClientSecret, AccountID: AccountID,
 		State: s.state(pageRows), Limit: pageRows,
@@ -90,7 +90,7 @@ func (s *Sandbox) page(r *http.Request) (answer, error) {
 	}
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {
-		return answer{}, fmt.Errorf("render page: %w", err)
+		return wire.Answer{}, fmt.Errorf("render page: %w", err)
 	}
-	return answer{status: http.StatusOK, contentType: htmlType, body: b.Bytes()}, nil
+	return wire.Answer{Status: http.StatusOK, ContentType: wire.HTMLType, Body: b.Bytes()}, nil
 }

@@ -3,15 +3,15 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -26,95 +26,87 @@ const (
 	unknownRoute = "(unknown route)"
 )
 
-// route is one operation of the vendor's API.
+// route is a wire.Route with its name in counts and logs: method and pattern.
 type route struct {
-	method  string
-	pattern string   // segments in braces match any one segment
-	scopes  []string // all of them are needed
-	open    bool     // no token is needed
-	json    bool     // the body must be JSON
-	handle  func(*Sandbox, *call) (answer, error)
-
-	name string // method and pattern; set by routes
+	wire.Route
+	name string
 }
 
-// routes lists every operation. Scopes: vendor page "REST API Permission IDs
+// operations lists every operation. Scopes: vendor page "REST API Permission IDs
 // and Scopes".
-func routes() []route {
-	list := []route{
-		{method: "POST", pattern: "/v2/token", open: true, handle: (*Sandbox).token},
-		{method: "GET", pattern: "/v2/userinfo", handle: (*Sandbox).userinfo},
-		{method: "GET", pattern: "/platform/v1/tokenContext", handle: (*Sandbox).tokenContext},
-		{method: "GET", pattern: "/platform/v1/endpoints", handle: (*Sandbox).endpoints},
-		{method: "GET", pattern: "/platform/v1/endpoints/{type}", handle: (*Sandbox).endpoint},
+func (s *Sandbox) operations() []route {
+	list := []wire.Route{
+		{Method: "POST", Pattern: "/v2/token", Open: true, Handle: s.token},
+		{Method: "GET", Pattern: "/v2/userinfo", Handle: s.userinfo},
+		{Method: "GET", Pattern: "/platform/v1/tokenContext", Handle: s.tokenContext},
+		{Method: "GET", Pattern: "/platform/v1/endpoints", Handle: s.endpoints},
+		{Method: "GET", Pattern: "/platform/v1/endpoints/{type}", Handle: s.endpoint},
 		{
-			method: "POST", pattern: "/hub/v1/dataevents/{id}/rowset", json: true,
-			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).upsertRows,
+			Method: "POST", Pattern: "/hub/v1/dataevents/{id}/rowset", JSON: true,
+			Scopes: []string{"data_extensions_write"}, Handle: s.upsertRows,
 		},
 		{
-			method: "PUT", pattern: "/hub/v1/dataevents/{id}/rows/{primaryKeys}", json: true,
-			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).upsertRow,
+			Method: "PUT", Pattern: "/hub/v1/dataevents/{id}/rows/{primaryKeys}", JSON: true,
+			Scopes: []string{"data_extensions_write"}, Handle: s.upsertRow,
 		},
 		{
-			method: "GET", pattern: "/data/v1/customobjectdata/key/{key}/rowset",
-			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).readRows,
+			Method: "GET", Pattern: "/data/v1/customobjectdata/key/{key}/rowset",
+			Scopes: []string{"data_extensions_read"}, Handle: s.readRows,
 		},
 		{
-			method: "GET", pattern: "/data/v1/customobjectdata/token/{token}/rowset",
-			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).readMoreRows,
+			Method: "GET", Pattern: "/data/v1/customobjectdata/token/{token}/rowset",
+			Scopes: []string{"data_extensions_read"}, Handle: s.readMoreRows,
 		},
 		{
-			method: "POST", pattern: "/interaction/v1/events", json: true,
-			scopes: []string{"journeys_read", "list_and_subscribers_read"}, handle: (*Sandbox).fireEvent,
+			Method: "POST", Pattern: "/interaction/v1/events", JSON: true,
+			Scopes: []string{"journeys_read", "list_and_subscribers_read"}, Handle: s.fireEvent,
 		},
 		{
-			method: "POST", pattern: "/interaction/v1/async/events", json: true,
-			scopes: []string{"journeys_read", "list_and_subscribers_read"}, handle: (*Sandbox).fireEvents,
+			Method: "POST", Pattern: "/interaction/v1/async/events", JSON: true,
+			Scopes: []string{"journeys_read", "list_and_subscribers_read"}, Handle: s.fireEvents,
 		},
 		{
-			method: "POST", pattern: "/data/v1/async/dataextensions/{id}/rows", json: true,
-			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).insertRows,
+			Method: "POST", Pattern: "/data/v1/async/dataextensions/{id}/rows", JSON: true,
+			Scopes: []string{"data_extensions_write"}, Handle: s.insertRows,
 		},
 		{
-			method: "PUT", pattern: "/data/v1/async/dataextensions/{id}/rows", json: true,
-			scopes: []string{"data_extensions_write"}, handle: (*Sandbox).putRows,
+			Method: "PUT", Pattern: "/data/v1/async/dataextensions/{id}/rows", JSON: true,
+			Scopes: []string{"data_extensions_write"}, Handle: s.putRows,
 		},
 		{
-			method: "GET", pattern: "/data/v1/async/{requestId}/status",
-			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).jobStatus,
+			Method: "GET", Pattern: "/data/v1/async/{requestId}/status",
+			Scopes: []string{"data_extensions_read"}, Handle: s.jobStatus,
 		},
 		{
-			method: "GET", pattern: "/data/v1/async/{requestId}/results",
-			scopes: []string{"data_extensions_read"}, handle: (*Sandbox).jobResults,
+			Method: "GET", Pattern: "/data/v1/async/{requestId}/results",
+			Scopes: []string{"data_extensions_read"}, Handle: s.jobResults,
 		},
 		{
-			method: "POST", pattern: "/messaging/v1/email/messages", json: true,
-			scopes: []string{"email_send"}, handle: (*Sandbox).sendMessages,
+			Method: "POST", Pattern: "/messaging/v1/email/messages", JSON: true,
+			Scopes: []string{"email_send"}, Handle: s.sendMessages,
 		},
 		{
-			method: "POST", pattern: "/messaging/v1/email/messages/{messageKey}", json: true,
-			scopes: []string{"email_send"}, handle: (*Sandbox).sendMessage,
+			Method: "POST", Pattern: "/messaging/v1/email/messages/{messageKey}", JSON: true,
+			Scopes: []string{"email_send"}, Handle: s.sendMessage,
 		},
 		{
-			method: "GET", pattern: "/messaging/v1/email/messages/{messageKey}",
-			scopes: []string{"email_read"}, handle: (*Sandbox).messageStatus,
+			Method: "GET", Pattern: "/messaging/v1/email/messages/{messageKey}",
+			Scopes: []string{"email_read"}, Handle: s.messageStatus,
 		},
 	}
-	list = append(list, ensRoutes()...)
-	for i := range list {
-		list[i].name = list[i].method + " " + list[i].pattern
+	list = append(list, s.ens.Routes()...)
+	named := make([]route, len(list))
+	for i, r := range list {
+		named[i] = route{r, r.Method + " " + r.Pattern}
 	}
-	return list
+	return named
 }
 
-// call is one request, read to its end.
+// call is a wire.Call on its way to its route.
 type call struct {
-	request  *http.Request
-	body     []byte
+	wire.Call
 	tooLarge bool
-	route    *route            // nil when no route fits
-	params   map[string]string // segments in braces, still percent-encoded
-	token    token             // set when the route needs one
+	route    *route // nil when no route fits
 }
 
 // name is the call's route in counts and logs.
@@ -123,16 +115,6 @@ func (c *call) name() string {
 		return unknownRoute
 	}
 	return c.route.name
-}
-
-// param is a segment of the path, decoded. A segment that cannot be decoded
-// never gets here: net/url refuses it.
-func (c *call) param(name string) string {
-	raw := c.params[name]
-	if s, err := url.PathUnescape(raw); err == nil {
-		return s
-	}
-	return raw
 }
 
 // origin is the scheme and host by which the caller reached the sandbox, so
@@ -157,11 +139,11 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The body is read before any delay: net/http notices that a caller hung up
 	// only once the body is read.
 	var err error
-	if c.body, err = readBody(r); err != nil {
+	if c.Body, err = readBody(r); err != nil {
 		panic(http.ErrAbortHandler) // nobody is left to answer
 	}
-	if c.tooLarge = len(c.body) > maxBody; c.tooLarge {
-		c.body = nil
+	if c.tooLarge = len(c.Body) > maxBody; c.tooLarge {
+		c.Body = nil
 		if _, err := io.CopyN(io.Discard, r.Body, maxDrain); err != nil && !errors.Is(err, io.EOF) {
 			panic(http.ErrAbortHandler)
 		}
@@ -172,9 +154,9 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logCall(c, 0)
 		panic(http.ErrAbortHandler)
 	}
-	var a answer
+	var a wire.Answer
 	if f.answer != nil {
-		a = f.answer(s, c)
+		a = f.answer(&c.Call)
 	} else {
 		a = s.process(c)
 	}
@@ -182,8 +164,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logCall(c, 0)
 		panic(http.ErrAbortHandler)
 	}
-	s.logCall(c, a.status)
-	a.write(w)
+	s.logCall(c, a.Status)
+	a.Write(w)
 }
 
 // readBody reads a body to its end, or as far as tells that it is too large.
@@ -199,8 +181,8 @@ func readBody(r *http.Request) ([]byte, error) {
 // logCall writes the one line of a call; status 0 is a connection that was
 // closed without an answer.
 func (s *Sandbox) logCall(c *call, status int) {
-	s.log.LogAttrs(c.request.Context(), slog.LevelDebug, "answered",
-		slog.String("route", c.name()), slog.Int("status", status), slog.Int("request_bytes", len(c.body)))
+	s.log.LogAttrs(c.Request.Context(), slog.LevelDebug, "answered",
+		slog.String("route", c.name()), slog.Int("status", status), slog.Int("request_bytes", len(c.Body)))
 }
 
 // wait returns after d, or at once with false when the context ends.
@@ -219,42 +201,42 @@ func wait(ctx context.Context, d time.Duration) bool {
 }
 
 // process does what the call asks for and turns a refusal into its answer.
-func (s *Sandbox) process(c *call) answer {
+func (s *Sandbox) process(c *call) wire.Answer {
 	a, err := s.perform(c)
 	if err == nil {
 		return a
 	}
-	if r, ok := errors.AsType[refusal](err); ok {
-		return r.answer()
+	if r, ok := errors.AsType[wire.Refusal](err); ok {
+		return r.Answer()
 	}
-	s.log.ErrorContext(c.request.Context(), "call failed", "route", c.name(), "err", err)
-	return failure(http.StatusInternalServerError, codeInternal).answer()
+	s.log.ErrorContext(c.Request.Context(), "call failed", "route", c.name(), "err", err)
+	return wire.Failure(http.StatusInternalServerError, wire.CodeInternal).Answer()
 }
 
 // perform checks what all routes have in common, then runs the call's own.
-func (s *Sandbox) perform(c *call) (answer, error) {
+func (s *Sandbox) perform(c *call) (wire.Answer, error) {
 	if c.route == nil {
-		return answer{}, gatewayRefusal{}
+		return wire.Answer{}, gatewayRefusal{}
 	}
-	if !c.route.open {
-		t, err := s.authenticate(c.request)
+	if !c.route.Open {
+		t, err := s.authenticate(c.Request)
 		if err != nil {
-			return answer{}, err
+			return wire.Answer{}, err
 		}
-		for _, scope := range c.route.scopes {
-			if !t.allows(scope) {
-				return answer{}, failure(http.StatusForbidden, codeInsufficientPrivileges)
+		for _, scope := range c.route.Scopes {
+			if !t.Allows(scope) {
+				return wire.Answer{}, wire.Failure(http.StatusForbidden, wire.CodeInsufficientPrivileges)
 			}
 		}
-		c.token = t
+		c.Token = t
 	}
-	if c.route.json && !isJSON(c.request) {
-		return answer{}, failure(http.StatusUnsupportedMediaType, noCode)
+	if c.route.JSON && !isJSON(c.Request) {
+		return wire.Answer{}, wire.Failure(http.StatusUnsupportedMediaType, wire.NoCode)
 	}
 	if c.tooLarge {
-		return answer{}, failure(http.StatusRequestEntityTooLarge, noCode)
+		return wire.Answer{}, wire.Failure(http.StatusRequestEntityTooLarge, wire.NoCode)
 	}
-	return c.route.handle(s, c)
+	return c.route.Handle(&c.Call)
 }
 
 // isJSON tells whether the body is declared as JSON, with any parameters. A
@@ -271,7 +253,7 @@ func isJSON(r *http.Request) bool {
 // match finds the call's route. It works on the path as it was sent, since an
 // external key or a primary key may hold an encoded slash, colon or comma.
 func (s *Sandbox) match(r *http.Request) *call {
-	c := &call{request: r}
+	c := &call{Call: wire.Call{Request: r}}
 	path := r.URL.EscapedPath()
 	// Vendor pages getEndpoints, getTokenContext and sendMessageMultipleRecipients
 	// show both with and without a slash at the end.
@@ -281,11 +263,11 @@ func (s *Sandbox) match(r *http.Request) *call {
 	segments := strings.Split(path, "/")
 	for i := range s.routes {
 		candidate := &s.routes[i]
-		if candidate.method != r.Method {
+		if candidate.Method != r.Method {
 			continue
 		}
-		if params, ok := matchSegments(candidate.pattern, segments); ok {
-			c.route, c.params = candidate, params
+		if params, ok := matchSegments(candidate.Pattern, segments); ok {
+			c.route, c.Params = candidate, params
 			return c
 		}
 	}
@@ -316,25 +298,16 @@ func matchSegments(pattern string, segments []string) (map[string]string, bool) 
 
 // authenticate finds the token of an "Authorization: Bearer" header. Missing,
 // invented, revoked and expired tokens get one and the same answer.
-func (s *Sandbox) authenticate(r *http.Request) (token, error) {
+func (s *Sandbox) authenticate(r *http.Request) (wire.Token, error) {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return token{}, failure(http.StatusUnauthorized, codeNotAuthorized)
+		return wire.Token{}, wire.Failure(http.StatusUnauthorized, wire.CodeNotAuthorized)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.world.tokens.find(strings.TrimSpace(value), s.now())
 	if !ok {
-		return token{}, failure(http.StatusUnauthorized, codeNotAuthorized)
+		return wire.Token{}, wire.Failure(http.StatusUnauthorized, wire.CodeNotAuthorized)
 	}
 	return t, nil
-}
-
-// decodeBody reads a JSON body into v. Trailing bytes and wrong types are
-// refused like broken JSON.
-func decodeBody(body []byte, v any) error {
-	if json.Unmarshal(body, v) != nil {
-		return failure(http.StatusBadRequest, codeInvalidFormat)
-	}
-	return nil
 }

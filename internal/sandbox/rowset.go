@@ -1,40 +1,40 @@
 package sandbox
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 // upsertRows answers POST /hub/v1/dataevents/{id}/rowset, vendor page
 // postDataExtensionRowsetByKey. More than 50 rows are accepted: the vendor's
 // limit is a recommendation.
-func (s *Sandbox) upsertRows(c *call) (answer, error) {
+func (s *Sandbox) upsertRows(c *wire.Call) (wire.Answer, error) {
 	a, err := s.upsertRowset(c)
-	if e, ok := errors.AsType[*apiError](err); ok && s.dialect == DialectSpec && e.Status == http.StatusBadRequest {
+	if e, ok := errors.AsType[*wire.Error](err); ok && s.dialect == DialectSpec && e.Status == http.StatusBadRequest {
 		return specRowsetAnswer(http.StatusBadRequest, []specResult{{Errorcode: 1, Status: "Error", Message: e.Message}}), nil
 	}
 	return a, err
 }
 
-func (s *Sandbox) upsertRowset(c *call) (answer, error) {
+func (s *Sandbox) upsertRowset(c *wire.Call) (wire.Answer, error) {
 	d, err := s.extension(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	rows, ok := d.readRowset(c.body)
+	rows, ok := d.ReadRowset(c.Body)
 	if !ok {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	if err := s.saveRows(d, rows); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if s.dialect == DialectSpec {
 		results := make([]specResult, len(rows))
@@ -44,92 +44,49 @@ func (s *Sandbox) upsertRowset(c *call) (answer, error) {
 		return specRowsetAnswer(http.StatusOK, results), nil
 	}
 	// The vendor answers with the rows that were sent: so the body, as it is.
-	return answer{status: http.StatusOK, contentType: jsonType, body: c.body}, nil
-}
-
-// readRowset reads a list of {"keys":{…},"values":{…}}. Other members of a row
-// are passed over, and of two with one name the last counts.
-func (d *dataExtension) readRowset(body []byte) ([]sentRow, bool) {
-	p := d.reader(string(body))
-	rows := make([]sentRow, 0, 1+min(len(body)/512, 64))
-	for more := p.enter('['); more; more = p.more('[') {
-		r := p.row()
-		p.rowsetRow(&r)
-		d.examine(&r)
-		rows = append(rows, r)
-	}
-	return rows, p.done() && p.valid()
-}
-
-// rowsetRow reads one row of a rowset and returns its values as they were
-// written.
-func (p *rowReader) rowsetRow(r *sentRow) (values string) {
-	for more := p.enter('{'); more; more = p.more('{') {
-		switch name := p.name(); {
-		case strings.EqualFold(name, "keys"):
-			r.wrongKey = ""
-			for _, i := range p.d.primary {
-				r.cells[i] = value{}
-			}
-			p.object(r, keyColumns)
-		case strings.EqualFold(name, "values"):
-			r.known = 0
-			for i := range r.cells {
-				if !p.d.columns[i].PrimaryKey {
-					r.cells[i] = value{}
-				}
-			}
-			p.peek()
-			from := p.at
-			p.object(r, otherColumns)
-			values = p.text[from:p.at]
-		default:
-			p.value()
-		}
-	}
-	return values
+	return wire.Answer{Status: http.StatusOK, ContentType: wire.JSONType, Body: c.Body}, nil
 }
 
 // upsertRow answers PUT /hub/v1/dataevents/{id}/rows/{primaryKeys}, vendor page
 // putDataExtensionRowByKey. It echoes the row.
-func (s *Sandbox) upsertRow(c *call) (answer, error) {
+func (s *Sandbox) upsertRow(c *wire.Call) (wire.Answer, error) {
 	d, err := s.extension(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	keys, ok := parsePrimaryKeys(c.params["primaryKeys"])
+	keys, ok := parsePrimaryKeys(c.Params["primaryKeys"])
 	if !ok {
-		return answer{}, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {primaryKeys} is invalid.")
+		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {primaryKeys} is invalid.")
 	}
-	p := d.reader(string(c.body))
-	r := p.row()
-	values := p.rowsetRow(&r)
-	if !p.done() || !p.valid() {
-		return answer{}, failure(http.StatusBadRequest, codeInvalidFormat)
+	p := d.Reader(string(c.Body))
+	r := p.Row()
+	values := p.RowsetRow(&r)
+	if !p.Done() || !p.Valid() {
+		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	// The path names the row, whatever the body says.
-	for _, i := range d.primary {
-		r.cells[i] = value{}
+	for _, i := range d.Primary {
+		r.Cells[i] = table.Value{}
 	}
-	r.wrongKey = ""
+	r.WrongKey = ""
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		i, ok := d.column(name)
+		i, ok := d.Column(name)
 		switch {
-		case !ok || !d.columns[i].PrimaryKey:
-			if r.wrongKey == "" {
-				r.wrongKey = name
+		case !ok || !d.Columns[i].PrimaryKey:
+			if r.WrongKey == "" {
+				r.WrongKey = name
 			}
-		case r.cells[i].kind != kindNone:
-			return answer{}, failure(http.StatusBadRequest, codeInvalidFormat) // in two spellings
+		case r.Cells[i].Kind != table.KindNone:
+			return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat) // in two spellings
 		default:
-			r.cells[i] = value{kindText, keys[name]}
+			r.Cells[i] = table.Value{Kind: table.KindText, Text: keys[name]}
 		}
 	}
-	d.examine(&r)
-	if err := s.saveRows(d, []sentRow{r}); err != nil {
-		return answer{}, err
+	d.Examine(&r)
+	if err := s.saveRows(d, []table.SentRow{r}); err != nil {
+		return wire.Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
+	return wire.JSON(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
 }
 
 // parsePrimaryKeys reads "name:value,name:value". Names and values are
@@ -161,16 +118,16 @@ func parsePrimaryKeys(raw string) (map[string]string, bool) {
 // extension finds the data extension that a hub path names: key:EXTERNALKEY,
 // GUID or id:GUID. Undocumented: the answer for one that does not exist; 404
 // with 30003 is the vendor's "object not found".
-func (s *Sandbox) extension(c *call) (*dataExtension, error) {
-	ref := c.param("id")
+func (s *Sandbox) extension(c *wire.Call) (*table.Table, error) {
+	ref := c.Param("id")
 	if !validReference(ref) {
-		return nil, failuref(http.StatusBadRequest, codeInvalidType, "Parameter {guid} is invalid.")
+		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {guid} is invalid.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.world.extensionByReference(ref)
 	if d == nil {
-		return nil, failure(http.StatusNotFound, codeNotFound)
+		return nil, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
 	return d, nil
 }
@@ -200,16 +157,16 @@ func isGUID(s string) bool {
 const noExistingField = "At least one existing field is required in the values property"
 
 // saveRows upserts the rows in order, up to the first bad one. Later rows are
-// not saved, good or not, but their complaints are told with the others: each
+// not saved, good or not, but their complaints are listed with the others: each
 // once, without saying whose they are.
-func (s *Sandbox) saveRows(d *dataExtension, rows []sentRow) error {
+func (s *Sandbox) saveRows(d *table.Table, rows []table.SentRow) error {
 	s.lock()
 	defer s.mu.Unlock()
 	var complaints []string
 	failed := false
 	for i := range rows {
 		r := &rows[i]
-		problems, err := d.refuse(r)
+		problems, err := refuse(d, r)
 		switch {
 		case err != nil && !failed:
 			return err
@@ -221,7 +178,7 @@ func (s *Sandbox) saveRows(d *dataExtension, rows []sentRow) error {
 				}
 			}
 		case !failed:
-			d.save(r)
+			d.Save(r)
 		}
 	}
 	if !failed {
@@ -230,39 +187,39 @@ func (s *Sandbox) saveRows(d *dataExtension, rows []sentRow) error {
 	if i := slices.Index(complaints, noExistingField); i > 0 {
 		complaints = slices.Insert(slices.Delete(complaints, i, i+1), 0, noExistingField)
 	}
-	return unsavable(d.id, complaints)
+	return unsavable(d.ID, complaints)
 }
 
 // refuse tells what is wrong with a row of a rowset, as the table is now. A
 // problem without text is the null that the vendor refuses without a word. An
 // error is a refusal of another kind than 10006.
-func (d *dataExtension) refuse(r *sentRow) (problems []string, err error) {
-	if r.wrongKey != "" {
+func refuse(d *table.Table, r *table.SentRow) (problems []string, err error) {
+	if r.WrongKey != "" {
 		// The vendor names the column in lower case here.
-		return nil, failuref(http.StatusBadRequest, codeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.wrongKey))
+		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.WrongKey))
 	}
-	if r.identity == "" {
+	if r.Identity == "" {
 		return nil, missingKeys()
 	}
-	if r.known == 0 {
+	if r.Known == 0 {
 		problems = []string{noExistingField}
 	}
-	if r.bad || r.known > 0 && r.partial {
-		_, exists := d.index[r.identity]
-		for _, f := range d.flaws(r, exists || r.known == 0) {
-			if r.known == 0 && !f.column.PrimaryKey {
+	if r.Bad || r.Known > 0 && r.Partial {
+		exists := d.Has(r.Identity)
+		for _, f := range d.Flaws(r, exists || r.Known == 0) {
+			if r.Known == 0 && !f.Column.PrimaryKey {
 				continue
 			}
-			if f.what == "" {
-				problems = append(problems, f.column.missing())
+			if f.What == "" {
+				problems = append(problems, f.Column.Missing())
 			} else {
-				problems = append(problems, f.column.problem(f.what))
+				problems = append(problems, f.Column.Problem(f.What))
 			}
 		}
 	}
 	// Reported: null is refused even where the column allows it, and the answer
 	// does not say why. The vendor's users send "" or leave the column out.
-	if r.null && len(problems) == 0 {
+	if r.Null && len(problems) == 0 {
 		problems = []string{""}
 	}
 	return problems, nil
@@ -271,7 +228,7 @@ func (d *dataExtension) refuse(r *sentRow) (problems []string, err error) {
 // missingKeys refuses a row that its keys do not name. Undocumented: the words
 // are the asynchronous route's.
 func missingKeys() error {
-	return failuref(http.StatusBadRequest, codeGeneric, "Cannot locate the existing record. Required keys are missing.")
+	return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Cannot locate the existing record. Required keys are missing.")
 }
 
 // specResult is one element of a rowset answer in the specification's letter,
@@ -283,34 +240,6 @@ type specResult struct {
 	Message   string `json:"message,omitempty"`
 }
 
-func specRowsetAnswer(status int, results []specResult) answer {
-	return jsonAnswer(status, map[string]any{"results": results})
-}
-
-// newGUID makes a random GUID. It is an id, not a secret.
-func newGUID() string {
-	return randomGUID().String()
-}
-
-// guid is a GUID in as little memory as it needs.
-type guid [16]byte
-
-func randomGUID() guid {
-	var g guid
-	binary.LittleEndian.PutUint64(g[:], rand.Uint64())
-	binary.LittleEndian.PutUint64(g[8:], rand.Uint64())
-	g[6] = g[6]&0x0f | 0x40
-	g[8] = g[8]&0x3f | 0x80
-	return g
-}
-
-func (g guid) String() string {
-	b := make([]byte, 0, 36)
-	for i := range g {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			b = append(b, '-')
-		}
-		b = hex.AppendEncode(b, g[i:i+1])
-	}
-	return string(b)
+func specRowsetAnswer(status int, results []specResult) wire.Answer {
+	return wire.JSON(status, map[string]any{"results": results})
 }

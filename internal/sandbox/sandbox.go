@@ -23,14 +23,14 @@
 //     the vendor's network. Any URL that a caller names is called, private ones
 //     and plain http too unless [Config.Strict] is set, so strangers must not
 //     reach a sandbox.
-//   - Routes that are not in the list of routes in route.go. They answer 596
-//     "Service Not Found", as the vendor's API gateway does for any route that
-//     it does not know.
+//   - Routes that are not in the list of operations in route.go, nor in that of
+//     package ens. They answer 596 "Service Not Found", as the vendor's API gateway
+//     does for any route that it does not know.
 //
 // Events go out. Callbacks and subscriptions of the Event Notification Service
 // (ENS) are called as the vendor calls them, with the retries of either of its
 // documents. 50 ms after a message was sent, or a contact has entered a journey,
-// its mail counts as sent; what follows, 50 ms apart, is told by the words after
+// its mail counts as sent; what follows, 50 ms apart, is chosen by the words after
 // each + of the address, as in ana+open+click@example.org:
 //
 //	+notsent              EmailNotSent 1 "Unsubscribed", and nothing else
@@ -41,10 +41,13 @@
 //	+unsubscribe          EmailSent, EmailUnsubscribe
 //
 // POST /_sandbox/events makes events of every type, PUT /_sandbox/ens changes how
-// they are sent, and the faults whose names begin with ens_ spoil them.
+// they are sent, and the faults whose names begin with ens_ make them go wrong.
 //
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
+//
+// Three packages are below it: ens is the Event Notification Service, table is
+// what a data extension holds, and wire is what all of them need of a call.
 //
 // Begin with [New], serve the result over HTTP, and look at /_sandbox/.
 package sandbox
@@ -57,6 +60,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/table"
 )
 
 // What a new sandbox, or one that was reset, starts with.
@@ -112,7 +118,7 @@ func ParseDialect(s string) (Dialect, error) {
 	}
 }
 
-// Config is what a sandbox can be told. The zero value works.
+// Config says how a sandbox behaves. The zero value works.
 type Config struct {
 	// Dialect is the way of answering; "" means DialectFacts. A dialect that
 	// ParseDialect would refuse behaves as DialectFacts.
@@ -147,28 +153,22 @@ type Sandbox struct {
 	log     *slog.Logger
 	routes  []route
 
-	strict     bool
-	activation time.Duration
-	sending    Sending // what a reset goes back to
-	outgoing   *http.Client
-
-	mu    sync.Mutex // guards world; never held while waiting or writing
+	mu    sync.Mutex // guards world, and what ens holds; never held while waiting or writing
 	world *world
+	ens   *ens.Service
 }
 
 // world is everything that Reset throws away.
 type world struct {
 	offset     time.Duration // how far Advance has moved the clock
 	tokens     tokens
-	extensions map[string]*dataExtension // by external key
-	journeys   map[string]*journey       // by event definition key
+	extensions map[string]*table.Table // by external key
+	journeys   map[string]*journey     // by event definition key
 	jobs       jobs
 	messages   messages
 	queries    queries
 	faults     []*activeFault
 	calls      map[string]int // by route pattern, so it cannot grow without end
-	ens        ens
-	sender     sender
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -176,15 +176,7 @@ var _ http.Handler = (*Sandbox)(nil)
 // New makes a sandbox with the initial package, data extension, event
 // definition and message definition, and nothing in them.
 func New(cfg Config) *Sandbox {
-	s := &Sandbox{
-		dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log, routes: routes(), strict: cfg.Strict, activation: max(cfg.Activation, 0),
-		// no redirect is followed: the vendor's service wants a 200 from the very URL
-		outgoing: &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-	}
-	if cfg.Activation == 0 {
-		s.activation = 2 * time.Minute
-	}
-	s.sending = cfg.Sending.over(defaultSending())
+	s := &Sandbox{dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log}
 	if s.base == nil {
 		s.base = time.Now
 	}
@@ -192,6 +184,8 @@ func New(cfg Config) *Sandbox {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.log = s.log.With("part", "sandbox")
+	s.ens = s.newENS(cfg)
+	s.routes = s.operations()
 	s.Reset()
 	return s
 }
@@ -200,19 +194,16 @@ func New(cfg Config) *Sandbox {
 // contacts, no tokens, no callbacks, no faults, no counts, and the clock at
 // Config.Now. Events on their way are gone.
 func (s *Sandbox) Reset() {
-	d := newDataExtension(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
+	d := table.New(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
 	w := &world{
-		extensions: map[string]*dataExtension{d.key: d},
+		extensions: map[string]*table.Table{d.Key: d},
 		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
 		calls:      map[string]int{},
-		sender:     newSender(s.sending),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.world != nil {
-		s.world.sender.stop()
-	}
 	s.world = w
+	s.ens.Reset()
 }
 
 // Now is the time on the sandbox's clock, in UTC.
@@ -237,8 +228,9 @@ func (s *Sandbox) now() time.Time {
 }
 
 // Advance moves the clock forward by d; tokens grow older by it, and events that
-// are due by then are sent. It refuses, and leaves the clock alone, when d is negative or when all advances together
-// would pass a time.Duration's range (292 years).
+// are due by then are sent. It refuses, and leaves the clock alone, when d is
+// negative or when all advances together would pass a time.Duration's range (292
+// years).
 func (s *Sandbox) Advance(d time.Duration) error {
 	if d < 0 {
 		return fmt.Errorf("advance by %v: the clock does not go back", d)
@@ -249,14 +241,13 @@ func (s *Sandbox) Advance(d time.Duration) error {
 		return errors.New("advance: too far for a clock")
 	}
 	s.world.offset += d
-	s.world.sender.disarm()
-	s.step(s.now())
+	s.ens.Advanced()
 	return nil
 }
 
 // extensionByReference finds what a path's {id} names, or returns nil: see
 // validReference. It needs mu.
-func (w *world) extensionByReference(ref string) *dataExtension {
+func (w *world) extensionByReference(ref string) *table.Table {
 	if key, ok := strings.CutPrefix(ref, "key:"); ok {
 		return w.extensionByKey(key)
 	}
@@ -266,12 +257,12 @@ func (w *world) extensionByReference(ref string) *dataExtension {
 // extensionByKey finds a data extension by its external key, in any case, or
 // returns nil: an old client of the vendor's own (fuel-rest) sends every path in
 // lower case. It needs mu.
-func (w *world) extensionByKey(key string) *dataExtension {
+func (w *world) extensionByKey(key string) *table.Table {
 	if d := w.extensions[key]; d != nil {
 		return d
 	}
 	for _, d := range w.extensions {
-		if strings.EqualFold(d.key, key) {
+		if strings.EqualFold(d.Key, key) {
 			return d
 		}
 	}
@@ -280,11 +271,27 @@ func (w *world) extensionByKey(key string) *dataExtension {
 
 // extensionByID finds a data extension by its GUID, in any case, or returns
 // nil. It needs mu.
-func (w *world) extensionByID(id string) *dataExtension {
+func (w *world) extensionByID(id string) *table.Table {
 	for _, d := range w.extensions {
-		if strings.EqualFold(d.id, id) {
+		if strings.EqualFold(d.ID, id) {
 			return d
 		}
 	}
 	return nil
+}
+
+// registrationsColumns are the columns of section 2.2 of the specification.
+func registrationsColumns() []Column {
+	return []Column{
+		{Name: "SubscriberKey", Type: table.TypeText, Length: 254, PrimaryKey: true},
+		{Name: "EmailAddress", Type: table.TypeEmail, Length: 254},
+		{Name: "FirstName", Type: table.TypeText, Length: 100, Nullable: true},
+		{Name: "LastName", Type: table.TypeText, Length: 100, Nullable: true},
+		{Name: "OptInStatus", Type: table.TypeBoolean, Default: false},
+		{Name: "RegistrationTimestamp", Type: table.TypeDate},
+		{Name: "Source", Type: table.TypeText, Length: 50, Nullable: true},
+		{Name: "IPAddress", Type: table.TypeText, Length: 45, Nullable: true},
+		{Name: "UserAgent", Type: table.TypeText, Length: 255, Nullable: true},
+		{Name: "PageURL", Type: table.TypeText, Length: 500, Nullable: true},
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"onramp/internal/sandbox/table"
 )
 
 // State is everything that a sandbox holds, as GET /_sandbox/state shows it.
@@ -69,10 +71,13 @@ type Job struct {
 // view is the job as a State shows it.
 func (j *job) view(now time.Time) Job {
 	return Job{
-		RequestID: j.id, DataExtension: j.extension.key, Insert: j.insert, Status: j.state(now), Rows: j.count,
+		RequestID: j.id, DataExtension: j.extension.Key, Insert: j.insert, Status: j.state(now), Rows: j.count,
 		FailedRows: len(j.failures), SubmittedAt: j.submitted, CompleteAt: j.done,
 	}
 }
+
+// Column is one column of a data extension.
+type Column = table.Column
 
 // DataExtension is a table in a State.
 type DataExtension struct {
@@ -117,26 +122,27 @@ func (s *Sandbox) State() State {
 func (s *Sandbox) state(limit int) State {
 	now := s.lock()
 	w := s.world
+	events := s.ens.View()
 	st := State{
 		Clock:              now,
 		DataExtensions:     make(map[string]DataExtension, len(w.extensions)),
 		Journeys:           make(map[string]Journey, len(w.journeys)),
 		MessageDefinitions: map[string]MessageDefinition{WelcomeMessageKey: {Name: WelcomeMessageKey, Status: "Active"}},
 		Messages:           []Message{}, Jobs: []Job{}, Tokens: []Token{},
+		Callbacks: newest(events.Callbacks, limit), Subscriptions: newest(events.Subscriptions, limit), Deliveries: newest(events.Deliveries, limit),
 		Calls:  maps.Clone(w.calls),
 		Faults: w.faultList(now),
 		Totals: Totals{
 			Rows: map[string]int{}, Contacts: map[string]int{},
 			Messages: len(w.messages.sent), Jobs: len(w.jobs.list), Tokens: len(w.tokens.issued),
-			Callbacks: len(w.ens.callbacks), Subscriptions: len(w.ens.subscriptions), Deliveries: w.sender.sends, Coming: len(w.sender.coming),
+			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming,
 		},
 	}
-	st.Callbacks, st.Subscriptions, st.Deliveries = w.callbackViews(limit, now), w.subscriptionViews(limit), w.deliveryViews(limit)
-	rows, entries := map[string][]row{}, map[string][]entry{}
+	rows, entries := map[string][]table.Row{}, map[string][]entry{}
 	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
 	for key, d := range extensions {
-		st.Totals.Rows[key] = len(d.rows)
-		rows[key] = slices.Clone(newest(d.rows, limit))
+		st.Totals.Rows[key] = len(d.Rows)
+		rows[key] = slices.Clone(newest(d.Rows, limit))
 	}
 	for key, j := range journeys {
 		st.Totals.Contacts[key] = len(j.entries)
@@ -147,23 +153,23 @@ func (s *Sandbox) state(limit int) State {
 		st.Jobs = append(st.Jobs, j.view(now))
 	}
 	for _, t := range newest(w.tokens.issued, limit) {
-		st.Tokens = append(st.Tokens, t.view())
+		st.Tokens = append(st.Tokens, tokenView(t))
 	}
 	s.mu.Unlock()
 
 	for key, d := range extensions {
 		view := DataExtension{
-			ID: d.id, Name: d.name, Columns: slices.Clone(d.columns), Rows: make([]map[string]any, len(rows[key])),
+			ID: d.ID, Name: d.Name, Columns: slices.Clone(d.Columns), Rows: make([]map[string]any, len(rows[key])),
 		}
 		for i, r := range rows[key] {
-			view.Rows[i] = d.asMap(r)
+			view.Rows[i] = d.AsMap(r)
 		}
 		st.DataExtensions[key] = view
 	}
 	for key, j := range journeys {
 		view := Journey{Contacts: make([]Contact, len(entries[key]))}
 		for i, e := range entries[key] {
-			view.Contacts[i] = j.extension.contact(e)
+			view.Contacts[i] = contact(j.extension, e)
 		}
 		st.Journeys[key] = view
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"onramp/internal/sandbox/wire"
 )
 
 const (
@@ -29,48 +31,34 @@ const (
 	maxTokens = 50_000
 )
 
-// token is one access token that was given out. It does not change.
-type token struct {
-	value   string
-	client  string
-	scopes  []string
-	issued  time.Time
-	expires time.Time
-}
-
-// allows tells whether the token has the scope.
-func (t token) allows(scope string) bool {
-	return slices.Contains(t.scopes, scope)
-}
-
-// view is the token as a State shows it: enough to tell tokens apart, not
+// tokenView is a token as a State shows it: enough to tell tokens apart, not
 // enough to use one.
-func (t token) view() Token {
+func tokenView(t wire.Token) Token {
 	return Token{
-		Token: "…" + t.value[len(t.value)-8:], IssuedAt: t.issued, ExpiresAt: t.expires,
-		Scope: strings.Join(t.scopes, " "), ClientID: t.client,
+		Token: "…" + t.Value[len(t.Value)-8:], IssuedAt: t.Issued, ExpiresAt: t.Expires,
+		Scope: strings.Join(t.Scopes, " "), ClientID: t.Client,
 	}
 }
 
 // tokens are the access tokens given out, oldest first.
 type tokens struct {
-	issued []token
-	byName map[string]token
+	issued []wire.Token
+	byName map[string]wire.Token
 }
 
 // find returns the token unless it is unknown or has expired.
-func (ts *tokens) find(value string, now time.Time) (token, bool) {
+func (ts *tokens) find(value string, now time.Time) (wire.Token, bool) {
 	t, ok := ts.byName[value]
-	return t, ok && now.Before(t.expires)
+	return t, ok && now.Before(t.Expires)
 }
 
 // add keeps a token, and forgets those that expired long ago. Any number may
 // be valid at a time.
-func (ts *tokens) add(t token) {
+func (ts *tokens) add(t wire.Token) {
 	stale := 0
 	for stale < len(ts.issued) &&
-		(ts.issued[stale].expires.Add(tokenMemory).Before(t.issued) || len(ts.issued)-stale >= maxTokens) {
-		delete(ts.byName, ts.issued[stale].value)
+		(ts.issued[stale].Expires.Add(tokenMemory).Before(t.Issued) || len(ts.issued)-stale >= maxTokens) {
+		delete(ts.byName, ts.issued[stale].Value)
 		stale++
 	}
 	// Appending to the shortened slice moves it to new memory from time to
@@ -78,9 +66,9 @@ func (ts *tokens) add(t token) {
 	clear(ts.issued[:stale])
 	ts.issued = append(ts.issued[stale:], t)
 	if ts.byName == nil {
-		ts.byName = map[string]token{}
+		ts.byName = map[string]wire.Token{}
 	}
-	ts.byName[t.value] = t
+	ts.byName[t.Value] = t
 }
 
 // revoke makes every token that was given out so far invalid.
@@ -95,20 +83,20 @@ type tokenRequest struct {
 }
 
 // token answers POST /v2/token, vendor page access-token-s2s.
-func (s *Sandbox) token(c *call) (answer, error) {
+func (s *Sandbox) token(c *wire.Call) (wire.Answer, error) {
 	req, err := parseTokenRequest(c)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	scopes, err := req.check()
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	value := newTokenValue()
 	s.mu.Lock()
 	now := s.now()
-	s.world.tokens.add(token{
-		value: value, client: ClientID, scopes: scopes, issued: now, expires: now.Add(tokenLife),
+	s.world.tokens.add(wire.Token{
+		Value: value, Client: ClientID, Scopes: scopes, Issued: now, Expires: now.Add(tokenLife),
 	})
 	s.mu.Unlock()
 
@@ -120,33 +108,33 @@ func (s *Sandbox) token(c *call) (answer, error) {
 		SOAP        string  `json:"soap_instance_url,omitempty"`
 		REST        string  `json:"rest_instance_url"`
 	}
-	b := body{AccessToken: value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: origin(c.request) + "/"}
+	b := body{AccessToken: value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: origin(c.Request) + "/"}
 	if s.dialect != DialectSpec {
 		granted := strings.Join(scopes, " ")
 		b.ExpiresIn, b.Scope, b.SOAP = expiresIn, &granted, b.REST
 	}
-	a := jsonAnswer(http.StatusOK, b)
-	a.noStore = true
+	a := wire.JSON(http.StatusOK, b)
+	a.NoStore = true
 	return a, nil
 }
 
 // parseTokenRequest reads JSON or a form, both of which clients use. A request
 // that declares nothing is taken as JSON.
-func parseTokenRequest(c *call) (tokenRequest, error) {
+func parseTokenRequest(c *wire.Call) (tokenRequest, error) {
 	media := "application/json"
-	if declared := c.request.Header.Get("Content-Type"); declared != "" {
+	if declared := c.Request.Header.Get("Content-Type"); declared != "" {
 		var err error
 		if media, _, err = mime.ParseMediaType(declared); err != nil {
-			return tokenRequest{}, failure(http.StatusUnsupportedMediaType, noCode)
+			return tokenRequest{}, wire.Failure(http.StatusUnsupportedMediaType, wire.NoCode)
 		}
 	}
 	switch media {
 	case "application/json":
-		return parseTokenJSON(c.body)
+		return parseTokenJSON(c.Body)
 	case "application/x-www-form-urlencoded":
-		return parseTokenForm(c.body)
+		return parseTokenForm(c.Body)
 	}
-	return tokenRequest{}, failure(http.StatusUnsupportedMediaType, noCode)
+	return tokenRequest{}, wire.Failure(http.StatusUnsupportedMediaType, wire.NoCode)
 }
 
 func parseTokenJSON(body []byte) (tokenRequest, error) {

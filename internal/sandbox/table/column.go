@@ -1,0 +1,296 @@
+package table
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+)
+
+// The column types of a data extension. Vendor page dataextensionfield.
+const (
+	TypeText    = "Text"
+	TypeEmail   = "EmailAddress"
+	TypeBoolean = "Boolean"
+	TypeDate    = "Date"
+	TypeNumber  = "Number"
+	TypeDecimal = "Decimal"
+	TypePhone   = "Phone"
+	TypeLocale  = "Locale"
+)
+
+// Column is one column of a data extension.
+type Column struct {
+	Name string `json:"name"`
+	// Type is Text, EmailAddress, Boolean, Date, Number, Decimal, Phone or
+	// Locale.
+	Type string `json:"type"`
+	// Length is the longest value in UTF-16 code units; for Decimal, the digits
+	// in all. 0 means no limit beside the type's own.
+	Length int `json:"length,omitempty"`
+	// Scale is the digits after the point of a Decimal.
+	Scale      int  `json:"scale,omitempty"`
+	PrimaryKey bool `json:"primary_key"`
+	Nullable   bool `json:"nullable"`
+	// Default is stored when an insert does not name the column; nil for none.
+	Default any `json:"default,omitempty"`
+}
+
+// Check tells what is wrong with a value for the column, as the end of the
+// vendor's sentence, or "". The value is not empty.
+func (c *Column) Check(v Value) string {
+	text, isString := v.Text, v.Kind == KindText
+	// Undocumented: "" is the vendor's advice for "no value" in a nullable
+	// column, so it is accepted there whatever the type.
+	if text == "" && (c.Nullable || c.Type == TypeText) {
+		return ""
+	}
+	switch c.Type {
+	case TypeText:
+	case TypeEmail:
+		if !isString || !ValidEmail(text) {
+			return "is not a valid email address. Parse error [InvalidEmailAddress]"
+		}
+	case TypePhone:
+		if v.bool() || !validPhone(text) {
+			return "is not a valid phone number. Parse error [ExactTarget.Core.Validation.ValidationResult[]]"
+		}
+	// The vendor's words for the types below are not published; these follow
+	// the two above.
+	case TypeBoolean:
+		if _, ok := parseBoolean(text); !ok {
+			return "is not a valid boolean."
+		}
+	case TypeDate:
+		if _, ok := parseDate(text); !isString || !ok {
+			return "is not a valid date."
+		}
+	case TypeNumber:
+		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
+			return "is not a valid number."
+		}
+	case TypeDecimal:
+		if !validDecimal(text, c.Length, c.Scale) {
+			return "is not a valid decimal."
+		}
+		return "" // Length counts digits here
+	case TypeLocale:
+		if !isString || !validLocale(text) {
+			return "is not a valid locale."
+		}
+	}
+	// Most texts are shorter in bytes already.
+	if c.Length > 0 && len(text) > c.Length && codeUnits(text) > c.Length {
+		return "exceeds the column's maximum length."
+	}
+	return ""
+}
+
+// Problem puts a complaint into the vendor's sentence.
+func (c *Column) Problem(what string) string {
+	return c.Name + ": The value for column [" + c.Name + "] " + what
+}
+
+// Missing is the complaint about a column that has no value and needs one.
+// Undocumented on the synchronous routes; the words are the asynchronous
+// route's, in this route's frame.
+func (c *Column) Missing() string {
+	return c.Name + ": Column [" + c.Name + "] does not allow null value."
+}
+
+// Identity is the value as part of a primary key: values that Marketing Cloud
+// would store alike are alike. The value has passed check.
+func (c *Column) Identity(text string) string {
+	switch c.Type {
+	case TypeNumber:
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+			return strconv.FormatInt(n, 10)
+		}
+	case TypeDecimal:
+		whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "+"), ".")
+		sign := ""
+		if rest, ok := strings.CutPrefix(whole, "-"); ok {
+			sign, whole = "-", rest
+		}
+		return sign + strings.TrimLeft(whole, "0") + "." + strings.TrimRight(fraction, "0")
+	case TypeBoolean:
+		if b, ok := parseBoolean(text); ok {
+			return strconv.FormatBool(b)
+		}
+	case TypeDate:
+		if t, ok := parseDate(text); ok {
+			return t.UTC().Format(time.RFC3339Nano)
+		}
+	}
+	return text
+}
+
+// Render is the value as a rowset read shows it: always a string, Booleans as
+// "True" and "False", no value as "".
+func (c *Column) Render(text string) string {
+	if c.Type == TypeBoolean {
+		if b, ok := parseBoolean(text); ok {
+			if b {
+				return "True"
+			}
+			return "False"
+		}
+	}
+	return text
+}
+
+// codeUnits is a text's length as SQL Server's nvarchar counts it.
+func codeUnits(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+// parseBoolean reads true and false, and 1 and 0. Undocumented: the vendor
+// shows JSON true and false only; these are the usual spellings beside them.
+func parseBoolean(text string) (b, ok bool) {
+	switch {
+	case text == "1", strings.EqualFold(text, "true"):
+		return true, true
+	case text == "0", strings.EqualFold(text, "false"):
+		return false, true
+	}
+	return false, false
+}
+
+// ServerZone is where a time without a zone is: server time, UTC-6 all year.
+var ServerZone = time.FixedZone("server", -6*60*60)
+
+// The layouts of dates, the most likely first: one that does not fit costs.
+var (
+	isoLayouts = []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
+	}
+	usLayouts = []string{
+		"1/2/2006", "1/2/2006 15:04", "1/2/2006 15:04:05", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM",
+	}
+)
+
+// parseDate reads ISO 8601 with Z, with an offset or without a zone, a date
+// alone, and the US format. The range is that of SQL Server's datetime: the
+// years 1753 to 9999.
+func parseDate(s string) (time.Time, bool) {
+	layouts := isoLayouts
+	if strings.Contains(s, "/") {
+		layouts = usLayouts
+	} else if len(s) > 10 && s[10] == ' ' {
+		s = s[:10] + "T" + s[11:]
+	}
+	for _, layout := range layouts {
+		if t, err := time.ParseInLocation(layout, s, ServerZone); err == nil {
+			return t, t.Year() >= 1753 && t.Year() <= 9999
+		}
+	}
+	return time.Time{}, false
+}
+
+// ValidEmail checks an address's syntax: one @, a local part of 1 to 100 ASCII
+// characters, a dotted domain that ends in letters, 254 in all.
+func ValidEmail(s string) bool {
+	local, domain, _ := strings.Cut(s, "@")
+	if local == "" || len(local) > 100 || len(s) > 254 && codeUnits(s) > 254 || strings.Contains(domain, "@") {
+		return false
+	}
+	if local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
+		return false
+	}
+	for _, c := range []byte(local) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+		if !letter && strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", c) < 0 {
+			return false
+		}
+	}
+	labels, top := 0, ""
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, r := range label {
+			if r != '-' && !isLetter(r) && (r < '0' || r > '9') && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+				return false
+			}
+		}
+		labels, top = labels+1, label
+	}
+	if labels < 2 {
+		return false
+	}
+	if len(top) > 4 && strings.EqualFold(top[:4], "xn--") {
+		return true
+	}
+	return codeUnits(top) >= 2 && strings.IndexFunc(top, func(r rune) bool {
+		return !isLetter(r) && !unicode.IsMark(r)
+	}) < 0
+}
+
+// isLetter is unicode.IsLetter, quick for the letters of nearly all domains.
+func isLetter(r rune) bool {
+	return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= 0x80 && unicode.IsLetter(r)
+}
+
+// validPhone accepts 7 to 15 digits (E.164's most) with the usual signs.
+// Undocumented: the vendor's own rule depends on the account's country.
+func validPhone(s string) bool {
+	digits := 0
+	for i, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r == '+' && i == 0:
+		case strings.ContainsRune(" -.()", r):
+		default:
+			return false
+		}
+	}
+	return digits >= 7 && digits <= 15
+}
+
+// validDecimal accepts at most scale digits after the point and length-scale
+// before it. Vendor page creating_a_data_extension: length counts all digits
+// and is at most 29, which also stands for no length.
+func validDecimal(s string, length, scale int) bool {
+	if length == 0 {
+		length = 29
+	}
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "+"), "-")
+	whole, fraction, dotted := strings.Cut(s, ".")
+	if whole == "" && fraction == "" || dotted && fraction == "" {
+		return false
+	}
+	for _, r := range whole + fraction {
+		if r < '0' || r > '9' {
+			return false
+		}
+	}
+	return len(strings.TrimLeft(whole, "0")) <= length-scale && len(strings.TrimRight(fraction, "0")) <= scale
+}
+
+// validLocale accepts a culture code: a language, and perhaps a script and a
+// region, such as en-US or zh-Hans-CN.
+func validLocale(s string) bool {
+	parts := strings.Split(s, "-")
+	for _, part := range parts {
+		for _, r := range part {
+			if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') {
+				return false
+			}
+		}
+	}
+	language := parts[0]
+	if len(language) < 2 || len(language) > 3 || strings.ContainsAny(language, "0123456789") {
+		return false
+	}
+	rest := parts[1:]
+	if len(rest) > 0 && len(rest[0]) == 4 {
+		rest = rest[1:]
+	}
+	return len(rest) == 0 || len(rest) == 1 && (len(rest[0]) == 2 || len(rest[0]) == 3)
+}

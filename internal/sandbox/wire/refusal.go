@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// Refusal is an error that knows its own answer. Handlers return it.
+type Refusal interface {
+	error
+	Answer() Answer
+}
+
+// errorDocumentation is where the vendor's errors of the API layer point.
+const errorDocumentation = "https://developer.salesforce.com/docs/atlas.en-us.mc-apis.meta/mc-apis/error-handling.htm"
+
+// The vendor's errorcodes. Vendor page error-handling; rate limits from vendor
+// page rate-limiting-errors.
+const (
+	NoCode                     = -1 // an answer without errorcode: 413, 415, gateways
+	CodeNotAuthorized          = 0
+	CodeInternal               = 500
+	CodeGeneric                = 10000
+	CodeInvalidType            = 10001
+	CodeMissingField           = 10002
+	CodeIncorrectFormat        = 10003
+	CodeInvalidFormat          = 10004
+	CodeInvalidValue           = 10005
+	CodeAggregate              = 10006
+	CodeForbidden              = 20000
+	CodeInsufficientPrivileges = 20002
+	CodeInvalidTransition      = 30002
+	CodeNotFound               = 30003
+	CodeExists                 = 30004
+	CodeRateLimit              = 50100
+	CodeBlocked                = 50200
+	CodeUnavailable            = 50300
+)
+
+// StatusServiceNotFound is the API gateway's own status for a route that it
+// does not know.
+const StatusServiceNotFound = 596
+
+// Error is a refusal in the REST API's ordinary shape.
+type Error struct {
+	Status        int     `json:"-"`
+	Message       string  `json:"message"`
+	Code          *int    `json:"errorcode,omitempty"`
+	RetryAfter    int     `json:"retryAfter,omitempty"` // seconds; in 50100 only
+	Documentation string  `json:"documentation"`
+	Additional    []Error `json:"additionalErrors,omitempty"`
+}
+
+// Error gives status, code and message, for logs.
+func (e *Error) Error() string {
+	if e.Code == nil {
+		return fmt.Sprintf("%d: %s", e.Status, e.Message)
+	}
+	return fmt.Sprintf("%d (errorcode %d): %s", e.Status, *e.Code, e.Message)
+}
+
+// Answer is the error as the body of its status.
+func (e *Error) Answer() Answer {
+	return JSON(e.Status, e)
+}
+
+// Failure makes a refusal with the message that the vendor uses, or is likely
+// to use, for the code; with NoCode the message is the status's name.
+func Failure(status, code int) *Error {
+	e := &Error{Status: status, Message: codeMessage(code)}
+	if code != NoCode {
+		e.Code = &code
+	}
+	if e.Message == "" {
+		e.Message = StatusText(status)
+	}
+	switch code {
+	case CodeNotAuthorized, CodeForbidden, CodeInsufficientPrivileges, CodeRateLimit, CodeBlocked, CodeUnavailable:
+		e.Documentation = errorDocumentation
+	}
+	return e
+}
+
+// Failuref is Failure with a message of its own.
+func Failuref(status, code int, format string, args ...any) *Error {
+	e := Failure(status, code)
+	e.Message = fmt.Sprintf(format, args...)
+	return e
+}
+
+// codeMessage is the message that goes with an errorcode, or "".
+func codeMessage(code int) string {
+	switch code {
+	case CodeNotAuthorized:
+		return "Not Authorized"
+	case CodeInternal:
+		return "Internal Server Error"
+	case CodeGeneric:
+		return "Invalid request."
+	case CodeInvalidType:
+		return "Invalid data type."
+	case CodeMissingField:
+		return "Missing required field."
+	case CodeIncorrectFormat:
+		return "Incorrect format."
+	case CodeInvalidFormat:
+		// The vendor's own words, reported for bodies that do not fit.
+		return "JSON Deserialization Exception: Location Unknown"
+	case CodeInvalidValue:
+		return "Invalid value."
+	case CodeForbidden:
+		return "Forbidden"
+	case CodeInsufficientPrivileges:
+		return "Insufficient Privileges"
+	case CodeInvalidTransition:
+		return "Invalid state transition."
+	case CodeNotFound:
+		return "Object Not Found"
+	case CodeExists:
+		return "Object already exists."
+	case CodeRateLimit:
+		return "Rate limit exceeded"
+	case CodeBlocked:
+		return "Your requests are temporarily blocked."
+	case CodeUnavailable:
+		return "Service Unavailable"
+	}
+	return ""
+}
+
+// StatusText is http.StatusText with the gateway's 596.
+func StatusText(status int) string {
+	if status == StatusServiceNotFound {
+		return "Service Not Found"
+	}
+	return http.StatusText(status)
+}
