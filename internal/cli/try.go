@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/onramp"
+	"onramp/internal/web"
 )
 
 // tryBody is the registration that try submits.
@@ -72,9 +72,9 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 		return err
 	}
 	var state sandboxState
-	sandbox := &adminClient{base: d.sandbox.URL(), http: http.DefaultClient}
-	if err := sandbox.get(ctx, "/_sandbox/state", nil, &state); err != nil {
-		return err
+	sandbox := web.Client{Base: d.sandbox.URL()}
+	if err := sandbox.Call(ctx, http.MethodGet, "/_sandbox/state", nil, &state); err != nil {
+		return fmt.Errorf("read the sandbox's state: %w", err)
 	}
 	steps, err := state.prove(shown)
 	if err != nil {
@@ -121,24 +121,10 @@ func isMail(item onramp.TimelineItem) bool {
 // submit posts the registration as a website's back end would and waits for the
 // outcome.
 func submit(ctx context.Context, base string) (id string, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/forms/registration/registrations", bytes.NewBufferString(tryBody))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Prefer", "wait=30")
-	r.Header.Set("Referer", "https://example.com/register")
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
+	site := web.Client{Base: base, Header: http.Header{"Prefer": {"wait=30"}, "Referer": {"https://example.com/register"}}}
+	var answer struct{ ID string }
+	if err := site.Call(ctx, http.MethodPost, registrationsPath, json.RawMessage(tryBody), &answer); err != nil {
 		return "", fmt.Errorf("submit registration: %w", err)
-	}
-	defer response.Body.Close()
-	var answer struct{ ID, Status, Detail string }
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return "", fmt.Errorf("read answer: %w", err)
-	}
-	if answer.ID == "" {
-		return "", fmt.Errorf("the registration was refused with %s: %s", response.Status, answer.Detail)
 	}
 	return answer.ID, nil
 }
