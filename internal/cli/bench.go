@@ -65,7 +65,7 @@ func (c *command) benchOnramp() *cobra.Command {
 	return &cobra.Command{
 		Use: "onramp DIR", Short: "The gateway that bench measures", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: run(func(ctx context.Context, args []string) error {
-			cfg, err := config.Parse("bench", []byte(app.DemoConfig), nil)
+			cfg, err := config.Parse("bench", []byte(app.DemoConfig()), nil)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/app"
 	"onramp/internal/bench"
 )
 
@@ -98,7 +99,7 @@ func (c *command) benchOnce(ctx context.Context, s acceptSettings, keys bool) (*
 	}
 	defer gateway.stop()
 	load := bench.LoadConfig{
-		Connections: s.connections, Duration: s.duration, Body: []byte(tryBody), IdempotencyKeys: keys,
+		Connections: s.connections, Duration: s.duration, Body: []byte(app.DemoRegistration), IdempotencyKeys: keys,
 		Header: browserHeader(),
 	}
 	rounds, err := bench.Alternate(ctx, s.rounds,

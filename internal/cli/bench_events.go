@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/app"
 	"onramp/internal/bench"
 )
 
@@ -237,7 +238,7 @@ func (r *eventRun) beside(ctx context.Context) (err error) {
 // both sends batches and registrations at the same time.
 func (r *eventRun) both(ctx context.Context, d time.Duration) (batches bench.BatchResult, accept bench.Result, err error) {
 	l, err := startLoad(ctx, bench.LoadConfig{
-		Addr: r.load.Addr, Path: registrationsPath, Body: []byte(tryBody), Header: browserHeader(),
+		Addr: r.load.Addr, Path: registrationsPath, Body: []byte(app.DemoRegistration), Header: browserHeader(),
 		Connections: r.settings.acceptConnections, Rate: r.settings.acceptRate, Duration: d,
 	})
 	if err != nil {

@@ -59,7 +59,7 @@ type demo struct {
 
 func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err error) {
 	// the environment is left out on purpose: a demo must never reach a real account
-	cfg, err := config.Parse("demo", []byte(app.DemoConfig), nil)
+	cfg, err := config.Parse("demo", []byte(app.DemoConfig()), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (c *command) printDemo(d *demo, s demoSettings) {
 Send a registration and wait until it is delivered:
 
   curl -i -H 'Prefer: wait=5' -H 'Content-Type: application/json' \
-    -d '{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}' \
+    -d '%[5]s' \
     %[1]s/v1/forms/registration/registrations
 
 Then look at it:
@@ -153,5 +153,5 @@ Then look at it:
   curl %[3]s/_sandbox/state
 
 Stop with Ctrl-C.
-`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept)
+`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept, app.DemoRegistration)
 }

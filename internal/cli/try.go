@@ -12,12 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/app"
 	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
-
-// tryBody is the registration that try submits.
-const tryBody = `{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`
 
 func (c *command) try() *cobra.Command {
 	return &cobra.Command{
@@ -123,7 +121,7 @@ func isMail(item onramp.TimelineItem) bool {
 func submit(ctx context.Context, base string) (id string, err error) {
 	site := web.Client{Base: base, Header: http.Header{"Prefer": {"wait=30"}, "Referer": {"https://example.com/register"}}}
 	var answer struct{ ID string }
-	if err := site.Call(ctx, http.MethodPost, registrationsPath, json.RawMessage(tryBody), &answer); err != nil {
+	if err := site.Call(ctx, http.MethodPost, registrationsPath, json.RawMessage(app.DemoRegistration), &answer); err != nil {
 		return "", fmt.Errorf("submit registration: %w", err)
 	}
 	return answer.ID, nil
