@@ -53,6 +53,9 @@ func (s *Sandbox) Close() error { return s.listener.Close() }
 // DemoRegistration is a registration for the demo's form, as JSON.
 const DemoRegistration = `{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`
 
+// DemoPath is where registrations for the demo's form are posted.
+const DemoPath = "/v1/forms/registration/registrations"
+
 // DemoConfig returns the configuration of a gateway that talks to a sandbox with
 // its initial package: the form that onramp init writes, with a journey as well, and
 // events. In the form on_event comes last.

@@ -9,22 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"onramp/internal/bench"
+	"onramp/internal/bench/rig"
 )
-
-// deliverSettings are what the flags of bench deliver say.
-type deliverSettings struct {
-	modes         []string
-	delays        []time.Duration
-	route         string
-	connections   int
-	duration      time.Duration
-	quietRate     float64
-	quietDuration time.Duration
-	backlog       int64
-	data          string
-	database      string
-}
 
 // The routes that bench deliver knows.
 const (
@@ -33,7 +19,8 @@ const (
 )
 
 func (c *command) benchDeliver() *cobra.Command {
-	s := deliverSettings{}
+	s := rig.DeliverSettings{}
+	var route string
 	cmd := &cobra.Command{
 		Use:   "deliver",
 		Short: "Measure how fast registrations reach their destination, and with how many calls",
@@ -68,87 +55,65 @@ calls have bars for a delay of 50 ms only (calls of async also for 300 ms).`,
   onramp bench deliver --mode sync --delay 50ms --duration 10s --output json
   onramp bench deliver --mode auto --delay 50ms --backlog 1000000 --data /var/lib/onramp`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.validate(); err != nil {
-				return err
-			}
-			return run(func(ctx context.Context, _ []string) error { return c.runBenchDeliver(ctx, s) })(cmd, args)
-		},
+		RunE: checked(
+			func() error {
+				s.Steps = steps(route)
+				return checkDeliverSettings(s, route)
+			},
+			func(ctx context.Context) error {
+				report, err := c.rig().Deliver(ctx, s)
+				if err != nil {
+					return err
+				}
+				return c.report(report)
+			},
+		),
 	}
-	cmd.Flags().StringSliceVar(&s.modes, "mode", []string{"sync", "async"}, "of the data extension: sync, async, auto, or several")
-	cmd.Flags().DurationSliceVar(&s.delays, "delay", []time.Duration{50 * time.Millisecond, 300 * time.Millisecond}, "of each call to the sandbox, in whole milliseconds; one or several")
-	cmd.Flags().StringVar(&s.route, "route", routeRows, routeRows+", or "+routeBoth+" for the journey after it as well")
-	cmd.Flags().IntVar(&s.connections, "connections", 64, "keep-alive connections of saturation and backlog")
-	cmd.Flags().DurationVar(&s.duration, "duration", 30*time.Second, "of saturation, after its warm-up")
-	cmd.Flags().Float64Var(&s.quietRate, "quiet-rate", 50, "registrations a second when quiet")
-	cmd.Flags().DurationVar(&s.quietDuration, "quiet-duration", 20*time.Second, "of quiet, after its warm-up")
-	cmd.Flags().Int64Var(&s.backlog, "backlog", 0, "also measure with so many registrations waiting, such as 1000000 (0: not)")
-	cmd.Flags().StringVar(&s.data, "data", "", "folder for the database (default: a temporary one); it decides which disk is measured")
-	cmd.Flags().StringVar(&s.database, "database", "", "postgres:// URL of a database made for this, which keeps the registrations (default: SQLite in --data)")
+	cmd.Flags().StringSliceVar(&s.Modes, "mode", []string{"sync", "async"}, "of the data extension: sync, async, auto, or several")
+	cmd.Flags().DurationSliceVar(&s.Delays, "delay", []time.Duration{50 * time.Millisecond, 300 * time.Millisecond}, "of each call to the sandbox, in whole milliseconds; one or several")
+	cmd.Flags().StringVar(&route, "route", routeRows, routeRows+", or "+routeBoth+" for the journey after it as well")
+	cmd.Flags().IntVar(&s.Connections, "connections", 64, "keep-alive connections of saturation and backlog")
+	cmd.Flags().DurationVar(&s.Duration, "duration", 30*time.Second, "of saturation, after its warm-up")
+	cmd.Flags().Float64Var(&s.QuietRate, "quiet-rate", 50, "registrations a second when quiet")
+	cmd.Flags().DurationVar(&s.QuietDuration, "quiet-duration", 20*time.Second, "of quiet, after its warm-up")
+	cmd.Flags().Int64Var(&s.Backlog, "backlog", 0, "also measure with so many registrations waiting, such as 1000000 (0: not)")
+	dataFlag(cmd, &s.Data)
+	cmd.Flags().StringVar(&s.Database, "database", "", "postgres:// URL of a database made for this, which keeps the registrations (default: SQLite in --data)")
 	c.outputFlag(cmd)
 	return cmd
 }
 
-// validate reports every mistake at once.
-func (s deliverSettings) validate() error {
+// checkDeliverSettings reports every mistake at once.
+func checkDeliverSettings(s rig.DeliverSettings, route string) error {
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {
 		if is {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	wrong(len(s.modes) == 0 || len(s.delays) == 0, "--mode and --delay need a value")
-	for _, mode := range s.modes {
+	wrong(len(s.Modes) == 0 || len(s.Delays) == 0, "--mode and --delay need a value")
+	for _, mode := range s.Modes {
 		wrong(!slices.Contains([]string{"sync", "async", "auto"}, mode), "--mode is sync, async or auto, not %q", mode)
 	}
-	for _, delay := range s.delays {
+	for _, delay := range s.Delays {
 		wrong(delay < 0 || delay > time.Minute || delay%time.Millisecond != 0, "--delay is whole milliseconds up to a minute, not %v", delay)
 	}
-	wrong(s.route != routeRows && s.route != routeBoth, "--route is %s or %s, not %q", routeRows, routeBoth, s.route)
-	wrong(s.connections < 1, "--connections must be at least 1")
-	wrong(s.duration <= 0 || s.quietDuration <= 0, "--duration and --quiet-duration must be more than nothing")
-	wrong(s.quietRate <= 0, "--quiet-rate must be more than 0")
-	wrong(s.backlog < 0, "--backlog is negative")
-	wrong(s.database != "" && s.backlog > 0 && len(s.modes) > 1, "--database with --backlog needs one --mode: the first leaves a backlog to the second")
+	wrong(s.Steps == 0, "--route is %s or %s, not %q", routeRows, routeBoth, route)
+	wrong(s.Connections < 1, "--connections must be at least 1")
+	wrong(s.Duration <= 0 || s.QuietDuration <= 0, "--duration and --quiet-duration must be more than nothing")
+	wrong(s.QuietRate <= 0, "--quiet-rate must be more than 0")
+	wrong(s.Backlog < 0, "--backlog is negative")
+	wrong(s.Database != "" && s.Backlog > 0 && len(s.Modes) > 1, "--database with --backlog needs one --mode: the first leaves a backlog to the second")
 	return errors.Join(errs...)
 }
 
-// steps are those of the route.
-func (s deliverSettings) steps() int {
-	if s.route == routeBoth {
+// steps counts those of a route; 0: there is no such route.
+func steps(route string) int {
+	switch route {
+	case routeRows:
+		return 1
+	case routeBoth:
 		return 2
 	}
-	return 1
-}
-
-func (c *command) runBenchDeliver(ctx context.Context, s deliverSettings) error {
-	var cases []bench.DeliverCase
-	var backlogs []bench.Backlog
-	for _, mode := range s.modes {
-		for _, delay := range s.delays {
-			to := bench.Destination{Mode: mode, Steps: s.steps(), Call: delay}
-			measured, err := c.deliverCase(ctx, s, to)
-			if err != nil {
-				return fmt.Errorf("%v: %w", to, err)
-			}
-			cases = append(cases, measured)
-		}
-		if s.backlog == 0 {
-			continue
-		}
-		to := bench.Destination{Mode: mode, Steps: s.steps(), Call: s.delays[0]}
-		measured, err := c.deliverBacklog(ctx, s, to)
-		if err != nil {
-			return fmt.Errorf("%v, backlog: %w", to, err)
-		}
-		backlogs = append(backlogs, measured)
-	}
-	return c.report(bench.NewDeliverReport(cases, backlogs))
-}
-
-// progress says what takes so long, where it does not get between the figures.
-func (c *command) progress(format string, args ...any) {
-	if c.output != "json" {
-		fmt.Fprintf(c.Stderr, format+" …\n", args...)
-	}
+	return 0
 }

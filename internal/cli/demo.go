@@ -143,7 +143,7 @@ Send a registration and wait until it is delivered:
 
   curl -i -H 'Prefer: wait=5' -H 'Content-Type: application/json' \
     -d '%[5]s' \
-    %[1]s/v1/forms/registration/registrations
+    %[1]s%[6]s
 
 Then look at it:
 
@@ -153,5 +153,5 @@ Then look at it:
   curl %[3]s/_sandbox/state
 
 Stop with Ctrl-C.
-`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept, app.DemoRegistration)
+`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept, app.DemoRegistration, app.DemoPath)
 }

@@ -121,7 +121,7 @@ func isMail(item onramp.TimelineItem) bool {
 func submit(ctx context.Context, base string) (id string, err error) {
 	site := web.Client{Base: base, Header: http.Header{"Prefer": {"wait=30"}, "Referer": {"https://example.com/register"}}}
 	var answer struct{ ID string }
-	if err := site.Call(ctx, http.MethodPost, registrationsPath, json.RawMessage(app.DemoRegistration), &answer); err != nil {
+	if err := site.Call(ctx, http.MethodPost, app.DemoPath, json.RawMessage(app.DemoRegistration), &answer); err != nil {
 		return "", fmt.Errorf("submit registration: %w", err)
 	}
 	return answer.ID, nil
