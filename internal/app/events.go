@@ -127,7 +127,7 @@ func (a *App) callbackNames() []string {
 func (a *App) clients() *api.Clients {
 	return &api.Clients{
 		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
-		NewSecret: oauth.NewClientSecret, NewClientID: oauth.NewClientID,
+		NewSecret: oauth.NewClientSecret, NewClientID: keyset.NewClientID,
 		UsedBy: func(id string) []string {
 			var names []string
 			for _, c := range a.cfg.Callbacks {

@@ -155,10 +155,8 @@ type clientKeys struct {
 	Secret string `json:"secret"`
 }
 
-// newClient makes a token client. Its id is as long as a secret: nobody's id
-// comes twice, and none begins with a sign that a shell or YAML minds.
 func newClient() clientKeys {
-	return clientKeys{"mc-" + keyset.NewSecret().Reveal(), keyset.NewSecret().Reveal()}
+	return clientKeys{keyset.NewClientID(), keyset.NewSecret().Reveal()}
 }
 
 func (c *command) printKey(key freshKey) error {
