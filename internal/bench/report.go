@@ -174,10 +174,7 @@ func misses(bars []judged) []string {
 // WriteText prints the report for people: a line a round, the medians, the bars.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, RoundHeader)
-	for _, round := range r.Rounds {
-		fmt.Fprintln(&b, round)
-	}
+	writeRounds(&b, r.Rounds)
 	keys := "no idempotency keys"
 	if r.IdempotencyKeys {
 		keys = "a fresh idempotency key on every request"
