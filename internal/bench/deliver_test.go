@@ -168,7 +168,7 @@ func TestDeliverBars(t *testing.T) {
 	}
 }
 
-// Memory that the machine cannot tell is no miss; what is lost is one.
+// Memory that the machine does not report is no miss; what is lost is one.
 func TestDeliverBacklogBars(t *testing.T) {
 	t.Parallel()
 	to := destination("sync", 50*ms)

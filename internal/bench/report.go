@@ -27,7 +27,7 @@ type Bar struct {
 	// AtLeast says that Limit is the least; otherwise it is the most.
 	AtLeast bool `json:"at_least"`
 	// Measured is false when there is no value. That is not ok, but no miss
-	// either where the machine cannot tell (see Report.Misses).
+	// either where the machine does not report it (see Report.Misses).
 	Measured bool `json:"measured"`
 	OK       bool `json:"ok"`
 }

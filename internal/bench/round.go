@@ -97,8 +97,8 @@ type Measure func(ctx context.Context) (Run, error)
 
 // Alternate measures both servers so many times in turns. The first round
 // begins with the bare one, the next with Onramp, and so on: a machine that
-// grows slower or faster meanwhile favours neither. done, when not nil, is told
-// of each round as it ends. Alternate stops at the first error and returns it
+// grows slower or faster meanwhile favours neither. done, when not nil, is called
+// with each round as it ends. Alternate stops at the first error and returns it
 // with the rounds that were complete.
 func Alternate(ctx context.Context, rounds int, bare, onramp Measure, done func(Round)) ([]Round, error) {
 	all := make([]Round, 0, max(rounds, 0))

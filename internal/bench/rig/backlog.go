@@ -84,7 +84,7 @@ func (d *deliveryRig) restart(ctx context.Context, b *bench.Backlog) (err error)
 func (d *deliveryRig) awaitReady(ctx context.Context) error {
 	admin := web.Client{Base: d.admin}
 	if err := admin.Call(ctx, http.MethodGet, "/readyz", nil, nil); err != nil {
-		return fmt.Errorf("is the gateway ready after a restart: %w", err)
+		return fmt.Errorf("check that the gateway is ready after a restart: %w", err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const signatureKeySize = 32
 
 // cloud stands in for Marketing Cloud while a gateway sets up its callback, and
 // knows afterwards what batches of events have to bring: the key of their
-// signature, which the sandbox tells nobody, and where tokens come from. It has
+// signature, which the sandbox keeps to itself, and where tokens come from. It has
 // one callback, and answers what a set-up from the start asks.
 type cloud struct {
 	listener *web.Listener

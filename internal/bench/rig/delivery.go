@@ -45,7 +45,7 @@ func (r *Rig) startDeliveryRig(ctx context.Context, s DeliverSettings, to bench.
 	}
 	begin, err := d.read(ctx)
 	if err == nil && begin.waiting() > 0 {
-		err = fmt.Errorf("%d registrations wait in this database: name one that was made for the measurement", begin.waiting())
+		err = fmt.Errorf("%d registrations are waiting in this database: use one made for the measurement", begin.waiting())
 	}
 	return d, err
 }

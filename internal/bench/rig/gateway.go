@@ -65,7 +65,7 @@ func (s *gatewaySettings) config() (*config.Config, error) {
 	if s.Mode != "" {
 		mode, known := onramp.ParseMode(s.Mode)
 		if !known {
-			return nil, fmt.Errorf("there is no mode %q", s.Mode)
+			return nil, fmt.Errorf("unknown mode %q", s.Mode)
 		}
 		form.Route[0].Mode = mode
 	}

@@ -46,7 +46,7 @@ func RunPart(ctx context.Context, part string, stdin io.Reader, stdout io.Writer
 	case partLoad:
 		return runLoad(ctx, p)
 	}
-	return fmt.Errorf("there is no part %q", part)
+	return fmt.Errorf("unknown part %q", part)
 }
 
 // parent is the process that started this one, at the other end of its pipes.

@@ -102,7 +102,7 @@ func checkToken(ctx context.Context, server, secret string) error {
 	var claims accessClaims
 	token, _, err := jwt.NewParser().ParseUnverified(text, &claims)
 	if err != nil {
-		return fmt.Errorf("the token is no JWT: %w", err)
+		return fmt.Errorf("the token is not a JWT: %w", err)
 	}
 	if err := jwt.NewValidator(jwt.WithExpirationRequired(), jwt.WithIssuer(server), jwt.WithSubject(tokenClient)).Validate(claims); err != nil {
 		return fmt.Errorf("the token's claims: %w", err)
@@ -111,7 +111,7 @@ func checkToken(ctx context.Context, server, secret string) error {
 	if token.Method != jwt.SigningMethodEdDSA || len(token.Signature) != ed25519.SignatureSize || token.Header["typ"] != "at+jwt" ||
 		len(kid) != len(bareKeyID) || len(claims.ID) != len(rand.Text()) || claims.ClientID != tokenClient || claims.Scope == "" ||
 		len(claims.Audience) != 1 || claims.IssuedAt == nil {
-		return errors.New("the token is another one than that of the bare handler")
+		return errors.New("the token differs from that of the bare handler")
 	}
 	return nil
 }
