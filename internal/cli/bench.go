@@ -16,7 +16,7 @@ const partCommand = "part"
 // bench has the measurements, and a hidden command for the processes that they
 // consist of.
 func (c *command) bench() *cobra.Command {
-	return group("bench", "Measure this machine", c.benchAccept(), c.benchDeliver(), c.benchToken(), c.benchEvents(), c.benchPart())
+	return group("bench", "Measure Onramp's performance on this machine", c.benchAccept(), c.benchDeliver(), c.benchToken(), c.benchEvents(), c.benchPart())
 }
 
 // rig makes what runs the measurements: it starts this program again, with the
@@ -65,7 +65,7 @@ func missed(r benchReport) error {
 
 // dataFlag is for the folder whose disk is measured.
 func dataFlag(cmd *cobra.Command, folder *string) {
-	cmd.Flags().StringVar(folder, "data", "", "folder for the database (default: a temporary one); it decides which disk is measured")
+	cmd.Flags().StringVar(folder, "data", "", "folder for the database, on the disk to measure (default: a temporary folder)")
 }
 
 // profileFlag is for those who want to make the gateway quicker.

@@ -16,20 +16,28 @@ func (c *command) benchAccept() *cobra.Command {
 	var keys string
 	cmd := &cobra.Command{
 		Use:   "accept",
-		Short: "Measure durable accepts beside a bare HTTP handler",
-		Long: `Measures how many registrations a second Onramp accepts, each on disk before its
-answer, as a share of what a bare net/http handler does that reads the body and
-answers 202. Both run in turns, each in a process of its own, as does the load
-generator. Deliveries are written but not sent meanwhile. Only the ratio says
-much: absolute figures change with the machine and the hour.`,
+		Short: "Measure how fast registrations are accepted, against a bare HTTP handler",
+		Long: `Measures how many registrations per second Onramp accepts. Accepted means that the
+registration is committed to disk before the answer is sent. A bare net/http handler that
+reads the body, stores nothing and answers 202 is measured for comparison.
+
+Each round measures both servers, one after the other, under the same load: every
+connection sends its next request as soon as the last one is answered. The servers and
+the load generator are separate processes. Onramp stores the deliveries but does not send
+them.
+
+Prints for both the requests per second, the latency (p50, p99) and the CPU time of a
+request, and for Onramp the fsyncs, the memory and the time to start. Exits with 1 if a
+figure misses its limit. Compare the ratio of the two servers: absolute figures vary with
+the machine and from hour to hour.`,
 		Example: "  onramp bench accept\n  onramp bench accept --rounds 9 --duration 10s --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runBenchAccept(ctx, s, keys) }),
 	}
-	cmd.Flags().IntVar(&s.Rounds, "rounds", 5, "how often both are measured")
-	cmd.Flags().DurationVar(&s.Duration, "duration", 4*time.Second, "of one measurement")
-	cmd.Flags().IntVar(&s.Connections, "connections", 64, "keep-alive connections")
-	cmd.Flags().StringVar(&keys, "idempotency-keys", "both", "a fresh Idempotency-Key on every request: without, with, or both in turn")
+	cmd.Flags().IntVar(&s.Rounds, "rounds", 5, "number of rounds; each measures both servers")
+	cmd.Flags().DurationVar(&s.Duration, "duration", 4*time.Second, "length of one measurement")
+	cmd.Flags().IntVar(&s.Connections, "connections", 64, "number of keep-alive connections")
+	cmd.Flags().StringVar(&keys, "idempotency-keys", "both", "send a new Idempotency-Key with each request: with, without, or both for one run of each")
 	dataFlag(cmd, &s.Data)
 	c.outputFlag(cmd)
 	return cmd
@@ -39,7 +47,7 @@ much: absolute figures change with the machine and the hour.`,
 func (c *command) runBenchAccept(ctx context.Context, s rig.AcceptSettings, keys string) error {
 	modes := map[string][]bool{"without": {false}, "with": {true}, "both": {false, true}}[keys]
 	if modes == nil {
-		return errors.New("--idempotency-keys is with, without or both")
+		return errors.New("--idempotency-keys must be with, without or both")
 	}
 	var reports []benchReport
 	var misses []error

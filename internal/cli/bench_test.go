@@ -107,14 +107,14 @@ func TestBenchRefuses(t *testing.T) {
 		want   []string
 	}{
 		{"bench", 2, []string{"needs one of: accept, deliver"}},
-		{"bench deliver --mode fast,sync", 2, []string{`--mode is sync, async or auto, not "fast"`}},
-		{"bench deliver --delay 50us", 2, []string{"--delay is whole milliseconds up to a minute, not 50µs"}},
-		{"bench deliver --route journey --connections 0", 2, []string{`--route is data_extension or both, not "journey"`, "--connections must be at least 1"}},
-		{"bench deliver --duration 0s", 2, []string{"--duration and --quiet-duration must be more than nothing"}},
-		{"bench deliver --quiet-rate 0", 2, []string{"--quiet-rate must be more than 0"}},
-		{"bench deliver --backlog -1", 2, []string{"--backlog is negative"}},
+		{"bench deliver --mode fast,sync", 2, []string{`--mode must be sync, async or auto, not "fast"`}},
+		{"bench deliver --delay 50us", 2, []string{"--delay must be whole milliseconds, at most a minute, not 50µs"}},
+		{"bench deliver --route journey --connections 0", 2, []string{`--route must be data_extension or both, not "journey"`, "--connections must be at least 1"}},
+		{"bench deliver --duration 0s", 2, []string{"--duration and --quiet-duration must be greater than zero"}},
+		{"bench deliver --quiet-rate 0", 2, []string{"--quiet-rate must be greater than 0"}},
+		{"bench deliver --backlog -1", 2, []string{"--backlog must not be negative"}},
 		{"bench deliver --database postgres://x --backlog 1", 2, []string{"needs one --mode"}},
-		{"bench deliver --output xml", 2, []string{"--output is text or json"}},
+		{"bench deliver --output xml", 2, []string{"--output must be text or json"}},
 		{"bench deliver --data ./nowhere", 1, []string{"sync, 50ms a call: ", "nowhere"}},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -164,10 +164,10 @@ func TestBenchOfTokensAndEventsRefuses(t *testing.T) {
 		want   string
 	}{
 		{"bench", 2, "needs one of: accept, deliver, token, events"},
-		{"bench token --rounds 0", 2, "--rounds, --duration and --connections must be more than nothing"},
-		{"bench token --output xml", 2, "--output is text or json"},
-		{"bench events --duration -1s --batch-rate 0", 2, "--rounds, --duration, --connections and --accept-connections must be more than nothing\n--batch-rate must be more than 0"},
-		{"bench events --batch 1001", 2, "--batch is 1 to 1000"},
+		{"bench token --rounds 0", 2, "--rounds, --duration and --connections must be greater than zero"},
+		{"bench token --output xml", 2, "--output must be text or json"},
+		{"bench events --duration -1s --batch-rate 0", 2, "--rounds, --duration, --connections and --accept-connections must be greater than zero\n--batch-rate must be greater than 0"},
+		{"bench events --batch 1001", 2, "--batch must be 1 to 1000"},
 		{"bench events --repeat-every -1", 2, "--repeat-every and --accept-rate must not be negative"},
 		{"bench events --data ./nowhere", 1, "round 1: "},
 	} {

@@ -14,21 +14,21 @@ func (c *command) benchToken() *cobra.Command {
 	s := rig.TokenSettings{}
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Measure access tokens beside a bare handler that signs the same",
-		Long: `Measures how many access tokens a second Onramp gives out to a client that
-authenticates by HTTP Basic, as a share of what a bare net/http handler does that
-looks at nothing and signs the same JWT by Ed25519. Both run in
-turns, each in a process of its own, as does the load generator. Only the ratio
-says much: absolute figures change with the machine and the hour.
+		Short: "Measure how fast access tokens are issued, against a bare HTTP handler",
+		Long: `Measures how many access tokens per second Onramp issues to a client that authenticates
+with HTTP Basic. A bare net/http handler that checks nothing and signs the same JWT with
+Ed25519 is measured for comparison, in turns with Onramp. The servers and the load
+generator are separate processes. Compare the ratio of the two servers: absolute figures
+vary with the machine and from hour to hour.
 
-One token of each server is looked at in every round. Memory is read when Onramp
-has warmed up and at the end: it keeps no token, so it must stay as it is.`,
+Each round also checks one token from each server. Memory is read after Onramp's warm-up
+and at the end: Onramp stores no tokens, so it must not grow.`,
 		Example: "  onramp bench token\n  onramp bench token --rounds 9 --duration 10s --output json",
 		Args:    cobra.NoArgs,
 		RunE: checked(
 			func() error {
 				if s.Rounds < 1 || s.Duration <= 0 || s.Connections < 1 {
-					return errors.New("--rounds, --duration and --connections must be more than nothing")
+					return errors.New("--rounds, --duration and --connections must be greater than zero")
 				}
 				return nil
 			},
@@ -41,9 +41,9 @@ has warmed up and at the end: it keeps no token, so it must stay as it is.`,
 			},
 		),
 	}
-	cmd.Flags().IntVar(&s.Rounds, "rounds", 5, "how often both are measured")
-	cmd.Flags().DurationVar(&s.Duration, "duration", 4*time.Second, "of one measurement")
-	cmd.Flags().IntVar(&s.Connections, "connections", 64, "keep-alive connections")
+	cmd.Flags().IntVar(&s.Rounds, "rounds", 5, "number of rounds; each measures both servers")
+	cmd.Flags().DurationVar(&s.Duration, "duration", 4*time.Second, "length of one measurement")
+	cmd.Flags().IntVar(&s.Connections, "connections", 64, "number of keep-alive connections")
 	dataFlag(cmd, &s.Data)
 	profileFlag(cmd, &s.Profile)
 	c.outputFlag(cmd)

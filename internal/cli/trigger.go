@@ -64,13 +64,13 @@ func (c *command) trigger(ctx context.Context, sandbox string, t trigger) error 
 	}
 	switch {
 	case answered && done.Message == "":
-		return fmt.Errorf("%s is no sandbox of onramp: it answered %s", client.Base, refused.Status)
+		return fmt.Errorf("%s is not an Onramp sandbox: it answered %s", client.Base, refused.Status)
 	case answered:
 		return errors.New(oneLine(done.Message))
 	case err != nil:
 		return fmt.Errorf("no sandbox answers at %s (is onramp sandbox or demo running?): %w", client.Base, err)
 	case done.Message == "":
-		return fmt.Errorf("%s is no sandbox of onramp: its answer has no message", client.Base)
+		return fmt.Errorf("%s is not an Onramp sandbox: its answer has no message", client.Base)
 	}
 	if c.output == "json" {
 		return c.printJSON(done)

@@ -20,11 +20,10 @@ import (
 func (c *command) try() *cobra.Command {
 	return &cobra.Command{
 		Use:   "try",
-		Short: "Do the main job once, from end to end, and show it",
-		Long: `Starts the gateway and the sandbox on free ports, submits one registration over
-HTTP, waits until it stands in the sandbox's data extension, its contact is in
-the journey, and the event of the journey's mail has come back, and prints the
-timeline.`,
+		Short: "Submit one registration and follow it end to end",
+		Long: `Starts the gateway and the sandbox on free ports and submits one registration over
+HTTP. Waits until it is in the sandbox's data extension, its contact has entered the
+journey and the event for the journey's e-mail has come back. Then prints the timeline.`,
 		Example: "  onramp try",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),
@@ -58,7 +57,7 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 	select {
 	case <-d.ready:
 	case <-ctx.Done():
-		return fmt.Errorf("the gateway did not get ready: %w", context.Cause(ctx))
+		return fmt.Errorf("the gateway did not become ready: %w", context.Cause(ctx))
 	}
 	id, err := submit(ctx, d.gateway.PublicURL())
 	if err != nil {
@@ -89,7 +88,7 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 
 // awaitMail reads the registration until the event of its mail has come, which
 // Marketing Cloud sends a moment after the contact has entered the journey. When
-// it does not come prove tells what is missing.
+// it does not come, prove says what is missing.
 func awaitMail(ctx context.Context, admin *adminClient, id string) (*registrationWithTimeline, error) {
 	const look, patience = 20 * time.Millisecond, 10 * time.Second
 	end := time.After(patience)
@@ -144,7 +143,7 @@ type sandboxState struct {
 }
 
 // prove looks for every trace that the registration must have left, on both
-// sides, and tells when.
+// sides, and says when.
 func (s *sandboxState) prove(r *registrationWithTimeline) ([]step, error) {
 	steps := []step{{r.ReceivedAt, "accepted", "on disk, form " + r.Form}}
 	if len(s.Tokens) == 0 {
