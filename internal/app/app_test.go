@@ -44,7 +44,7 @@ func newWorld(t *testing.T, edit func(cfg string) string) *world {
 
 func (w *world) start(edit func(string) string, database string) {
 	w.t.Helper()
-	text := app.DemoConfig
+	text := app.DemoConfig()
 	if edit != nil {
 		text = edit(text)
 	}

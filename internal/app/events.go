@@ -130,7 +130,7 @@ func (a *App) callbackNames() []string {
 func (a *App) clients() *operator.Clients {
 	return &operator.Clients{
 		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
-		NewSecret: oauth.NewClientSecret, NewClientID: oauth.NewClientID,
+		NewSecret: oauth.NewClientSecret, NewClientID: keyset.NewClientID,
 		UsedBy: func(id string) []string {
 			var names []string
 			for _, c := range a.cfg.Callbacks {

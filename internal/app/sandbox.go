@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"onramp/internal/config"
 	"onramp/internal/sandbox"
 	"onramp/internal/web"
 )
@@ -49,9 +50,18 @@ func (s *Sandbox) Run(ctx context.Context) error {
 // Close drops a sandbox that was never run.
 func (s *Sandbox) Close() error { return s.listener.Close() }
 
-// DemoConfig is the configuration of a gateway that talks to a sandbox with its
-// initial package.
-const DemoConfig = `
+// DemoRegistration is a registration for the demo's form, as JSON.
+const DemoRegistration = `{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`
+
+// DemoPath is where registrations for the demo's form are posted.
+const DemoPath = "/v1/forms/registration/registrations"
+
+// DemoConfig returns the configuration of a gateway that talks to a sandbox with
+// its initial package: the form that onramp init writes, with a journey as well, and
+// events. In the form on_event comes last.
+func DemoConfig() string { return demoHead + config.RegistrationFields() + demoRoute }
+
+const demoHead = `
 public: { listen: "127.0.0.1:8080", url: "http://127.0.0.1:8080" }
 admin: { listen: "127.0.0.1:8081" }
 marketing_cloud:
@@ -78,16 +88,9 @@ forms:
     title: Register
     subscriber_key: email
     fields:
-      - { name: email, label: E-mail address, column: EmailAddress, type: email, required: true }
-      - { name: first_name, column: FirstName, type: text, max: 100 }
-      - { name: last_name, column: LastName, type: text, max: 100 }
-      - { name: opt_in, label: "Yes, send me news", column: OptInStatus, type: boolean, default: false }
-      - { column: RegistrationTimestamp, from: received_at }
-      - { column: Source, from: constant, value: Website Registration }
-      - { column: IPAddress, from: ip }
-      - { column: UserAgent, from: user_agent, max: 255 }
-      - { column: PageURL, from: page_url, max: 500 }
-    route:
+`
+
+const demoRoute = `    route:
       - data_extension: { key: ` + sandbox.RegistrationsKey + `, key_column: SubscriberKey, mode: auto }
       - journey: { event_definition_key: ` + sandbox.WelcomeEventKey + `, establish_contact_key: true }
     on_event:

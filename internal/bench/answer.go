@@ -22,7 +22,7 @@ type answer struct {
 	shown  string // the start of the body, when the status was not the wanted one
 }
 
-// framing is how the end of a body is told.
+// framing is how the end of a body is found.
 type framing struct {
 	length  int64 // -1 when not given
 	chunked bool

@@ -60,7 +60,7 @@ func (r BatchResult) StoredRate() float64 { return perSecond(r.Stored, r.Elapsed
 
 // SendBatches sends batches of signed events to a callback, each event another
 // one, and returns what came back. It builds them in this process, so that its
-// processor time is to be told beside the server's. Errors and the wait for the
+// processor time is to be shown beside the server's. Errors and the wait for the
 // last answers are as Load's.
 func SendBatches(ctx context.Context, c BatchConfig) (BatchResult, error) {
 	c.Events, c.Connections = cmp.Or(c.Events, 1000), cmp.Or(c.Connections, 4)

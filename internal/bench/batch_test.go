@@ -196,7 +196,7 @@ func TestSendBatchesErrors(t *testing.T) {
 	}
 }
 
-// A connection that the server closes is made anew.
+// A connection that the server closes is made again.
 func TestSendBatchesReconnects(t *testing.T) {
 	t.Parallel()
 	r, _ := newReceiver(t)

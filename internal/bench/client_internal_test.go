@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// A request still unanswered long after the end is the server's error. The end
-// is brought about here by hand: a test should not wait for it.
-func TestDrain(t *testing.T) {
-	t.Parallel()
+// hang starts a server that takes one connection, reads one request and then ends
+// the load with errDrain, as if it had waited too long. It never answers: a test
+// should not wait for it. The function ends the server.
+func hang(t *testing.T) (ctx context.Context, addr string, end func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan struct{})
 	hung := make(chan struct{})
@@ -36,12 +37,21 @@ func TestDrain(t *testing.T) {
 		cancel(errDrain)
 		<-ended
 	}()
-	c := LoadConfig{Addr: l.Addr().String()}.withDefaults()
+	return ctx, l.Addr().String(), func() {
+		close(ended)
+		<-hung
+	}
+}
+
+// A request still unanswered long after the end is the server's error.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	ctx, addr, end := hang(t)
+	c := LoadConfig{Addr: addr}.withDefaults()
 	k := newClient(c, newRequest(c))
 	plan := schedule{begin: time.Now(), end: math.MaxInt64}
 	k.run(ctx, plan, 1)
-	close(ended)
-	<-hung
+	end()
 	k.disconnect()
 	got := gather([]*client{k}, plan)
 	if got.Errors != 1 || got.Requests != 0 || len(got.Failures) != 1 || got.Failures[0] != errDrain.Error() {
@@ -52,30 +62,11 @@ func TestDrain(t *testing.T) {
 // What fell due and never found a connection counts as an error as well.
 func TestDrainOpenLoop(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	ended := make(chan struct{})
-	hung := make(chan struct{})
-	go func() {
-		defer close(hung)
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		_, _ = http.ReadRequest(bufio.NewReader(conn))
-		cancel(errDrain)
-		<-ended
-	}()
-	c := LoadConfig{Addr: l.Addr().String(), Connections: 1, Requests: 5, Rate: 1e6}.withDefaults()
+	ctx, addr, end := hang(t)
+	c := LoadConfig{Addr: addr, Connections: 1, Requests: 5, Rate: 1e6}.withDefaults()
 	g := &generator{config: c, request: newRequest(c), plan: schedule{end: math.MaxInt64}}
-	err = g.openLoop(ctx)
-	close(ended)
-	<-hung
+	err := g.openLoop(ctx)
+	end()
 	g.disconnect()
 	got := gather(g.clients, g.plan)
 	if err != nil || got.Errors != 5 || got.Requests != 0 {

@@ -97,7 +97,7 @@ type Saturation struct {
 	CallsEach     float64 `json:"calls_each"`
 }
 
-// derive fills what follows from the counts. What cannot be told stays 0.
+// derive fills what follows from the counts. What is unknown stays 0.
 func (s *Saturation) derive() {
 	s.AcceptedRate, s.DeliveredRate = perSecond(s.Accepted, s.Window), perSecond(s.Delivered, s.Window)
 	if s.Accepted > 0 {

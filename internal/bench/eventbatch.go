@@ -39,7 +39,7 @@ const (
 )
 
 // eventBatch is a whole request with a batch of signed events. Only the digits
-// that differ are written anew for the next one, since building it must not cost
+// that differ are rewritten for the next one, since building it must not cost
 // the server's processors more than it has to.
 type eventBatch struct {
 	bytes     []byte // header and body

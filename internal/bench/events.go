@@ -60,7 +60,7 @@ type EventRound struct {
 	CountedRepeated  int64 `json:"counted_repeated"`
 	CountedAccepted  int64 `json:"counted_accepted"`
 	// Unsure is how many requests got no proper answer, the warm-ups' included:
-	// whether they were stored nobody can tell.
+	// whether they were stored is unknown.
 	Unsure int64 `json:"unsure"`
 }
 

@@ -1,7 +1,6 @@
 package bench_test
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -92,11 +91,7 @@ func TestEventReport(t *testing.T) {
 			}
 		})
 	}
-	text, err := json.MarshalIndent(bench.NewEventReport([]bench.EventRound{goodEvents()}), "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "events.json", string(text)+"\n")
+	goldenJSON(t, "events.json", bench.NewEventReport([]bench.EventRound{goodEvents()}))
 }
 
 // What is counted without having been answered is wrong, too, unless some request

@@ -15,7 +15,7 @@
 // events, and EventReport judges how they were taken.
 //
 // The package starts no process and knows nothing of the product's routes or
-// storage; whoever calls it does. Absolute figures drift by the minute on a
+// storage; package rig does. Absolute figures drift by the minute on a
 // shared machine, so the report is about ratios within a round.
 package bench
 
@@ -77,7 +77,7 @@ type LoadConfig struct {
 	IdempotencyKeys bool `json:"idempotency_keys,omitempty"`
 	// WantStatus is the answer that counts; 0 means 202.
 	WantStatus int `json:"want_status,omitempty"`
-	// Begun, when not nil, is told the moment from which Warmup and Duration
+	// Begun, when not nil, is called with the moment from which Warmup and Duration
 	// count: the server has been reached and the first request goes out.
 	Begun func(time.Time) `json:"-"`
 }
@@ -99,7 +99,7 @@ type Result struct {
 
 	// P50, P99 and Max are latencies of Requests until the answer is read; from
 	// the moment the client is free to send or, with a Rate, from the moment the
-	// request was due. Connecting anew is part of it. An error has none: it is
+	// request was due. Reconnecting is part of it. An error has none: it is
 	// often quick.
 	P50 time.Duration `json:"p50_ns"`
 	P99 time.Duration `json:"p99_ns"`
@@ -122,7 +122,7 @@ func (r Result) Rate() float64 {
 // last answers out.
 //
 // Wrong answers and lost connections are counted, not returned, and a lost
-// connection is made anew. Load returns an error when c makes no request, when
+// connection is made again. Load returns an error when c makes no request, when
 // the server cannot be reached at the start, and when ctx ends; in that last
 // case it returns at once, with the cause and with what was counted so far.
 func Load(ctx context.Context, c LoadConfig) (Result, error) {

@@ -27,7 +27,7 @@ type Bar struct {
 	// AtLeast says that Limit is the least; otherwise it is the most.
 	AtLeast bool `json:"at_least"`
 	// Measured is false when there is no value. That is not ok, but no miss
-	// either where the machine cannot tell (see Report.Misses).
+	// either where the machine does not report it (see Report.Misses).
 	Measured bool `json:"measured"`
 	OK       bool `json:"ok"`
 }
@@ -174,10 +174,7 @@ func misses(bars []judged) []string {
 // WriteText prints the report for people: a line a round, the medians, the bars.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, RoundHeader)
-	for _, round := range r.Rounds {
-		fmt.Fprintln(&b, round)
-	}
+	writeRounds(&b, r.Rounds)
 	keys := "no idempotency keys"
 	if r.IdempotencyKeys {
 		keys = "a fresh idempotency key on every request"

@@ -106,17 +106,7 @@ func TestReportText(t *testing.T) {
 
 func TestReportJSON(t *testing.T) {
 	t.Parallel()
-	report := bench.NewReport(goodRounds()[:1], 120*time.Millisecond, true)
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "report.json", string(text)+"\n")
-	var got bench.Report
-	roundTrip(t, report, &got)
-	if diff := cmp.Diff(report, &got); diff != "" {
-		t.Errorf("report (-want +got):\n%s", diff)
-	}
+	goldenJSON(t, "report.json", bench.NewReport(goodRounds()[:1], 120*time.Millisecond, true))
 }
 
 // A server that answers nothing has a p99 of nothing; that must not pass.
@@ -228,5 +218,21 @@ func golden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// goldenJSON compares a report's JSON with a file, and what is read from it with
+// the report.
+func goldenJSON[R any](t *testing.T, name string, report *R) {
+	t.Helper()
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, name, string(text)+"\n")
+	var got R
+	roundTrip(t, report, &got)
+	if diff := cmp.Diff(report, &got); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
 	}
 }

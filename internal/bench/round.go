@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -55,8 +56,16 @@ func (r Round) P99Ratio() (ratio float64, ok bool) {
 	return float64(r.Onramp.P99) / float64(r.Bare.P99), true
 }
 
-// RoundHeader names the columns of a Round's line.
-const RoundHeader = "first     bare/s  onramp/s  ratio  bare p50 / p99 ms  onramp p50 / p99 ms  fsyncs/s  resident MB  errors"
+// writeRounds writes a line for each round, below a heading.
+func writeRounds(w io.Writer, rounds []Round) {
+	fmt.Fprintln(w, roundHeader)
+	for _, round := range rounds {
+		fmt.Fprintln(w, round)
+	}
+}
+
+// roundHeader names the columns of a Round's line.
+const roundHeader = "first     bare/s  onramp/s  ratio  bare p50 / p99 ms  onramp p50 / p99 ms  fsyncs/s  resident MB  errors"
 
 const roundLine = "%-6s  %8.0f  %8.0f  %5.3f  %17s  %19s  %8s  %11s  %6d"
 
@@ -88,8 +97,8 @@ type Measure func(ctx context.Context) (Run, error)
 
 // Alternate measures both servers so many times in turns. The first round
 // begins with the bare one, the next with Onramp, and so on: a machine that
-// grows slower or faster meanwhile favours neither. done, when not nil, is told
-// of each round as it ends. Alternate stops at the first error and returns it
+// grows slower or faster meanwhile favours neither. done, when not nil, is called
+// with each round as it ends. Alternate stops at the first error and returns it
 // with the rounds that were complete.
 func Alternate(ctx context.Context, rounds int, bare, onramp Measure, done func(Round)) ([]Round, error) {
 	all := make([]Round, 0, max(rounds, 0))

@@ -69,10 +69,7 @@ func (r *TokenReport) Misses() []string { return misses(r.bars()) }
 // WriteText prints the report for people: a line a round, the medians, the bars.
 func (r *TokenReport) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, RoundHeader)
-	for _, round := range r.Rounds {
-		fmt.Fprintln(&b, round)
-	}
+	writeRounds(&b, r.Rounds)
 	fmt.Fprintf(&b, "\n%s, %d connections, a token a request\n", roundsText(len(r.Rounds)), r.Connections)
 	r.Medians.writeText(&b)
 	fmt.Fprintf(&b, "memory  resident %s MB when warm, %s MB at the end, at most %s MB\n\n",

@@ -1,7 +1,6 @@
 package bench_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -66,11 +65,7 @@ func TestTokenReport(t *testing.T) {
 			}
 		})
 	}
-	text, err := json.MarshalIndent(bench.NewTokenReport(goodTokens()[:1], warm, warm), "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "token.json", string(text)+"\n")
+	goldenJSON(t, "token.json", bench.NewTokenReport(goodTokens()[:1], warm, warm))
 	if rounds := goodTokens(); bench.NewTokenReport(rounds, warm, warm) == nil || rounds[0].Bare.Latency == nil {
 		t.Error("the rounds given were changed")
 	}

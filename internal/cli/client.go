@@ -1,16 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"onramp/internal/config"
@@ -52,48 +48,10 @@ func (a *adminClient) get(ctx context.Context, path string, query url.Values, in
 
 // call sends a body as JSON, unless it is nil, and reads the answer.
 func (a *adminClient) call(ctx context.Context, method, path string, send, into any) error {
-	var content io.Reader
-	if send != nil {
-		text, err := json.Marshal(send)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, a.base+path, content)
-	if err != nil {
-		return err
-	}
-	if send != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if a.token != "" {
-		r.Header.Set("Authorization", "Bearer "+a.token.Reveal())
-	}
-	response, err := a.http.Do(r)
-	if err != nil {
+	client := web.Client{Base: a.base, Token: a.token, HTTP: a.http}
+	err := client.Call(ctx, method, path, send, into)
+	if _, unreached := errors.AsType[*url.Error](err); unreached {
 		return fmt.Errorf("no gateway answers at %s (is onramp serve or demo running?): %w", a.base, err)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
-	if err != nil {
-		return fmt.Errorf("read answer of %s: %w", a.base, err)
-	}
-	if response.StatusCode >= 300 {
-		var p web.Problem
-		if json.Unmarshal(body, &p) == nil && p.Detail != "" {
-			return errors.New(explain(p))
-		}
-		return fmt.Errorf("%s answered %s", a.base, response.Status)
-	}
-	return json.Unmarshal(body, into)
-}
-
-// explain gives what a problem says of each field, too.
-func explain(p web.Problem) string {
-	texts := []string{p.Detail}
-	for _, e := range p.Errors {
-		texts = append(texts, e.Field+" "+e.Message)
-	}
-	return strings.Join(texts, "; ")
+	return err
 }

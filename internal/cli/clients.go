@@ -18,14 +18,14 @@ import (
 func (c *command) saving(cmd *cobra.Command) {
 	var save bool
 	var id string
-	cmd.Flags().BoolVar(&save, "save", false, "have the running gateway make it, and keep it in its database")
-	cmd.Flags().StringVar(&id, "client", "", "with --save: the `id` of the client, new or to get a second secret")
+	cmd.Flags().BoolVar(&save, "save", false, "have the running gateway create the client and store it in its database")
+	cmd.Flags().StringVar(&id, "client", "", "with --save: the `id` of a new client, or of a stored one that gets a second secret")
 	bare := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		given := cmd.Flags().Changed("client")
 		switch {
 		case given && !save:
-			return errors.New("--client goes with --save")
+			return errors.New("--client needs --save")
 		case given && id == "":
 			return errors.New("--client is empty")
 		case !save:
@@ -54,8 +54,8 @@ func (c *command) saveClient(ctx context.Context, id string) error {
 	fmt.Fprintf(c.Stdout, "id: %s\nsecret: %s\n", made.ID, made.Secret)
 	if made.Secrets > 1 {
 		fmt.Fprintf(c.Stdout, `
-The secret before this one is still valid. If a callback uses the client, run
-onramp ens setup; then end the one before with onramp keys retire %s
+The previous secret is still valid. If a callback uses the client, run onramp ens
+setup. Then retire the previous secret with onramp keys retire %s
 `, oneLine(made.ID))
 	}
 	return nil
@@ -63,7 +63,7 @@ onramp ens setup; then end the one before with onramp keys retire %s
 
 func (c *command) keysList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the clients of the token endpoint, without their secrets",
+		Use: "list", Short: "List the clients of the token endpoint, without secrets",
 		Example: "  onramp keys list\n  onramp keys list --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.listClients(ctx) }),
@@ -80,20 +80,20 @@ func (c *command) listClients(ctx context.Context) error {
 }
 
 func (c *command) keysRetire() *cobra.Command {
-	return c.keysChange("retire CLIENT", "End the older one of a client's two secrets",
-		`Ends the older secret of a client that was given a second one with onramp keys new
-client --save --client ID. If a callback uses the client, run onramp ens setup
-first, so that Marketing Cloud uses the new one. Access tokens that the client has
-got stay good until they expire.`,
+	return c.keysChange("retire CLIENT", "Retire the older of a client's two secrets",
+		`Retires the older secret of a client that got a second one from onramp keys new client
+--save --client ID. If a callback uses the client, run onramp ens setup first, so that
+Marketing Cloud uses the new secret. Access tokens issued to the client stay valid until
+they expire.`,
 		"  onramp keys retire onramp-q7rmbkzhx2v4w6ea", http.MethodPost, "/retire", "Its older secret is no longer valid.")
 }
 
 func (c *command) keysRemove() *cobra.Command {
-	return c.keysChange("remove CLIENT", "Remove a client that the database keeps",
-		`Removes a client of the token endpoint that was made with onramp keys new client
---save, and that no callback uses. Access tokens that it has got stay good until
-they expire. Clients of the configuration are removed there.`,
-		"  onramp keys remove onramp-q7rmbkzhx2v4w6ea", http.MethodDelete, "", "The client is removed.")
+	return c.keysChange("remove CLIENT", "Remove a client that is stored in the database",
+		`Removes a client of the token endpoint that was created with onramp keys new client
+--save and that no callback uses. Access tokens issued to it stay valid until they
+expire. Clients in the configuration are removed there.`,
+		"  onramp keys remove onramp-q7rmbkzhx2v4w6ea", http.MethodDelete, "", "The client was removed.")
 }
 
 // keysChange makes a command that changes one client and prints what it did.

@@ -20,7 +20,7 @@ import (
 
 func (c *command) deliveries() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show a delivery with its attempts: what was sent, what came back",
+		Use: "show ID", Short: "Show a delivery and its attempts, with each request and answer",
 		Example: "  onramp deliveries show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1",
 		Args:    oneID,
 		RunE: run(func(ctx context.Context, args []string) error {
@@ -31,7 +31,7 @@ func (c *command) deliveries() *cobra.Command {
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("deliveries", "Look at deliveries, and retry, edit or discard them", under...)
+	return group("deliveries", "List, show, retry, edit and discard deliveries", under...)
 }
 
 func (c *command) deliveriesList() *cobra.Command {
@@ -40,16 +40,16 @@ func (c *command) deliveriesList() *cobra.Command {
 	var byCause bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List deliveries, newest first",
-		Long: `Lists deliveries, newest first. With --by-cause it groups those that are dead or
-unknown by what they failed of, the most numerous group first.`,
+		Long: `Lists deliveries, newest first. With --by-cause, groups dead and unknown deliveries by
+the cause of the failure, largest group first.`,
 		Example: `  onramp deliveries list --state dead
   onramp deliveries list --by-cause
   onramp deliveries list --cause 1e48f7c5`,
 		Args: cobra.NoArgs,
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&cause, "cause", "", "only dead and unknown ones of this cause, as --by-cause names it")
-	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and unknown ones by their cause")
+	cmd.Flags().StringVar(&cause, "cause", "", "only dead and unknown deliveries with this cause, as printed by --by-cause")
+	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and unknown deliveries by cause")
 	for _, name := range []string{"cause", "query", "cursor", "limit"} {
 		cmd.MarkFlagsMutuallyExclusive("by-cause", name)
 	}
@@ -70,11 +70,11 @@ unknown by what they failed of, the most numerous group first.`,
 func (c *command) deliveriesRetry() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
-		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Try dead, unknown or waiting deliveries again, now",
-		Long: `Tries a delivery again that is dead, unknown or waiting for its retry; or all dead
-ones of a cause or form, or, with --all, of every cause and form. Those that are
-unknown (--state unknown) may have arrived already, so to retry them together always
-needs --all.`,
+		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Retry dead, unknown or waiting deliveries now",
+		Long: `Retries a delivery that is dead, unknown or waiting for its next attempt; or all dead
+deliveries with a cause or from a form; or, with --all, every dead delivery. Deliveries
+whose answer was lost (--state unknown) may have arrived, so retrying several of them
+always needs --all.`,
 		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
   onramp deliveries retry --cause 1e48f7c5
   onramp deliveries retry --form registration --state unknown --all`,
@@ -88,7 +88,7 @@ needs --all.`,
 		case b.State == onramp.DeliveryUnknown.String():
 			err = errors.New("deliveries whose answer was lost may already have arrived; add --all to retry them anyway")
 		case b.Cause == "" && b.Form == "":
-			err = errors.New("name a delivery, a --cause or a --form; or add --all to retry every dead delivery")
+			err = errors.New("give a delivery ID, --cause or --form; or add --all to retry every dead delivery")
 		}
 		if err != nil {
 			return err
@@ -106,26 +106,26 @@ needs --all.`,
 func (c *command) deliveriesDiscard() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
-		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Give deliveries up for good",
-		Long: `Gives a delivery up for good, or with --all all dead ones, or all unknown ones
-(--state unknown), or those of them of a cause or form. What is discarded is never
-sent, and there is no way back.`,
+		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Discard deliveries permanently",
+		Long: `Discards a delivery; or, with --all, all dead deliveries, or all unknown ones
+(--state unknown), or those of them with a cause or from a form. Discarded deliveries
+are never sent, and this can't be undone.`,
 		Example: `  onramp deliveries discard 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --reason "a test"
   onramp deliveries discard --cause 1e48f7c5 --reason "sent by hand on 3 May" --all`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	meant.add(cmd)
-	cmd.Flags().StringVar(&meant.Reason, "reason", "", "why; it stands in the timeline")
+	cmd.Flags().StringVar(&meant.Reason, "reason", "", "the reason, shown in the timeline")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		err := meant.check(cmd, args)
 		switch b := meant.Bulk; {
 		case err != nil:
 		case strings.TrimSpace(b.Reason) == "":
-			err = errors.New("say why, with --reason")
+			err = errors.New("give a reason, with --reason")
 		case len(args) == 0 && !b.All && b.Cause == "" && b.Form == "":
-			err = errors.New("name a delivery; or a --cause or a --form, with --all")
+			err = errors.New("give a delivery ID; or --cause or --form, with --all")
 		case len(args) == 0 && !b.All:
-			err = errors.New("what is discarded is never sent, and there is no way back: add --all to discard several together")
+			err = errors.New("discarded deliveries are never sent, and this can't be undone: add --all to discard several at once")
 		}
 		if err != nil {
 			return err
@@ -144,18 +144,18 @@ func (c *command) deliveriesEdit() *cobra.Command {
 	var set []string
 	var retry bool
 	cmd := &cobra.Command{
-		Use: "edit ID --set FIELD=VALUE", Short: "Change values of a dead or unknown delivery",
-		Long: `Gives fields of the form other values, which are checked as those of a visitor are;
-an empty one stands for nothing. The subscriber key follows the field that it
-comes from. The other steps of the route that are still to be made get the new
-values, too. What was there before is kept, and shown with the delivery.`,
+		Use: "edit ID --set FIELD=VALUE", Short: "Change the values of a dead or unknown delivery",
+		Long: `Changes fields of the form. New values are validated like a visitor's; an empty value
+clears the field. The subscriber key follows the field that it is taken from. The
+remaining steps of the route get the new values, too. The previous values are kept, and
+shown with the delivery.`,
 		Example: `  onramp deliveries edit 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --set email=ana@example.org --retry
   onramp deliveries edit 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --set first_name=Ana --set last_name=`,
 		Args: oneID,
 	}
 	// not a slice of comma-separated values: a value may hold a comma
-	cmd.Flags().StringArrayVar(&set, "set", nil, "FIELD=VALUE, by the name that the field has in the form; may be given several times")
-	cmd.Flags().BoolVar(&retry, "retry", false, "then try it again, now")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "FIELD=VALUE, with the name of the field in the form; can be repeated")
+	cmd.Flags().BoolVar(&retry, "retry", false, "then retry it now")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		fields, err := parseSet(set)
 		if err != nil {
@@ -182,7 +182,7 @@ func parseSet(set []string) (map[string]string, error) {
 		fields[name] = value
 	}
 	if len(fields) == 0 {
-		return nil, errors.New("say what to change, with --set FIELD=VALUE")
+		return nil, errors.New("give at least one change, with --set FIELD=VALUE")
 	}
 	return fields, nil
 }
@@ -204,10 +204,10 @@ func oneID(cmd *cobra.Command, args []string) error {
 type bulkFlags struct{ operator.Bulk }
 
 func (f *bulkFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Cause, "cause", "", "those of this cause, as list --by-cause names it")
-	cmd.Flags().StringVar(&f.Form, "form", "", "those of this form")
+	cmd.Flags().StringVar(&f.Cause, "cause", "", "deliveries with this cause, as printed by list --by-cause")
+	cmd.Flags().StringVar(&f.Form, "form", "", "deliveries from this form")
 	cmd.Flags().StringVar(&f.State, "state", "", "dead or unknown (default dead)")
-	cmd.Flags().BoolVar(&f.All, "all", false, "yes, all of them")
+	cmd.Flags().BoolVar(&f.All, "all", false, "confirm that all matching deliveries are meant")
 }
 
 // check refuses what can't be meant: a script's empty variable among it, which
@@ -226,7 +226,7 @@ func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
 	case len(args) > 0 && args[0] == "":
 		return errEmptyID
 	case f.State != "" && f.State != onramp.DeliveryDead.String() && f.State != onramp.DeliveryUnknown.String():
-		return errors.New("--state is dead or unknown")
+		return errors.New("--state must be dead or unknown")
 	}
 	return nil
 }

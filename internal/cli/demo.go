@@ -24,16 +24,15 @@ func (c *command) demo() *cobra.Command {
 	s := demoSettings{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run gateway and sandbox together, with nothing to configure",
-		Long: `Runs the gateway with the registration form of the specification, and the
-sandbox that stands in for Marketing Cloud, in one process, with events set up
-from end to end. The data are in a temporary folder that is removed at the end,
-unless --data names one.`,
+		Short: "Run the gateway and the sandbox together, with nothing to configure",
+		Long: `Runs the gateway with the registration form from the specification, and a sandbox in
+place of Marketing Cloud, in one process with event notifications set up. The data is
+kept in a temporary folder and removed on exit, unless --data names a folder.`,
 		Example: "  onramp demo\n  onramp demo --data ./demo-data",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runDemo(ctx, s) }),
 	}
-	cmd.Flags().StringVar(&s.data, "data", "", "folder that keeps the data (default: a temporary one)")
+	cmd.Flags().StringVar(&s.data, "data", "", "folder to keep the data in (default: a temporary folder)")
 	cmd.Flags().StringVar(&s.public, "public-listen", "127.0.0.1:8080", "address of the public listener")
 	cmd.Flags().StringVar(&s.admin, "admin-listen", "127.0.0.1:8081", "address of the admin listener")
 	cmd.Flags().StringVar(&s.sandbox, "sandbox-listen", "127.0.0.1:8090", "address of the sandbox")
@@ -59,7 +58,7 @@ type demo struct {
 
 func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err error) {
 	// the environment is left out on purpose: a demo must never reach a real account
-	cfg, err := config.Parse("demo", []byte(app.DemoConfig), nil)
+	cfg, err := config.Parse("demo", []byte(app.DemoConfig()), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -127,25 +126,25 @@ func (d *demo) setUp(ctx context.Context) error {
 }
 
 func (c *command) printDemo(d *demo, s demoSettings) {
-	kept := "removed at the end"
+	kept := "removed on exit"
 	if s.data != "" {
 		kept = "kept in " + s.data
 	}
-	fmt.Fprintf(c.Stdout, `Onramp is running, with a sandbox in place of Marketing Cloud. Its data are %[4]s.
+	fmt.Fprintf(c.Stdout, `Onramp is running, with a sandbox in place of Marketing Cloud. Its data is %[4]s.
 
   form in the browser   %[1]s/f/registration
   sandbox               %[3]s/_sandbox/
   admin API             %[2]s/api/status
   token endpoint        %[1]s/oauth2/token, client demo-ens, secret demo-ens-secret
-  callback              %[1]s/ens/events, set up a moment after the start
+  callback              %[1]s/ens/events, set up right after the start
 
 Send a registration and wait until it is delivered:
 
   curl -i -H 'Prefer: wait=5' -H 'Content-Type: application/json' \
-    -d '{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}' \
-    %[1]s/v1/forms/registration/registrations
+    -d '%[5]s' \
+    %[1]s%[6]s
 
-Then look at it:
+Then inspect it:
 
   onramp registrations list
   onramp events list
@@ -153,5 +152,5 @@ Then look at it:
   curl %[3]s/_sandbox/state
 
 Stop with Ctrl-C.
-`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept)
+`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept, app.DemoRegistration, app.DemoPath)
 }

@@ -26,41 +26,41 @@ func (c *command) ens() *cobra.Command {
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("ens", "Set up the callbacks by which Marketing Cloud tells what became of sends", under...)
+	return group("ens", "Set up event notifications from Marketing Cloud", under...)
 }
 
 func (c *command) ensSetup() *cobra.Command {
 	var dry bool
 	var meant operator.SetupRequest
 	cmd := &cobra.Command{
-		Use: "setup", Short: "Make Marketing Cloud match the configuration: authentication, callbacks, subscriptions",
-		Long: `Has the running gateway make Marketing Cloud's Event Notification Service match
+		Use: "setup", Short: "Create or update authentication, callbacks and subscriptions as configured",
+		Long: `Has the running gateway bring Marketing Cloud's Event Notification Service in line with
 the configuration: authentication schemes, callbacks with their verification, and
-subscriptions. Marketing Cloud calls the gateway while it is set up, so it must
-run, and be reachable at public.url.
+subscriptions. Marketing Cloud calls the gateway during the setup, so it must be running
+and reachable at public.url.
 
-The plan is printed first. It can be run again at any time: what is as it should
-be stays, and after an interruption it continues where it stopped. What the
-configuration no longer names is deleted only with --prune.`,
+Prints the plan first. It is safe to run again at any time: what matches is left alone,
+and after an interruption the setup continues where it stopped. What the configuration no
+longer names is deleted only with --prune.`,
 		Example: "  onramp ens setup --dry-run\n  onramp ens setup\n  onramp ens setup --prune",
 		Args:    cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {
 			return c.changeEns(ctx, meant, dry, "/api/ens/setup")
 		}),
 	}
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the plan and change nothing")
-	cmd.Flags().BoolVar(&meant.Prune, "prune", false, "delete in Marketing Cloud what is ours and the configuration no longer names")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the plan without changing anything")
+	cmd.Flags().BoolVar(&meant.Prune, "prune", false, "also delete what Onramp created and the configuration no longer names")
 	return cmd
 }
 
 func (c *command) ensRemove() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "remove [NAME…]", Short: "Delete callbacks in Marketing Cloud, with all that belongs to them",
-		Long: `Has the running gateway delete the named callbacks in Marketing Cloud, or all of
-its own: first their subscriptions, then the callbacks, then the authentication
-schemes that no callback uses any more. The configuration stays as it is, and
-onramp ens setup makes them again. Without --yes only the plan is printed.`,
+		Use: "remove [NAME…]", Short: "Delete callbacks in Marketing Cloud, with their subscriptions",
+		Long: `Has the running gateway delete the named callbacks in Marketing Cloud, or all that Onramp
+created: first their subscriptions, then the callbacks, then the authentication schemes
+that no callback uses any more. The configuration is not changed, and onramp ens setup
+creates them again. Without --yes, only prints the plan.`,
 		Example: "  onramp ens remove\n  onramp ens remove --yes\n  onramp ens remove events --yes",
 		Args: func(_ *cobra.Command, args []string) error {
 			if slices.Contains(args, "") {
@@ -76,7 +76,7 @@ onramp ens setup makes them again. Without --yes only the plan is printed.`,
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "yes, delete")
+	cmd.Flags().BoolVar(&yes, "yes", false, "carry out the plan")
 	return cmd
 }
 
@@ -155,12 +155,11 @@ func (c *command) printEnsDone(steps []setup.Step) {
 
 func (c *command) ensStatus() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show schemes, callbacks and subscriptions, their last event, and what is wrong",
-		Long: `Shows the authentication schemes, callbacks and subscriptions that the
-configuration names, and those of ours beyond it: the state of each in Marketing
-Cloud, the age of the last event, what was taken and refused since the start and
-why (a token, a signature with the key decoded or raw), and what is wrong with what
-helps.`,
+		Use: "status", Short: "Show schemes, callbacks and subscriptions, with the last event and any problems",
+		Long: `Shows the authentication schemes, callbacks and subscriptions that the configuration
+names, and others that Onramp created: the state of each in Marketing Cloud, the age of
+the last event, what was accepted and refused since the start and why (a token, or a
+signature with the key decoded or raw), and each problem with a hint.`,
 		Example: "  onramp ens status\n  onramp ens status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runEnsStatus(ctx) }),

@@ -14,7 +14,7 @@ import (
 
 func (c *command) events() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show an event as it came, and where it goes on to",
+		Use: "show ID", Short: "Show an event as received, and its deliveries",
 		Example: "  onramp events show 019b8a3e-7c00-8123-8a45-6789abcdef01",
 		Args:    oneID,
 		RunE:    run(func(ctx context.Context, args []string) error { return c.showEvent(ctx, args[0]) }),
@@ -23,7 +23,7 @@ func (c *command) events() *cobra.Command {
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("events", "Look at what Marketing Cloud has told of sends, and have the sandbox tell something", under...)
+	return group("events", "Inspect events from Marketing Cloud; trigger test events in the sandbox", under...)
 }
 
 // eventFlags are the flags of events list.
@@ -36,18 +36,19 @@ func (c *command) eventsList() *cobra.Command {
 	var flags eventFlags
 	cmd := &cobra.Command{
 		Use: "list", Short: "List events, newest first",
-		Long: `Lists the events that came to the callbacks, the newest first, each once however
-often it came. The time is when it happened or, when it doesn't say, when it came.`,
+		Long: `Lists the events that the callbacks received, newest first, each one once even if it
+was sent several times. Shows when the event happened, or when it arrived if it carries
+no time.`,
 		Example: `  onramp events list --type 'EngagementEvents.*'
   onramp events list -q user@example.com --output json`,
 		Args: cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error { return c.listEvents(ctx, &flags) }),
 	}
-	cmd.Flags().StringVar(&flags.kind, "type", "", "only those of this type; * stands for any text")
-	cmd.Flags().StringVar(&flags.callback, "callback", "", "only those that came to this callback")
-	cmd.Flags().StringVarP(&flags.query, "query", "q", "", "only those with this text in them")
-	cmd.Flags().StringVar(&flags.cursor, "cursor", "", "go on where the page before has ended")
-	cmd.Flags().IntVar(&flags.limit, "limit", 50, "how many at the most (500)")
+	cmd.Flags().StringVar(&flags.kind, "type", "", "only events of this type; * matches any text")
+	cmd.Flags().StringVar(&flags.callback, "callback", "", "only events received by this callback")
+	cmd.Flags().StringVarP(&flags.query, "query", "q", "", "only events that contain this text")
+	cmd.Flags().StringVar(&flags.cursor, "cursor", "", "continue after the previous page, with the cursor printed below it")
+	cmd.Flags().IntVar(&flags.limit, "limit", 50, "maximum number to list, up to 500")
 	return cmd
 }
 
@@ -119,23 +120,23 @@ func (c *command) eventsTrigger() *cobra.Command {
 	var sandbox string
 	cmd := &cobra.Command{
 		Use: "trigger TYPE", Short: "Have the sandbox send an event to its callbacks",
-		Long: `Has the sandbox send an event of a type, such as EngagementEvents.EmailOpen or just
-EmailOpen, to the callbacks whose subscriptions take it. It is about the newest
-send, or the newest that fits what is given; without any send one is made up.
+		Long: `Makes the sandbox send an event of a type, such as EngagementEvents.EmailOpen or just
+EmailOpen, to the callbacks that subscribe to it. The event is about the latest message,
+or the latest one that matches the flags; if no message was sent, one is made up.
 
-The real Marketing Cloud can't be asked for events.`,
+The real Marketing Cloud can't be asked to send an event.`,
 		Example: `  onramp events trigger EmailOpen
   onramp events trigger EmailBounced --to user@example.com --field info.bounceCode=SOFT
   onramp events trigger EmailSent --count 1000 --callback events`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&t.MessageKey, "message-key", "", "about the message with this key")
-	cmd.Flags().StringVar(&t.ContactKey, "contact-key", "", "about the newest message to this contact")
-	cmd.Flags().StringVar(&t.To, "to", "", "about the newest message to this address")
-	cmd.Flags().IntVar(&t.Count, "count", 1, "so many events, each a millisecond after the one before")
-	cmd.Flags().StringVar(&t.Callback, "callback", "", "only to the callback with this name or id")
+	cmd.Flags().StringVar(&t.MessageKey, "message-key", "", "make the event about the message with this key")
+	cmd.Flags().StringVar(&t.ContactKey, "contact-key", "", "make the event about the latest message to this contact")
+	cmd.Flags().StringVar(&t.To, "to", "", "make the event about the latest message to this address")
+	cmd.Flags().IntVar(&t.Count, "count", 1, "number of events, one millisecond apart")
+	cmd.Flags().StringVar(&t.Callback, "callback", "", "send only to the callback with this name or ID")
 	// not a slice of comma-separated values: a value may hold a comma
-	cmd.Flags().StringArrayVar(&fields, "field", nil, "NAME=VALUE that the event is to have, such as info.reason=\"Spam\"; a value that is JSON is taken as such; may be given several times")
+	cmd.Flags().StringArrayVar(&fields, "field", nil, "NAME=VALUE to set in the event, such as info.reason=\"Spam\"; a value that is valid JSON is used as JSON; can be repeated")
 	cmd.Flags().StringVar(&sandbox, "sandbox", "http://127.0.0.1:8090", "address of the sandbox")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
@@ -146,7 +147,7 @@ The real Marketing Cloud can't be asked for events.`,
 		case t.Type == "":
 			return errors.New("the TYPE is empty")
 		case t.Count < 1:
-			return errors.New("--count must be 1 at least")
+			return errors.New("--count must be at least 1")
 		}
 		for _, name := range []string{"message-key", "contact-key", "to", "callback"} {
 			// such as a script's empty variable, which would mean any

@@ -12,7 +12,7 @@ import (
 )
 
 func (c *command) keys() *cobra.Command {
-	return group("keys", "Make secrets and encryption keys, and look after the token clients that are kept", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove())
+	return group("keys", "Create secrets and encryption keys; manage stored token clients", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove())
 }
 
 // kindOfKey is one kind of what keys new makes.
@@ -30,14 +30,13 @@ type freshKey struct {
 func kindsOfKeys() []kindOfKey {
 	return []kindOfKey{
 		{
-			"client", "Make the id and the secret of a token client",
-			`Prints the id and the secret of a client of the token endpoint: for oauth.clients.
+			"client", "Create the ID and the secret of a token client",
+			`Prints the ID and the secret of a client of the token endpoint, for oauth.clients.
 
-With --save the running gateway makes the client and keeps it, encrypted, in its
-database; nothing is to be configured then, and the secret is shown only this
-once. For a client that it keeps already, named by --client, it makes a second
-secret: the one before stays valid until onramp keys retire, and one before that
-ends at once.`,
+With --save, the running gateway creates the client and stores it, encrypted, in its
+database: nothing has to be configured, and the secret is shown only once. With --client,
+a stored client gets a second secret: the previous one stays valid until onramp keys
+retire, and any older one is revoked at once.`,
 			`  onramp keys new client
   onramp keys new client --save
   onramp keys new client --save --client onramp-q7rmbkzhx2v4w6ea`,
@@ -47,21 +46,21 @@ ends at once.`,
 			},
 		},
 		{
-			"password", "Make a password of a user of the password grant",
-			`Prints a password: for oauth.users, with auth: password.`,
+			"password", "Create a password for a user of the password grant",
+			`Prints a password for oauth.users, for callbacks with auth: password.`,
 			"  onramp keys new password > /run/secrets/onramp-ens-password",
 			func() freshKey { return oneKey("password", keyset.NewSecret()) },
 		},
 		{
-			"webhook", "Make a secret that signs webhooks",
-			`Prints the secret of a sink that is a webhook, as Standard Webhooks has it. The
+			"webhook", "Create a secret for signing webhooks",
+			`Prints the signing secret of a webhook sink, in the format of Standard Webhooks. The
 receiver needs it, too.`,
 			"  onramp keys new webhook > /run/secrets/onramp-crm",
 			func() freshKey { return oneKey("webhook_secret", keyset.NewWebhookSecret()) },
 		},
 		{
-			"admin", "Make a token for the admin API",
-			`Prints a token: for admin.token.`,
+			"admin", "Create a token for the admin API",
+			`Prints a token for admin.token.`,
 			"  onramp keys new admin > /run/secrets/onramp-admin",
 			func() freshKey { return oneKey("admin_token", keyset.NewSecret()) },
 		},
@@ -75,13 +74,13 @@ func oneKey(name string, secret onramp.Secret) freshKey {
 func (c *command) keysNew() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new",
-		Short: "Make fresh secrets, and print them once",
-		Long: `Prints fresh secrets as a part of a configuration: an encryption key, a token for
-the admin API, a token client, a password and a webhook's secret. Take what you
-need. They are kept nowhere, and nothing is changed.
+		Short: "Create new secrets and print them once",
+		Long: `Prints new secrets as part of a configuration: an encryption key, a token for the admin
+API, a token client, a password and a webhook secret. Copy what you need. Nothing is
+stored or changed.
 
-Followed by the name of one kind, it prints only that, bare, for a file that the
-configuration names as "${file:/run/secrets/…}".`,
+With the name of one kind, prints only that secret, for a file that the configuration
+refers to as "${file:/run/secrets/…}".`,
 		Example: `  onramp keys new
   onramp keys new --output json
   (umask 077 && onramp keys new encryption > /run/secrets/onramp-keyset)`,
@@ -108,15 +107,15 @@ func (c *command) keysNewEncryption() *cobra.Command {
 	var rotate string
 	cmd := &cobra.Command{
 		Use:   "encryption",
-		Short: "Make an encryption key, or rotate one",
-		Long: `Prints an encryption key: for encryption_key. It encrypts what the gateway keeps in
-the database for callbacks; without the key that is lost, so keep a copy apart
-from the database's backup.
+		Short: "Create an encryption key, or rotate one",
+		Long: `Prints a key for encryption_key. It encrypts what the gateway stores in the database
+for callbacks. Without the key that data is lost, so keep a copy, separate from the
+backup of the database.
 
-With --rotate it prints the key in FILE with a new one added, which encrypts from
-then on; what the old one has encrypted can still be read. FILE stays as it is:
-write to another file, since the shell empties the one that > names. Give the new
-text to all processes, and restart them together.`,
+With --rotate, prints the key in FILE with a new one added. New data is encrypted with
+the new key, and old data can still be read. FILE itself is not changed: write to another
+file, since the shell empties the file that > names. Give the result to all processes,
+and restart them together.`,
 		Example: `  (umask 077 && onramp keys new encryption > /run/secrets/onramp-keyset)
   (umask 077 && onramp keys new encryption --rotate onramp.db.key > new.key) && mv new.key onramp.db.key`,
 		Args: cobra.NoArgs,
@@ -155,10 +154,8 @@ type clientKeys struct {
 	Secret string `json:"secret"`
 }
 
-// newClient makes a token client. Its id is as long as a secret: nobody's id
-// comes twice, and none begins with a sign that a shell or YAML minds.
 func newClient() clientKeys {
-	return clientKeys{"mc-" + keyset.NewSecret().Reveal(), keyset.NewSecret().Reveal()}
+	return clientKeys{keyset.NewClientID(), keyset.NewSecret().Reveal()}
 }
 
 func (c *command) printKey(key freshKey) error {
@@ -193,18 +190,18 @@ func (c *command) printAllKeys() error {
 	return err
 }
 
-const keysText = `# Fresh secrets, shown this once and kept nowhere. Take what you need into
-# onramp.yaml; better, put each into a file or variable of its own, and refer to it
-# as "${file:/run/secrets/…}" or "${env:…}".
+const keysText = `# New secrets, shown only once and stored nowhere. Copy what you need into onramp.yaml;
+# or better, put each into a file or environment variable of its own and refer to it as
+# "${file:/run/secrets/…}" or "${env:…}".
 
-# Encrypts what the gateway keeps in the database for callbacks. Keep a copy.
+# Encrypts what the gateway stores in the database for callbacks. Keep a copy.
 encryption_key: "%s"
 
-# What a caller of the admin API must bring.
+# The bearer token of the admin API.
 admin:
   token: "%s"
 
-# With these Marketing Cloud gets its tokens. The user is only for auth: password.
+# Marketing Cloud logs in with these to get tokens. The user is only for auth: password.
 oauth:
   clients:
     - id: "%s"
@@ -213,7 +210,7 @@ oauth:
     - name: mc-user
       password: "%s"
 
-# Signs what goes to a webhook; its receiver needs it, too.
+# Signs webhooks; the receiver needs it, too.
 # sinks:
 #   - name: crm
 #     webhook: { url: https://crm.example.com/events, secret: "%s" }

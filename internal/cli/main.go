@@ -72,11 +72,11 @@ type command struct {
 func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "onramp",
-		Short: "Puts a website's registrations into Salesforce Marketing Cloud, and loses none",
-		Long: `Onramp takes the registrations of a website's forms, has them on disk before it
-answers, and puts them into Salesforce Marketing Cloud.
+		Short: "Deliver website registrations to Salesforce Marketing Cloud without losing any",
+		Long: `Onramp accepts registrations from website forms, writes each one to disk before it
+answers, and delivers it to Salesforce Marketing Cloud.
 
-Begin with "onramp demo": it needs no account and no configuration.`,
+Start with "onramp demo": it needs no account and no configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

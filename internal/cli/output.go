@@ -17,10 +17,10 @@ import (
 
 // outputFlag lets a command that prints data print JSON instead.
 func (c *command) outputFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&c.output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "text", "output format: text or json")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if c.output != "text" && c.output != "json" {
-			return errors.New("--output is text or json")
+			return errors.New("--output must be text or json")
 		}
 		return nil
 	}

@@ -21,10 +21,10 @@ type listFlags struct {
 
 func (f *listFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.state, "state", "", "only those in this state")
-	cmd.Flags().StringVar(&f.form, "form", "", "only those of this form")
-	cmd.Flags().StringVarP(&f.query, "query", "q", "", "only those with this text in their key or values")
-	cmd.Flags().StringVar(&f.cursor, "cursor", "", "go on where the page before has ended")
-	cmd.Flags().IntVar(&f.limit, "limit", 50, "how many at the most (500)")
+	cmd.Flags().StringVar(&f.form, "form", "", "only those from this form")
+	cmd.Flags().StringVarP(&f.query, "query", "q", "", "only those with this text in the subscriber key or the values")
+	cmd.Flags().StringVar(&f.cursor, "cursor", "", "continue after the previous page, with the cursor printed below it")
+	cmd.Flags().IntVar(&f.limit, "limit", 50, "maximum number to list, up to 500")
 }
 
 func (f *listFlags) values() url.Values {
@@ -48,13 +48,13 @@ func (c *command) registrations() *cobra.Command {
 	flags.add(list)
 	c.outputFlag(list)
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show a registration with all that happened to it",
+		Use: "show ID", Short: "Show a registration, its deliveries and its timeline",
 		Example: "  onramp registrations show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f",
 		Args:    cobra.ExactArgs(1),
 		RunE:    run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return group("registrations", "Look at registrations", list, show)
+	return group("registrations", "List and show registrations", list, show)
 }
 
 func (c *command) listRegistrations(ctx context.Context, f listFlags) error {

@@ -18,9 +18,9 @@ func (c *command) serve() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
-		Long: `Runs the gateway as the configuration says, until it is told to stop (Ctrl-C or
-SIGTERM). Then it takes nothing new, finishes what is in flight, and ends; what
-is still to be sent is sent after the next start.`,
+		Long: `Runs the gateway with the given configuration until it is stopped (Ctrl-C or
+SIGTERM). It then accepts nothing new, finishes the requests in flight and exits;
+remaining deliveries are sent after the next start.`,
 		Example: "  onramp init\n  onramp serve --config onramp.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runServe(ctx) }),
@@ -53,13 +53,13 @@ func (c *command) sandbox() *cobra.Command {
 	var cmd *cobra.Command
 	cmd = &cobra.Command{
 		Use:   "sandbox",
-		Short: "Run the Marketing Cloud emulator alone",
-		Long: `Runs the sandbox, which stands in for Marketing Cloud: token endpoint, data
-extensions, journeys, messages and the Event Notification Service, on one
-address. It keeps everything in memory.
+		Short: "Run the Marketing Cloud emulator on its own",
+		Long: `Runs the sandbox, an emulator of Marketing Cloud: token endpoint, data extensions,
+journeys, messages and the Event Notification Service, all at one address. It keeps
+everything in memory.
 
-It does not send mail, does not know journeys' rules, and is never too busy by
-itself; PUT /_sandbox/faults makes it misbehave. Its page is /_sandbox/.`,
+It sends no mail, does not evaluate journey rules, and never throttles on its own; use
+PUT /_sandbox/faults to make it fail. Its web page is at /_sandbox/.`,
 		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/_sandbox/state",
 		Args:    cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {
@@ -76,9 +76,9 @@ itself; PUT /_sandbox/faults makes it misbehave. Its page is /_sandbox/.`,
 		}),
 	}
 	cmd.Flags().StringVar(&o.Address, "listen", "127.0.0.1:8090", "address to listen on")
-	cmd.Flags().BoolVar(&o.Strict, "strict", false, "take only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
-	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time on the sandbox's clock until a new or changed subscription has effect")
-	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: as the order's specification says")
+	cmd.Flags().BoolVar(&o.Strict, "strict", false, "accept only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
+	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time until a new or changed subscription takes effect, on the sandbox's clock")
+	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: respond as Marketing Cloud does; spec: respond as the specification says")
 	return cmd
 }
 
@@ -86,8 +86,8 @@ func (c *command) initialize() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
 		Short: "Write a commented configuration file for a registration form",
-		Long: `Writes onramp.yaml (or the file that --config names) with a registration form,
-every setting explained. A file that exists is left alone.`,
+		Long: `Writes onramp.yaml (or the file given with --config) with a registration form and
+every setting explained. An existing file is never overwritten.`,
 		Example: "  onramp init\n  onramp init --config /etc/onramp/onramp.yaml",
 		Args:    cobra.NoArgs,
 		RunE: run(func(context.Context, []string) error {
@@ -95,7 +95,7 @@ every setting explained. A file that exists is left alone.`,
 			// one call that fails if the file exists: no moment in between
 			file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s exists and is left as it is; name another file with --config", path)
+				return fmt.Errorf("%s already exists; choose another file with --config", path)
 			}
 			if err != nil {
 				return err
@@ -106,7 +106,7 @@ every setting explained. A file that exists is left alone.`,
 			if err := file.Close(); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.Stdout, "Wrote %s. Fill in the part marketing_cloud, then: onramp serve --config %s\n", path, path)
+			fmt.Fprintf(c.Stdout, "Wrote %s. Fill in the marketing_cloud section, then run: onramp serve --config %s\n", path, path)
 			return nil
 		}),
 	}

@@ -14,10 +14,10 @@ import (
 func (c *command) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Count registrations, deliveries and events",
-		Long: `Shows how many registrations were accepted and how far they have come, how many
-events came, and how each destination is doing. The registrations' counts add up to
-what was accepted.`,
+		Short: "Show counts of registrations, deliveries and events, and the state of destinations",
+		Long: `Shows how many registrations were accepted and what state they are in, how many events
+arrived, and the state of each destination. The counts of registrations add up to the
+number accepted.`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),

@@ -1,15 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"onramp/internal/web"
 )
 
 // trigger is the body of POST /_sandbox/events.
@@ -53,33 +53,24 @@ func parseEventFields(list []string) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// trigger asks a sandbox for events and prints what it says to that.
+// trigger asks a sandbox for events and prints its answer.
 func (c *command) trigger(ctx context.Context, sandbox string, t trigger) error {
-	content, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	sandbox = strings.TrimRight(sandbox, "/")
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, sandbox+"/_sandbox/events", bytes.NewReader(content))
-	if err != nil {
-		return fmt.Errorf("--sandbox: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	response, err := (&http.Client{Timeout: time.Minute}).Do(r)
-	if err != nil {
-		return fmt.Errorf("no sandbox answers at %s (is onramp sandbox or demo running?): %w", sandbox, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("read answer of %s: %w", sandbox, err)
-	}
+	client := web.Client{Base: strings.TrimRight(sandbox, "/"), HTTP: &http.Client{Timeout: time.Minute}}
 	var done triggered
-	switch err := json.Unmarshal(body, &done); {
-	case err != nil || done.Message == "":
-		return fmt.Errorf("%s is no sandbox of onramp: it answered %s", sandbox, response.Status)
-	case response.StatusCode >= http.StatusMultipleChoices:
+	err := client.Call(ctx, http.MethodPost, "/_sandbox/events", t, &done)
+	refused, answered := errors.AsType[*web.AnswerError](err)
+	if answered && refused.Err == nil {
+		_ = json.Unmarshal(refused.Body, &done) // it may be anybody's
+	}
+	switch {
+	case answered && done.Message == "":
+		return fmt.Errorf("%s is not an Onramp sandbox: it answered %s", client.Base, refused.Status)
+	case answered:
 		return errors.New(oneLine(done.Message))
+	case err != nil:
+		return fmt.Errorf("no sandbox answers at %s (is onramp sandbox or demo running?): %w", client.Base, err)
+	case done.Message == "":
+		return fmt.Errorf("%s is not an Onramp sandbox: its answer has no message", client.Base)
 	}
 	if c.output == "json" {
 		return c.printJSON(done)

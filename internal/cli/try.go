@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,20 +12,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/app"
 	"onramp/internal/onramp"
+	"onramp/internal/web"
 )
-
-// tryBody is the registration that try submits.
-const tryBody = `{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`
 
 func (c *command) try() *cobra.Command {
 	return &cobra.Command{
 		Use:   "try",
-		Short: "Do the main job once, from end to end, and show it",
-		Long: `Starts the gateway and the sandbox on free ports, submits one registration over
-HTTP, waits until it stands in the sandbox's data extension, its contact is in
-the journey, and the event of the journey's mail has come back, and prints the
-timeline.`,
+		Short: "Submit one registration and follow it end to end",
+		Long: `Starts the gateway and the sandbox on free ports and submits one registration over
+HTTP. Waits until it is in the sandbox's data extension, its contact has entered the
+journey and the event for the journey's e-mail has come back. Then prints the timeline.`,
 		Example: "  onramp try",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),
@@ -60,7 +57,7 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 	select {
 	case <-d.ready:
 	case <-ctx.Done():
-		return fmt.Errorf("the gateway did not get ready: %w", context.Cause(ctx))
+		return fmt.Errorf("the gateway did not become ready: %w", context.Cause(ctx))
 	}
 	id, err := submit(ctx, d.gateway.PublicURL())
 	if err != nil {
@@ -72,9 +69,9 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 		return err
 	}
 	var state sandboxState
-	sandbox := &adminClient{base: d.sandbox.URL(), http: http.DefaultClient}
-	if err := sandbox.get(ctx, "/_sandbox/state", nil, &state); err != nil {
-		return err
+	sandbox := web.Client{Base: d.sandbox.URL()}
+	if err := sandbox.Call(ctx, http.MethodGet, "/_sandbox/state", nil, &state); err != nil {
+		return fmt.Errorf("read the sandbox's state: %w", err)
 	}
 	steps, err := state.prove(shown)
 	if err != nil {
@@ -91,7 +88,7 @@ func (c *command) tryOnce(ctx context.Context, d *demo) error {
 
 // awaitMail reads the registration until the event of its mail has come, which
 // Marketing Cloud sends a moment after the contact has entered the journey. When
-// it does not come prove tells what is missing.
+// it does not come, prove says what is missing.
 func awaitMail(ctx context.Context, admin *adminClient, id string) (*registrationWithTimeline, error) {
 	const look, patience = 20 * time.Millisecond, 10 * time.Second
 	end := time.After(patience)
@@ -121,24 +118,10 @@ func isMail(item onramp.TimelineItem) bool {
 // submit posts the registration as a website's back end would and waits for the
 // outcome.
 func submit(ctx context.Context, base string) (id string, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/forms/registration/registrations", bytes.NewBufferString(tryBody))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Prefer", "wait=30")
-	r.Header.Set("Referer", "https://example.com/register")
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
+	site := web.Client{Base: base, Header: http.Header{"Prefer": {"wait=30"}, "Referer": {"https://example.com/register"}}}
+	var answer struct{ ID string }
+	if err := site.Call(ctx, http.MethodPost, app.DemoPath, json.RawMessage(app.DemoRegistration), &answer); err != nil {
 		return "", fmt.Errorf("submit registration: %w", err)
-	}
-	defer response.Body.Close()
-	var answer struct{ ID, Status, Detail string }
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return "", fmt.Errorf("read answer: %w", err)
-	}
-	if answer.ID == "" {
-		return "", fmt.Errorf("the registration was refused with %s: %s", response.Status, answer.Detail)
 	}
 	return answer.ID, nil
 }
@@ -160,7 +143,7 @@ type sandboxState struct {
 }
 
 // prove looks for every trace that the registration must have left, on both
-// sides, and tells when.
+// sides, and says when.
 func (s *sandboxState) prove(r *registrationWithTimeline) ([]step, error) {
 	steps := []step{{r.ReceivedAt, "accepted", "on disk, form " + r.Form}}
 	if len(s.Tokens) == 0 {

@@ -31,8 +31,8 @@ func isLoopback(listen string) bool {
 }
 
 func isAbsoluteURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+	_, ok := onramp.ParseWebURL(s)
+	return ok
 }
 
 // isSuccessURL takes a path too, but not //host, which is another site.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
 	"net"
 	"net/url"
 	"regexp"
@@ -72,9 +71,9 @@ func (r *reader) webhook(v value) *onramp.Webhook {
 		return nil
 	}
 	w := &onramp.Webhook{URL: r.needed(keys["url"], "set it to the http or https URL that receives the events")}
-	if u, err := url.Parse(w.URL); w.URL != "" {
+	if u, ok := onramp.ParseWebURL(w.URL); w.URL != "" {
 		switch {
-		case err != nil || !isAbsoluteURL(w.URL) || u.Fragment != "":
+		case !ok || u.Fragment != "":
 			r.report(keys["url"].place, "must be an absolute http or https URL, such as https://crm.example.com/events")
 		case u.User != nil:
 			r.report(keys["url"].place, "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }")
@@ -85,13 +84,8 @@ func (r *reader) webhook(v value) *onramp.Webhook {
 	return w
 }
 
-// webhookSecret checks a secret as Standard Webhooks has it: whsec_, and 24 to 64
-// bytes in base64 (https://www.standardwebhooks.com, "Symmetric").
 func webhookSecret(s string) string {
-	text, prefixed := strings.CutPrefix(s, "whsec_")
-	key, err := base64.StdEncoding.Strict().DecodeString(text)
-	// the decoder leaves line breaks out
-	if !prefixed || err != nil || strings.ContainsAny(s, "\r\n") || len(key) < 24 || len(key) > 64 {
+	if _, ok := onramp.ParseWebhookSecret(onramp.Secret(s)); !ok {
 		return "must be whsec_ followed by 24 to 64 bytes in base64; onramp keys new webhook creates one"
 	}
 	return ""

@@ -192,6 +192,22 @@ func TestConcurrentUse(t *testing.T) {
 	all.Wait()
 }
 
+// A client's id survives every way of encoding.
+func TestNewClientID(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 100 {
+		id := keyset.NewClientID()
+		if !regexp.MustCompile(`^onramp-[a-z2-7]{16}$`).MatchString(id) {
+			t.Errorf("id %q", id)
+		}
+		if seen[id] {
+			t.Error("made twice")
+		}
+		seen[id] = true
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	seen := map[onramp.Secret]bool{}

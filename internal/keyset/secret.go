@@ -3,6 +3,7 @@ package keyset
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"strings"
 
 	"onramp/internal/onramp"
 )
@@ -17,6 +18,10 @@ const secretSize = 32
 func NewSecret() onramp.Secret {
 	return onramp.Secret(base64.RawURLEncoding.EncodeToString(randomBytes()))
 }
+
+// NewClientID makes the id of an OAuth2 client: onramp- and 16 random lower-case
+// letters and digits, which no form, YAML or shell changes.
+func NewClientID() string { return "onramp-" + strings.ToLower(rand.Text()[:16]) }
 
 // NewWebhookSecret makes a secret that signs webhooks: whsec_ and base64, as
 // Standard Webhooks has it (https://www.standardwebhooks.com, "Symmetric").

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"strings"
 
 	"onramp/internal/onramp"
 )
@@ -12,10 +11,6 @@ import (
 // unguessable is the length from which a secret counts as too long to be
 // guessed: 20 random letters and digits are more than 100 bits.
 const unguessable = 20
-
-// NewClientID makes up the id of a client: letters, digits and a hyphen, which
-// form-encoding leaves as they are.
-func NewClientID() string { return "onramp-" + strings.ToLower(rand.Text()[:16]) }
 
 // NewClientSecret makes up a secret of 260 bits, letters and digits only, which
 // form-encoding leaves as they are.

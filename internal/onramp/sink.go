@@ -1,5 +1,11 @@
 package onramp
 
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+)
+
 // Sink is where events are forwarded to. Exactly one of Webhook, Kafka, NATS and
 // File is set.
 type Sink struct {
@@ -18,6 +24,34 @@ type Webhook struct {
 	URL     string            // http or https
 	Secrets []Secret          // whsec_ and base64; each one signs, so that the receiver can rotate
 	Headers map[string]Secret // to send along
+}
+
+// The length of a webhook's secret in bytes (https://www.standardwebhooks.com,
+// "Symmetric").
+const (
+	minWebhookKey = 24
+	maxWebhookKey = 64
+)
+
+// ParseWebhookSecret gives the bytes of a webhook's secret. It is not ok unless the
+// secret is whsec_ and 24 to 64 bytes in base64, as Standard Webhooks has it.
+func ParseWebhookSecret(s Secret) (key []byte, ok bool) {
+	text, prefixed := strings.CutPrefix(s.Reveal(), "whsec_")
+	key, err := base64.StdEncoding.Strict().DecodeString(text)
+	// the decoder leaves line breaks out
+	if !prefixed || err != nil || strings.ContainsAny(text, "\r\n") || len(key) < minWebhookKey || len(key) > maxWebhookKey {
+		return nil, false
+	}
+	return key, true
+}
+
+// ParseWebURL parses a URL. It is not ok unless it is an absolute http or https one.
+func ParseWebURL(s string) (u *url.URL, ok bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil, false
+	}
+	return u, true
 }
 
 // Kafka is a topic.

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -40,11 +38,12 @@ const idleConnections = 64
 
 func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
 	w := &webhook{url: s.Webhook.URL, header: http.Header{}, batched: Batch(s) > 1, timeout: cfg.Timeout}
-	u, err := url.Parse(s.Webhook.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	u, ok := onramp.ParseWebURL(s.Webhook.URL)
+	if !ok {
 		return nil, errors.New("webhook: url: is not an http or https URL") // not which: it may hold a secret
 	}
 	w.origin = u.Scheme + "://" + u.Host
+	var err error
 	if w.keys, err = newKeys(s.Webhook.Secrets); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
@@ -69,13 +68,6 @@ func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
 	return w, nil
 }
 
-// The length of a signing secret in bytes (Standard Webhooks, "Signature scheme").
-const (
-	shortestSecret = 24
-	longestSecret  = 64
-	secretPrefix   = "whsec_"
-)
-
 // newKeys reads the secrets. No error shows one.
 func newKeys(secrets []onramp.Secret) ([]*standardwebhooks.Webhook, error) {
 	if len(secrets) == 0 {
@@ -83,11 +75,11 @@ func newKeys(secrets []onramp.Secret) ([]*standardwebhooks.Webhook, error) {
 	}
 	keys := make([]*standardwebhooks.Webhook, len(secrets))
 	for i, s := range secrets {
-		encoded, found := strings.CutPrefix(s.Reveal(), secretPrefix)
-		raw, err := base64.StdEncoding.DecodeString(encoded)
-		if !found || err != nil || len(raw) < shortestSecret || len(raw) > longestSecret {
-			return nil, fmt.Errorf("secrets[%d]: must be %s and the base64 of %d to %d bytes", i, secretPrefix, shortestSecret, longestSecret)
+		raw, ok := onramp.ParseWebhookSecret(s)
+		if !ok {
+			return nil, fmt.Errorf("secrets[%d]: must be whsec_ and the base64 of 24 to 64 bytes", i)
 		}
+		var err error
 		if keys[i], err = standardwebhooks.NewWebhookRaw(raw); err != nil {
 			return nil, fmt.Errorf("secrets[%d]: %w", i, err)
 		}

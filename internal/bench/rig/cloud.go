@@ -1,7 +1,6 @@
-package cli
+package rig
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -9,9 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
-	"onramp/internal/operator"
+	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
 
@@ -20,7 +18,7 @@ const signatureKeySize = 32
 
 // cloud stands in for Marketing Cloud while a gateway sets up its callback, and
 // knows afterwards what batches of events have to bring: the key of their
-// signature, which the sandbox tells nobody, and where tokens come from. It has
+// signature, which the sandbox keeps to itself, and where tokens come from. It has
 // one callback, and answers what a set-up from the start asks.
 type cloud struct {
 	listener *web.Listener
@@ -80,9 +78,10 @@ func (c *cloud) url() string { return c.listener.URL() }
 func (c *cloud) close() { _ = c.listener.Close() } // it keeps nothing
 
 // setUp has a gateway set up its callback here.
-func (c *cloud) setUp(ctx context.Context, gateway *child) error {
-	var done operator.SetupSteps
-	if err := gateway.adminClient().call(ctx, http.MethodPost, "/api/ens/setup", operator.SetupRequest{}, &done); err != nil {
+func (c *cloud) setUp(ctx context.Context, g *gateway) error {
+	var done struct{ Failed *struct{ Step, Cause string } }
+	admin := web.Client{Base: g.admin}
+	if err := admin.Call(ctx, http.MethodPost, "/api/ens/setup", struct{}{}, &done); err != nil {
 		return fmt.Errorf("set up the callback: %w", err)
 	}
 	if f := done.Failed; f != nil {
@@ -126,23 +125,10 @@ func (c *cloud) createCallback(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	probe, err := json.Marshal(map[string]string{"callbackId": cloudCallbackID, "verificationKey": c.verification})
-	if err != nil {
-		return nil, err
-	}
-	q, err := http.NewRequestWithContext(r.Context(), http.MethodPost, sent[0].URL, bytes.NewReader(probe))
-	if err != nil {
-		return nil, err
-	}
-	q.Header.Set("Content-Type", "application/json")
-	q.Header.Set("Authorization", "Bearer "+token)
-	response, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, errors.New("the probe was answered " + response.Status)
+	probe := map[string]string{"callbackId": cloudCallbackID, "verificationKey": c.verification}
+	callback := web.Client{Base: sent[0].URL, Token: onramp.Secret(token)}
+	if err := callback.Call(r.Context(), http.MethodPost, "", probe, nil); err != nil {
+		return nil, fmt.Errorf("probe the callback: %w", err)
 	}
 	return []any{map[string]any{
 		"callbackId": cloudCallbackID, "callbackName": sent[0].CallbackName, "url": sent[0].URL,
@@ -170,38 +156,4 @@ func (c *cloud) createSubscription(r *http.Request) (any, error) {
 // token fetches an access token as Marketing Cloud does.
 func (c *cloud) token(ctx context.Context, endpoint string) (string, error) {
 	return fetchToken(ctx, endpoint, c.scheme.ClientID, c.scheme.ClientSecret)
-}
-
-// A token request's body, and what it is.
-const (
-	tokenForm     = "grant_type=client_credentials"
-	tokenFormType = "application/x-www-form-urlencoded"
-)
-
-// fetchToken asks for an access token by HTTP Basic (RFC 6749, 4.4).
-func fetchToken(ctx context.Context, endpoint, id, secret string) (string, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(tokenForm))
-	if err != nil {
-		return "", err
-	}
-	q.Header.Set("Content-Type", tokenFormType)
-	q.SetBasicAuth(id, secret)
-	response, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return "", errors.New("the token endpoint answered " + response.Status)
-	}
-	var granted struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.NewDecoder(response.Body).Decode(&granted); err != nil {
-		return "", fmt.Errorf("read token: %w", err)
-	}
-	if granted.AccessToken == "" {
-		return "", errors.New("the token endpoint gave no token")
-	}
-	return granted.AccessToken, nil
 }
