@@ -26,23 +26,7 @@ func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) (
 
 func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
 	rows, err := s.readers.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return s.scanDeliveries(rows)
-}
-
-func (s *Store) scanDeliveries(rows *sql.Rows) ([]onramp.Delivery, error) {
-	defer rows.Close()
-	var deliveries []onramp.Delivery
-	for rows.Next() {
-		d, err := s.scanDelivery(rows)
-		if err != nil {
-			return nil, err
-		}
-		deliveries = append(deliveries, d)
-	}
-	return deliveries, rows.Err()
+	return collect(rows, err, s.scanDelivery)
 }
 
 func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
@@ -86,9 +70,9 @@ func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) erro
 }
 
 // listFresh reads the rows in the order in which they were appended.
-const listFresh = `SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
+var listFresh = numbered(`SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
 	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries + `
-	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`
+	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`)
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
 // first: those to be sent and those that wait for the step before them. to is
@@ -99,10 +83,7 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 		return nil, after, nil
 	}
 	rows, err := s.fresh.QueryContext(ctx, after, destination, n)
-	if err == nil {
-		deliveries, err = s.scanDeliveries(rows)
-	}
-	if err != nil {
+	if deliveries, err = collect(rows, err, s.scanDelivery); err != nil {
 		return nil, after, readerErr("list fresh deliveries", err)
 	}
 	if len(deliveries) == n {
@@ -114,9 +95,11 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	return deliveries, newest, nil
 }
 
-const (
-	listDue   = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
-	listStray = `WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
+var (
+	listDue = numbered(`WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = {{pending}} AND d.seq <= $3
+		ORDER BY d.due_at, d.seq LIMIT $4`)
+	listStray = numbered(`WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = {{pending}} AND d.seq <= $3
+		ORDER BY d.due_at, d.seq LIMIT $4`)
 )
 
 // ListDue returns at most n parked deliveries to a destination that are due,
@@ -178,13 +161,15 @@ func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) 
 	return parked, nil
 }
 
+var park = numbered(`UPDATE delivery SET due_at = $1
+	WHERE seq = $2 AND due_at IS NULL AND (state = {{waiting}} OR state = {{pending}} AND ` + parkedElder + `)
+	RETURNING destination_id, ordering_key, state`)
+
 func (t *tx) park(seq int64) (moved bool, err error) {
 	var destination int
 	var key int64
 	var state onramp.DeliveryState
-	moved, err = t.find(`UPDATE delivery SET due_at = $1
-		WHERE seq = $2 AND due_at IS NULL AND (state = 1 OR state = 2 AND `+parkedElder+`) RETURNING destination_id, ordering_key, state`,
-		[]any{micros(onramp.Never), seq}, &destination, &key, &state)
+	moved, err = t.find(park, []any{micros(onramp.Never), seq}, &destination, &key, &state)
 	if moved && err == nil && state == onramp.DeliveryWaiting {
 		err = t.holdYounger(destination, key, seq)
 	}
@@ -228,27 +213,21 @@ func byDeliveryID(id string) (where string, arguments []any, ok bool) {
 	return `WHERE d.seq = (SELECT delivery_seq FROM registration WHERE id = $1) + $2 AND $2 < r.steps`, []any{of, number - 1}, true
 }
 
+// listAttempts reads the attempts of a delivery. The last one may stand with
+// those of other deliveries in its call.
+var listAttempts = numbered(`SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
+	FROM attempt WHERE delivery_seq = $1
+	UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
+		c.started_at, c.took, {{verdict delivered}}, c.status, 0, c.detail, '', '', ''
+		FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
+	ORDER BY 1`)
+
 func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Attempt, error) {
-	// the last one may stand with others of its call
-	rows, err := s.readers.QueryContext(ctx, `SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
-		FROM attempt WHERE delivery_seq = $1
-		UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
-			c.started_at, c.took, 1, c.status, 0, c.detail, '', '', '' FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
-		ORDER BY 1`, delivery)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var attempts []onramp.Attempt
-	for rows.Next() {
-		var a onramp.Attempt
+	rows, err := s.readers.QueryContext(ctx, listAttempts, delivery)
+	return collect(rows, err, func(rows *sql.Rows) (a onramp.Attempt, err error) {
 		var started, took int64
-		err := rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer)
-		if err != nil {
-			return nil, err
-		}
+		err = rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer)
 		a.StartedAt, a.Took = fromMicros(started), time.Duration(took)*time.Microsecond
-		attempts = append(attempts, a)
-	}
-	return attempts, rows.Err()
+		return a, err
+	})
 }

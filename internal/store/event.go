@@ -157,19 +157,13 @@ func (r *eventRow) event(n *names) onramp.Event {
 
 func (s *Store) listEvents(ctx context.Context, query string, args ...any) ([]onramp.Event, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+eventColumns+` FROM event e `+query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var events []onramp.Event
-	for rows.Next() {
+	return collect(rows, err, func(rows *sql.Rows) (onramp.Event, error) {
 		var r eventRow
 		if err := rows.Scan(r.into()...); err != nil {
-			return nil, err
+			return onramp.Event{}, err
 		}
-		events = append(events, r.event(&s.names))
-	}
-	return events, rows.Err()
+		return r.event(&s.names), nil
+	})
 }
 
 // ListEvents returns events, newest first, and the cursor of the next page,

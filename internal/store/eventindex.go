@@ -50,24 +50,26 @@ type eventKey struct{ hash, event int64 }
 
 func (s *Store) listEventKeys(ctx context.Context, after int64) (keys []eventKey, to int64, err error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT seq, person, send FROM event WHERE seq > $1 ORDER BY seq LIMIT $2`, after, indexTogether)
-	if err != nil {
-		return nil, 0, err
+	type hashes struct {
+		event        int64
+		person, send sql.NullInt64
 	}
-	defer rows.Close()
-	to = after
-	for rows.Next() {
-		var person, send sql.NullInt64
-		if err := rows.Scan(&to, &person, &send); err != nil {
-			return nil, 0, err
-		}
-		for _, hash := range []sql.NullInt64{person, send} {
+	found, err := collect(rows, err, func(rows *sql.Rows) (h hashes, err error) {
+		err = rows.Scan(&h.event, &h.person, &h.send)
+		return h, err
+	})
+	if err != nil || len(found) == 0 {
+		return nil, after, err
+	}
+	for _, h := range found {
+		for _, hash := range []sql.NullInt64{h.person, h.send} {
 			if hash.Valid {
-				keys = append(keys, eventKey{hash.Int64, to})
+				keys = append(keys, eventKey{hash.Int64, h.event})
 			}
 		}
 	}
 	slices.SortFunc(keys, func(a, b eventKey) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.event, b.event)) })
-	return keys, to, rows.Err()
+	return keys, found[len(found)-1].event, nil
 }
 
 // saveEventKeys inserts keys in their order. The mark follows the last of them:

@@ -13,11 +13,12 @@ import (
 )
 
 // The statements of the readers, for the test of their plans.
-const (
+var (
 	ListFreshQuery = listFresh
 	ListDueQuery   = selectDeliveries + listDue
 	ListStrayQuery = selectDeliveries + listStray
 	NextDueQuery   = nextDue
+	InFailedIndex  = inFailedIndex
 	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
 

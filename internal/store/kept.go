@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (s *Store) keep(ctx context.Context, kind, name string, value any, more ...
 	if err := gob.NewEncoder(&plain).Encode(value); err != nil {
 		return fmt.Errorf("encode %s: %w", kind, err)
 	}
-	text, err := s.cipher.Encrypt(plain.Bytes(), "kept/"+kind+"/"+name)
+	text, err := s.cipher.Encrypt(plain.Bytes(), keptAs(kind, name))
 	if err != nil {
 		return fmt.Errorf("encrypt %s: %w", kind, err)
 	}
@@ -79,31 +80,44 @@ func (s *Store) drop(ctx context.Context, kind, name string) error {
 // listKept reads all of a kind, those kept first at the front.
 func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT name, data FROM kept WHERE kind = $1 ORDER BY kept_at, name`, kind)
+	found, err := collect(rows, err, func(rows *sql.Rows) (r keptRow, err error) {
+		err = rows.Scan(&r.name, &r.text)
+		return r, err
+	})
 	if err != nil {
 		return nil, readerErr("list "+kind, err)
 	}
-	defer rows.Close()
 	var all []T
-	for rows.Next() {
-		var name, text string
-		if err := rows.Scan(&name, &text); err != nil {
-			return nil, readerErr("list "+kind, err)
-		}
-		if s.cipher == nil {
-			return nil, errNoCipher
-		}
-		plain, err := s.cipher.Decrypt(text, "kept/"+kind+"/"+name)
+	for _, r := range found {
+		value, err := openKept[T](s.cipher, kind, r)
 		if err != nil {
-			return nil, fmt.Errorf("decrypt %s %q: %w; %s", kind, name, err, hintKey)
-		}
-		var value T
-		if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {
-			return nil, fmt.Errorf("read %s %q: %w", kind, name, err)
+			return nil, err
 		}
 		all = append(all, value)
 	}
-	return all, readerErr("list "+kind, rows.Err())
+	return all, nil
 }
+
+type keptRow struct{ name, text string }
+
+// openKept decrypts a value of a kind.
+func openKept[T any](cipher Cipher, kind string, r keptRow) (value T, err error) {
+	if cipher == nil {
+		return value, errNoCipher
+	}
+	plain, err := cipher.Decrypt(r.text, keptAs(kind, r.name))
+	if err != nil {
+		return value, fmt.Errorf("decrypt %s %q: %w; %s", kind, r.name, err, hintKey)
+	}
+	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {
+		return value, fmt.Errorf("read %s %q: %w", kind, r.name, err)
+	}
+	return value, nil
+}
+
+// keptAs is what a text is encrypted with besides the key: it can't be read under
+// any other name.
+func keptAs(kind, name string) string { return "kept/" + kind + "/" + name }
 
 // ListSchemes returns the authentication schemes that Onramp has made.
 func (s *Store) ListSchemes(ctx context.Context) ([]onramp.Scheme, error) {

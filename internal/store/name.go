@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
 
@@ -36,20 +37,19 @@ func (n *names) load(ctx context.Context, q queryer) error {
 
 func listNames(ctx context.Context, q queryer, query string) (map[string]int, map[int]string, error) {
 	rows, err := q.QueryContext(ctx, query)
-	if err != nil {
-		return nil, nil, err
+	type named struct {
+		id   int
+		name string
 	}
-	defer rows.Close()
+	all, err := collect(rows, err, func(rows *sql.Rows) (n named, err error) {
+		err = rows.Scan(&n.id, &n.name)
+		return n, err
+	})
 	byName, byID := map[string]int{}, map[int]string{}
-	for rows.Next() {
-		var id int
-		var name string
-		if err := rows.Scan(&id, &name); err != nil {
-			return nil, nil, err
-		}
-		byName[name], byID[id] = id, name
+	for _, n := range all {
+		byName[n.name], byID[n.id] = n.id, n.name
 	}
-	return byName, byID, rows.Err()
+	return byName, byID, err
 }
 
 func (n *names) form(name string) (int, bool) {

@@ -149,16 +149,14 @@ type subscriber struct{ hash, registration int64 }
 
 func (s *Store) listSubscribers(ctx context.Context, after int64) (found []subscriber, to int64, err error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT seq, subscriber_key FROM registration WHERE seq > $1 ORDER BY seq LIMIT $2`, after, personsTogether)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	found, err = collect(rows, err, func(rows *sql.Rows) (s subscriber, err error) {
 		var key string
-		if err := rows.Scan(&to, &key); err != nil {
-			return nil, 0, err
-		}
-		found = append(found, subscriber{onramp.OrderingKey(key), to})
+		err = rows.Scan(&s.registration, &key)
+		s.hash = onramp.OrderingKey(key)
+		return s, err
+	})
+	if err != nil || len(found) == 0 {
+		return nil, after, err
 	}
-	return found, to, rows.Err()
+	return found, found[len(found)-1].registration, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"maps"
 	"slices"
 	"sync"
@@ -34,22 +35,24 @@ type tallies struct {
 
 func (a *tallies) load(ctx context.Context, q queryer) error {
 	rows, err := q.QueryContext(ctx, `SELECT destination_id, state, n FROM tally`)
+	type tally struct {
+		tallyKey
+		n int64
+	}
+	all, err := collect(rows, err, func(rows *sql.Rows) (t tally, err error) {
+		err = rows.Scan(&t.destination, &t.state, &t.n)
+		return t, err
+	})
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.n = map[tallyKey]int64{}
-	for rows.Next() {
-		var k tallyKey
-		var n int64
-		if err := rows.Scan(&k.destination, &k.state, &n); err != nil {
-			return err
-		}
-		a.n[k] = n
+	for _, t := range all {
+		a.n[t.tallyKey] = t.n
 	}
-	return rows.Err()
+	return nil
 }
 
 func (a *tallies) apply(changes map[tallyKey]int64) {

@@ -19,7 +19,7 @@ type together struct {
 func newTogether(d dialect, before, after string) together {
 	s := together{lengths: [3]int{1, 8, 64}}
 	for i, length := range s.lengths {
-		text := before + strings.Repeat("?, ", length-1) + "?" + after
+		text := numbered(before) + strings.Repeat("?, ", length-1) + "?" + numbered(after)
 		var b strings.Builder
 		for n := 1; ; n++ {
 			part, rest, more := strings.Cut(text, "?")
@@ -61,10 +61,10 @@ type settlements struct {
 
 func newSettlements(d dialect) settlements {
 	return settlements{
-		delivered: newTogether(d, `UPDATE delivery SET state = 5, tries = 1, settled_at = ?, call_seq = ? WHERE seq IN (`,
-			`) AND state = 2 AND tries = 0 AND due_at IS NULL AND `+underLease("?")),
-		started: newTogether(d, `UPDATE delivery SET state = 2 WHERE seq IN (`,
-			`) AND state = 1 AND due_at IS NULL RETURNING seq, destination_id`),
+		delivered: newTogether(d, `UPDATE delivery SET state = {{delivered}}, tries = 1, settled_at = ?, call_seq = ? WHERE seq IN (`,
+			`) AND state = {{pending}} AND tries = 0 AND due_at IS NULL AND `+underLease("?")),
+		started: newTogether(d, `UPDATE delivery SET state = {{pending}} WHERE seq IN (`,
+			`) AND state = {{waiting}} AND due_at IS NULL RETURNING seq, destination_id`),
 		mine: newTogether(d, `SELECT seq FROM delivery WHERE seq IN (`, `) AND call_seq = ?`),
 	}
 }
