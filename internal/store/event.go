@@ -71,8 +71,7 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	if err != nil {
 		return 0, err
 	}
-	t.tally[tallyKey{storedEvents, uint8(callback)}] += n
-	t.tally[tallyKey{repeatedEvents, uint8(callback)}] += int64(len(events)) - n
+	t.countEvents(callback, n, int64(len(events))-n)
 	isNew := func(int64) bool { return true }
 	if n != int64(len(events)) {
 		seqs := map[int64]bool{}

@@ -384,3 +384,33 @@ func TestRuling(t *testing.T) {
 		}
 	})
 }
+
+// A database takes any number of callbacks, and counts the events of each.
+func TestManyCallbacks(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		names := make([]string, 300)
+		for i := range names {
+			names[i] = fmt.Sprint("callback", i+1)
+		}
+		if err := w.s.RegisterCallbacks(t.Context(), names); err != nil {
+			t.Fatal(err)
+		}
+		want := onramp.Counts{Events: map[string]int64{}, Repeated: map[string]int64{}}
+		for _, i := range []int{1, 44, 255, 256, 257, 300} { // some of them alike in their last eight bits
+			name := names[i-1]
+			events := w.events(nil, sent("ana", 2*i, "m"), sent("ana", 2*i, "m"), sent("ana", 2*i+1, "m"))
+			if n, err := w.s.SaveEvents(t.Context(), name, events); err != nil || n != 2 {
+				t.Fatalf("%s: stored %d, %v", name, n, err)
+			}
+			want.Events[name], want.Repeated[name] = 2, 1
+		}
+		for range 2 {
+			got := w.s.Count()
+			got = onramp.Counts{Events: got.Events, Repeated: got.Repeated}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			w.reopen()
+		}
+	})
+}

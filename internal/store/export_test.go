@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,6 +22,16 @@ var (
 	InFailedIndex  = inFailedIndex
 	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
+
+// MigrateTo takes the first n steps of the migrations, for a database as an older
+// onramp has left it.
+func MigrateTo(ctx context.Context, db *sql.DB, driver string, n int) error {
+	d := sqliteDialect
+	if driver == "pgx" {
+		d = postgresDialect
+	}
+	return migrate(ctx, db, d, migrations[:n])
+}
 
 // WithFreeze has keys moved to their tables sooner.
 func WithFreeze(c Config, keys int, registrations int64) Config {

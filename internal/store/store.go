@@ -100,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	err := s.check(ctx, db)
 	if err == nil {
-		err = migrate(ctx, db, s.dialect)
+		err = migrate(ctx, db, s.dialect, migrations)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
