@@ -10,7 +10,7 @@ import (
 
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
 	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps,
-	COALESCE(d.data, r.data, e.body), e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
+	COALESCE(d.data, r.data), e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
 
 // fromDeliveries joins deliveries with their registrations and events: they have
 // the one or the other, or both.
@@ -47,6 +47,9 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 	if e.seq.Valid {
 		event := e.event(&s.names)
 		d.Event, d.Step, d.Steps, d.ReceivedAt = &event, 1, 1, event.ReceivedAt
+		if d.Values == nil {
+			d.Values = event.Body // what goes on to a sink is the event as it came
+		}
 		if d.RegistrationID == "" {
 			d.SubscriberKey = event.SubscriberKey
 		}

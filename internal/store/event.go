@@ -146,11 +146,8 @@ func (r *eventRow) into() []any {
 }
 
 func (r *eventRow) event(n *names) onramp.Event {
-	e := onramp.ReadEvent(r.body)
+	e := onramp.ReadStoredEvent(r.body, onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64})
 	e.Seq, e.Callback, e.ReceivedAt = r.seq.Int64, n.callbackName(int(r.callback.Int64)), fromNull(r.receivedAt)
-	// as it was taken in: a later onramp may read other events as alike
-	e.Identity = onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64}
-	e.ID = onramp.NewEventID(e.Identity)
 	return e
 }
 

@@ -414,3 +414,27 @@ func TestManyCallbacks(t *testing.T) {
 		}
 	})
 }
+
+// An event keeps the identity that it was stored under, even if events are told
+// apart in another way now.
+func TestStoredIdentity(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		sink := w.withEvents()
+		w.receive([]int{sink}, sent("ana", 1, "m"))
+		if _, err := w.db.Exec(`UPDATE event SET hash = 12345`); err != nil {
+			t.Fatal(err)
+		}
+		events, _, err := w.s.ListEvents(t.Context(), onramp.EventFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity := onramp.EventIdentity{At: 1767614400001, Hash: 12345}
+		if events[0].Identity != identity || events[0].ID != onramp.NewEventID(identity) {
+			t.Errorf("the event is %s with %+v", events[0].ID, events[0].Identity)
+		}
+		found, err := w.s.FindEvent(t.Context(), events[0].ID)
+		if err != nil || len(found.Deliveries) != 1 || found.Deliveries[0].Event.ID != events[0].ID {
+			t.Errorf("found %+v, %v", found, err)
+		}
+	})
+}
