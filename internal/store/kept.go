@@ -89,7 +89,7 @@ func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 	}
 	var all []T
 	for _, r := range found {
-		value, err := openKept[T](s.cipher, kind, r)
+		value, err := openKept[T](s.cipher, kind, r, hintKey)
 		if err != nil {
 			return nil, err
 		}
@@ -100,14 +100,15 @@ func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 
 type keptRow struct{ name, text string }
 
-// openKept decrypts a value of a kind.
-func openKept[T any](cipher Cipher, kind string, r keptRow) (value T, err error) {
+// openKept decrypts a value of a kind. hint says what becomes of it when the key
+// does not fit.
+func openKept[T any](cipher Cipher, kind string, r keptRow, hint string) (value T, err error) {
 	if cipher == nil {
 		return value, errNoCipher
 	}
 	plain, err := cipher.Decrypt(r.text, keptAs(kind, r.name))
 	if err != nil {
-		return value, fmt.Errorf("decrypt %s %q: %w; %s", kind, r.name, err, hintKey)
+		return value, fmt.Errorf("decrypt %s %q: %w; %s", kind, r.name, err, hint)
 	}
 	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {
 		return value, fmt.Errorf("read %s %q: %w", kind, r.name, err)

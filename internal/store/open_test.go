@@ -130,27 +130,6 @@ func TestKeySecret(t *testing.T) {
 	})
 }
 
-func TestToken(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
-		want := func(token string) {
-			t.Helper()
-			got, err := w.s.LoadToken(t.Context())
-			if err != nil || string(got) != token {
-				t.Errorf("got %q, %v; want %q", got, err, token)
-			}
-		}
-		want("")
-		for _, token := range []string{`{"token":1}`, `{"token":2}`} {
-			if err := w.s.SaveToken(t.Context(), []byte(token)); err != nil {
-				t.Fatal(err)
-			}
-			want(token)
-		}
-		w.reopen()
-		want(`{"token":2}`)
-	})
-}
-
 // After Close every method fails with an error that asks to try again, and
 // Close itself is safe.
 func TestClose(t *testing.T) {

@@ -25,8 +25,8 @@ type Config struct {
 	Now   func() time.Time // default time.Now
 	Owner string           // name of this node in leases; default: host and process
 
-	// Cipher encrypts what is kept of callbacks, tokens and clients; without it
-	// nothing of them can be kept.
+	// Cipher encrypts what is kept of callbacks, clients and keys, and the access
+	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
 
 	freeze       freeze
