@@ -136,7 +136,9 @@ func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onra
 		return nil, nil
 	}
 	first, last := found[len(found)-1], found[0]
-	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
+	// without what events have changed in their rows: that means nothing for their states
+	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery
+		WHERE seq >= $1 AND seq < $2 AND event_seq IS NULL ORDER BY seq`,
 		first.deliverySeq, last.deliverySeq+int64(last.steps))
 	deliveries, err := collect(rows, err, func(rows *sql.Rows) (d onramp.Delivery, err error) {
 		err = rows.Scan(&d.RegistrationSeq, &d.Step, &d.State, &d.Tries)
