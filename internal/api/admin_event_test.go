@@ -155,7 +155,7 @@ func TestListEvents(t *testing.T) {
 		"?limit=2":                          list("3", 2, 1),
 		"?limit=2&cursor=3":                 list("", 0),
 		"?limit=0":                          problem(400, "limit must be a number from 1 to 500", ""),
-		"?cursor=x":                         problem(400, "the cursor is not one that a list has given", ""),
+		"?cursor=x":                         problem(400, "invalid cursor: use the value of next from the previous page", ""),
 		"?type=*a*b*c*d*":                   problem(400, "type may hold four * at the most", ""),
 		"?type=" + strings.Repeat("*", 1e4): problem(400, "type may hold four * at the most", ""),
 	} {

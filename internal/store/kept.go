@@ -29,8 +29,8 @@ const (
 )
 
 // hintKey is what an operator can do when the key does not fit.
-const hintKey = "is this the encryption key that it was kept with? Put that one back; if it is lost for good, " +
-	"empty the table kept of the database, start again and run onramp ens setup"
+const hintKey = "it was encrypted with another encryption key: restore that key; if it is lost, " +
+	"delete all rows of the database table kept, restart onramp and run onramp ens setup"
 
 var errNoCipher = errors.New("the database was opened without an encryption key")
 

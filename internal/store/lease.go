@@ -20,7 +20,7 @@ func (s *Store) takeLease(ctx context.Context) error {
 			return nil
 		}
 		if s.now().Sub(begin) > 2*s.dialect.lease {
-			return errors.New("another onramp owns this database and is alive; one process at a time can deliver from it")
+			return errors.New("another onramp is running with this database; only one process at a time can deliver from it")
 		}
 		select {
 		case <-time.After(time.Second):
@@ -41,7 +41,7 @@ func (s *Store) claimPartitions(ctx context.Context) (owned bool, err error) {
 		taken, err = t.update(`UPDATE lease SET owner = $1, epoch = $2, expires_at = $3 WHERE expires_at <= $4 AND epoch < $2
 			AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.expires_at > $4)`, s.owner, epoch, s.leaseEnd(t.now), micros(t.now))
 		if err == nil && taken > 0 && taken < partitions {
-			err = errors.New("only a part of the partitions is free")
+			err = errors.New("only some of the partitions are free")
 		}
 		return err
 	}})
@@ -107,7 +107,7 @@ func (s *Store) setLease(ctx context.Context, end func(now time.Time) int64) (mi
 	return n == partitions, nil
 }
 
-var errLost = errors.New("another process has taken the lease over")
+var errLost = errors.New("another process has taken over the lease")
 
 // fence keeps a node that was cut off from writing at all: its numbers for new
 // rows are old.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,22 +31,22 @@ func before(f onramp.Filter) (int64, error) {
 	}
 	seq, err := strconv.ParseInt(f.Cursor, 10, 64)
 	if err != nil || seq <= 0 {
-		return 0, &onramp.Error{Kind: onramp.Malformed, Message: "the cursor is not one that a list has given"}
+		return 0, &onramp.Error{Kind: onramp.Malformed, Message: "invalid cursor: use the value of next from the previous page"}
 	}
 	return seq, nil
 }
 
-// matches is the condition of Query, over the given parameter.
-func matches(f onramp.Filter, parameter string, events bool) (condition string, argument any) {
+// matches is the condition of Query, which is the parameter $4.
+func matches(f onramp.Filter, events bool) (condition string, argument any) {
 	if f.Query == "" {
-		return `(CAST(` + parameter + ` AS TEXT) IS NULL)`, nil
+		return `(CAST($4 AS TEXT) IS NULL)`, nil
 	}
 	columns := []string{"r.subscriber_key", "r.data"}
 	if events {
 		columns = append(columns, "e.body")
 	}
 	for i, c := range columns {
-		columns[i] = `COALESCE(lower(` + c + `), '') LIKE ` + parameter + ` ESCAPE '\'`
+		columns[i] = `COALESCE(lower(` + c + `), '') LIKE $4 ESCAPE '\'`
 	}
 	return "(" + strings.Join(columns, " OR ") + ")", likeAnywhere(f.Query)
 }
@@ -62,7 +63,7 @@ func likeAnywhere(text string) string {
 func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error) {
 	if f.State != "" {
 		if _, known := onramp.ParseRegistrationState(f.State); !known {
-			return nil, "", unknownState(f.State)
+			return nil, "", invalidState(f.State, onramp.RegistrationStates())
 		}
 	}
 	below, err := before(f)
@@ -97,7 +98,7 @@ func (s *Store) scanRegistrations(ctx context.Context, f onramp.Filter, before i
 		return nil, 0, err
 	}
 	form := formArgument(f.Form, &s.names)
-	condition, query := matches(f, "$4", false)
+	condition, query := matches(f, false)
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r
 		WHERE r.seq < $1 AND r.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND `+condition+` ORDER BY r.seq DESC`,
 		before, lowest, form, query)
@@ -171,7 +172,7 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 	if err != nil {
 		return nil, "", err
 	}
-	condition, query := matches(f, "$4", true)
+	condition, query := matches(f, true)
 	where := `WHERE d.seq < $1 AND d.seq >= $2 AND (CAST($3 AS BIGINT) IS NULL OR r.form_id = $3) AND ` + condition + states + ` ORDER BY d.seq DESC LIMIT $5`
 	for range scanTimes {
 		lowest, err := s.scanFloor(ctx, "delivery", below)
@@ -203,7 +204,7 @@ func storedStates(f onramp.Filter) (condition string, failed bool, err error) {
 	switch {
 	case f.State == "":
 	case !known:
-		return "", false, unknownState(f.State)
+		return "", false, invalidState(f.State, onramp.DeliveryStates())
 	case state == onramp.DeliveryWaiting:
 		condition = numbered(` AND d.state IN ({{waiting}}, {{out of reach}})`)
 	case state == onramp.DeliverySending || state == onramp.DeliverySubmitted:
@@ -223,8 +224,13 @@ func storedStates(f onramp.Filter) (condition string, failed bool, err error) {
 	return condition, failed, nil
 }
 
-func unknownState(name string) error {
-	return &onramp.Error{Kind: onramp.Malformed, Message: "there is no state " + strconv.Quote(name)}
+// invalidState is the error of a filter with a state that is none of the valid ones.
+func invalidState[T fmt.Stringer](name string, valid []T) error {
+	names := make([]string, len(valid))
+	for i, state := range valid {
+		names[i] = state.String()
+	}
+	return &onramp.Error{Kind: onramp.Malformed, Message: "invalid state " + strconv.Quote(name) + ": use " + strings.Join(names, ", ")}
 }
 
 // findOldest finds the oldest of the fresh deliveries and of the parked ones.

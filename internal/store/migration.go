@@ -118,7 +118,7 @@ func checkVersion(ctx context.Context, db *sql.DB, d dialect, newest int) error 
 		return err
 	}
 	if version > newest {
-		return fmt.Errorf("the database has version %d and this onramp knows only %d: use the newer onramp", version, newest)
+		return fmt.Errorf("the database has version %d, and this onramp supports versions up to %d: use a newer onramp", version, newest)
 	}
 	return nil
 }

@@ -279,7 +279,7 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 		return err
 	}
 	if !found || key != edit.SubscriberKey || values != string(edit.Values) {
-		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration was changed meanwhile; look at it again"}
+		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration has changed since it was read: read it again"}
 	}
 	if key == r.SubscriberKey && values == string(r.Values) {
 		return nil

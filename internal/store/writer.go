@@ -260,7 +260,7 @@ func (w *writer) ensureSession(ctx context.Context) error {
 	if w.unsure {
 		if err := w.store.load(ctx, conn); err != nil {
 			w.endSession()
-			return fmt.Errorf("read anew: %w", err)
+			return fmt.Errorf("reload: %w", err)
 		}
 		w.unsure = false
 		w.store.wakeAll()
