@@ -20,14 +20,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// dialect is all in which the two databases differ.
+// dialect holds everything in which the two databases differ.
 type dialect struct {
 	goose        goose.Dialect
 	integerKey   string // type of a table's integer key
 	withoutRowID string // table option
 	begin        string // takes the write lock at once
 	versioned    string // 1 where goose has left its table, else 0
-	bulk         int    // rows that one INSERT carries at the most
+	bulk         int    // most rows in one INSERT
 
 	// placeholder is the n-th parameter of an INSERT of many rows. Everywhere
 	// else it is $n, for both.
@@ -44,7 +44,7 @@ var sqliteDialect = dialect{
 	begin:        "BEGIN IMMEDIATE",
 	versioned:    "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'",
 	bulk:         16,
-	// measured: the driver looks each $n up by its name, which costs a third with so many
+	// measured: the driver looks up each $n by its name, which costs a third with so many
 	placeholder: func(int) string { return "?" },
 	check:       "PRAGMA quick_check(1)",
 }
@@ -60,8 +60,8 @@ var postgresDialect = dialect{
 	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
 }
 
-// IsShared says whether a database's URL names one that several processes can
-// reach, and not a file.
+// IsShared says whether a database's URL is that of a server, which several
+// processes can reach, and not the path of a file.
 func IsShared(rawURL string) bool {
 	return strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://")
 }
@@ -128,7 +128,7 @@ func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("database: invalid PostgreSQL URL; the format is postgres://user:password@host:5432/name")
 	}
-	// an answer promises that the data are on disk, whatever the server's default
+	// an answer promises that the data are on disk, whatever the server's default is
 	cfg.RuntimeParams["synchronous_commit"] = "on"
 	cfg.RuntimeParams["application_name"] = "onramp"
 	s.readers = stdlib.OpenDB(*cfg)
@@ -157,7 +157,7 @@ func (s *Store) explain(err error) error {
 	return fmt.Errorf("open database: %w", err)
 }
 
-// wayOut is what can be done with a damaged file.
+// wayOut says what an operator can do with a damaged file.
 func (s *Store) wayOut() string {
 	return fmt.Sprintf("move %s and its -wal file away together and restore a backup, "+
 		`or recover what is readable: sqlite3 %s ".recover" | sqlite3 recovered.db`, s.file, s.file)

@@ -39,7 +39,7 @@ func WithFreeze(c Config, keys int, registrations int64) Config {
 	return c
 }
 
-// WithLargestCheck has larger files looked through beside the work.
+// WithLargestCheck has larger files checked in the background.
 func WithLargestCheck(c Config, size int64) Config {
 	c.largestCheck = size
 	return c

@@ -12,8 +12,8 @@ import (
 	"onramp/internal/onramp"
 )
 
-// Cipher encrypts what must not be read by whoever reads the database. about
-// ties a text to its place: it can't be decrypted anywhere else.
+// Cipher encrypts what someone who can read the database must not be able to read.
+// about ties a text to its place: under another one it can't be decrypted.
 type Cipher interface {
 	Encrypt(plain []byte, about string) (string, error)
 	Decrypt(text, about string) ([]byte, error)
@@ -77,7 +77,7 @@ func (s *Store) drop(ctx context.Context, kind, name string) error {
 	return nil
 }
 
-// listKept reads all of a kind, those kept first at the front.
+// listKept reads all values of a kind, oldest first.
 func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT name, data FROM kept WHERE kind = $1 ORDER BY kept_at, name`, kind)
 	found, err := collect(rows, err, func(rows *sql.Rows) (r keptRow, err error) {
@@ -116,8 +116,8 @@ func openKept[T any](cipher Cipher, kind string, r keptRow, hint string) (value 
 	return value, nil
 }
 
-// keptAs is what a text is encrypted with besides the key: it can't be read under
-// any other name.
+// keptAs is the associated data of a kept text, which can't be decrypted under
+// another name.
 func keptAs(kind, name string) string { return "kept/" + kind + "/" + name }
 
 // ListSchemes returns the authentication schemes that Onramp has made.

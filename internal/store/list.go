@@ -257,7 +257,7 @@ func (s *Store) Oldest(ctx context.Context, destination string) (time.Time, erro
 	return oldest, nil
 }
 
-// Timeline tells all that happened to a registration, oldest first, or gives an
+// Timeline returns everything that happened to a registration, oldest first, or an
 // error of kind NotFound.
 func (s *Store) Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error) {
 	r, err := s.FindRegistration(ctx, id)

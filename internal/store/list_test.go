@@ -265,7 +265,7 @@ func TestOldest(t *testing.T) {
 		w.settle("ana.1", dead, 0)
 		check("when the oldest is dead", "2m0s")
 		w.settle("cem.1", pending, time.Hour)
-		check("when a younger one is parked", "2m0s")
+		check("when a later one is parked", "2m0s")
 		w.settle("bob.1", delivered, 0)
 		check("when only a parked one is left", "3m0s")
 		if at, err := w.s.Oldest(t.Context(), "none"); err != nil || !at.IsZero() {

@@ -239,8 +239,8 @@ func damagedFile(t *testing.T) string {
 	return path
 }
 
-// A file that is too large to be looked through at the start is looked through
-// beside the work.
+// A file that is too large to be checked at the start is checked in the
+// background.
 func TestDamagedLater(t *testing.T) {
 	t.Parallel()
 	path := populated(t)

@@ -13,8 +13,8 @@ import (
 )
 
 // RetryDelivery makes a dead, unknown or parked delivery due at once, whatever the
-// reason for its state. Its tries start anew. The error is of kind NotFound, or
-// Conflict when there is nothing to retry.
+// reason for its state. Its tries are counted from 0 again. The error is of kind
+// NotFound, or Conflict when there is nothing to retry.
 func (s *Store) RetryDelivery(ctx context.Context, id string) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		d, err := t.findDelivery(id)
@@ -42,7 +42,7 @@ func failed(s onramp.DeliveryState) bool {
 
 func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 	err := t.exec(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, cause = NULL, due_at = CASE
-			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
+			WHEN `+behindParked+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
 		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 	if !failed(d.State) {
 		return nil // it was in the retry set already, and its later steps with it
 	}
-	if err := t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
+	if err := t.waitBehind(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
 		return err
 	}
 	_, err = t.moveLaterSteps(d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken)

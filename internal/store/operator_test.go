@@ -465,7 +465,7 @@ func TestEditDeliveryRefused(t *testing.T) {
 }
 
 // Under its new key an edited delivery and the later step of its route take
-// their place among the others of that key: behind an elder, before the younger.
+// their place among the others of that key: behind an earlier one, before the later ones.
 func TestEditOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.save("both", "bob1", "ana1", "bob2", "ana2")

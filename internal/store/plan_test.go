@@ -86,10 +86,10 @@ func TestPlans(t *testing.T) {
 			t.Errorf("deliveries are not settled by their seq: %v of\n%s", plan, statements[at])
 		}
 	}
-	elder := "SEARCH p USING INDEX delivery_key (destination_id=? AND ordering_key=?"
-	found := strings.Contains(strings.Join(w.plan(store.ListFreshQuery), "\n"), elder)
+	earlier := "SEARCH p USING INDEX delivery_key (destination_id=? AND ordering_key=?"
+	found := strings.Contains(strings.Join(w.plan(store.ListFreshQuery), "\n"), earlier)
 	if !found {
-		t.Errorf("the elder is not found by its index: %v", w.plan(store.ListFreshQuery))
+		t.Errorf("the earlier one is not found by its index: %v", w.plan(store.ListFreshQuery))
 	}
 	w.reset()
 }

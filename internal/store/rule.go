@@ -69,8 +69,8 @@ func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
 	return events, readerErr("list unjoined events", err)
 }
 
-// FindSend returns the event that tells whose send it is; false when none has
-// come yet.
+// FindSend returns the event that names the subscriber of a send, or false if none
+// has come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
 	if err := s.indexEvents(ctx); err != nil {
 		return onramp.Event{}, false, err
@@ -114,8 +114,8 @@ func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form stri
 // personsTogether is how many registrations are taken into person by one write.
 const personsTogether = 500
 
-// indexPersons brings person up to date. Who registers need not pay for it: an
-// index over all subscribers would cost a page for each registration.
+// indexPersons brings person up to the newest registration. It is only filled when
+// an event needs it: written with each registration, it would cost a page for each.
 func (s *Store) indexPersons(ctx context.Context) error {
 	for {
 		value, err := findMeta(ctx, s.readers, personsTo)

@@ -141,8 +141,8 @@ func (t *tx) moveRegistration(from, to onramp.RegistrationState) {
 	}
 }
 
-// moveRegistrationOf counts what a delivery's change means for its registration,
-// and tells whoever waits for that. What an event has brought means nothing for it.
+// moveRegistrationOf counts the change of a registration's state that follows from a
+// delivery's, and notifies its watchers. Deliveries of events don't change it.
 func (t *tx) moveRegistrationOf(d *onramp.Delivery, from, to onramp.RegistrationState) {
 	if d.Event != nil {
 		return
