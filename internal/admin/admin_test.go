@@ -231,7 +231,7 @@ func TestAdminRefusals(t *testing.T) {
 	o := newOffice(t)
 	const nobody = "01900000-0000-7000-8000-000000000000"
 	noRegistration, noDelivery := webtest.Problem(404, "there is no such registration", ""), webtest.Problem(404, "there is no such delivery", "")
-	badLimit, badCursor := webtest.Problem(400, "limit must be a number from 1 to 500", ""), webtest.Problem(400, "the cursor is not one that a list has given", "")
+	badLimit, badCursor := webtest.Problem(400, "limit must be a number from 1 to 500", ""), webtest.Problem(400, "invalid cursor: use the value of next from the previous page", "")
 	for route, want := range map[string]answer{
 		"GET /api/registrations/" + nobody:                    noRegistration,
 		"GET /api/registrations/" + nobody + "/timeline":      noRegistration,
@@ -249,8 +249,8 @@ func TestAdminRefusals(t *testing.T) {
 		"GET /api/registrations?cursor=x":                     badCursor,
 		"GET /api/deliveries?cursor=-1":                       badCursor,
 		"GET /api/deliveries?cursor=99999999999999999999":     badCursor,
-		"GET /api/registrations?state=sending":                webtest.Problem(400, `there is no state "sending"`, ""),
-		"GET /api/deliveries?state=queued":                    webtest.Problem(400, `there is no state "queued"`, ""),
+		"GET /api/registrations?state=sending":                webtest.Problem(400, `invalid state "sending": use held, queued, delivering, delivered, unknown, failed, erased`, ""),
+		"GET /api/deliveries?state=queued":                    webtest.Problem(400, `invalid state "queued": use held, waiting, pending, sending, submitted, delivered, unknown, dead, discarded, erased`, ""),
 		"DELETE /api/registrations/" + o.ids[0]:               webtest.Problem(405, "this address accepts GET, HEAD", "", "Allow: GET, HEAD"),
 		"GET /api/deliveries/" + o.ids[0] + ".1/retry":        webtest.Problem(405, "this address accepts POST", "", "Allow: POST"),
 		"GET /api/nothing":                                    webtest.Problem(404, "there is nothing at this address", ""),

@@ -157,7 +157,7 @@ func TestListEvents(t *testing.T) {
 		"?limit=2":                          list("3", 2, 1),
 		"?limit=2&cursor=3":                 list("", 0),
 		"?limit=0":                          webtest.Problem(400, "limit must be a number from 1 to 500", ""),
-		"?cursor=x":                         webtest.Problem(400, "the cursor is not one that a list has given", ""),
+		"?cursor=x":                         webtest.Problem(400, "invalid cursor: use the value of next from the previous page", ""),
 		"?type=*a*b*c*d*":                   webtest.Problem(400, "type can contain at most four *", ""),
 		"?type=" + strings.Repeat("*", 1e4): webtest.Problem(400, "type can contain at most four *", ""),
 	} {

@@ -18,7 +18,7 @@ func TestIdempotencyKey(t *testing.T) {
 		first  = `{"email":"a@b.co","first_name":"Jane"}`
 	)
 	multipart := parts(`form-data; name="email"`, "a@b.co", `form-data; name="first_name"`, "Jane")
-	conflict := webtest.Problem(409, "this Idempotency-Key was used for another request; take a new key, or send the same body", "", vary)
+	conflict := webtest.Problem(409, "this Idempotency-Key was already used for a different request: use a new key, or send the same body", "", vary)
 	type request struct {
 		body    string
 		headers []string

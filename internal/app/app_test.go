@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -301,6 +302,51 @@ func TestTokenSurvivesRestart(t *testing.T) {
 	}
 	if got := w.sandbox.State().Calls["POST /v2/token"]; got != 1 {
 		t.Errorf("%d token requests over three starts, want 1", got)
+	}
+}
+
+// withoutEvents is the demo's configuration without what calls the gateway.
+func withoutEvents(cfg string) string {
+	before, rest, _ := strings.Cut(cfg, "oauth:")
+	_, forms, _ := strings.Cut(rest, "forms:")
+	forms, _, _ = strings.Cut(forms, "    on_event:")
+	return before + "forms:" + forms
+}
+
+// A file database keeps the access token encrypted, with a key file of its own
+// beside it. A key file that is gone or broken costs a token, and not the start.
+func TestTokenKey(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "onramp.db")
+	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Activation: -1})}
+	cloud := httptest.NewServer(w.sandbox)
+	defer cloud.Close()
+	w.cloud = cloud.URL
+	for i, step := range []struct {
+		name   string
+		before func() error
+		tokens int64 // requested until then
+	}{
+		{"first start", func() error { return nil }, 1},
+		{"restart", func() error { return nil }, 1},
+		{"key file is gone", func() error { return os.Remove(database + ".key") }, 2},
+		{"restart with its new key", func() error { return nil }, 2},
+		{"key file is broken", func() error { return os.WriteFile(database+".key", []byte("broken"), 0o600) }, 3},
+		{"still broken", func() error { return nil }, 4},
+	} {
+		if err := step.before(); err != nil {
+			t.Fatal(err)
+		}
+		w.start(withoutEvents, database)
+		a := w.post(fmt.Sprintf(`{"email":"user%d@example.org"}`, i), map[string]string{"Prefer": wait})
+		w.end()
+		if got := int64(w.sandbox.State().Calls["POST /v2/token"]); a.Status != "delivered" || got != step.tokens {
+			t.Errorf("%s: %+v after %d token requests, want %d", step.name, a, got, step.tokens)
+		}
+	}
+	key, err := os.ReadFile(database + ".key")
+	if err != nil || string(key) != "broken" {
+		t.Errorf("a file that is no key was replaced by %q, %v", key, err)
 	}
 }
 

@@ -36,19 +36,29 @@ func (a *App) takesEvents() bool {
 }
 
 // openKeyset finds the key that encrypts what is kept. With a file for the
-// database it stands beside it unless the configuration names one.
+// database it stands beside it unless the configuration names one. It is nil when
+// there is none: then the access token is not kept across restarts.
 func (a *App) openKeyset() (store.Cipher, error) {
-	switch {
-	case a.cfg.EncryptionKey != "":
+	if a.cfg.EncryptionKey != "" {
 		keys, err := keyset.Open(a.cfg.EncryptionKey)
 		if err != nil {
 			return nil, fmt.Errorf("encryption_key: %w", err)
 		}
 		return keys, nil
-	case !a.takesEvents() || store.IsShared(a.cfg.Database):
+	}
+	if store.IsShared(a.cfg.Database) {
 		return nil, nil
 	}
-	return keyset.OpenFile(a.cfg.Database + ".key")
+	keys, err := keyset.OpenFile(a.cfg.Database + ".key")
+	if err != nil && !a.takesEvents() {
+		// nothing but the token needs the key; a disk without hard links, say, must not keep a gateway from its work
+		a.options.Log.Warn("the access token is not kept across restarts", "err", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
 
 // startEvents makes the parts, and returns the sinks' destinations.

@@ -20,17 +20,27 @@ import (
 // "Transactional SMS Events", "OTT Events", "Automation Studio Events".
 func ReadEvent(body []byte) Event {
 	f := readEventFields(body)
-	e := Event{Body: body, Type: f.eventType, SubscriberKey: f.subscriberKey, MessageKey: f.messageKey}
-	millis := f.millis()
-	if millis > 0 {
+	return f.event(body, f.identity(f.millis(), body))
+}
+
+// ReadStoredEvent does the same with an event that was given its identity when
+// it came: a later Onramp may tell events apart in another way.
+func ReadStoredEvent(body []byte, identity EventIdentity) Event {
+	f := readEventFields(body)
+	return f.event(body, identity)
+}
+
+func (f *eventFields) event(body []byte, identity EventIdentity) Event {
+	e := Event{
+		ID: NewEventID(identity), Identity: identity, Body: body,
+		Type: f.eventType, SubscriberKey: f.subscriberKey, MessageKey: f.messageKey, Subject: f.subject(),
+	}
+	if millis := f.millis(); millis > 0 {
 		e.At = time.UnixMilli(millis).UTC()
 	}
 	if named(f.jobID) && named(f.batchID) && named(f.subscriberID) {
 		e.Send = f.jobID + "." + f.batchID + "." + f.subscriberID
 	}
-	e.Subject = f.subject()
-	e.Identity = f.identity(millis, body)
-	e.ID = NewEventID(e.Identity)
 	return e
 }
 

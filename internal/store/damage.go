@@ -13,13 +13,13 @@ import (
 // fit together.
 var errDamaged = errors.New("the database file is damaged")
 
-// largestCheck is the size of a file, in bytes, that is looked through before
-// anything else is done: some seconds' worth. A larger one is looked through
-// beside the work: Marketing Cloud's events make files of any size, and nobody
-// should be turned away for a minute at each start.
+// largestCheck is the size, in bytes, up to which a file is checked at the start,
+// before anything is written: a few seconds' worth. A larger file is checked in
+// the background: events let files grow to any size, and nobody should be turned
+// away for a minute at each start.
 const largestCheck = 1 << 30
 
-// check looks through the file, or has it done later.
+// check checks the file, or leaves that to checkInBackground.
 func (s *Store) check(ctx context.Context, db *sql.DB) error {
 	if s.file != "" {
 		if info, err := os.Stat(s.file); err == nil && info.Size() > s.largestCheck {
@@ -30,27 +30,27 @@ func (s *Store) check(ctx context.Context, db *sql.DB) error {
 	return checkPages(ctx, db, s.dialect)
 }
 
-// checkBeside looks through the file while everything else goes on, and says what
-// it finds to Damaged.
-func (s *Store) checkBeside(ctx context.Context) {
+// checkInBackground checks the file while everything else goes on, and reports
+// damage to Damaged.
+func (s *Store) checkInBackground(ctx context.Context) {
 	if !s.checkLater {
 		return
 	}
 	if err := checkPages(ctx, s.readers, s.dialect); err != nil && ctx.Err() == nil {
-		if !errors.Is(err, errDamaged) { // SQLite may stumble over it, too
+		if !errors.Is(err, errDamaged) { // SQLite itself may fail on the damage
 			err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		s.damaged <- fmt.Errorf("%s: %w; %s", s.file, err, s.wayOut())
 	}
 }
 
-// Damaged yields an error when a file that was too large to be looked through at
-// the start turns out to be damaged. The process should end then: the error says
-// what can be done.
+// Damaged yields an error when a file that was too large to be checked at the
+// start turns out to be damaged. The process should then end: the error says what
+// can be done.
 func (s *Store) Damaged() <-chan error { return s.damaged }
 
-// checkPages looks through the whole file before anything is written: a page that
-// a disk has spoilt would else be found weeks later, in the middle of the work.
+// checkPages reads the whole file: otherwise a page that the disk has corrupted
+// would be found weeks later, in the middle of the work.
 func checkPages(ctx context.Context, db *sql.DB, d dialect) error {
 	if d.check == "" {
 		return nil // the server looks after its own

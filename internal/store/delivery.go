@@ -10,10 +10,10 @@ import (
 
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
 	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps,
-	COALESCE(d.data, r.data, e.body), e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
+	COALESCE(d.data, r.data), e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
 
-// fromDeliveries joins deliveries with their registrations and events: they have
-// the one or the other, or both.
+// fromDeliveries joins deliveries with their registrations and events: each has one
+// or the other, or both.
 const fromDeliveries = ` FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq LEFT JOIN event e ON e.seq = d.event_seq `
 
 // selectDeliveries reads deliveries with what they need of their registrations
@@ -26,23 +26,7 @@ func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) (
 
 func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
 	rows, err := s.readers.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return s.scanDeliveries(rows)
-}
-
-func (s *Store) scanDeliveries(rows *sql.Rows) ([]onramp.Delivery, error) {
-	defer rows.Close()
-	var deliveries []onramp.Delivery
-	for rows.Next() {
-		d, err := s.scanDelivery(rows)
-		if err != nil {
-			return nil, err
-		}
-		deliveries = append(deliveries, d)
-	}
-	return deliveries, rows.Err()
+	return collect(rows, err, s.scanDelivery)
 }
 
 func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
@@ -63,6 +47,9 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 	if e.seq.Valid {
 		event := e.event(&s.names)
 		d.Event, d.Step, d.Steps, d.ReceivedAt = &event, 1, 1, event.ReceivedAt
+		if d.Values == nil {
+			d.Values = event.Body // what goes on to a sink is the event as it came
+		}
 		if d.RegistrationID == "" {
 			d.SubscriberKey = event.SubscriberKey
 		}
@@ -71,14 +58,14 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 }
 
 // ReadTo returns the seq up to which every delivery of a destination is settled
-// or parked: reading starts after it.
+// or parked: reading begins after it.
 func (s *Store) ReadTo(ctx context.Context, destination int) (int64, error) {
 	var seq int64
 	err := s.readers.QueryRowContext(ctx, `SELECT read_to FROM destination WHERE id = $1`, destination).Scan(&seq)
 	return seq, readerErr("find read mark", err)
 }
 
-// SaveReadTo moves that mark, so that a start has less to look through.
+// SaveReadTo saves that mark, so that there is less to read after a restart.
 func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) error {
 	return s.writer.write(ctx, &op{run: func(t *tx) error {
 		return t.exec(`UPDATE destination SET read_to = $1 WHERE id = $2`, seq, destination)
@@ -86,23 +73,20 @@ func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) erro
 }
 
 // listFresh reads the rows in the order in which they were appended.
-const listFresh = `SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
+var listFresh = numbered(`SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
 	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries + `
-	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`
+	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`)
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
-// first: those to be sent and those that wait for the step before them. to is
-// where the next reading goes on.
+// first: those to be sent and those that wait for the step before them. The next
+// call continues after to.
 func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error) {
-	newest := s.newest() // before the reading: what is committed later is read later
+	newest := s.newest() // before the query: what is committed after this is for the next call
 	if newest <= after {
 		return nil, after, nil
 	}
 	rows, err := s.fresh.QueryContext(ctx, after, destination, n)
-	if err == nil {
-		deliveries, err = s.scanDeliveries(rows)
-	}
-	if err != nil {
+	if deliveries, err = collect(rows, err, s.scanDelivery); err != nil {
 		return nil, after, readerErr("list fresh deliveries", err)
 	}
 	if len(deliveries) == n {
@@ -114,17 +98,19 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	return deliveries, newest, nil
 }
 
-const (
-	listDue   = `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
-	listStray = `WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = 2 AND d.seq <= $3 ORDER BY d.due_at, d.seq LIMIT $4`
+var (
+	listDue = numbered(`WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = {{pending}} AND d.seq <= $3
+		ORDER BY d.due_at, d.seq LIMIT $4`)
+	listStray = numbered(`WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = {{pending}} AND d.seq <= $3
+		ORDER BY d.due_at, d.seq LIMIT $4`)
 )
 
 // ListDue returns at most n parked deliveries to a destination that are due,
-// the longest overdue first. None is after the seq to, up to which fresh ones
-// were read: one of those may be an elder of its key.
+// the longest overdue first. It returns none after the seq to, up to which fresh
+// ones were read: a fresh one that was not read yet may come before it.
 //
-// Those with a time further away than any retry is set count as due, too: the
-// clock was ahead when they were parked, and has been set back.
+// A delivery whose due time is further away than any retry can be counts as due,
+// too: the clock was ahead when it was parked, and has been set back.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
 	due, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
 	if err != nil || len(due) == n {
@@ -136,11 +122,11 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 
 const nextDue = `SELECT MIN(due_at) FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL`
 
-// soon is when to look again for deliveries that a clock has left behind.
+// soon is when to look again for deliveries whose due time a wrong clock has set.
 const soon = time.Minute
 
 // NextDue returns when the next parked delivery to a destination becomes due
-// after a time; zero when none does by itself.
+// after a time, or zero if none does by itself.
 func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
 	var due sql.NullInt64
 	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
@@ -153,10 +139,9 @@ func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (
 	return after.Add(soon), nil
 }
 
-// Park moves those deliveries into the retry set that have an elder with the
-// same destination and key in it, which wakes them, and those that wait for the
-// step before them, which wakes them, too. It returns their seqs; the others are
-// free to be sent.
+// Park moves deliveries into the retry set: those that come after a parked one with
+// the same destination and key, and those that wait for the step before them. What
+// they wait for wakes them. Park returns their seqs; the others can be sent.
 func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
 	var parked map[int64]bool
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
@@ -178,15 +163,17 @@ func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) 
 	return parked, nil
 }
 
+var park = numbered(`UPDATE delivery SET due_at = $1
+	WHERE seq = $2 AND due_at IS NULL AND (state = {{waiting}} OR state = {{pending}} AND ` + behindParked + `)
+	RETURNING destination_id, ordering_key, state`)
+
 func (t *tx) park(seq int64) (moved bool, err error) {
 	var destination int
 	var key int64
 	var state onramp.DeliveryState
-	moved, err = t.find(`UPDATE delivery SET due_at = $1
-		WHERE seq = $2 AND due_at IS NULL AND (state = 1 OR state = 2 AND `+parkedElder+`) RETURNING destination_id, ordering_key, state`,
-		[]any{micros(onramp.Never), seq}, &destination, &key, &state)
+	moved, err = t.find(park, []any{micros(onramp.Never), seq}, &destination, &key, &state)
 	if moved && err == nil && state == onramp.DeliveryWaiting {
-		err = t.holdYounger(destination, key, seq)
+		err = t.waitBehind(destination, key, seq)
 	}
 	return moved, err
 }
@@ -215,7 +202,7 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 	return d, readerErr("list edits", err)
 }
 
-// byDeliveryID is the condition for the one delivery with a public name.
+// byDeliveryID is the condition for the one delivery with a public id.
 func byDeliveryID(id string) (where string, arguments []any, ok bool) {
 	of, number, ok := onramp.ParseDeliveryID(id)
 	if !ok {
@@ -228,27 +215,21 @@ func byDeliveryID(id string) (where string, arguments []any, ok bool) {
 	return `WHERE d.seq = (SELECT delivery_seq FROM registration WHERE id = $1) + $2 AND $2 < r.steps`, []any{of, number - 1}, true
 }
 
+// listAttempts reads the attempts of a delivery. The last one may be stored as a
+// call that delivered others, too.
+var listAttempts = numbered(`SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
+	FROM attempt WHERE delivery_seq = $1
+	UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
+		c.started_at, c.took, {{verdict delivered}}, c.status, 0, c.detail, '', '', ''
+		FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
+	ORDER BY 1`)
+
 func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Attempt, error) {
-	// the last one may stand with others of its call
-	rows, err := s.readers.QueryContext(ctx, `SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
-		FROM attempt WHERE delivery_seq = $1
-		UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
-			c.started_at, c.took, 1, c.status, 0, c.detail, '', '', '' FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
-		ORDER BY 1`, delivery)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var attempts []onramp.Attempt
-	for rows.Next() {
-		var a onramp.Attempt
+	rows, err := s.readers.QueryContext(ctx, listAttempts, delivery)
+	return collect(rows, err, func(rows *sql.Rows) (a onramp.Attempt, err error) {
 		var started, took int64
-		err := rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer)
-		if err != nil {
-			return nil, err
-		}
+		err = rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer)
 		a.StartedAt, a.Took = fromMicros(started), time.Duration(took)*time.Microsecond
-		attempts = append(attempts, a)
-	}
-	return attempts, rows.Err()
+		return a, err
+	})
 }

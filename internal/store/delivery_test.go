@@ -122,7 +122,7 @@ func TestDue(t *testing.T) {
 	})
 }
 
-// What is asked to be parked is parked only behind an elder, or waiting.
+// What is asked to be parked is parked only behind an earlier one, or waiting.
 func TestPark(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.save("both", "ana1", "bob1", "ana2")

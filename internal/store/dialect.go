@@ -20,14 +20,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// dialect is all in which the two databases differ.
+// dialect holds everything in which the two databases differ.
 type dialect struct {
 	goose        goose.Dialect
 	integerKey   string // type of a table's integer key
 	withoutRowID string // table option
 	begin        string // takes the write lock at once
 	versioned    string // 1 where goose has left its table, else 0
-	bulk         int    // rows that one INSERT carries at the most
+	bulk         int    // most rows in one INSERT
 
 	// placeholder is the n-th parameter of an INSERT of many rows. Everywhere
 	// else it is $n, for both.
@@ -44,7 +44,7 @@ var sqliteDialect = dialect{
 	begin:        "BEGIN IMMEDIATE",
 	versioned:    "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'",
 	bulk:         16,
-	// measured: the driver looks each $n up by its name, which costs a third with so many
+	// measured: the driver looks up each $n by its name, which costs a third with so many
 	placeholder: func(int) string { return "?" },
 	check:       "PRAGMA quick_check(1)",
 }
@@ -60,8 +60,8 @@ var postgresDialect = dialect{
 	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
 }
 
-// IsShared says whether a database's URL names one that several processes can
-// reach, and not a file.
+// IsShared says whether a database's URL is that of a server, which several
+// processes can reach, and not the path of a file.
 func IsShared(rawURL string) bool {
 	return strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://")
 }
@@ -79,7 +79,7 @@ func (s *Store) connect(rawURL string) (*sql.DB, error) {
 
 func (s *Store) connectSQLite(path string) (*sql.DB, error) {
 	if path == "" {
-		return nil, errors.New("database: no file is named")
+		return nil, errors.New("database: the file name is missing")
 	}
 	lock := flock.New(path + ".lock")
 	locked, err := lock.TryLock()
@@ -87,7 +87,7 @@ func (s *Store) connectSQLite(path string) (*sql.DB, error) {
 		return nil, fmt.Errorf("database %s: %w; its folder must exist and be writable", path, err)
 	}
 	if !locked {
-		return nil, fmt.Errorf("database %s is in use by another onramp; stop that one first, or name another file", path)
+		return nil, fmt.Errorf("database %s is in use by another onramp; stop that process, or use another file", path)
 	}
 	s.lock = lock
 	// the file holds personal data: create it for its owner only, before SQLite would
@@ -126,9 +126,9 @@ func sqliteDSN(path string, more ...string) string {
 func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
 	cfg, err := pgx.ParseConfig(rawURL)
 	if err != nil {
-		return nil, errors.New("database: the postgres URL can't be read; it looks like postgres://user:password@host:5432/name")
+		return nil, errors.New("database: invalid PostgreSQL URL; the format is postgres://user:password@host:5432/name")
 	}
-	// an answer promises that the data are on disk, whatever the server's default
+	// an answer promises that the data are on disk, whatever the server's default is
 	cfg.RuntimeParams["synchronous_commit"] = "on"
 	cfg.RuntimeParams["application_name"] = "onramp"
 	s.readers = stdlib.OpenDB(*cfg)
@@ -140,27 +140,27 @@ func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
 
 // explain adds what an operator can do about an error at the start.
 func (s *Store) explain(err error) error {
-	wayOut := "nothing was changed; stop starting it, " + s.wayOut()
+	wayOut := "nothing was changed; do not start it again: " + s.wayOut()
 	if errors.Is(err, errDamaged) {
 		return fmt.Errorf("%s: %w; %s", s.file, err, wayOut)
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return fmt.Errorf("%s: the database file is damaged or is no SQLite database: %w; %s", s.file, err, wayOut)
+			return fmt.Errorf("%s: the database file is damaged or not a SQLite database: %w; %s", s.file, err, wayOut)
 		case sqlite3.SQLITE_FULL:
 			return fmt.Errorf("the disk is full: %w; free some space and start again", err)
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
-			return fmt.Errorf("the database file can't be written: %w; check the owner and the mount", err)
+			return fmt.Errorf("the database file can't be written: %w; check its owner and permissions, and that the disk is mounted for writing", err)
 		}
 	}
 	return fmt.Errorf("open database: %w", err)
 }
 
-// wayOut is what can be done with a damaged file.
+// wayOut says what an operator can do with a damaged file.
 func (s *Store) wayOut() string {
-	return fmt.Sprintf("move %s and its -wal file away together and put a backup in their place, "+
-		`or save what can be read: sqlite3 %s ".recover" | sqlite3 saved.db`, s.file, s.file)
+	return fmt.Sprintf("move %s and its -wal file away together and restore a backup, "+
+		`or recover what is readable: sqlite3 %s ".recover" | sqlite3 recovered.db`, s.file, s.file)
 }
 
 func processName() string {

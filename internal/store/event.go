@@ -71,8 +71,7 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	if err != nil {
 		return 0, err
 	}
-	t.tally[tallyKey{storedEvents, uint8(callback)}] += n
-	t.tally[tallyKey{repeatedEvents, uint8(callback)}] += int64(len(events)) - n
+	t.countEvents(callback, n, int64(len(events))-n)
 	isNew := func(int64) bool { return true }
 	if n != int64(len(events)) {
 		seqs := map[int64]bool{}
@@ -147,29 +146,20 @@ func (r *eventRow) into() []any {
 }
 
 func (r *eventRow) event(n *names) onramp.Event {
-	e := onramp.ReadEvent(r.body)
+	e := onramp.ReadStoredEvent(r.body, onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64})
 	e.Seq, e.Callback, e.ReceivedAt = r.seq.Int64, n.callbackName(int(r.callback.Int64)), fromNull(r.receivedAt)
-	// as it was taken in: a later onramp may read other events as alike
-	e.Identity = onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64}
-	e.ID = onramp.NewEventID(e.Identity)
 	return e
 }
 
 func (s *Store) listEvents(ctx context.Context, query string, args ...any) ([]onramp.Event, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+eventColumns+` FROM event e `+query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var events []onramp.Event
-	for rows.Next() {
+	return collect(rows, err, func(rows *sql.Rows) (onramp.Event, error) {
 		var r eventRow
 		if err := rows.Scan(r.into()...); err != nil {
-			return nil, err
+			return onramp.Event{}, err
 		}
-		events = append(events, r.event(&s.names))
-	}
-	return events, rows.Err()
+		return r.event(&s.names), nil
+	})
 }
 
 // ListEvents returns events, newest first, and the cursor of the next page,

@@ -384,3 +384,57 @@ func TestRuling(t *testing.T) {
 		}
 	})
 }
+
+// A database takes any number of callbacks, and counts the events of each.
+func TestManyCallbacks(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		names := make([]string, 300)
+		for i := range names {
+			names[i] = fmt.Sprint("callback", i+1)
+		}
+		if err := w.s.RegisterCallbacks(t.Context(), names); err != nil {
+			t.Fatal(err)
+		}
+		want := onramp.Counts{Events: map[string]int64{}, Repeated: map[string]int64{}}
+		for _, i := range []int{1, 44, 255, 256, 257, 300} { // some of them alike in their last eight bits
+			name := names[i-1]
+			events := w.events(nil, sent("ana", 2*i, "m"), sent("ana", 2*i, "m"), sent("ana", 2*i+1, "m"))
+			if n, err := w.s.SaveEvents(t.Context(), name, events); err != nil || n != 2 {
+				t.Fatalf("%s: stored %d, %v", name, n, err)
+			}
+			want.Events[name], want.Repeated[name] = 2, 1
+		}
+		for range 2 {
+			got := w.s.Count()
+			got = onramp.Counts{Events: got.Events, Repeated: got.Repeated}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			w.reopen()
+		}
+	})
+}
+
+// An event keeps the identity that it was stored under, even if events are told
+// apart in another way now.
+func TestStoredIdentity(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		sink := w.withEvents()
+		w.receive([]int{sink}, sent("ana", 1, "m"))
+		if _, err := w.db.Exec(`UPDATE event SET hash = 12345`); err != nil {
+			t.Fatal(err)
+		}
+		events, _, err := w.s.ListEvents(t.Context(), onramp.EventFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity := onramp.EventIdentity{At: 1767614400001, Hash: 12345}
+		if events[0].Identity != identity || events[0].ID != onramp.NewEventID(identity) {
+			t.Errorf("the event is %s with %+v", events[0].ID, events[0].Identity)
+		}
+		found, err := w.s.FindEvent(t.Context(), events[0].ID)
+		if err != nil || len(found.Deliveries) != 1 || found.Deliveries[0].Event.ID != events[0].ID {
+			t.Errorf("found %+v, %v", found, err)
+		}
+	})
+}

@@ -12,14 +12,14 @@ import (
 const (
 	indexedTo     = "events_indexed_to"
 	indexTogether = 50_000                 // events whose keys are sorted together
-	indexSlice    = 500                    // keys that one write inserts, so that nothing else waits long
-	indexCalm     = 500 * time.Millisecond // without new events; then there is time
+	indexSlice    = 500                    // keys in one write, so that nothing else waits long
+	indexIdle     = 500 * time.Millisecond // without new events
 )
 
-// indexEvents brings event_key up to the newest event. Its keys are random, so
-// that each one would dirty a page of its own if it were inserted with its event;
-// in large sorted parts neighbours share one. Whoever looks for events calls this
-// first, and it runs by itself when there is time or when much has come together.
+// indexEvents brings event_key up to the newest event. Its keys are random: inserted
+// with its event, each would dirty a page of its own; in large sorted parts
+// neighbours share one. Every query by such a key calls this first, and it also runs
+// in the background, when no events come or when many have.
 func (s *Store) indexEvents(ctx context.Context) error {
 	s.indexing.Lock()
 	defer s.indexing.Unlock()
@@ -50,28 +50,30 @@ type eventKey struct{ hash, event int64 }
 
 func (s *Store) listEventKeys(ctx context.Context, after int64) (keys []eventKey, to int64, err error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT seq, person, send FROM event WHERE seq > $1 ORDER BY seq LIMIT $2`, after, indexTogether)
-	if err != nil {
-		return nil, 0, err
+	type hashes struct {
+		event        int64
+		person, send sql.NullInt64
 	}
-	defer rows.Close()
-	to = after
-	for rows.Next() {
-		var person, send sql.NullInt64
-		if err := rows.Scan(&to, &person, &send); err != nil {
-			return nil, 0, err
-		}
-		for _, hash := range []sql.NullInt64{person, send} {
+	found, err := collect(rows, err, func(rows *sql.Rows) (h hashes, err error) {
+		err = rows.Scan(&h.event, &h.person, &h.send)
+		return h, err
+	})
+	if err != nil || len(found) == 0 {
+		return nil, after, err
+	}
+	for _, h := range found {
+		for _, hash := range []sql.NullInt64{h.person, h.send} {
 			if hash.Valid {
-				keys = append(keys, eventKey{hash.Int64, to})
+				keys = append(keys, eventKey{hash.Int64, h.event})
 			}
 		}
 	}
 	slices.SortFunc(keys, func(a, b eventKey) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.event, b.event)) })
-	return keys, to, rows.Err()
+	return keys, found[len(found)-1].event, nil
 }
 
-// saveEventKeys inserts keys in their order. The mark follows the last of them:
-// what an end in between has left is inserted again, which changes nothing.
+// saveEventKeys inserts keys in their order, and then moves the mark. After a crash
+// in between they are inserted again, which changes nothing.
 func (s *Store) saveEventKeys(ctx context.Context, keys []eventKey, to int64) error {
 	values := make([]any, 0, 2*indexSlice)
 	for slice := range slices.Chunk(keys, indexSlice) {
@@ -87,9 +89,9 @@ func (s *Store) saveEventKeys(ctx context.Context, keys []eventKey, to int64) er
 	return s.writer.write(ctx, &op{run: func(t *tx) error { return t.exec(saveMeta, indexedTo, strconv.FormatInt(to, 10)) }})
 }
 
-// indexInCalm indexes what nobody has looked for, until ctx ends. Its errors are
-// those of the next one who looks.
-func (s *Store) indexInCalm(ctx context.Context) {
+// indexWhenIdle indexes events in the background until ctx ends. An error is not
+// lost: the next query that needs the index meets it.
+func (s *Store) indexWhenIdle(ctx context.Context) {
 	begun := s.newestEvent()
 	for ctx.Err() == nil {
 		select {
@@ -101,7 +103,7 @@ func (s *Store) indexInCalm(ctx context.Context) {
 			select {
 			case <-s.unindexed:
 				waiting = s.newestEvent()-begun < indexTogether
-			case <-time.After(indexCalm):
+			case <-time.After(indexIdle):
 				waiting = false
 			case <-ctx.Done():
 				return

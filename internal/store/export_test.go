@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,13 +14,24 @@ import (
 )
 
 // The statements of the readers, for the test of their plans.
-const (
+var (
 	ListFreshQuery = listFresh
 	ListDueQuery   = selectDeliveries + listDue
 	ListStrayQuery = selectDeliveries + listStray
 	NextDueQuery   = nextDue
+	InFailedIndex  = inFailedIndex
 	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
+
+// MigrateTo takes the first n steps of the migrations, for a database as an older
+// onramp has left it.
+func MigrateTo(ctx context.Context, db *sql.DB, driver string, n int) error {
+	d := sqliteDialect
+	if driver == "pgx" {
+		d = postgresDialect
+	}
+	return migrate(ctx, db, d, migrations[:n])
+}
 
 // WithFreeze has keys moved to their tables sooner.
 func WithFreeze(c Config, keys int, registrations int64) Config {
@@ -27,7 +39,7 @@ func WithFreeze(c Config, keys int, registrations int64) Config {
 	return c
 }
 
-// WithLargestCheck has larger files looked through beside the work.
+// WithLargestCheck has larger files checked in the background.
 func WithLargestCheck(c Config, size int64) Config {
 	c.largestCheck = size
 	return c

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 	"strconv"
 	"time"
@@ -63,18 +64,15 @@ func loadIdempotency(ctx context.Context, q queryer, d dialect, f freeze) (*idem
 	}
 	i.day, _ = strconv.ParseInt(value, 10, 64)
 	rows, err := q.QueryContext(ctx, `SELECT seq, idempotency_hash FROM registration WHERE seq > $1 AND idempotency_hash IS NOT NULL`, i.mergedTo)
-	if err != nil {
-		return nil, err
+	type keyed struct{ seq, hash int64 }
+	recent, err := collect(rows, err, func(rows *sql.Rows) (k keyed, err error) {
+		err = rows.Scan(&k.seq, &k.hash)
+		return k, err
+	})
+	for _, k := range recent {
+		i.recent[k.hash] = k.seq
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var seq, hash int64
-		if err := rows.Scan(&seq, &hash); err != nil {
-			return nil, err
-		}
-		i.recent[hash] = seq
-	}
-	return i, rows.Err()
+	return i, err
 }
 
 // findIdempotency finds the registration that a key stands for.

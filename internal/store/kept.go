@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"onramp/internal/onramp"
 )
 
-// Cipher encrypts what must not be read by whoever reads the database. about
-// ties a text to its place: it can't be decrypted anywhere else.
+// Cipher encrypts what someone who can read the database must not be able to read.
+// about ties a text to its place: under another one it can't be decrypted.
 type Cipher interface {
 	Encrypt(plain []byte, about string) (string, error)
 	Decrypt(text, about string) ([]byte, error)
@@ -28,8 +29,8 @@ const (
 )
 
 // hintKey is what an operator can do when the key does not fit.
-const hintKey = "is this the encryption key that it was kept with? Put that one back; if it is lost for good, " +
-	"empty the table kept of the database, start again and run onramp ens setup"
+const hintKey = "it was encrypted with another encryption key: restore that key; if it is lost, " +
+	"delete all rows of the database table kept, restart onramp and run onramp ens setup"
 
 var errNoCipher = errors.New("the database was opened without an encryption key")
 
@@ -43,7 +44,7 @@ func (s *Store) keep(ctx context.Context, kind, name string, value any, more ...
 	if err := gob.NewEncoder(&plain).Encode(value); err != nil {
 		return fmt.Errorf("encode %s: %w", kind, err)
 	}
-	text, err := s.cipher.Encrypt(plain.Bytes(), "kept/"+kind+"/"+name)
+	text, err := s.cipher.Encrypt(plain.Bytes(), keptAs(kind, name))
 	if err != nil {
 		return fmt.Errorf("encrypt %s: %w", kind, err)
 	}
@@ -76,34 +77,48 @@ func (s *Store) drop(ctx context.Context, kind, name string) error {
 	return nil
 }
 
-// listKept reads all of a kind, those kept first at the front.
+// listKept reads all values of a kind, oldest first.
 func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT name, data FROM kept WHERE kind = $1 ORDER BY kept_at, name`, kind)
+	found, err := collect(rows, err, func(rows *sql.Rows) (r keptRow, err error) {
+		err = rows.Scan(&r.name, &r.text)
+		return r, err
+	})
 	if err != nil {
 		return nil, readerErr("list "+kind, err)
 	}
-	defer rows.Close()
 	var all []T
-	for rows.Next() {
-		var name, text string
-		if err := rows.Scan(&name, &text); err != nil {
-			return nil, readerErr("list "+kind, err)
-		}
-		if s.cipher == nil {
-			return nil, errNoCipher
-		}
-		plain, err := s.cipher.Decrypt(text, "kept/"+kind+"/"+name)
+	for _, r := range found {
+		value, err := openKept[T](s.cipher, kind, r, hintKey)
 		if err != nil {
-			return nil, fmt.Errorf("decrypt %s %q: %w; %s", kind, name, err, hintKey)
-		}
-		var value T
-		if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {
-			return nil, fmt.Errorf("read %s %q: %w", kind, name, err)
+			return nil, err
 		}
 		all = append(all, value)
 	}
-	return all, readerErr("list "+kind, rows.Err())
+	return all, nil
 }
+
+type keptRow struct{ name, text string }
+
+// openKept decrypts a value of a kind. hint says what becomes of it when the key
+// does not fit.
+func openKept[T any](cipher Cipher, kind string, r keptRow, hint string) (value T, err error) {
+	if cipher == nil {
+		return value, errNoCipher
+	}
+	plain, err := cipher.Decrypt(r.text, keptAs(kind, r.name))
+	if err != nil {
+		return value, fmt.Errorf("decrypt %s %q: %w; %s", kind, r.name, err, hint)
+	}
+	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {
+		return value, fmt.Errorf("read %s %q: %w", kind, r.name, err)
+	}
+	return value, nil
+}
+
+// keptAs is the associated data of a kept text, which can't be decrypted under
+// another name.
+func keptAs(kind, name string) string { return "kept/" + kind + "/" + name }
 
 // ListSchemes returns the authentication schemes that Onramp has made.
 func (s *Store) ListSchemes(ctx context.Context) ([]onramp.Scheme, error) {

@@ -78,7 +78,7 @@ func TestKept(t *testing.T) {
 		if _, err := w.db.Exec(`UPDATE kept SET name = 'other' WHERE kind = 'scheme'`); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.s.ListSchemes(ctx); err == nil || !strings.Contains(err.Error(), "is this the encryption key that it was kept with?") {
+		if _, err := w.s.ListSchemes(ctx); err == nil || !strings.Contains(err.Error(), "it was encrypted with another encryption key") {
 			t.Errorf("a text that was moved: %v", err)
 		}
 	})

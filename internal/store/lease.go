@@ -8,8 +8,8 @@ import (
 )
 
 // takeLease makes this process the owner of all partitions. On SQLite the lock
-// file has settled who that is. On PostgreSQL it waits for the lease of a
-// process that was killed to run out, and gives up when it is renewed meanwhile.
+// file has already decided who that is. On PostgreSQL it waits until the lease of
+// a process that was killed has expired, and gives up if that is renewed.
 func (s *Store) takeLease(ctx context.Context) error {
 	for begin := s.now(); ; {
 		owned, err := s.claimPartitions(ctx)
@@ -20,7 +20,7 @@ func (s *Store) takeLease(ctx context.Context) error {
 			return nil
 		}
 		if s.now().Sub(begin) > 2*s.dialect.lease {
-			return errors.New("another onramp owns this database and is alive; one process at a time can deliver from it")
+			return errors.New("another onramp is running with this database; only one process at a time can deliver from it")
 		}
 		select {
 		case <-time.After(time.Second):
@@ -37,11 +37,11 @@ func (s *Store) claimPartitions(ctx context.Context) (owned bool, err error) {
 		if _, err := t.find(`SELECT COALESCE(MAX(epoch), 0) + 1 FROM lease`, nil, &epoch); err != nil {
 			return err
 		}
-		// who else claims at this moment has raised the epoch when this update gets to the row
+		// another process that claims at this moment has raised the epoch before this update gets to the row
 		taken, err = t.update(`UPDATE lease SET owner = $1, epoch = $2, expires_at = $3 WHERE expires_at <= $4 AND epoch < $2
 			AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.expires_at > $4)`, s.owner, epoch, s.leaseEnd(t.now), micros(t.now))
 		if err == nil && taken > 0 && taken < partitions {
-			err = errors.New("only a part of the partitions is free")
+			err = errors.New("only some of the partitions are free")
 		}
 		return err
 	}})
@@ -52,8 +52,8 @@ func (s *Store) claimPartitions(ctx context.Context) (owned bool, err error) {
 	return true, nil
 }
 
-// leaseEnd is when a lease that is taken or renewed now runs out. One that ends
-// with the process is never valid for another.
+// leaseEnd is when a lease that is taken or renewed now expires. One that lasts as
+// long as the process has expired for every other process from the start.
 func (s *Store) leaseEnd(now time.Time) int64 {
 	if s.dialect.lease == 0 {
 		return 0
@@ -61,7 +61,7 @@ func (s *Store) leaseEnd(now time.Time) int64 {
 	return micros(now.Add(s.dialect.lease))
 }
 
-// renewLease keeps the lease until Close, which gives it back.
+// renewLease renews the lease until Close, which gives it back.
 func (s *Store) renewLease() {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -90,7 +90,7 @@ func (s *Store) renewLease() {
 		s.stopRenewal()
 		ctx, cancel := context.WithTimeout(context.Background(), s.dialect.lease)
 		defer cancel()
-		// if this fails the lease just runs out
+		// if this fails the lease expires by itself
 		_, _ = s.setLease(ctx, func(time.Time) int64 { return 0 })
 	}
 }
@@ -107,10 +107,10 @@ func (s *Store) setLease(ctx context.Context, end func(now time.Time) int64) (mi
 	return n == partitions, nil
 }
 
-var errLost = errors.New("another process has taken the lease over")
+var errLost = errors.New("another process has taken over the lease")
 
-// fence keeps a node that was cut off from writing at all: its numbers for new
-// rows are old.
+// fence keeps a node that has lost its lease from writing at all: the numbers that
+// it would give to new rows are already taken.
 func (t *tx) fence() error {
 	text, epoch := t.store.dialect.fence, t.store.epoch
 	if text == "" || epoch == 0 {
@@ -124,6 +124,6 @@ func (t *tx) fence() error {
 	return err
 }
 
-// Lost is closed when another process has taken the partitions over. Nothing
-// can be settled any more: stop and start again.
+// Lost is closed when another process has taken over the partitions. Nothing can
+// be settled any more: stop and start again.
 func (s *Store) Lost() <-chan struct{} { return s.lost }

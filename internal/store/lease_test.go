@@ -56,7 +56,7 @@ func TestLeaseRefused(t *testing.T) {
 	if err == nil {
 		s.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), "another onramp owns this database and is alive") {
+	if err == nil || !strings.Contains(err.Error(), "another onramp is running with this database") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -31,22 +31,22 @@ func before(f onramp.Filter) (int64, error) {
 	}
 	seq, err := strconv.ParseInt(f.Cursor, 10, 64)
 	if err != nil || seq <= 0 {
-		return 0, &onramp.Error{Kind: onramp.Malformed, Message: "the cursor is not one that a list has given"}
+		return 0, &onramp.Error{Kind: onramp.Malformed, Message: "invalid cursor: use the value of next from the previous page"}
 	}
 	return seq, nil
 }
 
-// matches is the condition of Query, over the given parameter.
-func matches(f onramp.Filter, parameter string, events bool) (condition string, argument any) {
+// matches is the condition of Query, which is the parameter $4.
+func matches(f onramp.Filter, events bool) (condition string, argument any) {
 	if f.Query == "" {
-		return `(CAST(` + parameter + ` AS TEXT) IS NULL)`, nil
+		return `(CAST($4 AS TEXT) IS NULL)`, nil
 	}
 	columns := []string{"r.subscriber_key", "r.data"}
 	if events {
 		columns = append(columns, "e.body")
 	}
 	for i, c := range columns {
-		columns[i] = `COALESCE(lower(` + c + `), '') LIKE ` + parameter + ` ESCAPE '\'`
+		columns[i] = `COALESCE(lower(` + c + `), '') LIKE $4 ESCAPE '\'`
 	}
 	return "(" + strings.Join(columns, " OR ") + ")", likeAnywhere(f.Query)
 }
@@ -63,7 +63,7 @@ func likeAnywhere(text string) string {
 func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error) {
 	if f.State != "" {
 		if _, known := onramp.ParseRegistrationState(f.State); !known {
-			return nil, "", unknownState(f.State)
+			return nil, "", invalidState(f.State, onramp.RegistrationStates())
 		}
 	}
 	below, err := before(f)
@@ -98,23 +98,15 @@ func (s *Store) scanRegistrations(ctx context.Context, f onramp.Filter, before i
 		return nil, 0, err
 	}
 	form := formArgument(f.Form, &s.names)
-	condition, query := matches(f, "$4", false)
+	condition, query := matches(f, false)
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r
 		WHERE r.seq < $1 AND r.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND `+condition+` ORDER BY r.seq DESC`,
 		before, lowest, form, query)
+	found, err := collect(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
+		err = rows.Scan(row.into()...)
+		return row, err
+	})
 	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	var found []registrationRow
-	for rows.Next() {
-		var row registrationRow
-		if err := rows.Scan(row.into()...); err != nil {
-			return nil, 0, err
-		}
-		found = append(found, row)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, 0, err
 	}
 	registrations, err := s.withStates(ctx, found)
@@ -145,53 +137,49 @@ func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onra
 		return nil, nil
 	}
 	first, last := found[len(found)-1], found[0]
-	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
+	// without what events have changed in their rows: that means nothing for their states
+	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery
+		WHERE seq >= $1 AND seq < $2 AND event_seq IS NULL ORDER BY seq`,
 		first.deliverySeq, last.deliverySeq+int64(last.steps))
+	deliveries, err := collect(rows, err, func(rows *sql.Rows) (d onramp.Delivery, err error) {
+		err = rows.Scan(&d.RegistrationSeq, &d.Step, &d.State, &d.Tries)
+		return d, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	deliveries := map[int64][]onramp.Delivery{}
-	for rows.Next() {
-		var d onramp.Delivery
-		if err := rows.Scan(&d.RegistrationSeq, &d.Step, &d.State, &d.Tries); err != nil {
-			return nil, err
-		}
-		deliveries[d.RegistrationSeq] = append(deliveries[d.RegistrationSeq], d)
+	of := map[int64][]onramp.Delivery{}
+	for _, d := range deliveries {
+		of[d.RegistrationSeq] = append(of[d.RegistrationSeq], d)
 	}
 	registrations := make([]onramp.Registration, len(found))
 	for i := range found {
 		registrations[i] = found[i].registration(&s.names)
-		registrations[i].State = stateOf(deliveries[found[i].seq])
+		registrations[i].State = stateOf(of[found[i].seq])
 	}
-	return registrations, rows.Err()
+	return registrations, nil
 }
 
 // ListDeliveries returns deliveries without their attempts, newest first, and
 // the cursor of the next page, as ListRegistrations does. "sending" and
 // "submitted" are known to the pump only: here such a delivery is "pending".
 func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error) {
-	states, err := storedStates(f.State)
+	states, failed, err := storedStates(f)
 	if err != nil {
 		return nil, "", err
-	}
-	if f.Cause != "" {
-		states += " AND d.state IN (6, 7, 9) AND d.cause = $6" // who has a cause is in that index
-	} else {
-		states += " AND CAST($6 AS TEXT) = ''"
 	}
 	below, err := before(f)
 	if err != nil {
 		return nil, "", err
 	}
-	condition, query := matches(f, "$4", true)
+	condition, query := matches(f, true)
 	where := `WHERE d.seq < $1 AND d.seq >= $2 AND (CAST($3 AS BIGINT) IS NULL OR r.form_id = $3) AND ` + condition + states + ` ORDER BY d.seq DESC LIMIT $5`
 	for range scanTimes {
 		lowest, err := s.scanFloor(ctx, "delivery", below)
 		if err != nil {
 			return nil, "", readerErr("list deliveries", err)
 		}
-		if strings.Contains(states, "IN (6, 7, 9)") {
+		if failed {
 			lowest = 1 // a small index holds just these: no need to look in portions
 		}
 		rows, err := s.listDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page), storable(f.Cause))
@@ -208,41 +196,57 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 	return page, strconv.FormatInt(below, 10), nil
 }
 
-// storedStates is the condition for a public state's name.
-func storedStates(name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	state, known := onramp.ParseDeliveryState(name)
+// storedStates is the condition for the public state of a filter and for its
+// cause, which is the parameter $6. failed says that all that match are in the
+// index of the failed deliveries.
+func storedStates(f onramp.Filter) (condition string, failed bool, err error) {
+	state, known := onramp.ParseDeliveryState(f.State)
 	switch {
+	case f.State == "":
 	case !known:
-		return "", unknownState(name)
+		return "", false, invalidState(f.State, onramp.DeliveryStates())
 	case state == onramp.DeliveryWaiting:
-		return fmt.Sprintf(" AND d.state IN (%d, %d)", onramp.DeliveryWaiting, onramp.DeliveryOutOfReach), nil
+		condition = numbered(` AND d.state IN ({{waiting}}, {{out of reach}})`)
 	case state == onramp.DeliverySending || state == onramp.DeliverySubmitted:
-		state = onramp.DeliveryPending // the rest is known to the pump only
-	case state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryUnknown:
-		// in the words of the partial index, so that it is used
-		return fmt.Sprintf(" AND d.state IN (6, 7, 9) AND d.state = %d", state), nil
+		condition = numbered(` AND d.state = {{pending}}`) // the rest is known to the pump only
+	default:
+		condition = ` AND d.state = ` + number(state)
+		failed = state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryUnknown
 	}
-	return fmt.Sprintf(" AND d.state = %d", state), nil
+	if f.Cause == "" {
+		condition += ` AND CAST($6 AS TEXT) = ''`
+	} else {
+		condition, failed = condition+` AND d.cause = $6`, true // only what has failed has a cause
+	}
+	if failed {
+		condition += ` AND ` + inFailedIndex
+	}
+	return condition, failed, nil
 }
 
-func unknownState(name string) error {
-	return &onramp.Error{Kind: onramp.Malformed, Message: "there is no state " + strconv.Quote(name)}
+// invalidState is the error of a filter with a state that is none of the valid ones.
+func invalidState[T fmt.Stringer](name string, valid []T) error {
+	names := make([]string, len(valid))
+	for i, state := range valid {
+		names[i] = state.String()
+	}
+	return &onramp.Error{Kind: onramp.Malformed, Message: "invalid state " + strconv.Quote(name) + ": use " + strings.Join(names, ", ")}
 }
+
+// findOldest finds the oldest of the fresh deliveries and of the parked ones.
+var findOldest = numbered(`SELECT
+	(SELECT COALESCE(e.received_at, r.received_at)` + fromDeliveries + `
+		WHERE d.destination_id = $1 AND d.seq > (SELECT read_to FROM destination WHERE id = $1)
+		AND d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq LIMIT 1),
+	(SELECT MIN(COALESCE(e.received_at, r.received_at))` + fromDeliveries + `
+		WHERE d.destination_id = $1 AND d.due_at > 0)`)
 
 // Oldest returns when the oldest registration was accepted that is still to be
 // sent to a destination; zero when there is none.
 func (s *Store) Oldest(ctx context.Context, destination string) (time.Time, error) {
 	id, _ := s.names.destination(destination)
 	var fresh, parked sql.NullInt64
-	err := s.readers.QueryRowContext(ctx, `SELECT
-		(SELECT COALESCE(e.received_at, r.received_at)`+fromDeliveries+`
-			WHERE d.destination_id = $1 AND d.seq > (SELECT read_to FROM destination WHERE id = $1)
-			AND d.state IN (1, 2) AND d.due_at IS NULL ORDER BY d.seq LIMIT 1),
-		(SELECT MIN(COALESCE(e.received_at, r.received_at))`+fromDeliveries+`
-			WHERE d.destination_id = $1 AND d.due_at > 0)`, id).Scan(&fresh, &parked)
+	err := s.readers.QueryRowContext(ctx, findOldest, id).Scan(&fresh, &parked)
 	if err != nil {
 		return time.Time{}, readerErr("find oldest delivery", err)
 	}
@@ -253,7 +257,7 @@ func (s *Store) Oldest(ctx context.Context, destination string) (time.Time, erro
 	return oldest, nil
 }
 
-// Timeline tells all that happened to a registration, oldest first, or gives an
+// Timeline returns everything that happened to a registration, oldest first, or an
 // error of kind NotFound.
 func (s *Store) Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error) {
 	r, err := s.FindRegistration(ctx, id)

@@ -265,11 +265,38 @@ func TestOldest(t *testing.T) {
 		w.settle("ana.1", dead, 0)
 		check("when the oldest is dead", "2m0s")
 		w.settle("cem.1", pending, time.Hour)
-		check("when a younger one is parked", "2m0s")
+		check("when a later one is parked", "2m0s")
 		w.settle("bob.1", delivered, 0)
 		check("when only a parked one is left", "3m0s")
 		if at, err := w.s.Oldest(t.Context(), "none"); err != nil || !at.IsZero() {
 			t.Errorf("of no destination: %v, %v", at, err)
+		}
+	})
+}
+
+// What an event has changed in the row of a registration means nothing for the
+// registration's state in a list.
+func TestListRegistrationWithEvent(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.withEvents()
+		w.save("one", "ana1")
+		w.settle("ana1.1", delivered, 0)
+		w.receive(nil, sent("ana", 1, "m"))
+		change := onramp.RowChange{Event: 1, RegistrationSeq: 1, SubscriberKey: "ana", Destination: w.destination("x"), Values: []byte("{}")}
+		if err := w.s.SaveRuling(t.Context(), onramp.Ruling{To: 1, Changes: []onramp.RowChange{change}}); err != nil {
+			t.Fatal(err)
+		}
+		w.save("one", "bob1")
+		page, _, err := w.s.ListRegistrations(t.Context(), onramp.Filter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range page {
+			got = append(got, w.names[r.ID]+":"+r.State.String())
+		}
+		if diff := cmp.Diff([]string{"bob1:queued", "ana1:delivered"}, got); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -81,12 +81,17 @@ var migrations = [][]string{{
 	// a registration whose answer was lost is no longer counted with those that are held
 	`UPDATE tally SET state = 7 WHERE destination_id = 0 AND state = 1`,
 	`ALTER TABLE attempt RENAME COLUMN mend TO hint`,
+	// events that came to a callback; tally had them under the destinations -1 and -2, by callback instead of state
+	`CREATE TABLE event_tally (callback_id INTEGER PRIMARY KEY, stored BIGINT NOT NULL, repeated BIGINT NOT NULL)`,
+	`INSERT INTO event_tally (callback_id, stored, repeated) SELECT state, SUM(CASE WHEN destination_id = -1 THEN n ELSE 0 END),
+		SUM(CASE WHEN destination_id = -2 THEN n ELSE 0 END) FROM tally WHERE destination_id < 0 GROUP BY state`,
+	`DELETE FROM tally WHERE destination_id < 0`,
 }}
 
-// migrate brings the tables up to date. A database that a newer onramp wrote
-// is refused.
-func migrate(ctx context.Context, db *sql.DB, d dialect) error {
-	if err := checkVersion(ctx, db, d); err != nil {
+// migrate takes the migrations that the database has not had yet. A database
+// that a newer onramp wrote is refused.
+func migrate(ctx context.Context, db *sql.DB, d dialect, migrations [][]string) error {
+	if err := checkVersion(ctx, db, d, len(migrations)); err != nil {
 		return err
 	}
 	steps := make([]*goose.Migration, len(migrations))
@@ -104,7 +109,7 @@ func migrate(ctx context.Context, db *sql.DB, d dialect) error {
 
 // checkVersion reads the version itself: goose takes whatever keeps it from
 // reading its table, such as a damaged file, for the table's absence.
-func checkVersion(ctx context.Context, db *sql.DB, d dialect) error {
+func checkVersion(ctx context.Context, db *sql.DB, d dialect, newest int) error {
 	var exists, version int
 	if err := db.QueryRowContext(ctx, d.versioned).Scan(&exists); err != nil || exists == 0 {
 		return err
@@ -112,8 +117,8 @@ func checkVersion(ctx context.Context, db *sql.DB, d dialect) error {
 	if err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version); err != nil {
 		return err
 	}
-	if version > len(migrations) {
-		return fmt.Errorf("the database has version %d and this onramp knows only %d: use the newer onramp", version, len(migrations))
+	if version > newest {
+		return fmt.Errorf("the database has version %d, and this onramp supports versions up to %d: use a newer onramp", version, newest)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (d *modelled) unsettled() bool { return d.state == pending || d.state == on
 
 // TestModel has the store go through random lives and compares it with the
 // model after every step: nothing is lost, the counts are right, nobody overtakes
-// an elder of its key, and in the end everything can be delivered.
+// an earlier delivery of its key, and in the end everything can be delivered.
 func TestModel(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		rapid.Check(t, func(rt *rapid.T) {
@@ -77,7 +77,7 @@ func (w *world) reset() {
 	if err := w.s.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "registration", "tally"} {
+	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally"} {
 		if _, err := w.db.Exec("DELETE FROM " + table); err != nil {
 			w.t.Fatal(err)
 		}
@@ -164,9 +164,9 @@ func (m *model) start(rt *rapid.T, d onramp.Delivery) {
 	if mine.state != pending {
 		rt.Fatalf("%s is picked, and is %s", mine.name, mine.state)
 	}
-	for _, elder := range m.deliveries[:d.Seq-1] {
-		if elder.destination == mine.destination && elder.key == mine.key && elder.unsettled() {
-			rt.Fatalf("%s overtakes %s, which is %s", mine.name, elder.name, elder.state)
+	for _, earlier := range m.deliveries[:d.Seq-1] {
+		if earlier.destination == mine.destination && earlier.key == mine.key && earlier.unsettled() {
+			rt.Fatalf("%s overtakes %s, which is %s", mine.name, earlier.name, earlier.state)
 		}
 	}
 	m.inFlight = append(m.inFlight, d)
@@ -362,7 +362,7 @@ func (m *model) check(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	defer rows.Close()
-	eldest := map[string]string{} // parked, by destination and key
+	earliest := map[string]string{} // parked, by destination and key
 	var got, want []string
 	for rows.Next() {
 		var seq int64
@@ -379,15 +379,15 @@ func (m *model) check(rt *rapid.T) {
 		}
 		queue := d.destination + d.key
 		never := due.Int64 == onramp.Never.UnixMicro()
-		switch elder := eldest[queue]; {
+		switch earlier := earliest[queue]; {
 		case !d.unsettled():
 			rt.Fatalf("%s is %s and due", d.name, d.state)
-		case elder != "" && !never:
-			rt.Fatalf("%s has a due time, and is behind %s: %v", d.name, elder, m.w.rows())
-		case elder == "" && never && d.state == pending:
+		case earlier != "" && !never:
+			rt.Fatalf("%s has a due time, and is behind %s: %v", d.name, earlier, m.w.rows())
+		case earlier == "" && never && d.state == pending:
 			rt.Fatalf("%s is never due, and is behind nobody: %v", d.name, m.w.rows())
 		}
-		eldest[queue] += " " + d.name
+		earliest[queue] += " " + d.name
 	}
 	if err := rows.Err(); err != nil {
 		rt.Fatal(err)

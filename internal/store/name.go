@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
 
@@ -36,20 +37,19 @@ func (n *names) load(ctx context.Context, q queryer) error {
 
 func listNames(ctx context.Context, q queryer, query string) (map[string]int, map[int]string, error) {
 	rows, err := q.QueryContext(ctx, query)
-	if err != nil {
-		return nil, nil, err
+	type named struct {
+		id   int
+		name string
 	}
-	defer rows.Close()
+	all, err := collect(rows, err, func(rows *sql.Rows) (n named, err error) {
+		err = rows.Scan(&n.id, &n.name)
+		return n, err
+	})
 	byName, byID := map[string]int{}, map[int]string{}
-	for rows.Next() {
-		var id int
-		var name string
-		if err := rows.Scan(&id, &name); err != nil {
-			return nil, nil, err
-		}
-		byName[name], byID[id] = id, name
+	for _, n := range all {
+		byName[n.name], byID[n.id] = n.id, n.name
 	}
-	return byName, byID, rows.Err()
+	return byName, byID, err
 }
 
 func (n *names) form(name string) (int, bool) {
@@ -91,10 +91,6 @@ func (n *names) callbackName(id int) string {
 	return n.callbackBy[id]
 }
 
-// maxCallbacks is how many names of callbacks a database ever takes: their ids
-// stand where counts have a state.
-const maxCallbacks = 250
-
 // RegisterCallbacks makes the names of callbacks known to the database, so that
 // events can be stored for them. Calling it again changes nothing.
 func (s *Store) RegisterCallbacks(ctx context.Context, names []string) error {
@@ -103,13 +99,6 @@ func (s *Store) RegisterCallbacks(ctx context.Context, names []string) error {
 			if err := t.exec(`INSERT INTO callback (id, name) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM callback), $1) ON CONFLICT (name) DO NOTHING`, name); err != nil {
 				return err
 			}
-		}
-		var ids int
-		if _, err := t.find(`SELECT COALESCE(MAX(id), 0) FROM callback`, nil, &ids); err != nil {
-			return err
-		}
-		if ids > maxCallbacks {
-			return fmt.Errorf("the database has had %d names of callbacks, and takes %d", ids, maxCallbacks)
 		}
 		return nil
 	}})

@@ -49,7 +49,7 @@ func TestNewerDatabase(t *testing.T) {
 		if _, err := w.db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
 			t.Fatal(err)
 		}
-		wantOpenError(t, w.url, "the database has version 999 and this onramp knows only 4: use the newer onramp")
+		wantOpenError(t, w.url, "the database has version 999, and this onramp supports versions up to 4: use a newer onramp")
 		if _, err := w.db.Exec(`DELETE FROM goose_db_version WHERE version_id = 999`); err != nil {
 			t.Fatal(err)
 		}
@@ -130,27 +130,6 @@ func TestKeySecret(t *testing.T) {
 	})
 }
 
-func TestToken(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
-		want := func(token string) {
-			t.Helper()
-			got, err := w.s.LoadToken(t.Context())
-			if err != nil || string(got) != token {
-				t.Errorf("got %q, %v; want %q", got, err, token)
-			}
-		}
-		want("")
-		for _, token := range []string{`{"token":1}`, `{"token":2}`} {
-			if err := w.s.SaveToken(t.Context(), []byte(token)); err != nil {
-				t.Fatal(err)
-			}
-			want(token)
-		}
-		w.reopen()
-		want(`{"token":2}`)
-	})
-}
-
 // After Close every method fails with an error that asks to try again, and
 // Close itself is safe.
 func TestClose(t *testing.T) {
@@ -199,7 +178,7 @@ func TestClose(t *testing.T) {
 func TestLock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sqliteEngine)
-	wantOpenError(t, w.url, "is in use by another onramp; stop that one first, or name another file")
+	wantOpenError(t, w.url, "is in use by another onramp; stop that process, or use another file")
 	w.reopen()
 }
 
@@ -216,13 +195,13 @@ func TestOpenErrors(t *testing.T) {
 		url  func(t *testing.T) string
 		want string
 	}{
-		"no name":     {func(*testing.T) string { return "" }, "no file is named"},
+		"no name":     {func(*testing.T) string { return "" }, "the file name is missing"},
 		"no folder":   {func(t *testing.T) string { return filepath.Join(t.TempDir(), "none", "onramp.db") }, "its folder must exist and be writable"},
 		"a folder":    {func(t *testing.T) string { return t.TempDir() }, "is a directory"},
-		"no database": {func(t *testing.T) string { return file(t, []byte(strings.Repeat("hello ", 1000))) }, "is damaged or is no SQLite database"},
+		"no database": {func(t *testing.T) string { return file(t, []byte(strings.Repeat("hello ", 1000))) }, "is damaged or not a SQLite database"},
 		"damaged":     {damagedFile, "the database file is damaged"},
-		"cut off":     {cutOffFile, "is damaged or is no SQLite database"},
-		"bad URL":     {func(*testing.T) string { return "postgres://host:port/" }, "the postgres URL can't be read"},
+		"cut off":     {cutOffFile, "is damaged or not a SQLite database"},
+		"bad URL":     {func(*testing.T) string { return "postgres://host:port/" }, "invalid PostgreSQL URL"},
 		"no server":   {func(t *testing.T) string { return "postgres:///none?user=none&host=" + t.TempDir() }, "open database: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,8 +239,8 @@ func damagedFile(t *testing.T) string {
 	return path
 }
 
-// A file that is too large to be looked through at the start is looked through
-// beside the work.
+// A file that is too large to be checked at the start is checked in the
+// background.
 func TestDamagedLater(t *testing.T) {
 	t.Parallel()
 	path := populated(t)

@@ -13,8 +13,8 @@ import (
 )
 
 // RetryDelivery makes a dead, unknown or parked delivery due at once, whatever the
-// reason for its state. Its tries start anew. The error is of kind NotFound, or
-// Conflict when there is nothing to retry.
+// reason for its state. Its tries are counted from 0 again. The error is of kind
+// NotFound, or Conflict when there is nothing to retry.
 func (s *Store) RetryDelivery(ctx context.Context, id string) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		d, err := t.findDelivery(id)
@@ -42,7 +42,7 @@ func failed(s onramp.DeliveryState) bool {
 
 func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 	err := t.exec(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, cause = NULL, due_at = CASE
-			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
+			WHEN `+behindParked+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
 		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 	if !failed(d.State) {
 		return nil // it was in the retry set already, and its later steps with it
 	}
-	if err := t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
+	if err := t.waitBehind(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
 		return err
 	}
 	_, err = t.moveLaterSteps(d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken)
@@ -159,12 +159,12 @@ func (s *Store) changeFailed(ctx context.Context, f onramp.Filter, change func(*
 // failedWhere is the condition for the dead and unknown deliveries that a filter
 // lets through, in the words of the partial index that holds them.
 func (s *Store) failedWhere(f onramp.Filter) (where string, arguments []any, err error) {
-	where = `d.seq > 0 AND d.state IN (6, 7, 9)`
+	where = `d.seq > 0 AND ` + inFailedIndex
 	switch state, _ := onramp.ParseDeliveryState(f.State); {
 	case f.State == "":
-		where += fmt.Sprintf(` AND d.state IN (%d, %d)`, onramp.DeliveryDead, onramp.DeliveryUnknown)
+		where += numbered(` AND d.state IN ({{dead}}, {{unknown}})`)
 	case failed(state):
-		where += fmt.Sprintf(` AND d.state = %d`, state)
+		where += ` AND d.state = ` + number(state)
 	default:
 		return "", nil, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or unknown"}
 	}
@@ -187,19 +187,11 @@ func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error
 		return nil, err
 	}
 	rows, err := s.readers.QueryContext(ctx, listFailed+where+` ORDER BY d.seq`, arguments...)
-	if err != nil {
-		return nil, readerErr("list failed deliveries", err)
-	}
-	defer rows.Close()
-	var seqs []int64
-	for rows.Next() {
-		var seq int64
-		if err := rows.Scan(&seq); err != nil {
-			return nil, readerErr("list failed deliveries", err)
-		}
-		seqs = append(seqs, seq)
-	}
-	return seqs, readerErr("list failed deliveries", rows.Err())
+	seqs, err := collect(rows, err, func(rows *sql.Rows) (seq int64, err error) {
+		err = rows.Scan(&seq)
+		return seq, err
+	})
+	return seqs, readerErr("list failed deliveries", err)
 }
 
 const listFailed = `SELECT d.seq FROM delivery d WHERE `
@@ -231,26 +223,16 @@ func (s *Store) ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.Cause
 
 func (s *Store) queryCauses(ctx context.Context, query string, arguments []any) ([]onramp.CauseGroup, error) {
 	rows, err := s.readers.QueryContext(ctx, query, arguments...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var groups []onramp.CauseGroup
-	for rows.Next() {
-		var g onramp.CauseGroup
+	return collect(rows, err, func(rows *sql.Rows) (g onramp.CauseGroup, err error) {
 		var destination int
 		var oldest, newest deliveryName
 		var reason sql.NullString
-		err := rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest.registration, &oldest.step, &oldest.at, &oldest.hash,
+		err = rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest.registration, &oldest.step, &oldest.at, &oldest.hash,
 			&newest.registration, &newest.step, &newest.at, &newest.hash)
-		if err != nil {
-			return nil, err
-		}
 		g.Destination, g.Reason = s.names.destinationName(destination), reason.String
 		g.Oldest, g.Newest = oldest.id(destination), newest.id(destination)
-		groups = append(groups, g)
-	}
-	return groups, rows.Err()
+		return g, err
+	})
 }
 
 // deliveryName is what the public name of a delivery is made of.
@@ -297,7 +279,7 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 		return err
 	}
 	if !found || key != edit.SubscriberKey || values != string(edit.Values) {
-		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration was changed meanwhile; look at it again"}
+		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration has changed since it was read: read it again"}
 	}
 	if key == r.SubscriberKey && values == string(r.Values) {
 		return nil
@@ -326,25 +308,15 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 // listEdits reads what a registration held before its edits, oldest first.
 func (s *Store) listEdits(ctx context.Context, registration int64) ([]onramp.Edit, error) {
 	rows, err := s.readers.QueryContext(ctx, listEdits, registration)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var edits []onramp.Edit
-	for rows.Next() {
-		var e onramp.Edit
+	return collect(rows, err, func(rows *sql.Rows) (e onramp.Edit, err error) {
 		var at int64
 		var fields []byte
 		if err := rows.Scan(&at, &fields, &e.SubscriberKey, (*[]byte)(&e.Values)); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(fields, &e.Fields); err != nil {
-			return nil, err
+			return e, err
 		}
 		e.At = fromMicros(at)
-		edits = append(edits, e)
-	}
-	return edits, rows.Err()
+		return e, json.Unmarshal(fields, &e.Fields)
+	})
 }
 
 const listEdits = `SELECT edited_at, fields, subscriber_key, data FROM edit WHERE registration_seq = $1 ORDER BY number`

@@ -439,8 +439,8 @@ func TestEditDeliveryRefused(t *testing.T) {
 		"parked":      {func(w *world) { w.settle("ana.1", pending, time.Hour) }, "this one is pending"},
 		"delivered":   {func(w *world) { w.settle("ana.1", delivered, 0) }, "this one is delivered"},
 		"discarded":   {func(w *world) { w.discard("ana.1") }, "this one is discarded"},
-		"a later key": {func(w *world) { w.settle("ana.1", dead, 0); w.exec(`UPDATE registration SET subscriber_key = 'other'`) }, "was changed meanwhile"},
-		"later data":  {func(w *world) { w.settle("ana.1", dead, 0); w.exec(`UPDATE registration SET data = '{}'`) }, "was changed meanwhile"},
+		"a later key": {func(w *world) { w.settle("ana.1", dead, 0); w.exec(`UPDATE registration SET subscriber_key = 'other'`) }, "has changed since it was read"},
+		"later data":  {func(w *world) { w.settle("ana.1", dead, 0); w.exec(`UPDATE registration SET data = '{}'`) }, "has changed since it was read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
@@ -465,7 +465,7 @@ func TestEditDeliveryRefused(t *testing.T) {
 }
 
 // Under its new key an edited delivery and the later step of its route take
-// their place among the others of that key: behind an elder, before the younger.
+// their place among the others of that key: behind an earlier one, before the later ones.
 func TestEditOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.save("both", "bob1", "ana1", "bob2", "ana2")

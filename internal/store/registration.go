@@ -148,7 +148,7 @@ func (t *tx) findEarlier(a *acceptance) error {
 	if body.Int64 != a.key.Body {
 		a.refusal = &onramp.Error{
 			Kind:    onramp.Conflict,
-			Message: "this Idempotency-Key was used for another request; take a new key, or send the same body",
+			Message: "this Idempotency-Key was already used for a different request: use a new key, or send the same body",
 		}
 		return nil
 	}

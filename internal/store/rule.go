@@ -69,8 +69,8 @@ func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
 	return events, readerErr("list unjoined events", err)
 }
 
-// FindSend returns the event that tells whose send it is; false when none has
-// come yet.
+// FindSend returns the event that names the subscriber of a send, or false if none
+// has come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
 	if err := s.indexEvents(ctx); err != nil {
 		return onramp.Event{}, false, err
@@ -114,8 +114,8 @@ func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form stri
 // personsTogether is how many registrations are taken into person by one write.
 const personsTogether = 500
 
-// indexPersons brings person up to date. Who registers need not pay for it: an
-// index over all subscribers would cost a page for each registration.
+// indexPersons brings person up to the newest registration. It is only filled when
+// an event needs it: written with each registration, it would cost a page for each.
 func (s *Store) indexPersons(ctx context.Context) error {
 	for {
 		value, err := findMeta(ctx, s.readers, personsTo)
@@ -149,16 +149,14 @@ type subscriber struct{ hash, registration int64 }
 
 func (s *Store) listSubscribers(ctx context.Context, after int64) (found []subscriber, to int64, err error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT seq, subscriber_key FROM registration WHERE seq > $1 ORDER BY seq LIMIT $2`, after, personsTogether)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	found, err = collect(rows, err, func(rows *sql.Rows) (s subscriber, err error) {
 		var key string
-		if err := rows.Scan(&to, &key); err != nil {
-			return nil, 0, err
-		}
-		found = append(found, subscriber{onramp.OrderingKey(key), to})
+		err = rows.Scan(&s.registration, &key)
+		s.hash = onramp.OrderingKey(key)
+		return s, err
+	})
+	if err != nil || len(found) == 0 {
+		return nil, after, err
 	}
-	return found, to, rows.Err()
+	return found, found[len(found)-1].registration, nil
 }

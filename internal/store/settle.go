@@ -11,13 +11,13 @@ import (
 	"onramp/internal/onramp"
 )
 
-// Settle records what became of attempts and moves the routes on: the next step
-// of a delivered one may start, and whoever waited behind a parked one with the
-// same destination and key takes its place.
+// Settle records the outcomes of attempts and moves the routes on: the step after
+// a delivered one can start, and the delivery that waited behind a parked one with
+// the same destination and key takes its turn.
 //
-// A delivery that is no longer pending (discarded meanwhile, or taken over by
-// another node) is left alone. It returns the deliveries whose step before them
-// has now been settled one way or the other, for those who keep them in memory.
+// A delivery that is no longer pending (because it was discarded, or taken over by
+// another node) is left alone. Settle returns the deliveries that are affected
+// because the step before them was settled, for callers that keep them in memory.
 func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]onramp.Delivery, error) {
 	var followers []onramp.Delivery
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
@@ -50,7 +50,7 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 	}
 	d := s.Delivery
 	if !changed {
-		// whose outcome this is may have failed to learn that it was stored
+		// it may have been settled by an earlier call whose answer was lost
 		return t.listLaterSteps(d)
 	}
 	if s.Attempt != nil {
@@ -65,7 +65,7 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 	}
 	switch parks := !s.DueAt.IsZero(); {
 	case parks && !d.Parked():
-		err = t.holdYounger(d.DestinationID, d.OrderingKey, d.Seq)
+		err = t.waitBehind(d.DestinationID, d.OrderingKey, d.Seq)
 	case !parks && d.Parked():
 		err = t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken)
 	}
@@ -84,16 +84,16 @@ func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
 		cause = sql.NullString{String: s.Attempt.Cause(), Valid: true}
 	}
 	for {
-		// written under the epoch that was leased, so that a node that was cut off changes nothing
+		// only under the epoch of our lease, so that a node that has lost its lease changes nothing
 		n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, cause = $5, due_at = CASE
-				WHEN CAST($6 AS BIGINT) IS NULL THEN NULL WHEN `+parkedElder+` THEN CAST($7 AS BIGINT) ELSE CAST($6 AS BIGINT) END
+				WHEN CAST($6 AS BIGINT) IS NULL THEN NULL WHEN `+behindParked+` THEN CAST($7 AS BIGINT) ELSE CAST($6 AS BIGINT) END
 			WHERE seq = $8 AND state = $9 AND tries = $10 AND `+underLease("$11"),
 			uint8(s.State), s.Tries, nullTime(settledAt), reason, cause, nullTime(s.DueAt), micros(onramp.Never),
 			d.Seq, uint8(onramp.DeliveryPending), d.Tries, t.store.epoch)
 		if err != nil || n > 0 {
 			return n > 0, err
 		}
-		// an operator may have had the tries start anew, which the counts must know
+		// an operator may have reset the tries, which the counts depend on
 		var tries int
 		found, err := t.find(`SELECT tries FROM delivery WHERE seq = $1 AND state = $2`, []any{d.Seq, uint8(onramp.DeliveryPending)}, &tries)
 		if err != nil || !found || tries == d.Tries {
@@ -105,8 +105,8 @@ func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
 	}
 }
 
-// underLease is true of a delivery whose partition is owned under the epoch that
-// the parameter gives.
+// underLease is true of a delivery whose partition is leased under the epoch in
+// the given parameter.
 func underLease(epoch string) string {
 	return `EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = ` + epoch + `)`
 }
@@ -119,10 +119,10 @@ func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {
 		storable(a.Detail), storable(a.Hint), storable(a.Request), storable(a.Answer))
 }
 
-// storable removes what PostgreSQL refuses in a text: an answer may hold anything.
+// storable replaces what PostgreSQL refuses in a text: an answer can hold anything.
 func storable(s string) string {
 	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
-		return s // nearly always; measured: to look first is a great deal faster
+		return s // nearly always; measured: checking first is much faster
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
@@ -154,15 +154,15 @@ func (t *tx) moveRoute(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Del
 	return t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken)
 }
 
-// startNextStep makes the next step of the route pending. When the step before
-// it was parked the cursor has long passed, so the next one is parked too, due
-// at once or behind an elder with its key.
+// startNextStep makes the next step of the route pending. If the step before it
+// was parked the cursor has long passed both, so the next step is parked, too: due
+// at once, or behind an earlier delivery with its key.
 func (t *tx) startNextStep(d *onramp.Delivery, woken map[int]wakeUp) ([]onramp.Delivery, error) {
 	next := onramp.Delivery{Seq: d.Seq + 1, RegistrationSeq: d.RegistrationSeq, State: onramp.DeliveryPending}
 	var due sql.NullInt64
 	found, err := t.find(`UPDATE delivery SET state = $1, due_at = CASE
 			WHEN due_at IS NULL THEN NULL
-			WHEN `+parkedElder+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
+			WHEN `+behindParked+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END
 		WHERE seq = $4 AND state = $5 RETURNING destination_id, ordering_key, due_at`,
 		[]any{uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), next.Seq, uint8(onramp.DeliveryWaiting)},
 		&next.DestinationID, &next.OrderingKey, &due)
@@ -177,13 +177,13 @@ func (t *tx) startNextStep(d *onramp.Delivery, woken map[int]wakeUp) ([]onramp.D
 	return []onramp.Delivery{next}, nil
 }
 
-// parkedElder is true of a delivery that has an older one with its destination
-// and key in the retry set.
-const parkedElder = `EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = delivery.destination_id
+// behindParked is true of a delivery if an earlier one with the same destination
+// and key is in the retry set.
+const behindParked = `EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = delivery.destination_id
 	AND p.ordering_key = delivery.ordering_key AND p.due_at IS NOT NULL AND p.seq < delivery.seq)`
 
-// moveLaterSteps gives the steps after d another state and due time. Those that
-// leave the retry set let the next of their key go ahead.
+// moveLaterSteps gives the steps after d another state and due time. Where one
+// leaves the retry set, the next delivery of its key takes its turn.
 func (t *tx) moveLaterSteps(d *onramp.Delivery, from, to onramp.DeliveryState, due time.Time, woken map[int]wakeUp) ([]onramp.Delivery, error) {
 	var moved []onramp.Delivery
 	for seq := d.Seq + 1; seq <= d.Seq+int64(d.Steps-d.Step); seq++ {
@@ -204,7 +204,7 @@ func (t *tx) moveLaterSteps(d *onramp.Delivery, from, to onramp.DeliveryState, d
 		t.moveDelivery(next.DestinationID, from, to)
 		switch parks := !due.IsZero(); {
 		case parks && !before.Valid:
-			err = t.holdYounger(next.DestinationID, next.OrderingKey, seq)
+			err = t.waitBehind(next.DestinationID, next.OrderingKey, seq)
 		case !parks && before.Valid:
 			err = t.wakeNextOfKey(next.DestinationID, next.OrderingKey, woken)
 		}
@@ -216,8 +216,8 @@ func (t *tx) moveLaterSteps(d *onramp.Delivery, from, to onramp.DeliveryState, d
 	return moved, nil
 }
 
-// wakeNextOfKey makes the oldest parked delivery of a key due, if it was only
-// waiting for the one that has left.
+// wakeNextOfKey makes the earliest parked delivery of a key due, if it was only
+// waiting for the one that has left the retry set.
 func (t *tx) wakeNextOfKey(destination int, key int64, woken map[int]wakeUp) error {
 	n, err := t.update(`UPDATE delivery SET due_at = $1
 		WHERE seq = (SELECT MIN(seq) FROM delivery WHERE destination_id = $2 AND ordering_key = $3 AND due_at IS NOT NULL)
@@ -229,17 +229,16 @@ func (t *tx) wakeNextOfKey(destination int, key int64, woken map[int]wakeUp) err
 	return err
 }
 
-// holdYounger makes those of a key that are due, or will be, wait for an elder
-// that has come into the retry set: there only the oldest of a key has a time of
-// its own.
-func (t *tx) holdYounger(destination int, key, seq int64) error {
+// waitBehind makes the parked deliveries of a key wait for an earlier one that has
+// just been parked: only the earliest of a key has a due time of its own.
+func (t *tx) waitBehind(destination int, key, seq int64) error {
 	return t.exec(`UPDATE delivery SET due_at = $1
 		WHERE destination_id = $2 AND ordering_key = $3 AND due_at IS NOT NULL AND due_at <> $1 AND seq > $4`,
 		micros(onramp.Never), destination, key, seq)
 }
 
-// listLaterSteps tells how the steps after d stand, but for those that were not
-// touched yet.
+// listLaterSteps returns the steps after d, except those that are still as they
+// were stored at first.
 func (t *tx) listLaterSteps(d *onramp.Delivery) ([]onramp.Delivery, error) {
 	var later []onramp.Delivery
 	for seq := d.Seq + 1; seq <= d.Seq+int64(d.Steps-d.Step); seq++ {

@@ -172,14 +172,14 @@ func TestOrderPerKey(t *testing.T) {
 		do   func(w *world)
 		rows []string
 	}{
-		"parked behind an elder": {
+		"parked behind an earlier one": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana3.1", "bob.1")
 			},
 			[]string{"ana1.1 pending tries 1 due 1m0s", "ana2.1 pending due never", "ana3.1 pending due never", "bob.1 pending"},
 		},
-		"the elder is delivered": {
+		"the earlier one is delivered": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana3.1", "bob.1")
@@ -187,7 +187,7 @@ func TestOrderPerKey(t *testing.T) {
 			},
 			[]string{"ana1.1 delivered tries 2 settled 0s", "ana2.1 pending due 0s", "ana3.1 pending due never", "bob.1 pending"},
 		},
-		"the elder is dead": {
+		"the earlier one is dead": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana3.1")
@@ -199,7 +199,7 @@ func TestOrderPerKey(t *testing.T) {
 				"ana3.1 pending due 0s", "bob.1 pending",
 			},
 		},
-		"the elder is discarded": {
+		"the earlier one is discarded": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana3.1")
@@ -223,7 +223,7 @@ func TestOrderPerKey(t *testing.T) {
 			},
 			[]string{"ana1.1 pending tries 1 due 1m0s", "ana2.1 pending due never", "ana3.1 pending due never", "bob.1 pending"},
 		},
-		"a dead elder is revived": {
+		"a dead earlier one is revived": {
 			func(w *world) {
 				w.settle("ana1.1", dead, 0)
 				w.settle("ana2.1", pending, time.Minute)
@@ -232,16 +232,16 @@ func TestOrderPerKey(t *testing.T) {
 			},
 			[]string{"ana1.1 pending due 0s", "ana2.1 pending tries 1 due never", "ana3.1 pending due never", "bob.1 pending"},
 		},
-		"a younger one fails after its elder was revived": {
+		"a later one fails after the earlier one was revived": {
 			func(w *world) {
 				w.settle("ana1.1", dead, 0)
-				younger := w.find("ana2.1")
+				later := w.find("ana2.1")
 				w.retry("ana1.1")
-				w.settleRead(younger, pending, time.Second)
+				w.settleRead(later, pending, time.Second)
 			},
 			[]string{"ana1.1 pending due 0s", "ana2.1 pending tries 1 due never", "ana3.1 pending", "bob.1 pending"},
 		},
-		"a fresh elder fails while a revived younger one is due": {
+		"a fresh earlier one fails while a revived later one is due": {
 			func(w *world) {
 				w.settle("ana2.1", dead, 0)
 				w.retry("ana2.1")
@@ -260,7 +260,7 @@ func TestOrderPerKey(t *testing.T) {
 	}
 }
 
-// The same across the steps of routes, where an elder may wait for the step
+// The same across the steps of routes, where an earlier one may wait for the step
 // before it.
 func TestOrderAcrossSteps(t *testing.T) {
 	t.Parallel()
@@ -268,7 +268,7 @@ func TestOrderAcrossSteps(t *testing.T) {
 		do   func(w *world)
 		rows []string
 	}{
-		"behind an elder that waits for its step": {
+		"behind an earlier one that waits for its step": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana2.2", "ana3.1")
@@ -278,7 +278,7 @@ func TestOrderAcrossSteps(t *testing.T) {
 				"ana2.1 pending due never", "ana2.2 waiting due never", "ana3.1 pending due never",
 			},
 		},
-		"the elder's step starts": {
+		"the earlier one's step starts": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana2.2", "ana3.1")
@@ -290,7 +290,7 @@ func TestOrderAcrossSteps(t *testing.T) {
 				"ana2.1 delivered tries 1 settled 0s", "ana2.2 pending due never", "ana3.1 pending due never",
 			},
 		},
-		"the elder's step is delivered": {
+		"the earlier one's step is delivered": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana2.1", "ana2.2", "ana3.1")
@@ -304,7 +304,7 @@ func TestOrderAcrossSteps(t *testing.T) {
 				"ana2.1 delivered tries 1 settled 0s", "ana2.2 delivered tries 1 settled 0s", "ana3.1 pending due 0s",
 			},
 		},
-		"the elder gets out of reach": {
+		"the earlier one gets out of reach": {
 			func(w *world) {
 				w.settle("ana1.1", pending, time.Minute)
 				w.park("ana3.1")
@@ -315,7 +315,7 @@ func TestOrderAcrossSteps(t *testing.T) {
 				"ana2.1 pending", "ana2.2 waiting", "ana3.1 pending due 0s",
 			},
 		},
-		"a unknown elder is revived": {
+		"an unknown earlier one is revived": {
 			func(w *world) {
 				w.settle("ana1.1", unknown, 0)
 				w.settle("ana3.1", pending, time.Minute)

@@ -25,8 +25,8 @@ type Config struct {
 	Now   func() time.Time // default time.Now
 	Owner string           // name of this node in leases; default: host and process
 
-	// Cipher encrypts what is kept of callbacks, tokens and clients; without it
-	// nothing of them can be kept.
+	// Cipher encrypts what is kept of callbacks, clients and keys, and the access
+	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
 
 	freeze       freeze
@@ -41,13 +41,13 @@ type Store struct {
 	owner   string
 	cipher  Cipher
 	readers *sql.DB
-	fresh   *sql.Stmt // listFresh, which runs after every commit: to parse it costs more than to run it
+	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
 	writer  *writer
 	lock    unlocker
 	release func() // ends the renewal of the lease and gives it back
 
 	stopRenewal func()
-	stopBeside  func() // and waits
+	stopWork    func() // ends the work in the background, and waits
 	indexing    sync.Mutex
 
 	largestCheck int64 // bytes
@@ -65,7 +65,7 @@ type Store struct {
 	wake      map[int]wakeChannels // by destination
 	lastSeq   int64                // of the newest committed delivery
 	lastEvent int64                // seq of the newest committed event
-	events    chan struct{}        // rings when there may be new ones
+	events    chan struct{}        // yields a value when there may be new ones
 	unindexed chan struct{}        // the same, for the index
 	lost      chan struct{}
 	closeOnce sync.Once
@@ -100,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	err := s.check(ctx, db)
 	if err == nil {
-		err = migrate(ctx, db, s.dialect)
+		err = migrate(ctx, db, s.dialect, migrations)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -110,7 +110,7 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.takeLease(ctx); err != nil {
 		return err
 	}
-	// only now: until the lease was taken its owner before us went on writing
+	// only now: until we took the lease its previous owner went on writing
 	if err := s.load(ctx, s.readers); err != nil {
 		return err
 	}
@@ -120,23 +120,23 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
 		return err
 	}
-	s.startBeside()
+	s.startBackground()
 	return nil
 }
 
-// startBeside starts what goes on beside everything else until Close.
-func (s *Store) startBeside() {
+// startBackground starts the work that goes on in the background until Close.
+func (s *Store) startBackground() {
 	ctx, stop := context.WithCancel(context.Background())
-	var beside sync.WaitGroup
-	beside.Go(func() { s.indexInCalm(ctx) })
-	beside.Go(func() { s.checkBeside(ctx) })
-	s.stopBeside = func() {
+	var work sync.WaitGroup
+	work.Go(func() { s.indexWhenIdle(ctx) })
+	work.Go(func() { s.checkInBackground(ctx) })
+	s.stopWork = func() {
 		stop()
-		beside.Wait()
+		work.Wait()
 	}
 }
 
-// load reads what the process keeps in memory.
+// load reads what is kept in memory.
 func (s *Store) load(ctx context.Context, q queryer) error {
 	if err := s.names.load(ctx, q); err != nil {
 		return err
@@ -151,13 +151,13 @@ func (s *Store) load(ctx context.Context, q queryer) error {
 	return s.writer.loadSeqs(ctx, q)
 }
 
-// Close finishes what was given to the store and closes the database. It is
-// safe to call twice.
+// Close finishes the writes that were handed to the store and closes the database.
+// It is safe to call twice.
 func (s *Store) Close() error {
 	var err error
 	s.closeOnce.Do(func() {
-		if s.stopBeside != nil {
-			s.stopBeside()
+		if s.stopWork != nil {
+			s.stopWork()
 		}
 		if s.release != nil {
 			s.release()
@@ -178,12 +178,12 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Commits returns how many transactions were committed since Open; on SQLite
-// each one is one fsync of the write-ahead log.
+// Commits returns the number of transactions committed since Open; on SQLite each
+// of them is one fsync of the write-ahead log.
 func (s *Store) Commits() int64 { return s.writer.commits.Load() }
 
-// Trouble tells why the last commit failed, nil when it is on disk. While it
-// lasts nothing can be accepted or settled.
+// Trouble returns why the last commit failed, or nil if it is on disk. Until it is
+// nil again nothing can be accepted or settled.
 func (s *Store) Trouble() error {
 	if err := s.writer.trouble.Load(); err != nil {
 		return *err
@@ -191,7 +191,7 @@ func (s *Store) Trouble() error {
 	return nil
 }
 
-// File is the name of the SQLite file; "" when there is none of ours.
+// File returns the name of the SQLite file, "" on PostgreSQL.
 func (s *Store) File() string { return s.file }
 
 // Ping checks that the database answers.
@@ -202,7 +202,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// unavailable is what callers get while the database can't take a write.
+// unavailable is the error that callers get while the database can't be written.
 func unavailable(err error) error {
 	return &onramp.Error{
 		Kind: onramp.Unavailable, Message: "the registration could not be stored; please try again",

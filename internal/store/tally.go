@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"maps"
 	"slices"
 	"sync"
@@ -11,53 +12,83 @@ import (
 
 // tallyKey names one count: deliveries of a destination by state, or, with
 // destination 0, registrations by state.
-//
-// With the destinations storedEvents and repeatedEvents it counts events, by the
-// id of their callback instead of a state.
 type tallyKey struct {
 	destination int
 	state       uint8
 }
 
-const (
-	storedEvents   = -1
-	repeatedEvents = -2 // which were stored before
-)
+// eventTally counts the events that came to a callback.
+type eventTally struct {
+	stored   int64
+	repeated int64 // which were stored before
+}
 
-// tallies are the counts of everything by state. They are written in the
-// transaction that changes what they count, so that a status costs nothing
-// however much is stored.
+// tallies are the counts of everything by state, and of events by the id of their
+// callback. They are written in the transaction that changes what they count, so
+// that a status costs nothing however much is stored.
 type tallies struct {
-	mu sync.Mutex
-	n  map[tallyKey]int64
+	mu     sync.Mutex
+	n      map[tallyKey]int64
+	events map[int]eventTally
 }
 
 func (a *tallies) load(ctx context.Context, q queryer) error {
 	rows, err := q.QueryContext(ctx, `SELECT destination_id, state, n FROM tally`)
+	type tally struct {
+		tallyKey
+		n int64
+	}
+	all, err := collect(rows, err, func(rows *sql.Rows) (t tally, err error) {
+		err = rows.Scan(&t.destination, &t.state, &t.n)
+		return t, err
+	})
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	events, err := listEventTallies(ctx, q)
+	if err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.n = map[tallyKey]int64{}
-	for rows.Next() {
-		var k tallyKey
-		var n int64
-		if err := rows.Scan(&k.destination, &k.state, &n); err != nil {
-			return err
-		}
-		a.n[k] = n
+	a.n, a.events = map[tallyKey]int64{}, events
+	for _, t := range all {
+		a.n[t.tallyKey] = t.n
 	}
-	return rows.Err()
+	return nil
 }
 
-func (a *tallies) apply(changes map[tallyKey]int64) {
+func listEventTallies(ctx context.Context, q queryer) (map[int]eventTally, error) {
+	rows, err := q.QueryContext(ctx, `SELECT callback_id, stored, repeated FROM event_tally`)
+	type tally struct {
+		callback int
+		eventTally
+	}
+	all, err := collect(rows, err, func(rows *sql.Rows) (t tally, err error) {
+		err = rows.Scan(&t.callback, &t.stored, &t.repeated)
+		return t, err
+	})
+	events := map[int]eventTally{}
+	for _, t := range all {
+		events[t.callback] = t.eventTally
+	}
+	return events, err
+}
+
+// apply takes in what a committed transaction has counted.
+func (a *tallies) apply(t *tx) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for k, n := range changes {
+	for k, n := range t.tally {
 		a.n[k] += n
 	}
+	for callback, n := range t.eventTally {
+		a.events[callback] = a.events[callback].plus(n)
+	}
+}
+
+func (a eventTally) plus(b eventTally) eventTally {
+	return eventTally{a.stored + b.stored, a.repeated + b.repeated}
 }
 
 func (t *tx) saveTallies() error {
@@ -71,7 +102,23 @@ func (t *tx) saveTallies() error {
 			return err
 		}
 	}
+	for callback, n := range t.eventTally {
+		err := t.exec(`INSERT INTO event_tally (callback_id, stored, repeated) VALUES ($1, $2, $3)
+			ON CONFLICT (callback_id) DO UPDATE SET stored = event_tally.stored + excluded.stored,
+				repeated = event_tally.repeated + excluded.repeated`, callback, n.stored, n.repeated)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// countEvents counts events that came to a callback.
+func (t *tx) countEvents(callback int, stored, repeated int64) {
+	if t.eventTally == nil {
+		t.eventTally = map[int]eventTally{}
+	}
+	t.eventTally[callback] = t.eventTally[callback].plus(eventTally{stored, repeated})
 }
 
 // moveDelivery counts a delivery's change of state; 0 stands for nowhere.
@@ -94,8 +141,8 @@ func (t *tx) moveRegistration(from, to onramp.RegistrationState) {
 	}
 }
 
-// moveRegistrationOf counts what a delivery's change means for its registration,
-// and tells whoever waits for that. What an event has brought means nothing for it.
+// moveRegistrationOf counts the change of a registration's state that follows from a
+// delivery's, and notifies its watchers. Deliveries of events don't change it.
 func (t *tx) moveRegistrationOf(d *onramp.Delivery, from, to onramp.RegistrationState) {
 	if d.Event != nil {
 		return
@@ -109,19 +156,19 @@ func (t *tx) moveRegistrationOf(d *onramp.Delivery, from, to onramp.Registration
 // Count returns the counts as of the last commit.
 func (s *Store) Count() onramp.Counts {
 	s.tallies.mu.Lock()
-	n := maps.Clone(s.tallies.n)
+	n, events := maps.Clone(s.tallies.n), maps.Clone(s.tallies.events)
 	s.tallies.mu.Unlock()
-	c := onramp.Counts{Registrations: map[onramp.RegistrationState]int64{}, Deliveries: map[string]map[onramp.DeliveryState]int64{}, Events: map[string]int64{}, Repeated: map[string]int64{}}
+	c := onramp.Counts{
+		Registrations: map[onramp.RegistrationState]int64{}, Deliveries: map[string]map[onramp.DeliveryState]int64{},
+		Events: map[string]int64{}, Repeated: map[string]int64{},
+	}
+	for callback, n := range events {
+		name := s.names.callbackName(callback)
+		c.Events[name], c.Repeated[name] = n.stored, n.repeated
+	}
 	for k, n := range n {
-		switch k.destination {
-		case 0:
+		if k.destination == 0 {
 			c.Registrations[onramp.RegistrationState(k.state)] = n
-			continue
-		case storedEvents:
-			c.Events[s.names.callbackName(int(k.state))] = n
-			continue
-		case repeatedEvents:
-			c.Repeated[s.names.callbackName(int(k.state))] = n
 			continue
 		}
 		name := s.names.destinationName(k.destination)

@@ -14,12 +14,12 @@ type together struct {
 	texts   [3]string
 }
 
-// newTogether makes a statement of its text before the list and after it.
-// Parameters stand as ? in both, and are counted by the dialect.
+// newTogether makes a statement from its text before and after the list. Both write
+// parameters as ?, which the dialect numbers.
 func newTogether(d dialect, before, after string) together {
 	s := together{lengths: [3]int{1, 8, 64}}
 	for i, length := range s.lengths {
-		text := before + strings.Repeat("?, ", length-1) + "?" + after
+		text := numbered(before) + strings.Repeat("?, ", length-1) + "?" + numbered(after)
 		var b strings.Builder
 		for n := 1; ; n++ {
 			part, rest, more := strings.Cut(text, "?")
@@ -35,7 +35,7 @@ func newTogether(d dialect, before, after string) together {
 	return s
 }
 
-// fit gives the text for so many seqs, and how many of them it takes.
+// fit returns the text for a number of seqs, and how many of them it takes.
 func (s *together) fit(seqs int) (text string, length int) {
 	for i, length := range s.lengths {
 		if seqs <= length || i == len(s.lengths)-1 {
@@ -61,17 +61,17 @@ type settlements struct {
 
 func newSettlements(d dialect) settlements {
 	return settlements{
-		delivered: newTogether(d, `UPDATE delivery SET state = 5, tries = 1, settled_at = ?, call_seq = ? WHERE seq IN (`,
-			`) AND state = 2 AND tries = 0 AND due_at IS NULL AND `+underLease("?")),
-		started: newTogether(d, `UPDATE delivery SET state = 2 WHERE seq IN (`,
-			`) AND state = 1 AND due_at IS NULL RETURNING seq, destination_id`),
+		delivered: newTogether(d, `UPDATE delivery SET state = {{delivered}}, tries = 1, settled_at = ?, call_seq = ? WHERE seq IN (`,
+			`) AND state = {{pending}} AND tries = 0 AND due_at IS NULL AND `+underLease("?")),
+		started: newTogether(d, `UPDATE delivery SET state = {{pending}} WHERE seq IN (`,
+			`) AND state = {{waiting}} AND due_at IS NULL RETURNING seq, destination_id`),
 		mine: newTogether(d, `SELECT seq FROM delivery WHERE seq IN (`, `) AND call_seq = ?`),
 	}
 }
 
 // settleDelivered settles those that a call delivered at their first try, all by
 // a few statements, and starts the next steps of their routes. It returns the
-// settlements that are left, each to be looked at by itself.
+// other settlements, which must be written one by one.
 func (t *tx) settleDelivered(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
 	for len(all) > 0 {
 		if !atFirstTry(&all[0]) {
@@ -92,14 +92,14 @@ func (t *tx) settleDelivered(all []onramp.Settlement, woken map[int]wakeUp) (res
 }
 
 // atFirstTry says that a delivery was delivered without ever having been parked,
-// and that there is nothing to keep of its request.
+// and that nothing of its request has to be kept.
 func atFirstTry(s *onramp.Settlement) bool {
 	return s.State == onramp.DeliveryDelivered && s.Attempt != nil && s.Attempt.Request == "" && s.Attempt.Answer == "" &&
 		s.Attempt.Hint == "" && s.Attempt.Code == 0 && !s.Delivery.Parked() && s.Delivery.Tries == 0
 }
 
-// insertCall writes nothing when the epoch is no longer ours, like all that
-// settles: the number of the call may be another's by now.
+// insertCall writes nothing if the epoch is no longer ours, like every settlement:
+// another node may have used the number of the call.
 const insertCall = `INSERT INTO call (seq, started_at, took, status, detail)
 	SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS INTEGER), CAST($5 AS TEXT)
 	WHERE EXISTS (SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $6)`
@@ -147,8 +147,8 @@ func seqsOf(settlements []onramp.Settlement) []int64 {
 	return seqs
 }
 
-// sortOutSettled tells those that this call has settled from those that stood
-// differently by then, as an operator's hand may have it.
+// sortOutSettled separates those that this call has settled from those that had
+// been changed before, by an operator for example.
 func (t *tx) sortOutSettled(all []onramp.Settlement, seqs []int64) (settled, left []onramp.Settlement, err error) {
 	statement := &t.store.writer.settlements.mine
 	text, length := statement.fit(len(seqs))

@@ -1,21 +1,51 @@
 package store
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
 
-// A token of Marketing Cloud is kept across restarts, because asking for one is
-// rationed. It is stored as the caller gives it.
-const metaToken = "marketing_cloud_token"
+const (
+	keptToken  = "access token"
+	tokenName  = "marketing cloud"
+	clearToken = "marketing_cloud_token" // where older databases have it in clear text
+)
 
-// LoadToken returns what SaveToken was last given, or nil.
+// LoadToken returns the access token of Marketing Cloud that SaveToken was last
+// given, or nil when there is none. The error of one that can't be decrypted does
+// no harm: the next SaveToken replaces it.
+//
+// A token that an older Onramp has left in clear text is still read.
 func (s *Store) LoadToken(ctx context.Context) ([]byte, error) {
-	value, err := findMeta(ctx, s.readers, metaToken)
-	if err != nil || value == "" {
+	old, err := findMeta(ctx, s.readers, clearToken)
+	if err != nil {
 		return nil, readerErr("find token", err)
 	}
-	return []byte(value), nil
+	if old != "" {
+		return []byte(old), nil
+	}
+	if s.cipher == nil {
+		return nil, nil
+	}
+	row := keptRow{name: tokenName}
+	err = s.readers.QueryRowContext(ctx, `SELECT data FROM kept WHERE kind = $1 AND name = $2`, keptToken, tokenName).Scan(&row.text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, readerErr("find token", err)
+	}
+	return openKept[[]byte](s.cipher, keptToken, row, "a new one is requested")
 }
 
-// SaveToken replaces the kept token.
+// SaveToken keeps an access token across restarts, in place of the one before:
+// Marketing Cloud rations the requests for tokens. It is encrypted. Without a
+// cipher it is not kept, which is no error: every start then asks for a token.
 func (s *Store) SaveToken(ctx context.Context, token []byte) error {
-	return s.writer.write(ctx, &op{run: func(t *tx) error { return t.exec(saveMeta, metaToken, string(token)) }})
+	removeClear := func(t *tx) error { return t.exec(`DELETE FROM meta WHERE name = $1`, clearToken) }
+	if s.cipher == nil {
+		return s.writer.write(ctx, &op{run: removeClear})
+	}
+	return s.keep(ctx, keptToken, tokenName, token, removeClear)
 }

@@ -41,15 +41,15 @@ type outcome struct {
 	state onramp.RegistrationState
 }
 
-// settled tells a registration's watchers how it ended, once that is on disk.
+// settled notifies a registration's watchers of its outcome, once that is on disk.
 func (w *watchers) settled(t *tx, id string, state onramp.RegistrationState) {
 	if len(t.outcomes) == 0 {
-		t.after = append(t.after, func() { w.tell(t.outcomes) })
+		t.after = append(t.after, func() { w.notify(t.outcomes) })
 	}
 	t.outcomes = append(t.outcomes, outcome{id, state})
 }
 
-func (w *watchers) tell(outcomes []outcome) {
+func (w *watchers) notify(outcomes []outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.waiting) == 0 {
@@ -63,7 +63,7 @@ func (w *watchers) tell(outcomes []outcome) {
 	}
 }
 
-// Forget ends the watch of a request that has waited long enough.
+// Forget ends the watch of a request that waits no longer.
 func (s *Store) Forget(id string, outcome <-chan onramp.RegistrationState) {
 	w := &s.watchers
 	w.mu.Lock()
@@ -79,7 +79,7 @@ func (s *Store) Forget(id string, outcome <-chan onramp.RegistrationState) {
 	}
 }
 
-// wakeUp says what there may be for the reader of a destination.
+// wakeUp says what there may be to read for a destination.
 type wakeUp uint8
 
 const (
@@ -87,14 +87,14 @@ const (
 	dueUp                      // a parked delivery has become due out of turn
 )
 
-// wakeChannels are the two bells of a destination's reader.
+// wakeChannels wake the reader of a destination.
 type wakeChannels struct{ fresh, due chan struct{} }
 
 // Fresh yields a value when there may be new deliveries to a destination.
 func (s *Store) Fresh(destination int) <-chan struct{} { return s.wakeChannels(destination).fresh }
 
 // Due yields a value when a parked delivery to a destination may have become
-// due earlier than NextDue has said.
+// due earlier than NextDue said.
 func (s *Store) Due(destination int) <-chan struct{} { return s.wakeChannels(destination).due }
 
 func (s *Store) wakeChannels(destination int) wakeChannels {
@@ -116,29 +116,31 @@ func (t *tx) wakeAfter(woken map[int]wakeUp) {
 		for destination, what := range woken {
 			c := t.store.wakeChannels(destination)
 			if what&freshUp != 0 {
-				ring(c.fresh)
+				signal(c.fresh)
 			}
 			if what&dueUp != 0 {
-				ring(c.due)
+				signal(c.due)
 			}
 		}
 	})
 }
 
-func ring(bell chan struct{}) {
+// signal makes a channel yield a value.
+func signal(c chan struct{}) {
 	select {
-	case bell <- struct{}{}:
-	default: // it rings already
+	case c <- struct{}{}:
+	default: // there is one already
 	}
 }
 
-// wakeAll wakes every destination's reader, when it is not known who has cause.
+// wakeAll wakes the readers of all destinations, when it is not known which of them
+// have something to read.
 func (s *Store) wakeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.wake {
-		ring(c.fresh)
-		ring(c.due)
+		signal(c.fresh)
+		signal(c.due)
 	}
 }
 
@@ -164,8 +166,8 @@ func (s *Store) eventsCame(seq int64) {
 	s.mu.Lock()
 	s.lastEvent = max(s.lastEvent, seq)
 	s.mu.Unlock()
-	ring(s.events)
-	ring(s.unindexed)
+	signal(s.events)
+	signal(s.unindexed)
 }
 
 // newestEvent returns the seq of the newest committed event.

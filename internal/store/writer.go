@@ -260,7 +260,7 @@ func (w *writer) ensureSession(ctx context.Context) error {
 	if w.unsure {
 		if err := w.store.load(ctx, conn); err != nil {
 			w.endSession()
-			return fmt.Errorf("read anew: %w", err)
+			return fmt.Errorf("reload: %w", err)
 		}
 		w.unsure = false
 		w.store.wakeAll()
@@ -298,6 +298,8 @@ type tx struct {
 	tally map[tallyKey]int64
 	after []func() // run once the commit is on disk
 
+	eventTally map[int]eventTally // by callback
+
 	outcomes []outcome // of registrations, for their watchers
 }
 
@@ -322,7 +324,7 @@ func (t *tx) carryOut(group []*op) (refused *op, err error) {
 
 // applied makes a committed transaction known in memory.
 func (t *tx) applied(s *Store) {
-	s.tallies.apply(t.tally)
+	s.tallies.apply(t)
 	for _, f := range t.after {
 		f()
 	}

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"database/sql"
+	"strconv"
+	"strings"
+
+	"onramp/internal/onramp"
+)
+
+// numbered puts the stored numbers of states into a query that names them:
+// {{pending}} becomes 2.
+func numbered(query string) string { return stateNumbers.Replace(query) }
+
+var stateNumbers = strings.NewReplacer(
+	"{{waiting}}", number(onramp.DeliveryWaiting),
+	"{{pending}}", number(onramp.DeliveryPending),
+	"{{delivered}}", number(onramp.DeliveryDelivered),
+	"{{dead}}", number(onramp.DeliveryDead),
+	"{{discarded}}", number(onramp.DeliveryDiscarded),
+	"{{unknown}}", number(onramp.DeliveryUnknown),
+	"{{out of reach}}", number(onramp.DeliveryOutOfReach),
+	"{{verdict delivered}}", number(onramp.Delivered),
+)
+
+func number[T ~uint8](state T) string { return strconv.Itoa(int(state)) }
+
+// inFailedIndex is true of the deliveries in the partial index delivery_failed.
+// The index is used only where a query repeats its condition word for word.
+var inFailedIndex = numbered(`d.state IN ({{dead}}, {{discarded}}, {{unknown}})`)
+
+// collect reads all rows of a query, in their order, and closes them. It takes
+// the query's two results as they are.
+func collect[T any](rows *sql.Rows, err error, read func(*sql.Rows) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := read(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
