@@ -14,20 +14,6 @@ import (
 
 var errTimeout = errors.New("no answer within the time-out")
 
-// The vendor's error codes that decide about an outcome (vendor pages "Error
-// Handling" and "Rate Limiting Errors").
-const (
-	codeInvalidType = 10001
-	codeAggregate   = 10006 // look at the additional errors; without any, a passing trouble
-	codeNotFound    = 30003
-	codeRateLimit   = 50100
-	codeBlocked     = 50200
-	codeUnavailable = 50300
-)
-
-// serviceNotFound is how the vendor's gateway answers an unknown route.
-const serviceNotFound = 596
-
 // judge tells what an error of a call means for its deliveries. sent says that
 // the call has left, and that it matters: one that does harm when it is made twice
 // is not repeated then.
@@ -76,8 +62,8 @@ func isSpoiled(err error) bool {
 		return false
 	}
 	switch {
-	case e.Status == http.StatusNotFound, e.Code == codeNotFound, e.Code == codeInvalidType && strings.HasPrefix(e.Message, "Parameter {"),
-		strings.HasPrefix(e.Message, "Primary key '"), e.CodeText == "CustomObjectNotFound":
+	case e.Status == http.StatusNotFound, e.Code == sfmc.CodeNotFound, e.Code == sfmc.CodeInvalidType && strings.HasPrefix(e.Message, "Parameter {"),
+		strings.HasPrefix(e.Message, "Primary key '"), e.CodeText == sfmc.CodeTextNoDataExtension:
 		return false // it is about the destination: all of them would fail
 	}
 	return true
@@ -103,7 +89,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 		return onramp.Blocked, "a fresh token was refused, too: " + hintToken
 	case http.StatusForbidden:
 		return onramp.Blocked, hintScopes
-	case serviceNotFound:
+	case sfmc.StatusServiceNotFound:
 		return onramp.Blocked, hintHost
 	case http.StatusTooManyRequests:
 		return judgeLimit(e.Code), hintLimit
@@ -118,7 +104,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 	switch {
 	case e.Status >= 500 || e.Status >= 300 && e.Status < 400 || e.Err != nil:
 		return onramp.Retry, ""
-	case e.Status < 300 && (e.Code == codeRateLimit || e.Code == codeBlocked || e.Code == codeUnavailable):
+	case e.Status < 300 && (e.Code == sfmc.CodeRateLimit || e.Code == sfmc.CodeBlocked || e.Code == sfmc.CodeUnavailable):
 		return judgeLimit(e.Code), hintLimit
 	case isPassing(e):
 		return onramp.Retry, ""
@@ -127,7 +113,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 }
 
 func judgeLimit(code int) onramp.Verdict {
-	if code == codeBlocked {
+	if code == sfmc.CodeBlocked {
 		return onramp.Blocked
 	}
 	return onramp.Throttled
@@ -136,7 +122,7 @@ func judgeLimit(code int) onramp.Verdict {
 // isPassing recognises the troubles that Marketing Cloud reports like a fault of
 // the data, though the same call works a moment later.
 func isPassing(e *sfmc.Error) bool {
-	if e.Code == codeAggregate && len(e.Additional) == 0 {
+	if e.Code == sfmc.CodeAggregate && len(e.Additional) == 0 {
 		return true
 	}
 	if isDeadlock(e.Message) || strings.Contains(e.Message, "could not queue") {

@@ -28,7 +28,7 @@ func eventData(to onramp.Destination, d *onramp.Delivery) json.RawMessage {
 }
 
 func (s *Sender) fireOne(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
-	event := sfmc.Event{
+	event := sfmc.JourneyEntry{
 		ContactKey: d.SubscriberKey, EventDefinitionKey: to.Key, EstablishContactKey: to.EstablishContactKey, Data: eventData(to, d),
 	}
 	ctx, sent, end := s.begin(ctx)
