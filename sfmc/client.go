@@ -115,6 +115,7 @@ func (c *Client) callOnce(ctx context.Context, r request, path string) (*answer,
 		}
 	}
 	r.url, r.bearer, r.hide = base+path, tok.AccessToken, tok.AccessToken
+	traced(ctx, r, path)
 	a, err := c.caller.send(ctx, r)
 	return a, tok.AccessToken, err
 }

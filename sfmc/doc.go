@@ -64,7 +64,8 @@
 // accepted one by one, the result tells of each, and the error only what is wrong
 // with the whole call. An error that is no *Error never had an answer: the request
 // was refused before it was sent ([ErrInvalid], [ErrHost]), or the network failed,
-// or the context ended; the cause stays in the chain for [errors.Is].
+// or the context ended; the cause stays in the chain for [errors.Is]. Whoever keeps
+// records of what failed gets the request as it was sent by [TraceRequests].
 //
 // # Where credentials go
 //

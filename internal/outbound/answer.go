@@ -141,13 +141,10 @@ func isDeadlock(message string) bool {
 	return strings.HasSuffix(strings.TrimSpace(message), "Rerun the transaction.")
 }
 
-// detailExists is the outcome of a row that was to be inserted and exists.
-const detailExists = "a row with this key exists already and stays as it is"
-
 // judgeRow tells what a row's error in the results of an asynchronous request
-// means. All of them have the same code, so that the words must tell.
-func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: row.Message}
+// means. exists says that it was to be inserted and exists already.
+func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exists bool) {
+	o = onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: row.Message}
 	passing := isDeadlock(row.Message)
 	for _, e := range row.Errors {
 		o.Detail += "; " + e.Message
@@ -158,9 +155,9 @@ func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
 	case passing:
 		o.Verdict, o.Hint = onramp.Retry, ""
 	case to.InsertOnly && strings.Contains(o.Detail, "Cannot insert duplicate key"):
-		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: detailExists}
+		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "a row with this key exists already and stays as it is"}, true
 	}
-	return o
+	return o, false
 }
 
 // judgeToken reads why no token could be had. It concerns every delivery alike,

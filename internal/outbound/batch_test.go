@@ -423,7 +423,7 @@ func TestBatchAnswers(t *testing.T) {
 		return fmt.Sprintf("POST /interaction/v1/async/events (one of %d)\n"+`{"eventDefinitionKey":"APIEvent-1","members":[{"contactKey":"p%d","data":{"SubscriberKey":"p%d","EmailAddress":"p%d@example.org"}}]}`, of, i, i, i)
 	}
 	mail := func(i, of int) string {
-		return fmt.Sprintf("POST /messaging/v1/email/messages (one of %d)\n"+`{"definitionKey":"welcome","recipient":{"attributes":{"EmailAddress":"p%d@example.org"},"contactKey":"p%d","messageKey":"rp%d.1","to":"p%d@example.org"}}`, of, i, i, i, i)
+		return fmt.Sprintf("POST /messaging/v1/email/messages (one of %d)\n"+`{"definitionKey":"welcome","recipients":[{"contactKey":"p%d","to":"p%d@example.org","messageKey":"rp%d.1","attributes":{"EmailAddress":"p%d@example.org"}}]}`, of, i, i, i, i)
 	}
 	fired := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "event accepted, request q1"}
 	mailed := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}

@@ -28,22 +28,16 @@ func eventData(to onramp.Destination, d *onramp.Delivery) json.RawMessage {
 }
 
 func (s *Sender) fireOne(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
-	event := sfmc.JourneyEntry{
-		ContactKey: d.SubscriberKey, EventDefinitionKey: to.Key, EstablishContactKey: to.EstablishContactKey, Data: eventData(to, d),
-	}
-	ctx, sent, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
-	instance, err := s.client.FireEvent(ctx, event)
+	instance, err := s.client.FireEvent(ctx, sfmc.JourneyEntry{
+		ContactKey: d.SubscriberKey, EventDefinitionKey: to.Key, EstablishContactKey: to.EstablishContactKey, Data: eventData(to, d),
+	})
 	if err == nil {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusCreated, Detail: "event accepted, instance " + instance}
 	}
 	// a second welcome mail can't be taken back: an event that may have been accepted is not repeated
-	o := judge(err, to, sent.Load())
-	o.Request = describe("POST /interaction/v1/events", map[string]any{
-		"ContactKey": event.ContactKey, "EventDefinitionKey": event.EventDefinitionKey,
-		"EstablishContactKey": event.EstablishContactKey, "Data": event.Data,
-	})
-	return o
+	return out.note([]onramp.Outcome{judge(err, to, out.sent.Load())})[0]
 }
 
 func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
@@ -51,11 +45,11 @@ func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries
 	for i := range deliveries {
 		members[i] = sfmc.Member{ContactKey: deliveries[i].SubscriberKey, Data: eventData(to, &deliveries[i])}
 	}
-	ctx, sent, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
 	fired, err := s.client.FireEvents(ctx, to.Key, members)
 	if err != nil {
-		outcomes, spoiled = alike(deliveries, judge(err, to, sent.Load())), isSpoiled(err)
+		outcomes, spoiled = alike(deliveries, judge(err, to, out.sent.Load())), isSpoiled(err)
 	} else {
 		outcomes = alike(deliveries, onramp.Outcome{
 			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "event accepted, request " + fired.RequestID,
@@ -66,9 +60,5 @@ func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries
 			}
 		}
 	}
-	return withRequests(outcomes, "POST /interaction/v1/async/events", func(i int) any {
-		return map[string]any{"eventDefinitionKey": to.Key, "members": []any{
-			map[string]any{"contactKey": members[i].ContactKey, "data": members[i].Data},
-		}}
-	}), spoiled
+	return out.note(outcomes), spoiled
 }

@@ -29,14 +29,13 @@ func recipient(to onramp.Destination, d *onramp.Delivery) sfmc.Recipient {
 
 func (s *Sender) sendMessage(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
 	r := recipient(to, d)
-	ctx, _, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
 	id, err := s.client.SendMessage(ctx, r.MessageKey, to.Key, r)
 	if err == nil {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}
 	}
-	o := judgeMessage(err, to)
-	return withRequests([]onramp.Outcome{o}, "POST /messaging/v1/email/messages/"+r.MessageKey, func(int) any { return describeMessage(to, r) })[0]
+	return out.note([]onramp.Outcome{judgeMessage(err, to)})[0]
 }
 
 func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
@@ -44,7 +43,7 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 	for i := range deliveries {
 		recipients[i] = recipient(to, &deliveries[i])
 	}
-	ctx, _, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
 	sent, err := s.client.SendMessages(ctx, to.Key, recipients)
 	if err != nil {
@@ -59,7 +58,7 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 			}
 		}
 	}
-	return withRequests(outcomes, "POST /messaging/v1/email/messages", func(i int) any { return describeMessage(to, recipients[i]) }), spoiled
+	return out.note(outcomes), spoiled
 }
 
 // judgeMessage takes a message key that is known already for what it is: our own
@@ -69,10 +68,4 @@ func judgeMessage(err error, to onramp.Destination) onramp.Outcome {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: e.Status, Detail: "message was accepted from an earlier attempt"}
 	}
 	return judge(err, to, false)
-}
-
-func describeMessage(to onramp.Destination, r sfmc.Recipient) any {
-	return map[string]any{"definitionKey": to.Key, "recipient": map[string]any{
-		"contactKey": r.ContactKey, "to": r.To, "messageKey": r.MessageKey, "attributes": r.Attributes,
-	}}
 }

@@ -98,8 +98,8 @@ func one(to onramp.Destination) onramp.Call {
 
 const (
 	sentRow   = "POST /hub/v1/dataevents/key:DE1/rowset\n" + `[{"keys":{"SubscriberKey":"ana@example.org"},"values":{"FirstName":"Ana"}}]`
-	sentMail  = "POST /messaging/v1/email/messages/r1.1\n" + `{"definitionKey":"welcome","recipient":{"attributes":{"FirstName":"Ana"},"contactKey":"ana@example.org","messageKey":"r1.1","to":"Ana"}}`
-	sentEvent = "POST /interaction/v1/events\n" + `{"ContactKey":"ana@example.org","Data":{"SubscriberKey":"ana@example.org","FirstName":"Ana"},"EstablishContactKey":true,"EventDefinitionKey":"APIEvent-1"}`
+	sentMail  = "POST /messaging/v1/email/messages/r1.1\n" + `{"definitionKey":"welcome","recipient":{"contactKey":"ana@example.org","to":"Ana","attributes":{"FirstName":"Ana"}}}`
+	sentEvent = "POST /interaction/v1/events\n" + `{"ContactKey":"ana@example.org","EventDefinitionKey":"APIEvent-1","EstablishContactKey":true,"Data":{"SubscriberKey":"ana@example.org","FirstName":"Ana"}}`
 )
 
 // TestAnswers is the table of architecture, section 7, with every answer that a
@@ -131,7 +131,7 @@ func TestAnswers(t *testing.T) {
 		{"message accepted", mail, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"r1.1"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}, ""},
 		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
 		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintData, Answer: noAddress}, sentMail},
-		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, strings.Replace(sentMail, `"to":"Ana"`, `"to":""`, 1)},
+		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, ""},
 		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentMail},
 		{"conflict of an insert", insertOnly, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 409, Code: 30004, Detail: "409 30004: exists", Answer: `{"message":"exists","errorcode":30004}`}, ""},
 		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Hint: hintLimit}, sentRow},
@@ -199,14 +199,11 @@ func TestTokenAnswers(t *testing.T) {
 			t.Run(row.name+" "+to.Kind.String(), func(t *testing.T) {
 				t.Parallel()
 				got := newSender(t, cloud(t, row.token, reply{status: 200}), 0).Send(t.Context(), one(to))
-				want := row.want
-				if want.Request = sentRow; to.Kind == onramp.Journey {
-					want.Request = sentEvent
-				}
 				if row.token.drop {
 					got[0].Detail = ""
 				}
-				if diff := cmp.Diff([]onramp.Outcome{want}, got); diff != "" {
+				// nothing was sent, and nothing is shown as sent
+				if diff := cmp.Diff([]onramp.Outcome{row.want}, got); diff != "" {
 					t.Error(diff)
 				}
 			})
