@@ -132,6 +132,13 @@ func stopped(d onramp.Destination, state, reason, cause string, since time.Time)
 	return onramp.Health{Destination: d, State: state, Reason: reason, Hint: "do something", Cause: cause, Since: since}
 }
 
+// refused is stopped by its credentials.
+func refused(d onramp.Destination, reason, cause string, since time.Time) onramp.Health {
+	h := stopped(d, "blocked", reason, cause, since)
+	h.Refused = true
+	return h
+}
+
 // n counts deliveries of one destination.
 func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
 	return map[onramp.DeliveryState]int64{state: count}
@@ -174,9 +181,9 @@ func TestConditions(t *testing.T) {
 			alert.Config{},
 			func(w *world, now time.Time) {
 				w.health = []onramp.Health{
-					stopped(extension, "blocked", "401 Unauthorized after a new token", "c1", now),
+					refused(extension, "401 Unauthorized after a new token", "c1", now),
 					stopped(journey, "blocked", "403 Forbidden", "c2", now),
-					stopped(email, "blocked", "401 Unauthorized after a new token", "c1", now.Add(-2*time.Second)),
+					refused(email, "401 Unauthorized after a new token", "c1", now.Add(-2*time.Second)),
 				}
 				w.deliveries["data_extension:Web"] = n(onramp.DeliveryPending, 1)
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 2)
@@ -191,7 +198,7 @@ func TestConditions(t *testing.T) {
 			"token refused",
 			alert.Config{},
 			func(w *world, now time.Time) {
-				w.health = []onramp.Health{stopped(email, "blocked", "no access token: 400 invalid_client", "c", now)}
+				w.health = []onramp.Health{refused(email, "no access token: 400 invalid_client", "c", now)}
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 1)
 			}, time.Second,
 			[]told{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
@@ -200,9 +207,9 @@ func TestConditions(t *testing.T) {
 			"not a 401",
 			alert.Config{},
 			func(w *world, now time.Time) {
-				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 510401", "c", now)}
+				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 401", "c", now)}
 			}, time.Second,
-			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 510401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
+			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
 		},
 		{
 			"throttled",
@@ -377,7 +384,7 @@ func TestTelling(t *testing.T) {
 			w.change(block)
 			pass(time.Minute)
 			w.change(func(w *world) {
-				w.health = append(w.health, stopped(email, "blocked", "401", "d", time.Now()), stopped(extension, "blocked", "403", "c", time.Now()))
+				w.health = append(w.health, refused(email, "401", "d", time.Now()), stopped(extension, "blocked", "403", "c", time.Now()))
 				w.trouble = errors.New("x")
 			})
 			pass(time.Minute)

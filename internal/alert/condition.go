@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,7 +80,7 @@ func (w *Watcher) quick(now time.Time) []Condition {
 			})
 		}
 	}
-	found = append(found, w.silent(now, all)...)
+	found = append(found, w.silent(now, health, all)...)
 	if w.from.Trouble == nil {
 		return found
 	}
@@ -150,12 +149,9 @@ func together(health []onramp.Health, state string) []standing {
 	return all
 }
 
-// refused finds an answer that says that the credentials are wrong.
-var refused = regexp.MustCompile(`\b401\b|no access token: 40`)
-
 func (s standing) blocked(counts map[string]map[onramp.DeliveryState]int64) Condition {
 	title := "blocked: "
-	if refused.MatchString(s.Reason) {
+	if s.Refused {
 		title = "credentials refused: "
 	}
 	return Condition{

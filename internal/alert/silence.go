@@ -2,7 +2,6 @@ package alert
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"onramp/internal/onramp"
@@ -21,8 +20,8 @@ type silence struct {
 
 // look notes the counts as they are now. Those of the first look are where it
 // begins: what went out before a restart may have been told of already.
-func (s *silence) look(now time.Time, c onramp.Counts) {
-	sent, came := messages(c), events(c)
+func (s *silence) look(now time.Time, health []onramp.Health, c onramp.Counts) {
+	sent, came := messages(health, c), events(c)
 	before := *s
 	s.looked, s.sent, s.came = true, sent, came
 	switch {
@@ -42,8 +41,8 @@ func (s *silence) lasts(now time.Time, limit time.Duration) bool {
 }
 
 // silent tells of events that stay away.
-func (w *Watcher) silent(now time.Time, c onramp.Counts) []Condition {
-	w.silence.look(now, c)
+func (w *Watcher) silent(now time.Time, health []onramp.Health, c onramp.Counts) []Condition {
+	w.silence.look(now, health, c)
 	if len(w.cfg.Callbacks) == 0 || !w.silence.lasts(now, w.cfg.Events) {
 		return nil
 	}
@@ -55,12 +54,11 @@ func (w *Watcher) silent(now time.Time, c onramp.Counts) []Condition {
 }
 
 // messages counts the deliveries that Marketing Cloud tells of by events.
-func messages(c onramp.Counts) int64 {
+func messages(health []onramp.Health, c onramp.Counts) int64 {
 	var n int64
-	for name, states := range c.Deliveries {
-		kind, _, _ := strings.Cut(name, ":")
-		if kind == onramp.Journey.String() || kind == onramp.Message.String() {
-			n += states[onramp.DeliveryDelivered]
+	for _, h := range health {
+		if d := h.Destination; d.Kind == onramp.Journey || d.Kind == onramp.Message {
+			n += c.Deliveries[d.Name()][onramp.DeliveryDelivered]
 		}
 	}
 	return n

@@ -29,6 +29,7 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: clip(answer.Body)}
 	o.Detail = describeAnswer(answer)
 	o.Verdict, o.Hint = judgeAnswer(answer, to)
+	o.Refused = answer.Status == http.StatusUnauthorized
 	switch {
 	case answer.Err != nil && harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
@@ -62,8 +63,8 @@ func isSpoiled(err error) bool {
 		return false
 	}
 	switch {
-	case e.Status == http.StatusNotFound, e.Code == sfmc.CodeNotFound, e.Code == sfmc.CodeInvalidType && strings.HasPrefix(e.Message, "Parameter {"),
-		strings.HasPrefix(e.Message, "Primary key '"), e.CodeText == sfmc.CodeTextNoDataExtension:
+	case e.Status == http.StatusNotFound, e.Code == sfmc.CodeNotFound, e.CodeText == sfmc.CodeTextNoDataExtension,
+		e.Code == sfmc.CodeInvalidType && sayBadAddress.in(e.Message), sayNoPrimaryKey.in(e.Message):
 		return false // it is about the destination: all of them would fail
 	}
 	return true
@@ -125,36 +126,29 @@ func isPassing(e *sfmc.Error) bool {
 	if e.Code == sfmc.CodeAggregate && len(e.Additional) == 0 {
 		return true
 	}
-	if isDeadlock(e.Message) || strings.Contains(e.Message, "could not queue") {
-		return true
-	}
-	for _, d := range e.Additional {
-		if isDeadlock(d.Message) {
-			return true
-		}
-	}
-	return false
+	return sayQueueFull.in(e.Message) || sayDeadlock.in(append(texts(e.Additional), e.Message)...)
 }
 
-// isDeadlock recognises a deadlock's victim, which has no code of its own.
-func isDeadlock(message string) bool {
-	return strings.HasSuffix(strings.TrimSpace(message), "Rerun the transaction.")
+// texts are the messages of errors.
+func texts(details []sfmc.Detail) []string {
+	all := make([]string, len(details))
+	for i, d := range details {
+		all[i] = d.Message
+	}
+	return all
 }
 
 // judgeRow tells what a row's error in the results of an asynchronous request
 // means. exists says that it was to be inserted and exists already.
 func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exists bool) {
-	o = onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: row.Message}
-	passing := isDeadlock(row.Message)
-	for _, e := range row.Errors {
-		o.Detail += "; " + e.Message
-		passing = passing || isDeadlock(e.Message)
+	messages := append([]string{row.Message}, texts(row.Errors)...)
+	o = onramp.Outcome{
+		Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: strings.TrimPrefix(strings.Join(messages, "; "), "; "),
 	}
-	o.Detail = strings.TrimPrefix(o.Detail, "; ")
 	switch {
-	case passing:
+	case sayDeadlock.in(messages...):
 		o.Verdict, o.Hint = onramp.Retry, ""
-	case to.InsertOnly && strings.Contains(o.Detail, "Cannot insert duplicate key"):
+	case to.InsertOnly && sayExists.in(messages...):
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "a row with this key exists already and stays as it is"}, true
 	}
 	return o, false
@@ -174,7 +168,7 @@ func judgeToken(err error) onramp.Outcome {
 	case answer.Status == http.StatusTooManyRequests:
 		o.Verdict, o.Hint = judgeLimit(answer.Code), hintLimit
 	case answer.Status >= 400 && answer.Status < 500:
-		o.Hint = hintToken
+		o.Hint, o.Refused = hintToken, true
 	}
 	return o
 }

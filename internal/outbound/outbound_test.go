@@ -155,7 +155,7 @@ func TestAnswers(t *testing.T) {
 		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Hint: hintLimit, Answer: limit50100}, sentRow},
 		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Hint: hintLimit}, sentRow},
 		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Hint: hintLimit, Answer: limit50200}, sentRow},
-		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
+		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Refused: true, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
 		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Hint: hintScopes, Answer: noScope}, sentEvent},
 		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Hint: hintHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
 		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentRow},
@@ -189,7 +189,8 @@ func TestTokenAnswers(t *testing.T) {
 		token reply
 		want  onramp.Outcome
 	}{
-		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintToken, Answer: invalid}},
+		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintToken, Refused: true, Answer: invalid}},
+		{"refused, 400", reply{status: 400, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 400, Detail: "no access token: 400 invalid_client: Invalid client ID.", Hint: hintToken, Refused: true, Answer: invalid}},
 		{"limited", reply{status: 429, header: map[string]string{"Retry-After": "3"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, RetryAfter: 3 * time.Second, Detail: "no access token: 429", Hint: hintLimit}},
 		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Hint: hintLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
 		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Hint: hintHost}},

@@ -403,10 +403,11 @@ func (l *lane) setHealth(settlements []onramp.Settlement) {
 	}
 	h := &l.state
 	if !l.pace.paused() {
-		h.State, h.Reason, h.Hint, h.Cause, h.Since = running, "", "", "", time.Time{}
+		h.State, h.Reason, h.Hint, h.Refused, h.Cause, h.Since = running, "", "", false, "", time.Time{}
 		return
 	}
-	h.State, h.Reason, h.Hint, h.Cause = l.pace.state, l.pace.why.Detail, l.pace.why.Hint, l.pace.why.Cause()
+	why := &l.pace.why
+	h.State, h.Reason, h.Hint, h.Refused, h.Cause = l.pace.state, why.Detail, why.Hint, why.Refused, why.Cause()
 	if h.Since.IsZero() {
 		h.Since = time.Now().UTC()
 	}

@@ -454,7 +454,7 @@ func TestKafkaWrongPassword(t *testing.T) {
 	kafka := &onramp.Kafka{Brokers: cluster.ListenAddrs(), Topic: "events", SASL: "plain", User: "u", Password: "right"}
 	sender := newSender(t, sink.Config{Timeout: 5 * time.Second}, onramp.Sink{Kafka: kafka})
 	got := sender.Send(t.Context(), calls(1))
-	want := onramp.Outcome{Verdict: onramp.Blocked, Code: 58, Detail: got[0].Detail, Hint: "check the sink's sasl, user and password"}
+	want := onramp.Outcome{Verdict: onramp.Blocked, Code: 58, Detail: got[0].Detail, Hint: "check the sink's sasl, user and password", Refused: true}
 	checkOutcomes(t, got, []onramp.Outcome{with(want, "produce to topic events", 1)})
 	checkOutcomes(t, sender.Send(t.Context(), calls(1)), alike(1, produced))
 }

@@ -37,6 +37,7 @@ func judgeKafka(err error) onramp.Outcome {
 	if e, ok := errors.AsType[*kerr.Error](err); ok {
 		o.Code = int(e.Code)
 		o.Verdict, o.Hint = judgeKafkaCode(e)
+		o.Refused = e == kerr.SaslAuthenticationFailed
 		return o
 	}
 	switch {

@@ -232,10 +232,7 @@ func (l *natsLink) note(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
-	subject, ofAnswers := "", strings.Contains(err.Error(), "for Subscription to")
-	if _, quoted, found := strings.Cut(err.Error(), `"`); found && !ofAnswers {
-		subject, _, _ = strings.Cut(quoted, `"`)
-	}
+	subject := deniedSubject(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.denied) >= mostDenied {

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -67,7 +68,7 @@ func judgeNATS(err error) onramp.Outcome {
 	case is(nats.ErrPermissionViolation):
 		o.Verdict, o.Hint = onramp.Blocked, hintPermission
 	case is(nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrNkeysNotSupported):
-		o.Verdict, o.Hint = onramp.Blocked, hintLogin
+		o.Verdict, o.Hint, o.Refused = onramp.Blocked, hintLogin, true
 	case is(nats.ErrSecureConnRequired, nats.ErrSecureConnWanted):
 		o.Verdict, o.Hint = onramp.Blocked, hintTLS
 	case isUntrusted(err):
@@ -80,6 +81,19 @@ func judgeNATS(err error) onramp.Outcome {
 		o.Hint = hintServer
 	}
 	return o
+}
+
+// deniedSubject finds the subject that may not be published to; "" when it is the
+// subscription to acknowledgements that was denied. The server says it in words only
+// (nats-server, server/client.go: `Permissions Violation for Publish to "…"`, or
+// `for Subscription to "…"`).
+func deniedSubject(err error) string {
+	_, quoted, found := strings.Cut(err.Error(), `"`)
+	if !found || strings.Contains(err.Error(), "for Subscription to") {
+		return ""
+	}
+	subject, _, _ := strings.Cut(quoted, `"`)
+	return subject
 }
 
 func judgeNATSCode(code jetstream.ErrorCode) (verdict onramp.Verdict, hint string) {

@@ -183,7 +183,7 @@ func TestWebhookAnswers(t *testing.T) {
 			})
 			want := onramp.Outcome{
 				Verdict: c.verdict, Status: c.status, Detail: strings.TrimSpace(fmt.Sprint(c.status, " ", http.StatusText(c.status))),
-				Hint: c.hint, RetryAfter: c.wait, Late: c.late,
+				Hint: c.hint, RetryAfter: c.wait, Late: c.late, Refused: c.status == 401,
 			}
 			if c.verdict != onramp.Delivered {
 				want.Answer, want.Request = "why", "POST https://example.com\n"+wrapped(1)

@@ -54,6 +54,7 @@ func judgeAnswer(resp *http.Response, body []byte) onramp.Outcome {
 	o.Answer = string(body)
 	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	o.Verdict, o.Hint = judgeStatus(status, o.RetryAfter)
+	o.Refused = status == http.StatusUnauthorized
 	o.Late = status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
 	return o
 }
