@@ -1,18 +1,16 @@
 package outbound
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
-
-var errTimeout = errors.New("no answer within the time-out")
 
 // judge tells what an error of a call means for its deliveries. sent says that
 // the call has left, and that it matters: one that does harm when it is made twice
@@ -39,19 +37,32 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	return o
 }
 
-// maxAnswer is how much of an answer is kept for the operator, in bytes.
-const maxAnswer = 16 << 10
-
 func clip(body []byte) string {
-	if len(body) > maxAnswer {
-		return string(body[:maxAnswer]) + " …"
+	if len(body) > attempt.MaxAnswer {
+		return string(body[:attempt.MaxAnswer]) + " …"
 	}
 	return string(body)
 }
 
-// isSpoiled says that a call with several deliveries was refused for the sake of
-// some of them.
-func isSpoiled(err error) bool {
+// alone gives the outcome of a call with one delivery to attempt.Isolate.
+func alone(o onramp.Outcome) (outcomes []onramp.Outcome, refused []int) {
+	if o.Verdict == onramp.Rejected {
+		refused = attempt.All(1)
+	}
+	return []onramp.Outcome{o}, refused
+}
+
+// suspects are the n deliveries of a call that was refused for the sake of some of
+// them: all, since the answer does not say which; none, when it was not for theirs.
+func suspects(err error, n int) []int {
+	if isAboutSome(err) {
+		return attempt.All(n)
+	}
+	return nil
+}
+
+// isAboutSome says that a call was refused for the sake of some of its deliveries.
+func isAboutSome(err error) bool {
 	if _, token := errors.AsType[*tokenError](err); token {
 		return false
 	}
@@ -184,8 +195,8 @@ func judgeSilence(err error, harmful bool) onramp.Outcome {
 	case harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeout) {
-		o.Detail, o.Late = "no answer within the time-out", true
+	if attempt.IsLate(err) {
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	}
 	return o
 }

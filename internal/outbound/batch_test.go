@@ -214,6 +214,9 @@ func TestSplitInTrouble(t *testing.T) {
 	if diff := cmp.Diff(map[onramp.Verdict][]int{onramp.Blocked: {0, 1, 2, 3, 4, 5, 6, 7}}, verdicts(got)); diff != "" || calls != 3 {
 		t.Errorf("%d calls: %s", calls, diff)
 	}
+	if got[0].Request == "" || got[7].Request != "" {
+		t.Errorf("shown as sent: %q of the one that was, %q of one that was not", got[0].Request, got[7].Request)
+	}
 }
 
 // job is an asynchronous request of the test: what its status and its pages of

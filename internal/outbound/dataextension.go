@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -16,7 +17,7 @@ import (
 // store upserts rows by the synchronous route.
 func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	to := c.Destination
-	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		rows := make([]sfmc.Row, len(deliveries))
 		for i := range deliveries {
 			rows[i] = sfmc.Row{Keys: map[string]any{to.KeyColumn: rowKey(to, &deliveries[i])}, Values: deliveries[i].Values}
@@ -25,9 +26,9 @@ func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		defer end()
 		err := s.client.StoreRows(ctx, to.Key, rows)
 		if err == nil {
-			return alike(deliveries, onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), false
+			return attempt.Alike(len(rows), onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), nil
 		}
-		return out.note(alike(deliveries, judge(err, to, false))), isSpoiled(err)
+		return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
 	})
 }
 
@@ -46,7 +47,7 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 	if to.InsertOnly {
 		write = s.client.InsertRowsAsync
 	}
-	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		rows := make([]any, len(deliveries))
 		for i := range deliveries {
 			rows[i] = withKey(deliveries[i].Values, to.KeyColumn, rowKey(to, &deliveries[i]))
@@ -55,7 +56,7 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 		defer end()
 		id, err := write(limited, to.Key, rows)
 		if err != nil {
-			return out.note(alike(deliveries, judge(err, to, false))), isSpoiled(err)
+			return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
 		}
 		if c.Submitted != nil {
 			c.Submitted()
@@ -65,7 +66,7 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 		if to.InsertOnly && to.OnExisting == onramp.Update {
 			s.update(ctx, to, deliveries, existing, outcomes)
 		}
-		return outcomes, false
+		return outcomes, nil
 	})
 }
 
@@ -97,7 +98,7 @@ const (
 // await polls until every row of a request has its outcome. existing are the rows
 // that were not inserted because they exist.
 func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) (outcomes []onramp.Outcome, existing []int) {
-	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) { return alike(make([]onramp.Delivery, rows), o), nil }
+	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) { return attempt.Alike(rows, o), nil }
 	begun := time.Now()
 	troubles, told := 0, time.Duration(0)
 	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
@@ -155,7 +156,7 @@ func (s *Sender) results(
 ) (outcomes []onramp.Outcome, existing []int, err error) {
 	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored, request " + id}
 	if status.AllOK() {
-		return alike(make([]onramp.Delivery, rows), stored), nil, nil
+		return attempt.Alike(rows, stored), nil, nil
 	}
 	outcomes = make([]onramp.Outcome, 0, rows)
 	for page := 1; len(outcomes) < rows; page++ {

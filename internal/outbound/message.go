@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -12,10 +13,10 @@ import (
 // sendMessages sends transactional messages. The delivery's id is the message
 // key, of which Marketing Cloud takes only one: a repeated call does no harm.
 func (s *Sender) sendMessages(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		if len(deliveries) == 1 {
 			o := s.sendMessage(ctx, c.Destination, &deliveries[0])
-			return []onramp.Outcome{o}, o.Verdict == onramp.Rejected
+			return alone(o)
 		}
 		return s.sendBatch(ctx, c.Destination, deliveries)
 	})
@@ -38,7 +39,7 @@ func (s *Sender) sendMessage(ctx context.Context, to onramp.Destination, d *onra
 	return out.note([]onramp.Outcome{judgeMessage(err, to)})[0]
 }
 
-func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
+func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
 	recipients := make([]sfmc.Recipient, len(deliveries))
 	for i := range deliveries {
 		recipients[i] = recipient(to, &deliveries[i])
@@ -47,9 +48,9 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 	defer end()
 	sent, err := s.client.SendMessages(ctx, to.Key, recipients)
 	if err != nil {
-		outcomes, spoiled = alike(deliveries, judge(err, to, false)), isSpoiled(err)
+		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, false)), suspects(err, len(deliveries))
 	} else {
-		outcomes = alike(deliveries, onramp.Outcome{
+		outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
 			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
 		})
 		for i, m := range sent.Messages {
@@ -58,7 +59,7 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 			}
 		}
 	}
-	return out.note(outcomes), spoiled
+	return out.note(outcomes), refused
 }
 
 // judgeMessage takes a message key that is known already for what it is: our own

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -115,7 +116,7 @@ func (s *Sender) begin(ctx context.Context) (limited context.Context, out *outgo
 	ctx = context.WithValue(ctx, outgoingKey{}, out)
 	ctx = sfmc.TraceRequests(ctx, func(r sfmc.Request) { out.request = r })
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { out.sent.Store(true) }})
-	limited, end = context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+	limited, end = attempt.WithTimeout(ctx, s.timeout)
 	return limited, out, end
 }
 
@@ -136,15 +137,6 @@ func (out *outgoing) note(outcomes []onramp.Outcome) []onramp.Outcome {
 		if !delivered(outcomes[i]) {
 			outcomes[i].Request = fmt.Sprintf("%s\n%s%s%s", route, head, parts[i], tail)
 		}
-	}
-	return outcomes
-}
-
-// alike gives every delivery the same outcome.
-func alike(deliveries []onramp.Delivery, o onramp.Outcome) []onramp.Outcome {
-	outcomes := make([]onramp.Outcome, len(deliveries))
-	for i := range outcomes {
-		outcomes[i] = o
 	}
 	return outcomes
 }

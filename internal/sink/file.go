@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -58,9 +59,9 @@ func (f *file) deliver(ctx context.Context, messages []message) []onramp.Outcome
 	case f.turn <- struct{}{}:
 		defer func() { <-f.turn }()
 	case <-ctx.Done():
-		return alike(len(messages), judgeFile(context.Cause(ctx)))
+		return attempt.Alike(len(messages), judgeFile(context.Cause(ctx)))
 	}
-	return alike(len(messages), judgeFile(f.append(lines.Bytes())))
+	return attempt.Alike(len(messages), judgeFile(f.append(lines.Bytes())))
 }
 
 func (f *file) append(lines []byte) error {

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -47,8 +48,8 @@ func judgeKafka(err error) onramp.Outcome {
 		o.Detail = errStopped.Error()
 	case errors.Is(err, kgo.ErrClientClosed):
 		o.Detail = "the connection was closed"
-	case isLate(err), errors.Is(err, kgo.ErrRecordTimeout):
-		o.Detail, o.Late = errTimeout.Error(), true
+	case attempt.IsLate(err), errors.Is(err, kgo.ErrRecordTimeout):
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	default:
 		o.Hint = hintBrokers
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -106,11 +107,11 @@ func (n *natsSubject) route(m *message) string {
 
 // deliver publishes all messages, and then waits for their answers.
 func (n *natsSubject) deliver(ctx context.Context, messages []message) []onramp.Outcome {
-	ctx, end := context.WithTimeoutCause(ctx, n.timeout, errTimeout)
+	ctx, end := attempt.WithTimeout(ctx, n.timeout)
 	defer end()
 	link, err := n.connect(ctx)
 	if err != nil {
-		return alike(len(messages), judgeNATS(err))
+		return attempt.Alike(len(messages), judgeNATS(err))
 	}
 	begun := time.Now()
 	outcomes := make([]onramp.Outcome, len(messages))

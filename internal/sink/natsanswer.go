@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -75,8 +76,8 @@ func judgeNATS(err error) onramp.Outcome {
 		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
 	case is(nats.ErrMaxPayload):
 		o.Verdict, o.Hint = onramp.Rejected, hintTooLarge
-	case is(jetstream.ErrAsyncPublishTimeout), isLate(err):
-		o.Detail, o.Late = errTimeout.Error(), true
+	case is(jetstream.ErrAsyncPublishTimeout), attempt.IsLate(err):
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	default:
 		o.Hint = hintServer
 	}

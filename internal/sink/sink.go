@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -165,11 +166,11 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	t := s.sinks[c.Destination.Key]
 	switch {
 	case t == nil:
-		return alike(len(c.Deliveries), onramp.Outcome{
+		return attempt.Alike(len(c.Deliveries), onramp.Outcome{
 			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "configure it again, or discard its deliveries",
 		})
 	case s.closed.Load():
-		return alike(len(c.Deliveries), stopped())
+		return attempt.Alike(len(c.Deliveries), stopped())
 	}
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
 	messages, places := make([]message, 0, len(c.Deliveries)), make([]int, 0, len(c.Deliveries))

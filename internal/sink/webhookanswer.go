@@ -8,17 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
-const (
-	// maxAnswer is how much of an answer is read and kept for the operator, in
-	// bytes.
-	maxAnswer = 16 << 10
-
-	// maxRetryAfter bounds what an endpoint can ask for.
-	maxRetryAfter = time.Hour
-)
+// maxRetryAfter bounds what an endpoint can ask for.
+const maxRetryAfter = time.Hour
 
 const (
 	hintRedirect = "set the sink's url to the address that it redirects to"
@@ -110,8 +105,8 @@ func judgeSilence(err error) onramp.Outcome {
 	switch {
 	case isUntrusted(err):
 		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
-	case isLate(err):
-		o.Detail, o.Late = errTimeout.Error(), true
+	case attempt.IsLate(err):
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	}
 	return o
 }
