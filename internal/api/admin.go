@@ -42,7 +42,7 @@ type Pump interface {
 	// Flight is DeliverySending or DeliverySubmitted while a delivery is in
 	// flight, else 0.
 	Flight(destination int, seq int64) onramp.DeliveryState
-	Forget(destination int, seq int64)
+	Forget(seq int64)
 }
 
 // Admin is the API for operators.

@@ -252,7 +252,7 @@ func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if d, err := a.Read.FindDelivery(r.Context(), r.PathValue("id")); err == nil {
-		a.Pump.Forget(d.DestinationID, d.Seq)
+		a.Pump.Forget(d.Seq)
 	}
 	return a.findDelivery(w, r)
 }

@@ -91,6 +91,7 @@ func (l *lane) run(claim, work context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	l.begin(work)
+	fresh, due := l.pump.outbox.Wake(l.destination.ID)
 	for claim.Err() == nil && work.Err() == nil {
 		l.refill(work)
 		l.dispatch(work)
@@ -99,9 +100,9 @@ func (l *lane) run(claim, work context.Context) {
 		case m := <-l.inbox:
 			l.handle(m)
 			l.handleAll()
-		case <-l.pump.outbox.Fresh(l.destination.ID):
+		case <-fresh:
 			l.more = true
-		case <-l.pump.outbox.Due(l.destination.ID):
+		case <-due:
 			l.checkDue, l.more = true, true
 		case <-timer.C:
 			l.more = true // also where nothing comes: the cursor passes what is others'

@@ -218,6 +218,20 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+// A message is given up while Marketing Cloud still knows its key, however long
+// others are tried.
+func TestRetryMessage(t *testing.T) {
+	message := onramp.Destination{ID: x.ID, Kind: onramp.Message, Key: "welcome", Batch: 1}
+	runAll(t, []onramp.Destination{message}, pump.Config{}, always(onramp.Outcome{Verdict: onramp.Retry}), func(r running) {
+		r.o.save(1, message)
+		r.wait(100 * time.Hour)
+		times := r.s.times(message.ID)
+		if last := times[len(times)-1]; last < 47*time.Hour || last > 48*time.Hour || r.o.state(1) != onramp.DeliveryDead {
+			t.Errorf("the last try is at %v, the delivery is %s", last, r.o.state(1))
+		}
+	})
+}
+
 func TestRejected(t *testing.T) {
 	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
 		return onramp.Outcome{Verdict: map[int64]onramp.Verdict{1: onramp.Rejected, 2: onramp.Unknown, 3: onramp.Delivered}[d.OrderingKey]}
