@@ -173,5 +173,5 @@ func (w *Watcher) tell(ctx context.Context, m message) {
 }
 
 func (w *Watcher) unknownFree(err error) {
-	w.freeOnce.Do(func() { w.log.Warn("free disk space is not known", "err", err) })
+	w.freeOnce.Do(func() { w.log.Warn("free disk space unknown", "err", err) })
 }

@@ -147,7 +147,7 @@ func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
 // What each condition says when it begins.
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	const deadHint = "\nhint: see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
+	const deadHint = "\nhint: find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
 	for _, c := range []struct {
 		name   string
 		cfg    alert.Config
@@ -189,7 +189,7 @@ func TestConditions(t *testing.T) {
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 2)
 			}, 20 * time.Second,
 			[]told{
-				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; so stand data_extension:Web and message:hello\n" +
+				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; this affects data_extension:Web and message:hello\n" +
 					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nhint: do something"},
 				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"},
 			},
@@ -219,8 +219,8 @@ func TestConditions(t *testing.T) {
 				h.Hint = ""
 				w.health = []onramp.Health{h}
 			}, 30 * time.Second,
-			[]told{{16 * time.Second, "onramp: throttled for long: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
-				"hint: nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"}},
+			[]told{{16 * time.Second, "onramp: throttled: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
+				"hint: nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders"}},
 		},
 		{
 			"retries exhausted",
@@ -229,7 +229,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{{Destination: journey, State: "running", GivenUp: 2}}
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
 			}, 10 * time.Second,
-			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries since the start were tried for delivery.give_up_after in vain, the last at 2000-01-01 00:00:01 UTC\n" +
+			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after since Onramp started, the last at 2000-01-01 00:00:01 UTC\n" +
 				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
 		},
 		{
@@ -239,8 +239,8 @@ func TestConditions(t *testing.T) {
 				h := onramp.Health{Destination: journey, State: "running", Unknown: 3}
 				w.health = []onramp.Health{h}
 			}, 20 * time.Second,
-			[]told{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since the start may have arrived, but the answer was lost, the last at 2000-01-01 00:00:01 UTC\n" +
-				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: see them with onramp deliveries list --state unknown; retry those of which a second message does no harm, and discard the others"}},
+			[]told{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since Onramp started may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
+				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"}},
 		},
 		{
 			"dead letters",
@@ -262,22 +262,22 @@ func TestConditions(t *testing.T) {
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 3)
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
-			[]told{{time.Second, "onramp: store unreachable: registrations are refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"}},
+			[]told{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"}},
 		},
 		{
 			"disk",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
-			[]told{{time.Second, "onramp: disk space is low: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) are free where the database is; the limit is 5%\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: make room on the database's disk: when it is full, registrations are answered with 503"}},
+			[]told{{time.Second, "onramp: low disk space: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) free on the database's disk; the limit is 5%\nwaiting: 0 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
 		},
 		{
 			"disk by amount",
 			alert.Config{FreeBytes: 500e6},
 			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
-			[]told{{time.Second, "onramp: disk space is low: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) are free where the database is; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: make room on the database's disk: when it is full, registrations are answered with 503"}},
+			[]told{{time.Second, "onramp: low disk space: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) free on the database's disk; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
 		},
 		{
 			"enough by amount", alert.Config{FreeBytes: 500e6}, func(w *world, _ time.Time) { w.free, w.total = 500_000_000, 100_000_000_000 }, 40 * time.Second, nil,
@@ -289,8 +289,8 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliverySubmitted, 3)
 				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
 			}, 2 * time.Minute,
-			[]told{{61 * time.Second, "onramp: deliveries are late: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, which is more than 15m ago\n" +
-				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: see onramp status, and the oldest with onramp deliveries list --state pending"}},
+			[]told{{61 * time.Second, "onramp: late deliveries: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, more than 15m ago\n" +
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: run onramp status, and find the oldest with onramp deliveries list --state pending"}},
 		},
 		{
 			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {
@@ -331,7 +331,7 @@ func TestTelling(t *testing.T) {
 			pass(10 * time.Minute)
 		}, []string{
 			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked, "2h0m1s onramp: still " + blocked,
-			"2h35m1s onramp: over: " + blocked + ", lasted 2h30m",
+			"2h35m1s onramp: cleared: " + blocked + ", after 2h30m",
 		}},
 		{"flaps every few seconds", func(w *world) {
 			for range 3600 { // 2 h
@@ -343,7 +343,7 @@ func TestTelling(t *testing.T) {
 			pass(time.Hour)
 		}, []string{
 			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked,
-			"2h5m0s onramp: over: " + blocked + ", lasted 1h59m",
+			"2h5m0s onramp: cleared: " + blocked + ", after 1h59m",
 		}},
 		{"comes and goes slowly", func(w *world) {
 			for range 9 { // 3 h
@@ -353,9 +353,9 @@ func TestTelling(t *testing.T) {
 				pass(10 * time.Minute)
 			}
 		}, []string{
-			"1s onramp: " + blocked, "15m1s onramp: over: " + blocked + ", lasted 10m",
-			"1h0m1s onramp: again " + blocked, "1h15m1s onramp: over: " + blocked + ", lasted 10m",
-			"2h0m1s onramp: again " + blocked, "2h15m1s onramp: over: " + blocked + ", lasted 10m",
+			"1s onramp: " + blocked, "15m1s onramp: cleared: " + blocked + ", after 10m",
+			"1h0m1s onramp: again " + blocked, "1h15m1s onramp: cleared: " + blocked + ", after 10m",
+			"2h0m1s onramp: again " + blocked, "2h15m1s onramp: cleared: " + blocked + ", after 10m",
 		}},
 		{"comes back for good within the hour", func(w *world) {
 			w.change(block)
@@ -367,8 +367,8 @@ func TestTelling(t *testing.T) {
 			w.change(unblock)
 			pass(10 * time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "7m1s onramp: over: " + blocked + ", lasted 2m",
-			"1h0m1s onramp: again " + blocked, "1h17m1s onramp: over: " + blocked + ", lasted 1h",
+			"1s onramp: " + blocked, "7m1s onramp: cleared: " + blocked + ", after 2m",
+			"1h0m1s onramp: again " + blocked, "1h17m1s onramp: cleared: " + blocked + ", after 1h",
 		}},
 		{"is forgotten after the hour", func(w *world) {
 			w.change(block)
@@ -378,7 +378,7 @@ func TestTelling(t *testing.T) {
 			w.change(block)
 			pass(time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "6m1s onramp: over: " + blocked + ", lasted 1m", "2h1m1s onramp: " + blocked,
+			"1s onramp: " + blocked, "6m1s onramp: cleared: " + blocked + ", after 1m", "2h1m1s onramp: " + blocked,
 		}},
 		{"other causes are told for themselves", func(w *world) {
 			w.change(block)
@@ -391,9 +391,9 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.health, w.trouble = nil, nil })
 			pass(10 * time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "1m1s onramp: credentials refused: message:hello", "1m1s onramp: store unreachable: registrations are refused",
-			"7m1s onramp: over: blocked: journey:Welcome and data_extension:Web, lasted 2m", "7m1s onramp: over: credentials refused: message:hello, lasted 1m",
-			"7m1s onramp: over: store unreachable: registrations are refused, lasted 1m",
+			"1s onramp: " + blocked, "1m1s onramp: credentials refused: message:hello", "1m1s onramp: store unreachable: registrations refused",
+			"7m1s onramp: cleared: blocked: journey:Welcome and data_extension:Web, after 2m", "7m1s onramp: cleared: credentials refused: message:hello, after 1m",
+			"7m1s onramp: cleared: store unreachable: registrations refused, after 1m",
 		}},
 		{"dead letters until none comes for an hour", func(w *world) {
 			for i := range int64(3) {
@@ -405,14 +405,14 @@ func TestTelling(t *testing.T) {
 			pass(time.Minute)
 		}, []string{
 			"1s onramp: dead letters: a", "1h0m1s onramp: still dead letters: a", "2h0m1s onramp: still dead letters: a",
-			"2h25m1s onramp: over: dead letters: a, lasted 2h20m", "5h0m1s onramp: dead letters: a",
+			"2h25m1s onramp: cleared: dead letters: a, after 2h20m", "5h0m1s onramp: dead letters: a",
 		}},
 		{"dead letters are gone", func(w *world) {
 			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDead, 2) })
 			pass(10 * time.Minute)
 			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDelivered, 2) })
 			pass(10 * time.Minute)
-		}, []string{"1s onramp: dead letters: a", "15m1s onramp: over: dead letters: a, lasted 10m"}},
+		}, []string{"1s onramp: dead letters: a", "15m1s onramp: cleared: dead letters: a, after 10m"}},
 		{"a throttle of fifteen seconds is none", func(w *world) {
 			for range 100 {
 				w.change(func(w *world) {
@@ -435,8 +435,8 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.oldest["journey:Welcome"] = time.Now() })
 			pass(20 * time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "45m1s onramp: over: " + blocked + ", lasted 40m",
-			"1h9m1s onramp: deliveries are late: journey:Welcome",
+			"1s onramp: " + blocked, "45m1s onramp: cleared: " + blocked + ", after 40m",
+			"1h9m1s onramp: late deliveries: journey:Welcome",
 		}},
 		{"who is late stays late while blocked", func(w *world) {
 			w.change(func(w *world) {
@@ -446,7 +446,7 @@ func TestTelling(t *testing.T) {
 			pass(time.Minute)
 			w.change(block)
 			pass(20 * time.Minute)
-		}, []string{"1s onramp: deliveries are late: journey:Welcome", "1m1s onramp: " + blocked}},
+		}, []string{"1s onramp: late deliveries: journey:Welcome", "1m1s onramp: " + blocked}},
 		{"what can't be asked is as it was", func(w *world) {
 			w.change(func(w *world) {
 				w.deliveries["a"] = n(onramp.DeliveryPending, 1)
@@ -458,9 +458,9 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.oldestErr, w.freeErr, w.free, w.oldest = nil, nil, 50, nil })
 			pass(10 * time.Minute)
 		}, []string{
-			"1s onramp: deliveries are late: a", "1s onramp: disk space is low: 1 B free",
-			"26m1s onramp: over: disk space is low: 1 B free, lasted 21m",
-			"26m1s onramp: over: deliveries are late: a, lasted 21m",
+			"1s onramp: late deliveries: a", "1s onramp: low disk space: 1 B free",
+			"26m1s onramp: cleared: low disk space: 1 B free, after 21m",
+			"26m1s onramp: cleared: late deliveries: a, after 21m",
 		}},
 		{"a disk that hangs", func(w *world) {
 			hangs := make(chan struct{})
@@ -471,7 +471,7 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.hangs, w.free = nil, 1 })
 			close(hangs)
 			pass(time.Minute)
-		}, []string{"1m1s onramp: " + blocked, "2m0.5s onramp: disk space is low: 1 B free"}},
+		}, []string{"1m1s onramp: " + blocked, "2m0.5s onramp: low disk space: 1 B free"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -501,8 +501,8 @@ func TestTexts(t *testing.T) {
 	want := []told{
 		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nhint: do something"},
 		{time.Hour + time.Second, "onramp: still blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1h)\n" +
-			"came back: 3 times since it was told last\nhint: do something"},
-		{74*time.Minute + time.Second, "onramp: over: blocked: journey:Welcome, lasted 1h9m", "cause, as it stood last: 403\n" +
+			"came back: 3 times since the last alert\nhint: do something"},
+		{74*time.Minute + time.Second, "onramp: cleared: blocked: journey:Welcome, after 1h9m", "last cause: 403\n" +
 			"from: 2000-01-01 00:00:00 UTC\nuntil: 2000-01-01 01:09:01 UTC"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -523,7 +523,7 @@ func TestSlowLook(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		watcher.Run(ctx)
-		if w.asked != 4 || strings.Count(log.String(), "free disk space is not known") != 1 {
+		if w.asked != 4 || strings.Count(log.String(), "free disk space unknown") != 1 {
 			t.Errorf("asked %d times, want 4; log, which is to say it once:\n%s", w.asked, log.String())
 		}
 	})
@@ -556,7 +556,7 @@ func TestLog(t *testing.T) {
 	})
 	want := `level=ERROR msg=alert cause=blocked:c title="onramp: blocked: journey:Welcome" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
 level=WARN msg=alert cause=dead:a title="onramp: dead letters: a" detail="1 dead letter, the last at 2000-01-01 00:00:01 UTC" waiting=0 since=2000-01-01T00:00:01.000Z
-level=WARN msg=alert cause=blocked:c title="onramp: over: blocked: journey:Welcome, lasted 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
+level=WARN msg=alert cause=blocked:c title="onramp: cleared: blocked: journey:Welcome, after 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
 `
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)

@@ -7,7 +7,7 @@ import (
 	"onramp/internal/onramp"
 )
 
-const silenceHint = "see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"
+const silenceHint = "run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"
 
 // silence watches for messages that go out while no event tells what became of
 // them.
@@ -47,8 +47,8 @@ func (w *Watcher) silent(now time.Time, health []onramp.Health, c onramp.Counts)
 		return nil
 	}
 	return []Condition{{
-		Cause: "events", Title: "events stay away", Hint: silenceHint, Since: w.silence.since,
-		Detail: fmt.Sprintf("%s to journeys and messages went out since %s, and no event has come to %s since then",
+		Cause: "events", Title: "no events received", Hint: silenceHint, Since: w.silence.since,
+		Detail: fmt.Sprintf("%s to journeys and messages since %s, but no event has reached %s",
 			several(w.silence.n, "delivery", "deliveries"), stamp(w.silence.since), list(w.cfg.Callbacks, 3)),
 	}}
 }

@@ -26,7 +26,7 @@ func TestSilence(t *testing.T) {
 			w.events, w.repeated = map[string]int64{"events": stored}, map[string]int64{"events": repeated}
 		}
 	}
-	const quiet = "onramp: events stay away"
+	const quiet = "onramp: no events received"
 	for _, c := range []struct {
 		name   string
 		cfg    alert.Config
@@ -49,7 +49,7 @@ func TestSilence(t *testing.T) {
 			pass(150 * time.Minute)
 			w.change(in(1, 0))
 			pass(3 * time.Hour)
-		}, []string{"1h0m11s " + quiet, "2h0m11s onramp: still events stay away", "2h35m11s onramp: over: events stay away, lasted 2h30m"}},
+		}, []string{"1h0m11s " + quiet, "2h0m11s onramp: still no events received", "2h35m11s onramp: cleared: no events received, after 2h30m"}},
 		{"until one comes again", hourly, func(w *world) {
 			w.change(in(5, 2))
 			pass(10 * time.Second)
@@ -57,7 +57,7 @@ func TestSilence(t *testing.T) {
 			pass(90 * time.Minute)
 			w.change(in(5, 3))
 			pass(time.Hour)
-		}, []string{"1h0m11s " + quiet, "1h35m11s onramp: over: events stay away, lasted 1h30m"}},
+		}, []string{"1h0m11s " + quiet, "1h35m11s onramp: cleared: no events received, after 1h30m"}},
 		{"more messages don't make it younger", hourly, func(w *world) {
 			pass(10 * time.Second)
 			for i := range int64(5) {
@@ -121,9 +121,9 @@ func TestSilenceText(t *testing.T) {
 			pass(30 * time.Second)
 		}
 	})
-	want := []told{{71 * time.Second, "onramp: events stay away", "cause: 5 deliveries to journeys and messages went out since 2000-01-01 00:00:11 UTC, " +
-		"and no event has come to events and other since then\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
-		"hint: see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"}}
+	want := []told{{71 * time.Second, "onramp: no events received", "cause: 5 deliveries to journeys and messages since 2000-01-01 00:00:11 UTC, " +
+		"but no event has reached events and other\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
+		"hint: run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

@@ -82,12 +82,12 @@ func isAboutSome(err error) bool {
 }
 
 const (
-	hintUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	hintScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
-	hintHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
-	hintLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
-	hintData    = "compare the form's columns with those of the data extension, then retry it"
+	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
+	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
+	hintData    = "compare the form's columns with the data extension's, then retry it"
 )
 
 // judgeAnswer is the table of outcomes (architecture, section 7).
@@ -98,7 +98,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 			return onramp.Delivered, "" // there is such a row (section 6 of the specification)
 		}
 	case http.StatusUnauthorized:
-		return onramp.Blocked, "a fresh token was refused, too: " + hintToken
+		return onramp.Blocked, "a new token was refused as well: " + hintToken
 	case http.StatusForbidden:
 		return onramp.Blocked, hintScopes
 	case sfmc.StatusServiceNotFound:

@@ -18,13 +18,13 @@ import (
 
 // hints are what an operator is told to do.
 const (
-	hintData    = "compare the form's columns with those of the data extension, then retry it"
-	hintHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
-	hintLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
+	hintData    = "compare the form's columns with the data extension's, then retry it"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
+	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	hintFresh   = "a fresh token was refused, too: " + hintToken
-	hintScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
-	hintUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+	hintFresh   = "a new token was refused as well: " + hintToken
+	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
+	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 )
 
 // reply is what a Marketing Cloud of the test answers.

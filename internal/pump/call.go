@@ -179,7 +179,7 @@ func (l *lane) settle(work context.Context, settlements []onramp.Settlement) boo
 		if work.Err() != nil {
 			return false
 		}
-		l.pump.cfg.Log.ErrorContext(work, "outcomes could not be stored, trying again", "deliveries", len(settlements), "err", err)
+		l.pump.cfg.Log.ErrorContext(work, "outcomes not stored, will retry", "deliveries", len(settlements), "err", err)
 		select {
 		case <-time.After(pause):
 		case <-work.Done():

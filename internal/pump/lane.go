@@ -120,7 +120,7 @@ func (l *lane) run(claim, work context.Context) {
 func (l *lane) begin(work context.Context) {
 	mark, err := l.pump.outbox.ReadTo(work, l.destination.ID)
 	if err != nil {
-		l.pump.cfg.Log.ErrorContext(work, "read mark not found, reading from the start", "destination", l.destination.Name(), "err", err)
+		l.pump.cfg.Log.ErrorContext(work, "read position not found, reading from the start", "destination", l.destination.Name(), "err", err)
 	}
 	l.cursor, l.markSaved = mark, mark
 }
@@ -155,7 +155,7 @@ func (l *lane) refill(work context.Context) {
 	}
 	if err != nil && work.Err() == nil {
 		l.troubled = now.Add(readTrouble)
-		l.pump.cfg.Log.ErrorContext(work, "store could not be read", "destination", l.destination.Name(), "err", err)
+		l.pump.cfg.Log.ErrorContext(work, "reading from the store failed", "destination", l.destination.Name(), "err", err)
 	}
 }
 

@@ -205,7 +205,7 @@ func TestRetry(t *testing.T) {
 		}
 		final := r.o.settled[len(r.o.settled)-1]
 		final.Attempt.Request = ""
-		answer.Hint = "given up after 72h0m0s; retry it when the destination is well again"
+		answer.Hint = "given up after 72h0m0s; retry it when the destination works again"
 		at := r.s.start.Add(last)
 		want := onramp.Settlement{
 			State: onramp.DeliveryDead, Tries: len(times), At: at,

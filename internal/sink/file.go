@@ -207,15 +207,15 @@ func judgeFile(err error) onramp.Outcome {
 	case errors.Is(err, errStopped), errors.Is(err, context.Canceled):
 		return stopped()
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		o.Verdict, o.Hint = onramp.Blocked, "let Onramp write to the file and its folder"
+		o.Verdict, o.Hint = onramp.Blocked, "allow Onramp to write to the file and its folder"
 	case errors.Is(err, fs.ErrNotExist):
-		o.Verdict, o.Hint = onramp.Blocked, "make the file's folder"
+		o.Verdict, o.Hint = onramp.Blocked, "create the file's folder"
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
-		o.Verdict, o.Hint = onramp.Blocked, "let the sink's path be that of a file"
+		o.Verdict, o.Hint = onramp.Blocked, "set the sink's path to a file, not a folder"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		o.Hint = "make room on the disk of the file"
+		o.Hint = "free space on the file's disk"
 	default:
-		o.Hint = "see whether the disk of the file works"
+		o.Hint = "check the file's disk"
 	}
 	return o
 }

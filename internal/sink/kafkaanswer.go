@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	hintTopic   = "create the topic; Onramp creates none"
-	hintACL     = "allow the sink's user to write to the topic, and before Kafka 3.0 also IDEMPOTENT_WRITE on the cluster"
+	hintTopic   = "create the topic; Onramp does not create topics"
+	hintACL     = "grant the sink's user WRITE on the topic and, before Kafka 3.0, IDEMPOTENT_WRITE on the cluster"
 	hintSASL    = "check the sink's sasl, user and password"
-	hintRecord  = "raise the topic's max.message.bytes, or let its validation take the event; then retry it"
-	hintBrokers = "check the sink's brokers, tls and sasl, the network and that the brokers run"
+	hintRecord  = "raise the topic's max.message.bytes, or make its validation accept the event, then retry it"
+	hintBrokers = "check the sink's brokers, tls and sasl, the network, and that the brokers are running"
 	hintVersion = "Onramp needs Kafka 0.11 or newer"
 )
 
@@ -69,11 +69,11 @@ func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, hint string) {
 	case kerr.UnsupportedVersion:
 		return onramp.Blocked, hintVersion
 	case kerr.PolicyViolation, kerr.InvalidRequiredAcks:
-		return onramp.Blocked, "see why the brokers refuse what the sink produces"
+		return onramp.Blocked, "find out why the brokers refuse the sink's records"
 	case kerr.ThrottlingQuotaExceeded:
-		return onramp.Throttled, "nothing to do, unless it lasts: then raise the quota of the sink's user"
+		return onramp.Throttled, "nothing to do yet; if it lasts, raise the quota of the sink's user"
 	}
-	return onramp.Retry, "see whether the brokers are well"
+	return onramp.Retry, "check the health of the brokers"
 }
 
 // isSpent says that a client keeps an error for good: one that was refused a

@@ -181,11 +181,11 @@ func (n *natsSubject) open() (*natsLink, error) {
 	options := append([]nats.Option{}, n.options...)
 	options = append(options,
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			n.log.Warn("nats told of trouble", "err", err)
+			n.log.Warn("nats reported an error", "err", err)
 			link.note(err)
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.log.Warn("connection to nats lost", "err", err) }),
-		nats.ReconnectHandler(func(*nats.Conn) { n.log.Info("connection to nats made again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { n.log.Info("reconnected to nats") }),
 	)
 	conn, err := nats.Connect(n.servers, options...)
 	if err != nil {

@@ -30,7 +30,7 @@ func isolate(messages []message, deliver func([]message) []onramp.Outcome) []onr
 	})
 }
 
-const hintCertificate = "renew the certificate, or give the authority that has issued it"
+const hintCertificate = "renew the certificate, or trust the authority that issued it"
 
 // isUntrusted says that the other side's certificate was refused.
 func isUntrusted(err error) bool {

@@ -167,7 +167,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	switch {
 	case t == nil:
 		return attempt.Alike(len(c.Deliveries), onramp.Outcome{
-			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "configure it again, or discard its deliveries",
+			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "add it to the configuration again, or discard its deliveries",
 		})
 	case s.closed.Load():
 		return attempt.Alike(len(c.Deliveries), stopped())

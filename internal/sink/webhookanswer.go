@@ -16,14 +16,14 @@ import (
 const maxRetryAfter = time.Hour
 
 const (
-	hintRedirect = "set the sink's url to the address that it redirects to"
+	hintRedirect = "set the sink's url to the address it redirects to"
 	hintSecret   = "check the sink's headers, and that the endpoint knows its secret"
-	hintURL      = "check the sink's url, and that the endpoint takes POST"
-	hintType     = "let the endpoint take the content types application/cloudevents+json and, in batches, application/cloudevents-batch+json"
-	hintEndpoint = "see why the endpoint refuses every request of this kind"
-	hintEvent    = "see why the endpoint refuses this event, then retry it; one that it has already is to be answered with 2xx"
-	hintLimit    = "nothing to do, unless it lasts: then let the endpoint take more"
-	hintNetwork  = "check the sink's url, the network and that the endpoint runs"
+	hintURL      = "check the sink's url, and that the endpoint accepts POST"
+	hintType     = "make the endpoint accept the content types application/cloudevents+json and, for batches, application/cloudevents-batch+json"
+	hintEndpoint = "find out why the endpoint refuses requests of this kind"
+	hintEvent    = "find out why the endpoint refuses this event, then retry it; the endpoint should answer 2xx to an event it already has"
+	hintLimit    = "nothing to do yet; if it lasts, raise the endpoint's capacity"
+	hintNetwork  = "check the sink's url, the network, and that the endpoint is running"
 )
 
 // judgeAnswer is the table of outcomes. Standard Webhooks knows two, 2xx and
