@@ -100,7 +100,7 @@ type growth struct {
 }
 
 // grown notes the number as it is now. The first number counts as grown: what
-// came right before a restart may not have been told.
+// came right before a restart may not have been sent.
 func grown(all map[string]*growth, name string, n int64, now time.Time) growth {
 	g := all[name]
 	if g == nil {
@@ -187,8 +187,8 @@ type backlog struct {
 	blocked bool      // now
 }
 
-// backlogs are what the slow look asks for. That a destination was blocked is
-// told by itself: being late counts from its end.
+// backlogs are what the slow look asks for. For a destination that is blocked
+// there is an alert already: being late counts from its end.
 func (w *Watcher) backlogs() []backlog {
 	var all []backlog
 	blocked := map[string]bool{}
@@ -211,7 +211,7 @@ type slowLook struct {
 	cfg      Config
 	backlogs []backlog
 	before   []Condition // what the look before this one found
-	unknown  func(error) // is told why the free space is not known
+	unknown  func(error) // gets why the free space is not known
 }
 
 // look gives what it found. What can't be asked now is as it was.
@@ -252,7 +252,7 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 	}
 	oldest, err := s.from.Store.Oldest(ctx, b.name)
 	if err != nil {
-		return before // what stops the store is told as trouble
+		return before // for what stops the store there is an alert of its own
 	}
 	if oldest.IsZero() || before == nil && now.Sub(b.from) <= s.cfg.Oldest || now.Sub(oldest) <= s.cfg.Oldest {
 		return nil

@@ -12,11 +12,11 @@ type stage uint8
 const (
 	begun stage = iota
 	still       // it lasts since the last alert
-	again       // it was away for so long that its end was told
+	again       // it was away for so long that its end was sent
 	over
 )
 
-// message is a condition as it is told.
+// message is an alert: what is said of a condition.
 type message struct {
 	Condition
 	stage        stage

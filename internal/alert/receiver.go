@@ -29,7 +29,7 @@ func pauses() []time.Duration {
 	return []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute}
 }
 
-// receiver is one who is told. Each has a goroutine of its own, so that one that
+// receiver is one who gets the alerts. Each has a goroutine of its own, so that one that
 // fails keeps nobody else waiting.
 type receiver struct {
 	name    string // such as alerts[0]
@@ -190,7 +190,7 @@ func (t *target) useJSON() {
 	t.url.RawQuery = query.Encode()
 }
 
-// open makes the service anew for every send: some keep what they sent in
+// open makes the service for every send: some keep what they sent in
 // their settings.
 func (t target) open() (s types.Service, err error) {
 	defer func() {

@@ -19,7 +19,7 @@ type silence struct {
 }
 
 // look notes the counts as they are now. Those of the first look are where it
-// begins: what went out before a restart may have been told of already.
+// begins: for what went out before a restart there may have been an alert already.
 func (s *silence) look(now time.Time, health []onramp.Health, c onramp.Counts) {
 	sent, came := messages(health, c), events(c)
 	before := *s

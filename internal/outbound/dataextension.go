@@ -100,10 +100,10 @@ const (
 func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) (outcomes []onramp.Outcome, existing []int) {
 	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) { return attempt.Alike(rows, o), nil }
 	begun := time.Now()
-	troubles, told := 0, time.Duration(0)
+	troubles, asked := 0, time.Duration(0) // asked: by the answer, to wait
 	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
 		select {
-		case <-time.After(max(pause, told)):
+		case <-time.After(max(pause, asked)):
 		case <-ctx.Done():
 			return all(judge(context.Cause(ctx), to, false))
 		}
@@ -120,7 +120,7 @@ func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, ro
 				o.Detail = "result of request " + id + ": " + o.Detail
 				return all(o)
 			}
-			told = min(o.RetryAfter, longestTrace)
+			asked = min(o.RetryAfter, longestTrace)
 		case outcomes != nil:
 			return outcomes, existing
 		case !status.Found && waited >= longestTrace:
@@ -128,7 +128,7 @@ func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, ro
 		case waited >= longestJob:
 			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q after %v", id, status.RequestStatus, waited)})
 		default:
-			troubles, told = 0, 0
+			troubles, asked = 0, 0
 		}
 	}
 }

@@ -42,7 +42,7 @@ type Sender struct {
 	timeout time.Duration
 }
 
-// New makes a sender. It calls nobody; onStoreError is told when the token
+// New makes a sender. It calls nobody; onStoreError is called when the token
 // could not be kept, which fails no delivery.
 func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, error) {
 	authURL, options, err := addresses(cfg)

@@ -37,7 +37,7 @@ type lane struct {
 	checkDue bool // look for due ones now
 	leftDue  bool // there may be due ones after the cursor, which go when it has passed them
 	troubled time.Time
-	toPark   map[int64]bool // fresh ones that may be behind a parked elder
+	toPark   map[int64]bool // fresh ones that may be behind a parked one of their key
 
 	crowdedAt time.Time // since when nothing is read, because too many wait for the step before them
 
@@ -55,7 +55,7 @@ type lane struct {
 	state  onramp.Health
 }
 
-// message is what a lane is told by others.
+// message is what others have for a lane.
 type message struct {
 	result    *result
 	followers []onramp.Delivery
@@ -239,8 +239,8 @@ func (l *lane) drop(e *entry) {
 	l.checkDue = l.checkDue || e.foundDue
 }
 
-// park moves fresh deliveries out of memory that must wait for a parked elder:
-// they may have to wait for hours.
+// park moves fresh deliveries out of memory that must wait for a parked one of their
+// key: they may have to wait for hours.
 func (l *lane) park(work context.Context) error {
 	for seqs := range slices.Chunk(slices.Sorted(maps.Keys(l.toPark)), parkTogether) {
 		parked, err := l.pump.outbox.Park(work, seqs)
@@ -315,7 +315,7 @@ func (l *lane) finish(r *result) {
 		}
 		return
 	}
-	l.pace.learn(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
+	l.pace.adapt(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
 	l.setHealth(r.settlements)
 	for i, e := range r.call.entries {
 		l.move(e, r.settlements[i])
@@ -342,8 +342,8 @@ func (l *lane) move(e *entry, s onramp.Settlement) {
 // parkBehind takes those out of the window that are behind a delivery that was
 // parked. The store has parked ones wait for it already, unless the operator was
 // quicker: then they are due, and found again.
-func (l *lane) parkBehind(elder *onramp.Delivery) {
-	for _, e := range l.window.behind(elder.OrderingKey, elder.Seq) {
+func (l *lane) parkBehind(parked *onramp.Delivery) {
+	for _, e := range l.window.behind(parked.OrderingKey, parked.Seq) {
 		if e.delivery.Parked() {
 			l.drop(e)
 			l.checkDue = true
@@ -358,7 +358,7 @@ func (l *lane) parkBehind(elder *onramp.Delivery) {
 func (l *lane) follow(d *onramp.Delivery) {
 	e := l.window.bySeq[d.Seq]
 	if e == nil || !e.waiting {
-		return // not read yet, or read again since: the store has told its state, or will
+		return // not read yet, or read again since: its state came with it, or will
 	}
 	if d.State == onramp.DeliveryPending && !d.Parked() {
 		l.window.start(e)

@@ -85,7 +85,7 @@ func (f *file) append(lines []byte) error {
 	return err
 }
 
-// ready opens the file, anew when it was moved away, and gives its size.
+// ready opens the file, again when it was moved away, and gives its size.
 func (f *file) ready() (size int64, err error) {
 	if f.open != nil {
 		mine, err := f.open.Stat()

@@ -78,7 +78,7 @@ func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, hint string) {
 
 // isSpent says that a client keeps an error for good: one that was refused a
 // producer id, as for want of a permission, never asks for another, and a topic
-// that was made anew has an id that it doesn't know.
+// that was created again has an id that it doesn't know.
 func isSpent(err error) bool {
 	e, ok := errors.AsType[*kerr.Error](err)
 	if !ok {

@@ -109,7 +109,7 @@ func New(cfg Config, sinks []onramp.Sink) (*Sender, error) {
 	for _, config := range sinks {
 		t, err := newTarget(cfg, config)
 		if err == nil && s.sinks[config.Name] != nil {
-			err = errors.New("there are two of this name")
+			err = errors.New("two sinks have this name")
 		}
 		if err == nil && config.File != nil {
 			err = claim(files, config)
@@ -134,7 +134,7 @@ func claim(files map[string]string, config onramp.Sink) error {
 		return fmt.Errorf("file: %w", err)
 	}
 	if other, taken := files[path]; taken {
-		return fmt.Errorf("file: is that of sink %s", other)
+		return fmt.Errorf("file: already used by sink %s", other)
 	}
 	files[path] = config.Name
 	return nil

@@ -120,7 +120,7 @@ func TestNew(t *testing.T) {
 		{"two kinds", onramp.Sink{File: &onramp.File{Path: "x"}, Kafka: &onramp.Kafka{}}, "sink s: must be one of webhook, kafka, nats and file"},
 		{"webhook without an address", hook("/events?token=hidden"), "sink s: webhook: url: is not an http or https URL"},
 		{"webhook by mail", hook("mailto:a@example.com"), "sink s: webhook: url: is not an http or https URL"},
-		{"webhook without a secret", hook("https://example.com"), "sink s: webhook: secrets: there is none, and events must be signed"},
+		{"webhook without a secret", hook("https://example.com"), "sink s: webhook: secrets: none given, but events must be signed"},
 		{
 			"secret without its prefix", hook("https://example.com", secretA, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
 			"sink s: webhook: secrets[1]: must be whsec_ and the base64 of 24 to 64 bytes",
@@ -184,7 +184,7 @@ func TestNew(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		_, err = sink.New(sink.Config{}, []onramp.Sink{{Name: "a", File: file}, {Name: "b", File: file}, {Name: "a", File: &onramp.File{Path: filepath.Join(folder, "y")}}})
-		if want := "sink b: file: is that of sink a\nsink a: there are two of this name"; err == nil || err.Error() != want {
+		if want := "sink b: file: already used by sink a\nsink a: two sinks have this name"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	})

@@ -80,7 +80,7 @@ const (
 // newKeys reads the secrets. No error shows one.
 func newKeys(secrets []onramp.Secret) ([]*standardwebhooks.Webhook, error) {
 	if len(secrets) == 0 {
-		return nil, errors.New("secrets: there is none, and events must be signed")
+		return nil, errors.New("secrets: none given, but events must be signed")
 	}
 	keys := make([]*standardwebhooks.Webhook, len(secrets))
 	for i, s := range secrets {
