@@ -241,7 +241,7 @@ var calls = map[string]func(context.Context, *sfmc.Client) (any, error){
 	sfmc.OpAsyncStatus:  func(ctx context.Context, c *sfmc.Client) (any, error) { return c.AsyncStatus(ctx, "r-1") },
 	sfmc.OpAsyncResults: func(ctx context.Context, c *sfmc.Client) (any, error) { return c.AsyncResults(ctx, "r-1", 1) },
 	sfmc.OpFireEvent: func(ctx context.Context, c *sfmc.Client) (any, error) {
-		return c.FireEvent(ctx, sfmc.Event{ContactKey: "u", EventDefinitionKey: "e"})
+		return c.FireEvent(ctx, sfmc.JourneyEntry{ContactKey: "u", EventDefinitionKey: "e"})
 	},
 	sfmc.OpFireEvents: func(ctx context.Context, c *sfmc.Client) (any, error) {
 		return c.FireEvents(ctx, "e", []sfmc.Member{{ContactKey: "u"}})
@@ -340,7 +340,7 @@ func TestEventInstanceID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			id, err := newClient(t, newServer(t, tt.reply)).FireEvent(within(t), sfmc.Event{ContactKey: "u", EventDefinitionKey: "e"})
+			id, err := newClient(t, newServer(t, tt.reply)).FireEvent(within(t), sfmc.JourneyEntry{ContactKey: "u", EventDefinitionKey: "e"})
 			if err != nil || id != tt.want {
 				t.Errorf("FireEvent = %q, %v; want %q", id, err, tt.want)
 			}

@@ -106,8 +106,8 @@ func (a *answer) asyncRequestID() (string, error) {
 // AsyncStatus is how far an asynchronous request has come.
 type AsyncStatus struct {
 	// Found tells whether Marketing Cloud has a record of the request. It is
-	// normally false right after the call, and cannot be told from an id that
-	// never was or has expired: ask again, up to a limit of your own.
+	// normally false right after the call, and also for an id that never was or
+	// has expired: ask again, up to a limit of your own.
 	Found bool
 	// RequestStatus is "Pending", "Executing", "Complete" or "Error".
 	RequestStatus string

@@ -97,7 +97,7 @@ func WithTokenStore(s TokenStore) CacheOption {
 	return func(c *TokenCache) { c.store = s }
 }
 
-// OnStoreError sets a function that is told of each error of the token store;
+// OnStoreError sets a function that gets each error of the token store;
 // without one they are dropped. It must return soon: callers may be waiting.
 func OnStoreError(f func(error)) CacheOption {
 	return func(c *TokenCache) {

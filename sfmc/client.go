@@ -21,6 +21,25 @@ type Client struct {
 	originErr error
 }
 
+// New makes a client for the usual case: the tenant with the given subdomain (see
+// [AuthURL]), the credentials of an installed package, and a [TokenCache] with its
+// defaults. It makes no request. A subdomain that is not one DNS label and missing
+// credentials are refused with [ErrInvalid].
+//
+// [NewClient] is for all else: a token that is kept across restarts, another limit
+// of time, a sandbox, a proxy.
+func New(subdomain string, cred Credentials, opts ...Option) (*Client, error) {
+	authURL, err := AuthURL(subdomain)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := NewTokenRequester(authURL, cred, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return NewClient(NewTokenCache(tokens), opts...), nil
+}
+
 // NewClient makes a client that authenticates by tokens from the given source,
 // normally a [TokenCache]. It makes no request.
 func NewClient(tokens TokenSource, opts ...Option) *Client {
@@ -96,6 +115,7 @@ func (c *Client) callOnce(ctx context.Context, r request, path string) (*answer,
 		}
 	}
 	r.url, r.bearer, r.hide = base+path, tok.AccessToken, tok.AccessToken
+	traced(ctx, r, path)
 	a, err := c.caller.send(ctx, r)
 	return a, tok.AccessToken, err
 }

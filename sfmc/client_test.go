@@ -58,7 +58,7 @@ func TestFireEventRequest(t *testing.T) {
 	rec := &recorder{header: []string{"User-Agent"}}
 	s := newServer(t, rec)
 	c := sfmc.NewClient(fixed("token-1"), sfmc.WithOrigin(s.URL+"/"), sfmc.WithUserAgent("site/1"))
-	for _, e := range []sfmc.Event{
+	for _, e := range []sfmc.JourneyEntry{
 		{ContactKey: "u-1001", EventDefinitionKey: "APIEvent-1"},
 		{ContactKey: "u-1001", EventDefinitionKey: "APIEvent-1", EstablishContactKey: true, Data: map[string]any{"a": "b"}},
 	} {
@@ -89,7 +89,7 @@ func TestRefusedBeforeAnyCall(t *testing.T) {
 			return err
 		}
 	}
-	fire := func(e sfmc.Event) func(*sfmc.Client) error {
+	fire := func(e sfmc.JourneyEntry) func(*sfmc.Client) error {
 		return func(c *sfmc.Client) error {
 			_, err := c.FireEvent(t.Context(), e)
 			return err
@@ -147,9 +147,9 @@ func TestRefusedBeforeAnyCall(t *testing.T) {
 		"values without JSON":      upsert("DE1", sfmc.Row{Keys: keys, Values: make(chan int)}),
 		"values with broken JSON":  upsert("DE1", sfmc.Row{Keys: keys, Values: json.RawMessage(`{"a"`)}),
 		"keys without JSON":        upsert("DE1", sfmc.Row{Keys: map[string]any{"k": func() {}}}),
-		"no contact key":           fire(sfmc.Event{EventDefinitionKey: "e"}),
-		"no event definition key":  fire(sfmc.Event{ContactKey: "u"}),
-		"event data of other type": fire(sfmc.Event{ContactKey: "u", EventDefinitionKey: "e", Data: 1}),
+		"no contact key":           fire(sfmc.JourneyEntry{EventDefinitionKey: "e"}),
+		"no event definition key":  fire(sfmc.JourneyEntry{ContactKey: "u"}),
+		"event data of other type": fire(sfmc.JourneyEntry{ContactKey: "u", EventDefinitionKey: "e", Data: 1}),
 		"store, no key":            func(c *sfmc.Client) error { return c.StoreRows(t.Context(), "", row()) },
 		"store, values cut off": func(c *sfmc.Client) error {
 			return c.StoreRows(t.Context(), "DE1", []sfmc.Row{{Keys: keys, Values: json.RawMessage(`{"a":"b`)}})
@@ -244,7 +244,7 @@ func TestRESTHost(t *testing.T) {
 			src := source(func(context.Context) (*sfmc.Token, error) {
 				return &sfmc.Token{AccessToken: "token-1", RESTInstanceURL: instance}, nil
 			})
-			_, err := sfmc.NewClient(src, sfmc.WithHTTPClient(hc)).FireEvent(t.Context(), sfmc.Event{ContactKey: "u", EventDefinitionKey: "e"})
+			_, err := sfmc.NewClient(src, sfmc.WithHTTPClient(hc)).FireEvent(t.Context(), sfmc.JourneyEntry{ContactKey: "u", EventDefinitionKey: "e"})
 			if got != want || (want == "") != errors.Is(err, sfmc.ErrHost) {
 				t.Errorf("call went to %q with error %v; want %q", got, err, want)
 			}
@@ -426,7 +426,7 @@ func TestNoAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := sfmc.NewClient(tt.src, sfmc.WithOrigin(tt.origin), sfmc.WithHTTPClient(&http.Client{Timeout: 300 * time.Millisecond}))
-			_, err := c.FireEvent(tt.ctx, sfmc.Event{ContactKey: "u", EventDefinitionKey: "e"})
+			_, err := c.FireEvent(tt.ctx, sfmc.JourneyEntry{ContactKey: "u", EventDefinitionKey: "e"})
 			if err == nil || !strings.HasPrefix(err.Error(), tt.text) || strings.Contains(err.Error(), "secret") {
 				t.Fatalf("error is %v; want it to begin with %q", err, tt.text)
 			}
@@ -469,5 +469,22 @@ func TestRedirect(t *testing.T) {
 	}
 	if got := evil.requests(); got != nil {
 		t.Errorf("redirects were followed: %v", got)
+	}
+}
+
+// What New refuses it refuses at once.
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	good := sfmc.Credentials{ClientID: "cid-1", ClientSecret: "s3cr3t"}
+	if _, err := sfmc.New("mcx", good); err != nil {
+		t.Errorf("good: %v", err)
+	}
+	for name, makeClient := range map[string]func() (*sfmc.Client, error){
+		"host for a subdomain": func() (*sfmc.Client, error) { return sfmc.New("evil.example/", good) },
+		"no secret":            func() (*sfmc.Client, error) { return sfmc.New("mcx", sfmc.Credentials{ClientID: "cid-1"}) },
+	} {
+		if _, err := makeClient(); !errors.Is(err, sfmc.ErrInvalid) {
+			t.Errorf("%s: got error %v, want %v", name, err, sfmc.ErrInvalid)
+		}
 	}
 }

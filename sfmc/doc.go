@@ -4,14 +4,19 @@
 // sends transactional e-mail, and manages what the Event Notification Service (ENS)
 // tells to whom. It needs nothing but the standard library.
 //
-// Start with three values, in this order:
+// Start with a client, and make calls:
 //
-//	authURL, err := sfmc.AuthURL("mc0123456789abcdefghijklmnop") // the tenant's subdomain
+//	client, err := sfmc.New("mc0123456789abcdefghijklmnop", sfmc.Credentials{
+//		ClientID: "…", ClientSecret: "…", AccountID: "510000001", // the MID
+//	})
+//	err = client.StoreRows(ctx, "Web_Registrations", rows)
+//
+// One [Client] serves a whole program; it is safe for concurrent use. Where [New] is
+// too little, as to keep the token across restarts, put the same together by hand:
+//
+//	authURL, err := sfmc.AuthURL("mc0123456789abcdefghijklmnop")
 //	tokens, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{…})
-//	client := sfmc.NewClient(sfmc.NewTokenCache(tokens))
-//
-// Then make calls. One [Client], one [TokenCache] and one [TokenRequester] serve a
-// whole program; all of them are safe for concurrent use.
+//	client := sfmc.NewClient(sfmc.NewTokenCache(tokens, sfmc.WithTokenStore(…)))
 //
 // # What it does
 //
@@ -59,7 +64,8 @@
 // accepted one by one, the result tells of each, and the error only what is wrong
 // with the whole call. An error that is no *Error never had an answer: the request
 // was refused before it was sent ([ErrInvalid], [ErrHost]), or the network failed,
-// or the context ended; the cause stays in the chain for [errors.Is].
+// or the context ended; the cause stays in the chain for [errors.Is]. Whoever keeps
+// records of what failed gets the request as it was sent by [TraceRequests].
 //
 // # Where credentials go
 //

@@ -28,8 +28,8 @@ type Callback struct {
 	// itself. Empty means that only the signature does.
 	AuthID string
 	// SignatureKey signs the events: base64 of 32 bytes, for [VerifySignature].
-	// Marketing Cloud tells it when the callback is made or the key is made
-	// anew, and never again.
+	// Marketing Cloud shows it when the callback or the key is created, and never
+	// again.
 	SignatureKey Secret
 	// Status is "verified" when the callback may have subscriptions. What it is
 	// before that is not documented.
@@ -64,7 +64,7 @@ type callbackRequest struct {
 // that is made. The default client waits 60 seconds.
 //
 // It returns the callback with its CallbackID and SignatureKey. Keep the key: it is
-// not told again, and [Client.RegenerateSignatureKey] makes another. What the answer
+// not shown again, and [Client.RegenerateSignatureKey] makes another. What the answer
 // leaves out is as it was sent; CallbackID, SignatureKey and the status are not
 // sent. If the probe fails, the error is an [*Error] with Status 400, and a
 // half-made callback stays, which has to be deleted before the URL can be tried
@@ -199,7 +199,7 @@ type verifyRequest struct {
 // event_notification_callback_update.
 //
 // The key is good once, and for four hours; after that, delete the callback and
-// make it anew. If id or key is wrong, it is an [*Error] with Status 404. A repeated
+// create it again. If id or key is wrong, it is an [*Error] with Status 404. A repeated
 // call, as after an answer that was lost, may be answered so, too: then
 // [Client.FindCallback] tells whether the callback is verified. An empty id or key
 // is refused with [ErrInvalid].
@@ -227,7 +227,7 @@ type regenerateRequest struct {
 // scope event_notification_callback_update.
 //
 // The old key is dead at once, though requests that were signed with it may still
-// be under way. It returns the callback with the new key, which is not told again. A
+// be under way. It returns the callback with the new key, which is not shown again. A
 // callback that does not exist is an [*Error] with Status 404. A 2xx answer without
 // a key is one with [ErrAnswer]: the key may have changed, so repeat the call. An
 // empty id is refused with [ErrInvalid].

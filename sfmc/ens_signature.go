@@ -30,7 +30,7 @@ func (f SignatureForm) String() string {
 }
 
 // VerifySignature tells whether a request of the Event Notification Service is
-// signed by the key of a callback, which [Client.CreateCallback] told, and in which
+// signed by the key of a callback, which [Client.CreateCallback] returned, and in which
 // form the key was used; if not, the form is 0. The body is all of it as it came,
 // byte for byte: parsed and written again, it does not fit. The signature is the
 // value of the header x-sfmc-ens-signature: standard base64 of an HMAC-SHA256 (RFC

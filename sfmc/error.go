@@ -102,9 +102,9 @@ type Error struct {
 	// means anything; at most 100. Code 10006 with none of them is often a
 	// passing condition.
 	Additional []Detail
-	// RetryAfter is how long to wait as told by the Retry-After header (RFC
+	// RetryAfter is how long to wait according to the Retry-After header (RFC
 	// 9110, 10.2.3) or else by "retryAfter" in the body, at most 24 h; 0 if
-	// not told.
+	// neither says so.
 	RetryAfter time.Duration
 	// Body is the beginning of the answer, at most 64 KiB, for the records of
 	// an operator: it may hold personal data. Nil for an answer with status

@@ -38,6 +38,41 @@ func connect(url string) *sfmc.Client {
 	return sfmc.NewClient(sfmc.NewTokenCache(tokens), sfmc.WithOrigin(url))
 }
 
+// network answers requests in place of Marketing Cloud's hosts.
+type network func(*http.Request) *http.Response
+
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) { return n(r), nil }
+
+func ExampleNew() {
+	hosts := network(func(r *http.Request) *http.Response {
+		fmt.Println(r.Method, r.URL)
+		w := httptest.NewRecorder()
+		if r.URL.Path == "/v2/token" {
+			fmt.Fprint(w, `{"access_token":"eyJ.a.b","expires_in":1079,"rest_instance_url":"https://mcx.rest.marketingcloudapis.com/"}`)
+		}
+		return w.Result()
+	})
+	client, err := sfmc.New("mcx", sfmc.Credentials{
+		ClientID:     "cid-1",
+		ClientSecret: "s3cr3t",
+		AccountID:    "510000001", // the MID of the business unit
+	}, sfmc.WithHTTPClient(&http.Client{Transport: hosts}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	err = client.StoreRows(context.Background(), "Web_Registrations", []sfmc.Row{{
+		Keys:   map[string]any{"SubscriberKey": "u-1001"},
+		Values: map[string]any{"EmailAddress": "ana@example.org"},
+	}})
+	fmt.Println(err)
+	// Output:
+	// POST https://mcx.auth.marketingcloudapis.com/v2/token
+	// POST https://mcx.rest.marketingcloudapis.com/hub/v1/dataevents/key:Web_Registrations/rowset
+	// <nil>
+}
+
 func ExampleAuthURL() {
 	fmt.Println(sfmc.AuthURL("mc0123456789abcdefghijklmnop"))
 	_, err := sfmc.AuthURL("evil.example/")
@@ -240,7 +275,7 @@ func ExampleClient_FireEvent() {
 	defer s.Close()
 	client := connect(s.URL)
 
-	id, err := client.FireEvent(context.Background(), sfmc.Event{
+	id, err := client.FireEvent(context.Background(), sfmc.JourneyEntry{
 		ContactKey:         "u-1001",
 		EventDefinitionKey: "APIEvent-0a1b2c3d",
 		Data: struct {

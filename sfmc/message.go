@@ -16,9 +16,6 @@ const (
 	maxRecipientsWithAttributes = 500
 	// maxMessageKey is the vendor's limit of a message key, in characters.
 	maxMessageKey = 100
-	// duplicateMessageKey is the vendor's code for a message key that was used
-	// before.
-	duplicateMessageKey = 109110
 )
 
 // Recipient is one person to send a message to.
@@ -145,13 +142,12 @@ func (e *Error) DuplicateMessageKey() bool {
 }
 
 func (d Detail) isDuplicateMessageKey() bool {
-	return d.Code == duplicateMessageKey || strings.Contains(strings.ToLower(d.Message), "duplicatemessagekey")
+	return d.Code == CodeDuplicateMessageKey || strings.Contains(strings.ToLower(d.Message), "duplicatemessagekey")
 }
 
-// isSummary tells whether the code says no more than that there are others below:
-// ResponsesHasErrors, NoValidSubscribers, or none.
+// isSummary tells whether the code says no more than that there are others below.
 func (e *Error) isSummary() bool {
-	return e.Code == 109001 || e.Code == 109103 || e.Code == 0
+	return e.Code == CodeResponsesHaveErrors || e.Code == CodeNoValidSubscribers || e.Code == 0
 }
 
 func newMessageRequest(messageKey, definitionKey string, to Recipient) (messageRequest, error) {

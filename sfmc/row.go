@@ -22,8 +22,11 @@ type Row struct {
 	Values any `json:"values"`
 }
 
-// UpsertRows inserts rows into the data extension with the given external key,
-// or updates those whose keys exist: POST /hub/v1/dataevents/key:KEY/rowset
+// UpsertRows stores rows and returns them as Marketing Cloud repeats them; use
+// [Client.StoreRows] if you have no use for those.
+//
+// It inserts rows into the data extension with the given external key, or updates
+// those whose keys exist: POST /hub/v1/dataevents/key:KEY/rowset
 // (vendor page "Upsert a Data Extension Rowset by Key"). It needs the scope
 // data_extensions_write. Doing it twice is harmless.
 //
@@ -37,9 +40,6 @@ type Row struct {
 // if the answer does not repeat them. When several rows are sent and one is
 // bad, the rows before it are saved, it and those after it are not, and the
 // [*Error] does not tell which one it was.
-//
-// A caller who has no use for the rows that come back is better served by
-// [Client.StoreRows].
 func (c *Client) UpsertRows(ctx context.Context, key string, rows []Row) ([]Row, error) {
 	a, err := c.upsertRows(ctx, key, rows)
 	if err != nil {
@@ -48,10 +48,9 @@ func (c *Client) UpsertRows(ctx context.Context, key string, rows []Row) ([]Row,
 	return a.rows()
 }
 
-// StoreRows does what [Client.UpsertRows] does, with the same limits and errors,
-// and leaves out the rows that come back: the answer is checked as strictly, but
-// not taken apart, which is most of the work that a call is for this program. Its
-// errors name the operation [OpUpsertRows].
+// StoreRows is [Client.UpsertRows] without the rows that come back: the same
+// request, limits and errors, with [OpUpsertRows] as their operation, but the answer
+// is only checked and not decoded, which saves most of the work of a call.
 func (c *Client) StoreRows(ctx context.Context, key string, rows []Row) error {
 	a, err := c.upsertRows(ctx, key, rows)
 	if err != nil {

@@ -40,7 +40,7 @@ func (p *fakePump) Flight(_ int, seq int64) onramp.DeliveryState {
 	return 0
 }
 
-func (p *fakePump) Forget(_ int, seq int64) { p.forgotten = append(p.forgotten, seq) }
+func (p *fakePump) Forget(seq int64) { p.forgotten = append(p.forgotten, seq) }
 func asOperator(h http.Handler) func(string) answer {
 	return func(target string) answer { return get(h, target) }
 }

@@ -1,10 +1,10 @@
-// Package alert knows when to tell an operator, and tells them.
+// Package alert sends alerts to operators when something needs them.
 //
 // Use New, and Run it beside the pump. Every second it looks at how the
-// destinations, the store and the disk are doing, and compares that with what it
-// has told already: trouble is told when it begins, once an hour while it lasts
-// or comes back, and when it is over. Every alert is in the log; those who are
-// named by URLs (https://shoutrrr.nickfedor.com) are sent it as well.
+// destinations, the store and the disk are doing, and compares that with the alerts
+// it has sent. You get one alert per cause and hour, and one when it clears. Every
+// alert is in the log; those who are named by URLs (https://shoutrrr.nickfedor.com)
+// are sent it as well.
 //
 // It never repairs anything, keeps nothing over a restart, and promises no alert
 // to arrive: who must know for sure watches /healthz too.
@@ -20,14 +20,14 @@ import (
 	"onramp/internal/onramp"
 )
 
-// Config says when to tell, and whom. A zero value means the default, if there
+// Config says when to alert, and whom. A zero value means the default, if there
 // is one.
 type Config struct {
 	Receivers   []onramp.Secret // URLs such as slack://…, which hold credentials; none: the log only
-	Oldest      time.Duration   // tell when the oldest undelivered registration is older; 15m
-	FreePercent float64         // tell when less of the disk is free; 5, unless FreeBytes is set
-	FreeBytes   uint64          // tell when less than so many bytes are free; 0: see FreePercent
-	Events      time.Duration   // tell when messages went out and no event has come for so long; 0: never
+	Oldest      time.Duration   // alert when the oldest undelivered registration is older; 15m
+	FreePercent float64         // alert when less of the disk is free; 5, unless FreeBytes is set
+	FreeBytes   uint64          // alert when less than so many bytes are free; 0: see FreePercent
+	Events      time.Duration   // alert when messages went out and no event has come for so long; 0: never
 	Callbacks   []string        // names of those that events come to; none: Events has no effect
 }
 
@@ -128,7 +128,7 @@ func (w *Watcher) Run(ctx context.Context) {
 }
 
 // watch looks every second. The slow look runs beside it: a database or a disk
-// that hangs must not keep the rest from being told.
+// that hangs must not hold up the other alerts.
 func (w *Watcher) watch(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -153,7 +153,7 @@ func (w *Watcher) watch(ctx context.Context) {
 	}
 }
 
-// look compares what is with what was told, and tells the difference.
+// look compares what is with what was sent, and sends the difference.
 func (w *Watcher) look(ctx context.Context, now time.Time) {
 	for _, m := range w.ledger.compare(now, append(w.quick(now), w.slow...)) {
 		w.tell(ctx, m)
@@ -173,5 +173,5 @@ func (w *Watcher) tell(ctx context.Context, m message) {
 }
 
 func (w *Watcher) unknownFree(err error) {
-	w.freeOnce.Do(func() { w.log.Warn("free disk space is not known", "err", err) })
+	w.freeOnce.Do(func() { w.log.Warn("free disk space unknown", "err", err) })
 }

@@ -3,10 +3,8 @@ package alert_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,130 +15,10 @@ import (
 	"onramp/internal/onramp"
 )
 
-// world is what a watcher looks at.
-type world struct {
-	mu          sync.Mutex
-	health      []onramp.Health
-	deliveries  map[string]map[onramp.DeliveryState]int64
-	events      map[string]int64 // by callback
-	repeated    map[string]int64
-	oldest      map[string]time.Time
-	oldestErr   error
-	trouble     error
-	free, total uint64
-	freeErr     error
-	asked       int           // how often the disk was
-	hangs       chan struct{} // when not nil, the disk does until it is closed
-}
-
-func (w *world) Health() []onramp.Health {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.health
-}
-
-func (w *world) Count() onramp.Counts {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return onramp.Counts{Deliveries: w.deliveries, Events: w.events, Repeated: w.repeated}
-}
-
-func (w *world) Oldest(_ context.Context, destination string) (time.Time, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.oldest[destination], w.oldestErr
-}
-
-func (w *world) sources() alert.Sources {
-	return alert.Sources{
-		Pump: w, Store: w,
-		Trouble: func() error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.trouble
-		},
-		Free: func() (free, total uint64, err error) {
-			w.mu.Lock()
-			w.asked++
-			hangs := w.hangs
-			free, total, err = w.free, w.total, w.freeErr
-			w.mu.Unlock()
-			if hangs != nil {
-				<-hangs
-			}
-			return free, total, err
-		},
-	}
-}
-
-func (w *world) change(f func(*world)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f(w)
-}
-
-// told is one alert, and how long after the start it came.
-type told struct {
-	At          time.Duration
-	Title, Text string
-}
-
-func pass(d time.Duration) { <-time.After(d) }
-
-// watching runs a watcher in synthetic time and gives what it told, once the
-// script has ended. The script runs half a second beside the watcher's seconds.
-func watching(t *testing.T, cfg alert.Config, script func(w *world)) []told {
-	t.Helper()
-	var all []told
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{deliveries: map[string]map[onramp.DeliveryState]int64{}, oldest: map[string]time.Time{}, free: 50, total: 100}
-		watcher, err := alert.New(cfg, w.sources(), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		watcher.AddReceiver("test", func(title, text string) error {
-			all = append(all, told{time.Since(start), title, text})
-			return nil
-		})
-		ctx, stop := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { watcher.Run(ctx) })
-		pass(500 * time.Millisecond)
-		script(w)
-		stop()
-		running.Wait()
-	})
-	return all
-}
-
-func titles(all []told) []string {
-	var list []string
-	for _, a := range all {
-		list = append(list, fmt.Sprintf("%v %s", a.At, a.Title))
-	}
-	return list
-}
-
-var (
-	extension = onramp.Destination{Kind: onramp.DataExtension, Key: "Web"}
-	journey   = onramp.Destination{Kind: onramp.Journey, Key: "Welcome"}
-	email     = onramp.Destination{Kind: onramp.Message, Key: "hello"}
-)
-
-func stopped(d onramp.Destination, state, reason, cause string, since time.Time) onramp.Health {
-	return onramp.Health{Destination: d, State: state, Reason: reason, Hint: "do something", Cause: cause, Since: since}
-}
-
-// n counts deliveries of one destination.
-func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
-	return map[onramp.DeliveryState]int64{state: count}
-}
-
 // What each condition says when it begins.
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	const deadHint = "\nhint: see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
+	const deadHint = "\nhint: find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
 	for _, c := range []struct {
 		name   string
 		cfg    alert.Config
@@ -174,15 +52,15 @@ func TestConditions(t *testing.T) {
 			alert.Config{},
 			func(w *world, now time.Time) {
 				w.health = []onramp.Health{
-					stopped(extension, "blocked", "401 Unauthorized after a new token", "c1", now),
+					refused(extension, "401 Unauthorized after a new token", "c1", now),
 					stopped(journey, "blocked", "403 Forbidden", "c2", now),
-					stopped(email, "blocked", "401 Unauthorized after a new token", "c1", now.Add(-2*time.Second)),
+					refused(email, "401 Unauthorized after a new token", "c1", now.Add(-2*time.Second)),
 				}
 				w.deliveries["data_extension:Web"] = n(onramp.DeliveryPending, 1)
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 2)
 			}, 20 * time.Second,
 			[]told{
-				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; so stand data_extension:Web and message:hello\n" +
+				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; this affects data_extension:Web and message:hello\n" +
 					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nhint: do something"},
 				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"},
 			},
@@ -191,7 +69,7 @@ func TestConditions(t *testing.T) {
 			"token refused",
 			alert.Config{},
 			func(w *world, now time.Time) {
-				w.health = []onramp.Health{stopped(email, "blocked", "no access token: 400 invalid_client", "c", now)}
+				w.health = []onramp.Health{refused(email, "no access token: 400 invalid_client", "c", now)}
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 1)
 			}, time.Second,
 			[]told{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
@@ -200,9 +78,9 @@ func TestConditions(t *testing.T) {
 			"not a 401",
 			alert.Config{},
 			func(w *world, now time.Time) {
-				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 510401", "c", now)}
+				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 401", "c", now)}
 			}, time.Second,
-			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 510401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
+			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
 		},
 		{
 			"throttled",
@@ -212,8 +90,8 @@ func TestConditions(t *testing.T) {
 				h.Hint = ""
 				w.health = []onramp.Health{h}
 			}, 30 * time.Second,
-			[]told{{16 * time.Second, "onramp: throttled for long: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
-				"hint: nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"}},
+			[]told{{16 * time.Second, "onramp: throttled: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
+				"hint: nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders"}},
 		},
 		{
 			"retries exhausted",
@@ -222,7 +100,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{{Destination: journey, State: "running", GivenUp: 2}}
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
 			}, 10 * time.Second,
-			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries since the start were tried for delivery.give_up_after in vain, the last at 2000-01-01 00:00:01 UTC\n" +
+			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after since Onramp started, the last at 2000-01-01 00:00:01 UTC\n" +
 				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
 		},
 		{
@@ -232,8 +110,8 @@ func TestConditions(t *testing.T) {
 				h := onramp.Health{Destination: journey, State: "running", Unknown: 3}
 				w.health = []onramp.Health{h}
 			}, 20 * time.Second,
-			[]told{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since the start may have arrived, but the answer was lost, the last at 2000-01-01 00:00:01 UTC\n" +
-				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: see them with onramp deliveries list --state unknown; retry those of which a second message does no harm, and discard the others"}},
+			[]told{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since Onramp started may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
+				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"}},
 		},
 		{
 			"dead letters",
@@ -255,22 +133,22 @@ func TestConditions(t *testing.T) {
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 3)
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
-			[]told{{time.Second, "onramp: store unreachable: registrations are refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"}},
+			[]told{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"}},
 		},
 		{
 			"disk",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
-			[]told{{time.Second, "onramp: disk space is low: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) are free where the database is; the limit is 5%\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: make room on the database's disk: when it is full, registrations are answered with 503"}},
+			[]told{{time.Second, "onramp: low disk space: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) free on the database's disk; the limit is 5%\nwaiting: 0 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
 		},
 		{
 			"disk by amount",
 			alert.Config{FreeBytes: 500e6},
 			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
-			[]told{{time.Second, "onramp: disk space is low: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) are free where the database is; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: make room on the database's disk: when it is full, registrations are answered with 503"}},
+			[]told{{time.Second, "onramp: low disk space: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) free on the database's disk; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
 		},
 		{
 			"enough by amount", alert.Config{FreeBytes: 500e6}, func(w *world, _ time.Time) { w.free, w.total = 500_000_000, 100_000_000_000 }, 40 * time.Second, nil,
@@ -282,8 +160,8 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliverySubmitted, 3)
 				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
 			}, 2 * time.Minute,
-			[]told{{61 * time.Second, "onramp: deliveries are late: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, which is more than 15m ago\n" +
-				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: see onramp status, and the oldest with onramp deliveries list --state pending"}},
+			[]told{{61 * time.Second, "onramp: late deliveries: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, more than 15m ago\n" +
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: run onramp status, and find the oldest with onramp deliveries list --state pending"}},
 		},
 		{
 			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {
@@ -324,7 +202,7 @@ func TestTelling(t *testing.T) {
 			pass(10 * time.Minute)
 		}, []string{
 			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked, "2h0m1s onramp: still " + blocked,
-			"2h35m1s onramp: over: " + blocked + ", lasted 2h30m",
+			"2h35m1s onramp: cleared: " + blocked + ", after 2h30m",
 		}},
 		{"flaps every few seconds", func(w *world) {
 			for range 3600 { // 2 h
@@ -336,7 +214,7 @@ func TestTelling(t *testing.T) {
 			pass(time.Hour)
 		}, []string{
 			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked,
-			"2h5m0s onramp: over: " + blocked + ", lasted 1h59m",
+			"2h5m0s onramp: cleared: " + blocked + ", after 1h59m",
 		}},
 		{"comes and goes slowly", func(w *world) {
 			for range 9 { // 3 h
@@ -346,9 +224,9 @@ func TestTelling(t *testing.T) {
 				pass(10 * time.Minute)
 			}
 		}, []string{
-			"1s onramp: " + blocked, "15m1s onramp: over: " + blocked + ", lasted 10m",
-			"1h0m1s onramp: again " + blocked, "1h15m1s onramp: over: " + blocked + ", lasted 10m",
-			"2h0m1s onramp: again " + blocked, "2h15m1s onramp: over: " + blocked + ", lasted 10m",
+			"1s onramp: " + blocked, "15m1s onramp: cleared: " + blocked + ", after 10m",
+			"1h0m1s onramp: again " + blocked, "1h15m1s onramp: cleared: " + blocked + ", after 10m",
+			"2h0m1s onramp: again " + blocked, "2h15m1s onramp: cleared: " + blocked + ", after 10m",
 		}},
 		{"comes back for good within the hour", func(w *world) {
 			w.change(block)
@@ -360,8 +238,8 @@ func TestTelling(t *testing.T) {
 			w.change(unblock)
 			pass(10 * time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "7m1s onramp: over: " + blocked + ", lasted 2m",
-			"1h0m1s onramp: again " + blocked, "1h17m1s onramp: over: " + blocked + ", lasted 1h",
+			"1s onramp: " + blocked, "7m1s onramp: cleared: " + blocked + ", after 2m",
+			"1h0m1s onramp: again " + blocked, "1h17m1s onramp: cleared: " + blocked + ", after 1h",
 		}},
 		{"is forgotten after the hour", func(w *world) {
 			w.change(block)
@@ -371,22 +249,22 @@ func TestTelling(t *testing.T) {
 			w.change(block)
 			pass(time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "6m1s onramp: over: " + blocked + ", lasted 1m", "2h1m1s onramp: " + blocked,
+			"1s onramp: " + blocked, "6m1s onramp: cleared: " + blocked + ", after 1m", "2h1m1s onramp: " + blocked,
 		}},
 		{"other causes are told for themselves", func(w *world) {
 			w.change(block)
 			pass(time.Minute)
 			w.change(func(w *world) {
-				w.health = append(w.health, stopped(email, "blocked", "401", "d", time.Now()), stopped(extension, "blocked", "403", "c", time.Now()))
+				w.health = append(w.health, refused(email, "401", "d", time.Now()), stopped(extension, "blocked", "403", "c", time.Now()))
 				w.trouble = errors.New("x")
 			})
 			pass(time.Minute)
 			w.change(func(w *world) { w.health, w.trouble = nil, nil })
 			pass(10 * time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "1m1s onramp: credentials refused: message:hello", "1m1s onramp: store unreachable: registrations are refused",
-			"7m1s onramp: over: blocked: journey:Welcome and data_extension:Web, lasted 2m", "7m1s onramp: over: credentials refused: message:hello, lasted 1m",
-			"7m1s onramp: over: store unreachable: registrations are refused, lasted 1m",
+			"1s onramp: " + blocked, "1m1s onramp: credentials refused: message:hello", "1m1s onramp: store unreachable: registrations refused",
+			"7m1s onramp: cleared: blocked: journey:Welcome and data_extension:Web, after 2m", "7m1s onramp: cleared: credentials refused: message:hello, after 1m",
+			"7m1s onramp: cleared: store unreachable: registrations refused, after 1m",
 		}},
 		{"dead letters until none comes for an hour", func(w *world) {
 			for i := range int64(3) {
@@ -398,14 +276,14 @@ func TestTelling(t *testing.T) {
 			pass(time.Minute)
 		}, []string{
 			"1s onramp: dead letters: a", "1h0m1s onramp: still dead letters: a", "2h0m1s onramp: still dead letters: a",
-			"2h25m1s onramp: over: dead letters: a, lasted 2h20m", "5h0m1s onramp: dead letters: a",
+			"2h25m1s onramp: cleared: dead letters: a, after 2h20m", "5h0m1s onramp: dead letters: a",
 		}},
 		{"dead letters are gone", func(w *world) {
 			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDead, 2) })
 			pass(10 * time.Minute)
 			w.change(func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDelivered, 2) })
 			pass(10 * time.Minute)
-		}, []string{"1s onramp: dead letters: a", "15m1s onramp: over: dead letters: a, lasted 10m"}},
+		}, []string{"1s onramp: dead letters: a", "15m1s onramp: cleared: dead letters: a, after 10m"}},
 		{"a throttle of fifteen seconds is none", func(w *world) {
 			for range 100 {
 				w.change(func(w *world) {
@@ -428,8 +306,8 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.oldest["journey:Welcome"] = time.Now() })
 			pass(20 * time.Minute)
 		}, []string{
-			"1s onramp: " + blocked, "45m1s onramp: over: " + blocked + ", lasted 40m",
-			"1h9m1s onramp: deliveries are late: journey:Welcome",
+			"1s onramp: " + blocked, "45m1s onramp: cleared: " + blocked + ", after 40m",
+			"1h9m1s onramp: late deliveries: journey:Welcome",
 		}},
 		{"who is late stays late while blocked", func(w *world) {
 			w.change(func(w *world) {
@@ -439,7 +317,7 @@ func TestTelling(t *testing.T) {
 			pass(time.Minute)
 			w.change(block)
 			pass(20 * time.Minute)
-		}, []string{"1s onramp: deliveries are late: journey:Welcome", "1m1s onramp: " + blocked}},
+		}, []string{"1s onramp: late deliveries: journey:Welcome", "1m1s onramp: " + blocked}},
 		{"what can't be asked is as it was", func(w *world) {
 			w.change(func(w *world) {
 				w.deliveries["a"] = n(onramp.DeliveryPending, 1)
@@ -451,9 +329,9 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.oldestErr, w.freeErr, w.free, w.oldest = nil, nil, 50, nil })
 			pass(10 * time.Minute)
 		}, []string{
-			"1s onramp: deliveries are late: a", "1s onramp: disk space is low: 1 B free",
-			"26m1s onramp: over: disk space is low: 1 B free, lasted 21m",
-			"26m1s onramp: over: deliveries are late: a, lasted 21m",
+			"1s onramp: late deliveries: a", "1s onramp: low disk space: 1 B free",
+			"26m1s onramp: cleared: low disk space: 1 B free, after 21m",
+			"26m1s onramp: cleared: late deliveries: a, after 21m",
 		}},
 		{"a disk that hangs", func(w *world) {
 			hangs := make(chan struct{})
@@ -464,7 +342,7 @@ func TestTelling(t *testing.T) {
 			w.change(func(w *world) { w.hangs, w.free = nil, 1 })
 			close(hangs)
 			pass(time.Minute)
-		}, []string{"1m1s onramp: " + blocked, "2m0.5s onramp: disk space is low: 1 B free"}},
+		}, []string{"1m1s onramp: " + blocked, "2m0.5s onramp: low disk space: 1 B free"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -494,8 +372,8 @@ func TestTexts(t *testing.T) {
 	want := []told{
 		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nhint: do something"},
 		{time.Hour + time.Second, "onramp: still blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1h)\n" +
-			"came back: 3 times since it was told last\nhint: do something"},
-		{74*time.Minute + time.Second, "onramp: over: blocked: journey:Welcome, lasted 1h9m", "cause, as it stood last: 403\n" +
+			"came back: 3 times since the last alert\nhint: do something"},
+		{74*time.Minute + time.Second, "onramp: cleared: blocked: journey:Welcome, after 1h9m", "last cause: 403\n" +
 			"from: 2000-01-01 00:00:00 UTC\nuntil: 2000-01-01 01:09:01 UTC"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -516,7 +394,7 @@ func TestSlowLook(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		watcher.Run(ctx)
-		if w.asked != 4 || strings.Count(log.String(), "free disk space is not known") != 1 {
+		if w.asked != 4 || strings.Count(log.String(), "free disk space unknown") != 1 {
 			t.Errorf("asked %d times, want 4; log, which is to say it once:\n%s", w.asked, log.String())
 		}
 	})
@@ -549,7 +427,7 @@ func TestLog(t *testing.T) {
 	})
 	want := `level=ERROR msg=alert cause=blocked:c title="onramp: blocked: journey:Welcome" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
 level=WARN msg=alert cause=dead:a title="onramp: dead letters: a" detail="1 dead letter, the last at 2000-01-01 00:00:01 UTC" waiting=0 since=2000-01-01T00:00:01.000Z
-level=WARN msg=alert cause=blocked:c title="onramp: over: blocked: journey:Welcome, lasted 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
+level=WARN msg=alert cause=blocked:c title="onramp: cleared: blocked: journey:Welcome, after 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
 `
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)

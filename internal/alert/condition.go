@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,12 +28,12 @@ const (
 )
 
 const (
-	throttledHint = "nothing is lost, and it goes on by itself; if it lasts, see whether Marketing Cloud has an outage, or lower delivery.senders"
-	deadHint      = "see why with onramp deliveries list --by-cause and onramp deliveries show ID, then onramp deliveries retry --cause CAUSE"
-	unknownHint   = "see them with onramp deliveries list --state unknown; retry those of which a second message does no harm, and discard the others"
-	storeHint     = "registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
-	lateHint      = "see onramp status, and the oldest with onramp deliveries list --state pending"
-	diskHint      = "make room on the database's disk: when it is full, registrations are answered with 503"
+	throttledHint = "nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders"
+	deadHint      = "find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
+	unknownHint   = "list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"
+	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
+	lateHint      = "run onramp status, and find the oldest with onramp deliveries list --state pending"
+	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503"
 )
 
 // quick is what can be seen at any time.
@@ -58,7 +57,7 @@ func (w *Watcher) quick(now time.Time) []Condition {
 		if g := grown(w.gave, name, h.GivenUp, now); g.lasts(now) {
 			found = append(found, Condition{
 				Cause: "given up:" + name, Title: "retries exhausted: " + name, Hint: deadHint,
-				Detail: fmt.Sprintf("%s since the start were tried for delivery.give_up_after in vain, the last at %s",
+				Detail: fmt.Sprintf("%s reached delivery.give_up_after since Onramp started, the last at %s",
 					several(g.n, "delivery", "deliveries"), stamp(g.last)),
 				Waiting: waiting(counts[name]), Since: g.first,
 			})
@@ -66,7 +65,7 @@ func (w *Watcher) quick(now time.Time) []Condition {
 		if g := grown(w.unknown, name, h.Unknown, now); g.lasts(now) {
 			found = append(found, Condition{
 				Cause: "unknown:" + name, Title: "answers lost: " + name, Hint: unknownHint,
-				Detail: fmt.Sprintf("%s since the start may have arrived, but the answer was lost, the last at %s",
+				Detail: fmt.Sprintf("%s since Onramp started may have arrived, but the answers were lost, the last at %s",
 					several(g.n, "delivery", "deliveries"), stamp(g.last)),
 				Waiting: waiting(counts[name]), Since: g.first,
 			})
@@ -81,13 +80,13 @@ func (w *Watcher) quick(now time.Time) []Condition {
 			})
 		}
 	}
-	found = append(found, w.silent(now, all)...)
+	found = append(found, w.silent(now, health, all)...)
 	if w.from.Trouble == nil {
 		return found
 	}
 	if err := w.from.Trouble(); err != nil {
 		found = append(found, Condition{
-			Cause: "store", Title: "store unreachable: registrations are refused", Severe: true,
+			Cause: "store", Title: "store unreachable: registrations refused", Severe: true,
 			Detail: oneLine(err.Error()), Hint: storeHint, Waiting: waitingFor(counts, slices.Collect(maps.Keys(counts))),
 		})
 	}
@@ -101,7 +100,7 @@ type growth struct {
 }
 
 // grown notes the number as it is now. The first number counts as grown: what
-// came right before a restart may not have been told.
+// came right before a restart may not have been sent.
 func grown(all map[string]*growth, name string, n int64, now time.Time) growth {
 	g := all[name]
 	if g == nil {
@@ -150,12 +149,9 @@ func together(health []onramp.Health, state string) []standing {
 	return all
 }
 
-// refused finds an answer that says that the credentials are wrong.
-var refused = regexp.MustCompile(`\b401\b|no access token: 40`)
-
 func (s standing) blocked(counts map[string]map[onramp.DeliveryState]int64) Condition {
 	title := "blocked: "
-	if refused.MatchString(s.Reason) {
+	if s.Refused {
 		title = "credentials refused: "
 	}
 	return Condition{
@@ -170,7 +166,7 @@ func (s standing) throttled(counts map[string]map[onramp.DeliveryState]int64) Co
 		hint = throttledHint
 	}
 	return Condition{
-		Cause: "throttled:" + s.Cause, Title: "throttled for long: " + list(s.names, 3),
+		Cause: "throttled:" + s.Cause, Title: "throttled: " + list(s.names, 3),
 		Detail: s.detail(), Hint: hint, Waiting: waitingFor(counts, s.names), Since: s.Since,
 	}
 }
@@ -180,7 +176,7 @@ func (s standing) detail() string {
 	if len(s.names) == 1 {
 		return detail
 	}
-	return detail + "; so stand " + list(s.names, len(s.names))
+	return detail + "; this affects " + list(s.names, len(s.names))
 }
 
 // backlog is a destination with deliveries of its own to send.
@@ -191,8 +187,8 @@ type backlog struct {
 	blocked bool      // now
 }
 
-// backlogs are what the slow look asks for. That a destination was blocked is
-// told by itself: being late counts from its end.
+// backlogs are what the slow look asks for. For a destination that is blocked
+// there is an alert already: being late counts from its end.
 func (w *Watcher) backlogs() []backlog {
 	var all []backlog
 	blocked := map[string]bool{}
@@ -215,7 +211,7 @@ type slowLook struct {
 	cfg      Config
 	backlogs []backlog
 	before   []Condition // what the look before this one found
-	unknown  func(error) // is told why the free space is not known
+	unknown  func(error) // gets why the free space is not known
 }
 
 // look gives what it found. What can't be asked now is as it was.
@@ -241,8 +237,8 @@ func (s slowLook) look(ctx context.Context, now time.Time) []Condition {
 	}
 	if percent < s.cfg.FreePercent || free < s.cfg.FreeBytes {
 		found = append(found, Condition{
-			Cause: "disk", Title: fmt.Sprintf("disk space is low: %s free", size(free)), Hint: diskHint, Severe: true,
-			Detail: fmt.Sprintf("%s of %s (%.1f%%) are free where the database is; the limit is %s", size(free), size(total), percent, limit),
+			Cause: "disk", Title: fmt.Sprintf("low disk space: %s free", size(free)), Hint: diskHint, Severe: true,
+			Detail: fmt.Sprintf("%s of %s (%.1f%%) free on the database's disk; the limit is %s", size(free), size(total), percent, limit),
 		})
 	}
 	return found
@@ -256,14 +252,14 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 	}
 	oldest, err := s.from.Store.Oldest(ctx, b.name)
 	if err != nil {
-		return before // what stops the store is told as trouble
+		return before // for what stops the store there is an alert of its own
 	}
 	if oldest.IsZero() || before == nil && now.Sub(b.from) <= s.cfg.Oldest || now.Sub(oldest) <= s.cfg.Oldest {
 		return nil
 	}
 	return []Condition{{
-		Cause: cause, Title: "deliveries are late: " + b.name, Hint: lateHint, Waiting: b.waiting,
-		Detail: fmt.Sprintf("the oldest undelivered registration was accepted at %s, which is more than %s ago", stamp(oldest), span(s.cfg.Oldest)),
+		Cause: cause, Title: "late deliveries: " + b.name, Hint: lateHint, Waiting: b.waiting,
+		Detail: fmt.Sprintf("the oldest undelivered registration was accepted at %s, more than %s ago", stamp(oldest), span(s.cfg.Oldest)),
 	}}
 }
 

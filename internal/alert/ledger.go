@@ -7,31 +7,31 @@ import (
 )
 
 const (
-	againAfter = time.Hour       // the same cause is not told more often
+	againAfter = time.Hour       // there is one alert for each cause in this time
 	calmAfter  = 5 * time.Minute // what is away for so long is over
 )
 
-// ledger is what was told, by cause.
-type ledger map[string]*spell
+// ledger is what was sent, by cause.
+type ledger map[string]*incident
 
-// spell is the time from a condition's beginning to its end.
-type spell struct {
+// incident is a condition from its beginning to its end.
+type incident struct {
 	Condition           // as it stood last
 	since     time.Time // when it began
 	goneAt    time.Time // when it was last seen to end; zero: it lasts
-	told      bool      // its beginning was told, and so its end is to be
-	toldAt    time.Time // when its cause was last told, in this spell or one before
+	open      bool      // there was an alert, so that its end needs one, too
+	sentAt    time.Time // when the last alert of its cause was sent, in this incident or one before
 	returns   int       // how often it came back since
 }
 
-// compare notes what is now, and gives what is to be told, the beginnings before
+// compare notes what is now, and gives the alerts to send, the beginnings before
 // the ends.
 func (l ledger) compare(now time.Time, is []Condition) []message {
-	var tell []message
+	var send []message
 	seen := map[string]bool{}
 	for _, c := range is {
 		seen[c.Cause] = true
-		tell = append(tell, l.lasts(now, c)...)
+		send = append(send, l.lasts(now, c)...)
 	}
 	var ends []message
 	for cause, s := range l {
@@ -41,30 +41,30 @@ func (l ledger) compare(now time.Time, is []Condition) []message {
 		if s.goneAt.IsZero() {
 			s.goneAt = now
 		}
-		if s.told && now.Sub(s.goneAt) >= calmAfter {
-			s.told = false
+		if s.open && now.Sub(s.goneAt) >= calmAfter {
+			s.open = false
 			ends = append(ends, s.message(over, now))
 		}
-		if !s.told && now.Sub(s.toldAt) >= againAfter {
+		if !s.open && now.Sub(s.sentAt) >= againAfter {
 			delete(l, cause)
 		}
 	}
 	slices.SortFunc(ends, func(a, b message) int { return strings.Compare(a.Cause, b.Cause) })
-	return append(tell, ends...)
+	return append(send, ends...)
 }
 
-// lasts notes a condition, and tells it if it is new, or once an hour.
+// lasts notes a condition, and gives an alert if it is new, or once an hour.
 func (l ledger) lasts(now time.Time, c Condition) []message {
 	s := l[c.Cause]
 	stage := still
 	switch {
 	case s == nil:
-		s = &spell{since: now}
+		s = &incident{since: now}
 		l[c.Cause] = s
 		stage = begun
 	case !s.goneAt.IsZero():
 		s.returns++
-		if !s.told {
+		if !s.open {
 			s.since = now
 		}
 		s.goneAt = time.Time{}
@@ -73,18 +73,18 @@ func (l ledger) lasts(now time.Time, c Condition) []message {
 	if !c.Since.IsZero() && c.Since.Before(s.since) {
 		s.since = c.Since
 	}
-	if stage != begun && now.Sub(s.toldAt) < againAfter {
+	if stage != begun && now.Sub(s.sentAt) < againAfter {
 		return nil
 	}
-	if stage != begun && !s.told {
+	if stage != begun && !s.open {
 		stage = again
 	}
 	m := s.message(stage, now)
-	s.told, s.toldAt, s.returns = true, now, 0
+	s.open, s.sentAt, s.returns = true, now, 0
 	return []message{m}
 }
 
-func (s *spell) message(stage stage, now time.Time) message {
+func (s *incident) message(stage stage, now time.Time) message {
 	m := message{Condition: s.Condition, stage: stage, since: s.since, until: now, returns: s.returns}
 	if stage == over {
 		m.until = s.goneAt

@@ -11,17 +11,17 @@ type stage uint8
 
 const (
 	begun stage = iota
-	still       // it lasts since it was told last
-	again       // it was away for so long that its end was told
+	still       // it lasts since the last alert
+	again       // it was away for so long that its end was sent
 	over
 )
 
-// message is a condition as it is told.
+// message is an alert: what is said of a condition.
 type message struct {
 	Condition
 	stage        stage
 	since, until time.Time // until: now, or the end
-	returns      int       // how often it came back since it was told last
+	returns      int       // how often it came back since the last alert
 }
 
 // title is one line: what, and where.
@@ -32,7 +32,7 @@ func (m message) title() string {
 	case again:
 		return "onramp: again " + m.Title
 	case over:
-		return fmt.Sprintf("onramp: over: %s, lasted %s", m.Title, span(m.until.Sub(m.since)))
+		return fmt.Sprintf("onramp: cleared: %s, after %s", m.Title, span(m.until.Sub(m.since)))
 	}
 	return "onramp: " + m.Title
 }
@@ -41,13 +41,13 @@ func (m message) title() string {
 func (m message) text() string {
 	var b strings.Builder
 	if m.stage == over {
-		fmt.Fprintf(&b, "cause, as it stood last: %s\nfrom: %s\nuntil: %s", m.Detail, stamp(m.since), stamp(m.until))
+		fmt.Fprintf(&b, "last cause: %s\nfrom: %s\nuntil: %s", m.Detail, stamp(m.since), stamp(m.until))
 		return b.String()
 	}
 	fmt.Fprintf(&b, "cause: %s\nwaiting: %s\nsince: %s (%s)", m.Detail,
 		several(m.Waiting, "delivery", "deliveries"), stamp(m.since), span(m.until.Sub(m.since)))
 	if m.returns > 0 {
-		fmt.Fprintf(&b, "\ncame back: %s since it was told last", several(int64(m.returns), "time", "times"))
+		fmt.Fprintf(&b, "\ncame back: %s since the last alert", several(int64(m.returns), "time", "times"))
 	}
 	if m.Hint != "" {
 		b.WriteString("\nhint: " + m.Hint)

@@ -29,7 +29,7 @@ func pauses() []time.Duration {
 	return []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute}
 }
 
-// receiver is one who is told. Each has a goroutine of its own, so that one that
+// receiver is one who gets the alerts. Each has a goroutine of its own, so that one that
 // fails keeps nobody else waiting.
 type receiver struct {
 	name    string // such as alerts[0]
@@ -92,7 +92,7 @@ func (r *receiver) deliver(ctx, work context.Context, m message) {
 			r.log.ErrorContext(ctx, "alert not sent", "cause", m.Cause, "tries", try+1, "err", err)
 			return
 		}
-		r.log.WarnContext(ctx, "alert failed, to be tried again", "cause", m.Cause, "tries", try+1, "err", err)
+		r.log.WarnContext(ctx, "alert failed, will retry", "cause", m.Cause, "tries", try+1, "err", err)
 		pause := time.NewTimer(waits[try])
 		select {
 		case <-ctx.Done(): // one last time
@@ -103,8 +103,8 @@ func (r *receiver) deliver(ctx, work context.Context, m message) {
 }
 
 var (
-	errHanging  = errors.New("earlier sends still hang")
-	errNoTime   = errors.New("there was no time left")
+	errHanging  = errors.New("earlier sends are still hanging")
+	errNoTime   = errors.New("no time left")
 	errNoAnswer = fmt.Errorf("no answer within %s", span(sendFor))
 )
 
@@ -167,7 +167,7 @@ func parseTarget(secret onramp.Secret) (t target, err error) {
 		t.useJSON()
 	}
 	if _, err := new(router.ServiceRouter).NewService(t.scheme); err != nil {
-		return target{}, errors.New("there is no service of this name: see https://shoutrrr.nickfedor.com")
+		return target{}, errors.New("unknown service, see https://shoutrrr.nickfedor.com")
 	}
 	if t.scheme == "matrix" {
 		return t, nil // it would log in
@@ -190,12 +190,12 @@ func (t *target) useJSON() {
 	t.url.RawQuery = query.Encode()
 }
 
-// open makes the service anew for every send: some keep what they sent in
+// open makes the service for every send: some keep what they sent in
 // their settings.
 func (t target) open() (s types.Service, err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("the URL has not the form that this service needs")
+			err = errors.New("the URL does not have the form this service needs")
 		}
 	}()
 	s, err = new(router.ServiceRouter).NewService(t.scheme)
@@ -206,7 +206,7 @@ func (t target) open() (s types.Service, err error) {
 	if u.Scheme != t.scheme { // such as generic+https
 		custom, ok := s.(types.CustomURLService)
 		if !ok {
-			return nil, errors.New("this service takes no URL with a +")
+			return nil, errors.New("this service does not support URLs with a +")
 		}
 		if u, err = custom.GetConfigURLFromCustom(u); err != nil {
 			return nil, err

@@ -29,8 +29,8 @@ type request struct{ Method, URI, Type, Body string }
 // A webhook gets title and text as JSON, unless its URL has another wish.
 func TestWebhook(t *testing.T) {
 	t.Parallel()
-	const title, text = "onramp: store unreachable: registrations are refused", "cause: no \"room\"\nwaiting: 0 deliveries\nsince: TIME (0s)\nhint: " +
-		"registrations are answered with 503 until it can be written again: see whether the database runs and its disk has room"
+	const title, text = "onramp: store unreachable: registrations refused", "cause: no \"room\"\nwaiting: 0 deliveries\nsince: TIME (0s)\nhint: " +
+		"registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
 	object := func(v map[string]string) string {
 		b, err := json.Marshal(v)
 		if err != nil {
@@ -182,7 +182,7 @@ func TestURLs(t *testing.T) {
 		"Hunter2222",
 		"slack://user:Hunter2222@%zz",
 	}}, w.sources(), slog.New(slog.DiscardHandler))
-	want := `alerts[1]: there is no service of this name: see https://shoutrrr.nickfedor.com
+	want := `alerts[1]: unknown service, see https://shoutrrr.nickfedor.com
 alerts[2]: slack: invalid slack token format
 alerts[3]: smtp: fromAddress missing from config URL
 alerts[4]: smtp: setting query parameter "…" to "…": not a valid config key: … (valid keys: [auth clienthost encryption … …address …name requirestarttls skiptlsverify starttls subject timeout title to toaddresses usehtml usestarttls])
@@ -190,7 +190,7 @@ alerts[5]: smtp: parsing … parameter "…": time: invalid duration "…"
 alerts[6]: teams: invalid URL format: missing extraId component
 alerts[7]: teams: invalid webhook URL format - must contain organization domain
 alerts[8]: pagerduty: invalid integration key format: must be a 32-character hexadecimal string
-alerts[9]: smtp: this service takes no URL with a +
+alerts[9]: smtp: this service does not support URLs with a +
 alerts[10]: is not a URL
 alerts[11]: is not a URL`
 	if err == nil {
@@ -339,7 +339,7 @@ func TestRetry(t *testing.T) {
 		}
 		got := lines(log)
 		for _, want := range []string{
-			`00:01 level=WARN msg="alert failed, to be tried again" receiver=bad service=test cause=blocked:1 tries=1 err=no`,
+			`00:01 level=WARN msg="alert failed, will retry" receiver=bad service=test cause=blocked:1 tries=1 err=no`,
 			`00:18 level=WARN msg="alert dropped" receiver=bad service=test cause=blocked:2`,
 			`02:36 level=ERROR msg="alert not sent" receiver=bad service=test cause=blocked:1 tries=4 err=no`,
 			` tries=4 err="the service's code failed"`,
@@ -377,7 +377,7 @@ func TestHang(t *testing.T) {
 		if diff := cmp.Diff([]time.Duration{time.Second, 16 * time.Second, 56 * time.Second}, tries); diff != "" {
 			t.Errorf("tries (-want +got):\n%s", diff)
 		}
-		for _, want := range []string{`tries=1 err="no answer within 10s"`, `tries=4 err="earlier sends still hang"`} {
+		for _, want := range []string{`tries=1 err="no answer within 10s"`, `tries=4 err="earlier sends are still hanging"`} {
 			if !strings.Contains(log, want) {
 				t.Errorf("the log lacks %s:\n%s", want, log)
 			}
@@ -403,9 +403,9 @@ func TestLastChance(t *testing.T) {
 		}
 		got := strings.Join(lines(log), "\n") + "\n"
 		for _, want := range []string{
-			`00:09 level=ERROR msg="alert not sent" receiver=slow service=test cause=blocked:4 tries=1 err="there was no time left"`,
-			`00:09 level=ERROR msg="alert not sent" receiver=hung service=test cause=blocked:1 tries=1 err="there was no time left"`,
-			`00:09 level=ERROR msg="alert not sent" receiver=hung service=test cause=blocked:2 tries=1 err="there was no time left"`,
+			`00:09 level=ERROR msg="alert not sent" receiver=slow service=test cause=blocked:4 tries=1 err="no time left"`,
+			`00:09 level=ERROR msg="alert not sent" receiver=hung service=test cause=blocked:1 tries=1 err="no time left"`,
+			`00:09 level=ERROR msg="alert not sent" receiver=hung service=test cause=blocked:2 tries=1 err="no time left"`,
 		} {
 			if !strings.Contains(got, want+"\n") {
 				t.Errorf("the log lacks %s:\n%s", want, got)

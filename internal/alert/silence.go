@@ -2,13 +2,12 @@ package alert
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"onramp/internal/onramp"
 )
 
-const silenceHint = "see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"
+const silenceHint = "run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"
 
 // silence watches for messages that go out while no event tells what became of
 // them.
@@ -20,9 +19,9 @@ type silence struct {
 }
 
 // look notes the counts as they are now. Those of the first look are where it
-// begins: what went out before a restart may have been told of already.
-func (s *silence) look(now time.Time, c onramp.Counts) {
-	sent, came := messages(c), events(c)
+// begins: for what went out before a restart there may have been an alert already.
+func (s *silence) look(now time.Time, health []onramp.Health, c onramp.Counts) {
+	sent, came := messages(health, c), events(c)
 	before := *s
 	s.looked, s.sent, s.came = true, sent, came
 	switch {
@@ -42,25 +41,24 @@ func (s *silence) lasts(now time.Time, limit time.Duration) bool {
 }
 
 // silent tells of events that stay away.
-func (w *Watcher) silent(now time.Time, c onramp.Counts) []Condition {
-	w.silence.look(now, c)
+func (w *Watcher) silent(now time.Time, health []onramp.Health, c onramp.Counts) []Condition {
+	w.silence.look(now, health, c)
 	if len(w.cfg.Callbacks) == 0 || !w.silence.lasts(now, w.cfg.Events) {
 		return nil
 	}
 	return []Condition{{
-		Cause: "events", Title: "events stay away", Hint: silenceHint, Since: w.silence.since,
-		Detail: fmt.Sprintf("%s to journeys and messages went out since %s, and no event has come to %s since then",
+		Cause: "events", Title: "no events received", Hint: silenceHint, Since: w.silence.since,
+		Detail: fmt.Sprintf("%s to journeys and messages since %s, but no event has reached %s",
 			several(w.silence.n, "delivery", "deliveries"), stamp(w.silence.since), list(w.cfg.Callbacks, 3)),
 	}}
 }
 
 // messages counts the deliveries that Marketing Cloud tells of by events.
-func messages(c onramp.Counts) int64 {
+func messages(health []onramp.Health, c onramp.Counts) int64 {
 	var n int64
-	for name, states := range c.Deliveries {
-		kind, _, _ := strings.Cut(name, ":")
-		if kind == onramp.Journey.String() || kind == onramp.Message.String() {
-			n += states[onramp.DeliveryDelivered]
+	for _, h := range health {
+		if d := h.Destination; d.Kind == onramp.Journey || d.Kind == onramp.Message {
+			n += c.Deliveries[d.Name()][onramp.DeliveryDelivered]
 		}
 	}
 	return n

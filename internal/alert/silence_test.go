@@ -14,15 +14,19 @@ import (
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	hourly := alert.Config{Events: time.Hour, Callbacks: []string{"events"}}
-	out := func(destination string, count int64) func(*world) {
-		return func(w *world) { w.deliveries[destination] = n(onramp.DeliveryDelivered, count) }
+	out := func(to onramp.Destination, count int64) func(*world) {
+		return func(w *world) {
+			w.health = []onramp.Health{{Destination: to, State: "running"}}
+			w.deliveries[to.Name()] = n(onramp.DeliveryDelivered, count)
+		}
 	}
+	crm := onramp.Destination{Kind: onramp.SinkDestination, Key: "crm"}
 	in := func(stored, repeated int64) func(*world) {
 		return func(w *world) {
 			w.events, w.repeated = map[string]int64{"events": stored}, map[string]int64{"events": repeated}
 		}
 	}
-	const quiet = "onramp: events stay away"
+	const quiet = "onramp: no events received"
 	for _, c := range []struct {
 		name   string
 		cfg    alert.Config
@@ -31,40 +35,40 @@ func TestSilence(t *testing.T) {
 	}{
 		{"a message and nothing else", hourly, func(w *world) {
 			pass(10 * time.Second)
-			w.change(out("message:hello", 1))
+			w.change(out(email, 1))
 			pass(2 * time.Hour)
 		}, []string{"1h0m11s " + quiet}},
 		{"a journey", hourly, func(w *world) {
 			pass(10 * time.Second)
-			w.change(out("journey:Welcome", 1))
+			w.change(out(journey, 1))
 			pass(2 * time.Hour)
 		}, []string{"1h0m11s " + quiet}},
 		{"until an event comes", hourly, func(w *world) {
 			pass(10 * time.Second)
-			w.change(out("message:hello", 1))
+			w.change(out(email, 1))
 			pass(150 * time.Minute)
 			w.change(in(1, 0))
 			pass(3 * time.Hour)
-		}, []string{"1h0m11s " + quiet, "2h0m11s onramp: still events stay away", "2h35m11s onramp: over: events stay away, lasted 2h30m"}},
+		}, []string{"1h0m11s " + quiet, "2h0m11s onramp: still no events received", "2h35m11s onramp: cleared: no events received, after 2h30m"}},
 		{"until one comes again", hourly, func(w *world) {
 			w.change(in(5, 2))
 			pass(10 * time.Second)
-			w.change(out("message:hello", 1))
+			w.change(out(email, 1))
 			pass(90 * time.Minute)
 			w.change(in(5, 3))
 			pass(time.Hour)
-		}, []string{"1h0m11s " + quiet, "1h35m11s onramp: over: events stay away, lasted 1h30m"}},
+		}, []string{"1h0m11s " + quiet, "1h35m11s onramp: cleared: no events received, after 1h30m"}},
 		{"more messages don't make it younger", hourly, func(w *world) {
 			pass(10 * time.Second)
 			for i := range int64(5) {
-				w.change(out("message:hello", i+1))
+				w.change(out(email, i+1))
 				pass(20 * time.Minute)
 			}
 		}, []string{"1h0m11s " + quiet}},
 		{"an event for each message", hourly, func(w *world) {
 			pass(10 * time.Second)
 			for i := range int64(5) {
-				w.change(out("message:hello", i+1))
+				w.change(out(email, i+1))
 				pass(50 * time.Minute)
 				w.change(in(i+1, 0))
 				pass(2 * time.Hour)
@@ -72,29 +76,29 @@ func TestSilence(t *testing.T) {
 		}, nil},
 		{"a message and an event at once", hourly, func(w *world) {
 			pass(10 * time.Second)
-			w.change(out("message:hello", 1))
+			w.change(out(email, 1))
 			w.change(in(1, 0))
 			pass(2 * time.Hour)
 		}, nil},
 		{"no message", hourly, func(w *world) {
 			w.change(in(5, 2))
 			pass(10 * time.Second)
-			w.change(out("data_extension:Web", 9))
-			w.change(out("sink:crm", 9))
+			w.change(out(extension, 9))
+			w.change(out(crm, 9))
 			pass(3 * time.Hour)
 		}, nil},
 		{"from before the start", hourly, func(w *world) {
-			w.change(out("message:hello", 9))
+			w.change(out(email, 9))
 			pass(3 * time.Hour)
 		}, nil},
 		{"no callbacks", alert.Config{Events: time.Hour}, func(w *world) {
 			pass(10 * time.Second)
-			w.change(out("message:hello", 1))
+			w.change(out(email, 1))
 			pass(3 * time.Hour)
 		}, nil},
 		{"off", alert.Config{Callbacks: []string{"events"}}, func(w *world) {
 			pass(10 * time.Second)
-			w.change(out("message:hello", 1))
+			w.change(out(email, 1))
 			pass(3 * time.Hour)
 		}, nil},
 	} {
@@ -111,14 +115,15 @@ func TestSilenceText(t *testing.T) {
 	t.Parallel()
 	got := watching(t, alert.Config{Events: time.Minute, Callbacks: []string{"events", "other"}}, func(w *world) {
 		pass(10 * time.Second)
+		w.change(func(w *world) { w.health = []onramp.Health{{Destination: email, State: "running"}} })
 		for i := range int64(3) {
 			w.change(func(w *world) { w.deliveries["message:hello"] = n(onramp.DeliveryDelivered, 2*i+1) })
 			pass(30 * time.Second)
 		}
 	})
-	want := []told{{71 * time.Second, "onramp: events stay away", "cause: 5 deliveries to journeys and messages went out since 2000-01-01 00:00:11 UTC, " +
-		"and no event has come to events and other since then\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
-		"hint: see onramp ens status: whether Marketing Cloud reaches the callbacks, whether they are verified and their subscriptions active, and whether calls were refused"}}
+	want := []told{{71 * time.Second, "onramp: no events received", "cause: 5 deliveries to journeys and messages since 2000-01-01 00:00:11 UTC, " +
+		"but no event has reached events and other\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
+		"hint: run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

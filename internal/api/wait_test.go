@@ -217,7 +217,8 @@ func TestWaitForStore(t *testing.T) {
 			go func() {
 				answered <- do(g, "POST", registrations, `{"email":"a@b.co"}`, "Content-Type: application/json", "Prefer: wait=30")
 			}()
-			<-g.store.Fresh(first)
+			fresh, _ := g.store.Wake(first)
+			<-fresh
 			settle(t, g.store, g.registrations(t)[0].ID, row.steps...)
 			webtest.Check(t, row.want, masked(<-answered))
 		})

@@ -227,7 +227,7 @@ func TestBlockedTenMinutes(t *testing.T) {
 					switch {
 					case strings.HasPrefix(title, "onramp: blocked: "):
 						begun++
-					case strings.HasPrefix(title, "onramp: over: blocked: "):
+					case strings.HasPrefix(title, "onramp: cleared: blocked: "):
 						over++
 					default:
 						t.Errorf("another alert: %s", title)
@@ -479,7 +479,7 @@ func TestUnknownOutcome(t *testing.T) {
 				if d.State == onramp.DeliveryDelivered {
 					return
 				}
-				if !strings.Contains(d.Reason, "it may have been accepted all the same") {
+				if !strings.Contains(d.Reason, "it may have arrived") {
 					t.Errorf("reason %q", d.Reason)
 				}
 				if titles := r.alerts.all(); !slices.Contains(titles, "onramp: answers lost: "+events.Name()) {

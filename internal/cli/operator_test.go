@@ -22,7 +22,7 @@ type idle struct{}
 
 func (idle) Health() []words.Health                { return nil }
 func (idle) Flight(int, int64) words.DeliveryState { return 0 }
-func (idle) Forget(int, int64)                     {}
+func (idle) Forget(int64)                          {}
 
 // office is a database with deliveries that an operator has to look after, and
 // the admin API over it.

@@ -43,22 +43,13 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-// KeyKeeper keeps the signing keys that all nodes share.
-type KeyKeeper interface {
+// Keeper keeps what all nodes share: the signing keys, and the clients that operators
+// have added.
+type Keeper interface {
 	ListSigningKeys(ctx context.Context) ([]onramp.SigningKey, error)
 	SaveSigningKey(ctx context.Context, key onramp.SigningKey) error
 	DeleteSigningKey(ctx context.Context, id string) error
-}
-
-// ClientKeeper keeps the clients that operators have added.
-type ClientKeeper interface {
 	ListTokenClients(ctx context.Context) ([]onramp.TokenClient, error)
-}
-
-// Keeper keeps what all nodes share.
-type Keeper interface {
-	KeyKeeper
-	ClientKeeper
 }
 
 const (

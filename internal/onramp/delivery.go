@@ -139,6 +139,7 @@ type Outcome struct {
 	Hint       string        // what an operator can do, when it is not delivered
 	RetryAfter time.Duration // as the answer said; 0: it said nothing
 	Late       bool          // the time-out ended it, here or there: a smaller call may get through
+	Refused    bool          // our credentials were refused: it is they that block the destination
 	Request    string        // what was sent, when it was not delivered
 	Answer     string        // what came back, when it was not delivered
 }

@@ -1,6 +1,9 @@
 package onramp
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Destination is where a step of a route goes. Everything that a request to
 // Marketing Cloud needs besides the registration stands here, so that a
@@ -74,6 +77,27 @@ func (d Destination) MostInCall(async bool) int {
 		return asyncBatch
 	}
 	return syncBatch
+}
+
+const (
+	// Marketing Cloud takes 5 MB; what stands around the values needs some of it.
+	mostBytes = 4 << 20
+	// Marketing Cloud surely knows a message key for so long: 72 hours by some of
+	// its pages, two days by others. A message that is tried again later could be
+	// sent twice.
+	messageMemory = 47 * time.Hour
+)
+
+// MostBytes is how large the values of all deliveries in one call may be together.
+func (d Destination) MostBytes() int { return mostBytes }
+
+// TryFor is how long after its acceptance a failing delivery may be tried again:
+// longest, or less where a late try could do harm.
+func (d Destination) TryFor(longest time.Duration) time.Duration {
+	if d.Kind == Message {
+		return min(longest, messageMemory)
+	}
+	return longest
 }
 
 // MayBeAsync says whether calls by the asynchronous route can occur.

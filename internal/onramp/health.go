@@ -8,6 +8,7 @@ type Health struct {
 	State       string    // "running", "throttled" or "blocked"
 	Reason      string    // why it is not running
 	Hint        string    // what an operator can do about it
+	Refused     bool      // it is our credentials that were refused
 	Cause       string    // the same for all destinations that stopped alike, see Outcome.Cause
 	Since       time.Time // when it stopped running; zero while it runs
 	Sending     int       // deliveries in flight, but for the submitted ones

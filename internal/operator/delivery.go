@@ -192,7 +192,7 @@ func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery
 	if err := d.Changes.DiscardDelivery(ctx, id, reason); err != nil {
 		return Delivery{}, err
 	}
-	d.Pump.Forget(found.DestinationID, found.Seq)
+	d.Pump.Forget(found.Seq)
 	return d.FindDelivery(ctx, id)
 }
 

@@ -76,7 +76,7 @@ type Pump interface {
 	// flight, else 0.
 	Flight(destination int, seq int64) onramp.DeliveryState
 	// Forget drops a delivery that was discarded from the pump's memory.
-	Forget(destination int, seq int64)
+	Forget(seq int64)
 }
 
 // Page is one page of a list.

@@ -1,32 +1,16 @@
 package outbound
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
-
-var errTimeout = errors.New("no answer within the time-out")
-
-// The vendor's error codes that decide about an outcome (vendor pages "Error
-// Handling" and "Rate Limiting Errors").
-const (
-	codeInvalidType = 10001
-	codeAggregate   = 10006 // look at the additional errors; without any, a passing trouble
-	codeNotFound    = 30003
-	codeRateLimit   = 50100
-	codeBlocked     = 50200
-	codeUnavailable = 50300
-)
-
-// serviceNotFound is how the vendor's gateway answers an unknown route.
-const serviceNotFound = 596
 
 // judge tells what an error of a call means for its deliveries. sent says that
 // the call has left, and that it matters: one that does harm when it is made twice
@@ -43,6 +27,7 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: clip(answer.Body)}
 	o.Detail = describeAnswer(answer)
 	o.Verdict, o.Hint = judgeAnswer(answer, to)
+	o.Refused = answer.Status == http.StatusUnauthorized
 	switch {
 	case answer.Err != nil && harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
@@ -52,19 +37,32 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	return o
 }
 
-// maxAnswer is how much of an answer is kept for the operator, in bytes.
-const maxAnswer = 16 << 10
-
 func clip(body []byte) string {
-	if len(body) > maxAnswer {
-		return string(body[:maxAnswer]) + " …"
+	if len(body) > attempt.MaxAnswer {
+		return string(body[:attempt.MaxAnswer]) + " …"
 	}
 	return string(body)
 }
 
-// isSpoiled says that a call with several deliveries was refused for the sake of
-// some of them.
-func isSpoiled(err error) bool {
+// alone gives the outcome of a call with one delivery to attempt.Isolate.
+func alone(o onramp.Outcome) (outcomes []onramp.Outcome, refused []int) {
+	if o.Verdict == onramp.Rejected {
+		refused = attempt.All(1)
+	}
+	return []onramp.Outcome{o}, refused
+}
+
+// suspects are the n deliveries of a call that was refused for the sake of some of
+// them: all, since the answer does not say which; none, when it was not for theirs.
+func suspects(err error, n int) []int {
+	if isAboutSome(err) {
+		return attempt.All(n)
+	}
+	return nil
+}
+
+// isAboutSome says that a call was refused for the sake of some of its deliveries.
+func isAboutSome(err error) bool {
 	if _, token := errors.AsType[*tokenError](err); token {
 		return false
 	}
@@ -76,20 +74,20 @@ func isSpoiled(err error) bool {
 		return false
 	}
 	switch {
-	case e.Status == http.StatusNotFound, e.Code == codeNotFound, e.Code == codeInvalidType && strings.HasPrefix(e.Message, "Parameter {"),
-		strings.HasPrefix(e.Message, "Primary key '"), e.CodeText == "CustomObjectNotFound":
+	case e.Status == http.StatusNotFound, e.Code == sfmc.CodeNotFound, e.CodeText == sfmc.CodeTextNoDataExtension,
+		e.Code == sfmc.CodeInvalidType && sayBadAddress.in(e.Message), sayNoPrimaryKey.in(e.Message):
 		return false // it is about the destination: all of them would fail
 	}
 	return true
 }
 
 const (
-	hintUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	hintScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
-	hintHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
-	hintLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
-	hintData    = "compare the form's columns with those of the data extension, then retry it"
+	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
+	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
+	hintData    = "compare the form's columns with the data extension's, then retry it"
 )
 
 // judgeAnswer is the table of outcomes (architecture, section 7).
@@ -100,10 +98,10 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 			return onramp.Delivered, "" // there is such a row (section 6 of the specification)
 		}
 	case http.StatusUnauthorized:
-		return onramp.Blocked, "a fresh token was refused, too: " + hintToken
+		return onramp.Blocked, "a new token was refused as well: " + hintToken
 	case http.StatusForbidden:
 		return onramp.Blocked, hintScopes
-	case serviceNotFound:
+	case sfmc.StatusServiceNotFound:
 		return onramp.Blocked, hintHost
 	case http.StatusTooManyRequests:
 		return judgeLimit(e.Code), hintLimit
@@ -118,7 +116,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 	switch {
 	case e.Status >= 500 || e.Status >= 300 && e.Status < 400 || e.Err != nil:
 		return onramp.Retry, ""
-	case e.Status < 300 && (e.Code == codeRateLimit || e.Code == codeBlocked || e.Code == codeUnavailable):
+	case e.Status < 300 && (e.Code == sfmc.CodeRateLimit || e.Code == sfmc.CodeBlocked || e.Code == sfmc.CodeUnavailable):
 		return judgeLimit(e.Code), hintLimit
 	case isPassing(e):
 		return onramp.Retry, ""
@@ -127,7 +125,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 }
 
 func judgeLimit(code int) onramp.Verdict {
-	if code == codeBlocked {
+	if code == sfmc.CodeBlocked {
 		return onramp.Blocked
 	}
 	return onramp.Throttled
@@ -136,45 +134,35 @@ func judgeLimit(code int) onramp.Verdict {
 // isPassing recognises the troubles that Marketing Cloud reports like a fault of
 // the data, though the same call works a moment later.
 func isPassing(e *sfmc.Error) bool {
-	if e.Code == codeAggregate && len(e.Additional) == 0 {
+	if e.Code == sfmc.CodeAggregate && len(e.Additional) == 0 {
 		return true
 	}
-	if isDeadlock(e.Message) || strings.Contains(e.Message, "could not queue") {
-		return true
-	}
-	for _, d := range e.Additional {
-		if isDeadlock(d.Message) {
-			return true
-		}
-	}
-	return false
+	return sayQueueFull.in(e.Message) || sayDeadlock.in(append(texts(e.Additional), e.Message)...)
 }
 
-// isDeadlock recognises a deadlock's victim, which has no code of its own.
-func isDeadlock(message string) bool {
-	return strings.HasSuffix(strings.TrimSpace(message), "Rerun the transaction.")
+// texts are the messages of errors.
+func texts(details []sfmc.Detail) []string {
+	all := make([]string, len(details))
+	for i, d := range details {
+		all[i] = d.Message
+	}
+	return all
 }
-
-// detailExists is the outcome of a row that was to be inserted and exists.
-const detailExists = "a row with this key exists already and stays as it is"
 
 // judgeRow tells what a row's error in the results of an asynchronous request
-// means. All of them have the same code, so that the words must tell.
-func judgeRow(to onramp.Destination, row sfmc.RowResult) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: row.Message}
-	passing := isDeadlock(row.Message)
-	for _, e := range row.Errors {
-		o.Detail += "; " + e.Message
-		passing = passing || isDeadlock(e.Message)
+// means. exists says that it was to be inserted and exists already.
+func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exists bool) {
+	messages := append([]string{row.Message}, texts(row.Errors)...)
+	o = onramp.Outcome{
+		Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: strings.TrimPrefix(strings.Join(messages, "; "), "; "),
 	}
-	o.Detail = strings.TrimPrefix(o.Detail, "; ")
 	switch {
-	case passing:
+	case sayDeadlock.in(messages...):
 		o.Verdict, o.Hint = onramp.Retry, ""
-	case to.InsertOnly && strings.Contains(o.Detail, "Cannot insert duplicate key"):
-		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: detailExists}
+	case to.InsertOnly && sayExists.in(messages...):
+		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "a row with this key exists already and stays as it is"}, true
 	}
-	return o
+	return o, false
 }
 
 // judgeToken reads why no token could be had. It concerns every delivery alike,
@@ -191,7 +179,7 @@ func judgeToken(err error) onramp.Outcome {
 	case answer.Status == http.StatusTooManyRequests:
 		o.Verdict, o.Hint = judgeLimit(answer.Code), hintLimit
 	case answer.Status >= 400 && answer.Status < 500:
-		o.Hint = hintToken
+		o.Hint, o.Refused = hintToken, true
 	}
 	return o
 }
@@ -207,8 +195,8 @@ func judgeSilence(err error, harmful bool) onramp.Outcome {
 	case harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTimeout) {
-		o.Detail, o.Late = "no answer within the time-out", true
+	if attempt.IsLate(err) {
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	}
 	return o
 }

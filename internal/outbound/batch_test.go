@@ -214,6 +214,9 @@ func TestSplitInTrouble(t *testing.T) {
 	if diff := cmp.Diff(map[onramp.Verdict][]int{onramp.Blocked: {0, 1, 2, 3, 4, 5, 6, 7}}, verdicts(got)); diff != "" || calls != 3 {
 		t.Errorf("%d calls: %s", calls, diff)
 	}
+	if got[0].Request == "" || got[7].Request != "" {
+		t.Errorf("shown as sent: %q of the one that was, %q of one that was not", got[0].Request, got[7].Request)
+	}
 }
 
 // job is an asynchronous request of the test: what its status and its pages of
@@ -423,7 +426,7 @@ func TestBatchAnswers(t *testing.T) {
 		return fmt.Sprintf("POST /interaction/v1/async/events (one of %d)\n"+`{"eventDefinitionKey":"APIEvent-1","members":[{"contactKey":"p%d","data":{"SubscriberKey":"p%d","EmailAddress":"p%d@example.org"}}]}`, of, i, i, i)
 	}
 	mail := func(i, of int) string {
-		return fmt.Sprintf("POST /messaging/v1/email/messages (one of %d)\n"+`{"definitionKey":"welcome","recipient":{"attributes":{"EmailAddress":"p%d@example.org"},"contactKey":"p%d","messageKey":"rp%d.1","to":"p%d@example.org"}}`, of, i, i, i, i)
+		return fmt.Sprintf("POST /messaging/v1/email/messages (one of %d)\n"+`{"definitionKey":"welcome","recipients":[{"contactKey":"p%d","to":"p%d@example.org","messageKey":"rp%d.1","attributes":{"EmailAddress":"p%d@example.org"}}]}`, of, i, i, i, i)
 	}
 	fired := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "event accepted, request q1"}
 	mailed := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -15,20 +17,18 @@ import (
 // store upserts rows by the synchronous route.
 func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	to := c.Destination
-	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		rows := make([]sfmc.Row, len(deliveries))
 		for i := range deliveries {
 			rows[i] = sfmc.Row{Keys: map[string]any{to.KeyColumn: rowKey(to, &deliveries[i])}, Values: deliveries[i].Values}
 		}
-		ctx, _, end := s.begin(ctx)
+		ctx, out, end := s.begin(ctx)
 		defer end()
 		err := s.client.StoreRows(ctx, to.Key, rows)
 		if err == nil {
-			return alike(deliveries, onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), false
+			return attempt.Alike(len(rows), onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), nil
 		}
-		outcomes := alike(deliveries, judge(err, to, false))
-		route := "POST /hub/v1/dataevents/key:" + to.Key + "/rowset"
-		return withRequests(outcomes, route, func(i int) any { return rows[i : i+1] }), isSpoiled(err)
+		return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
 	})
 }
 
@@ -43,56 +43,45 @@ func rowKey(to onramp.Destination, d *onramp.Delivery) string {
 // storeAsync gives rows to the asynchronous route and waits for their results.
 func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	to := c.Destination
-	method, write := http.MethodPut, s.client.UpsertRowsAsync
+	write := s.client.UpsertRowsAsync
 	if to.InsertOnly {
-		method, write = http.MethodPost, s.client.InsertRowsAsync
+		write = s.client.InsertRowsAsync
 	}
-	route := method + " /data/v1/async/dataextensions/key:" + to.Key + "/rows"
-	outcomes := isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		rows := make([]any, len(deliveries))
 		for i := range deliveries {
 			rows[i] = withKey(deliveries[i].Values, to.KeyColumn, rowKey(to, &deliveries[i]))
 		}
-		part := func(i int) any { return map[string]any{"items": rows[i : i+1]} }
-		limited, _, end := s.begin(ctx)
+		limited, out, end := s.begin(ctx)
 		defer end()
 		id, err := write(limited, to.Key, rows)
 		if err != nil {
-			return withRequests(alike(deliveries, judge(err, to, false)), route, part), isSpoiled(err)
+			return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
 		}
 		if c.Submitted != nil {
 			c.Submitted()
 		}
-		return withRequests(s.await(ctx, to, id, len(rows)), route, part), false
+		outcomes, existing := s.await(ctx, to, id, len(rows))
+		out.note(outcomes)
+		if to.InsertOnly && to.OnExisting == onramp.Update {
+			s.update(ctx, to, deliveries, existing, outcomes)
+		}
+		return outcomes, nil
 	})
-	return s.updateExisting(ctx, c, outcomes)
 }
 
-// updateExisting stores those rows by the synchronous route that the
-// asynchronous insert refused because they exist, though they are to be updated.
-func (s *Sender) updateExisting(ctx context.Context, c onramp.Call, outcomes []onramp.Outcome) []onramp.Outcome {
-	if !c.Destination.InsertOnly || c.Destination.OnExisting != onramp.Update {
-		return outcomes
-	}
-	var existing []int
-	for i := range outcomes {
-		if outcomes[i].Detail == detailExists {
-			existing = append(existing, i)
-		}
-	}
-	most := c.Destination.MostInCall(false)
-	for len(existing) > 0 {
-		part := existing[:min(most, len(existing))]
-		existing = existing[len(part):]
-		deliveries := make([]onramp.Delivery, len(part))
+// update stores those rows by the synchronous route that the asynchronous insert
+// refused because they exist, and writes their outcomes over the others.
+func (s *Sender) update(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery, existing []int, outcomes []onramp.Outcome) {
+	for part := range slices.Chunk(existing, to.MostInCall(false)) {
+		again := make([]onramp.Delivery, len(part))
 		for i, at := range part {
-			deliveries[i] = c.Deliveries[at]
+			again[i] = deliveries[at]
 		}
-		for i, o := range s.store(ctx, onramp.Call{Destination: c.Destination, Deliveries: deliveries}) {
+		for i, o := range s.store(ctx, onramp.Call{Destination: to, Deliveries: again}) {
 			outcomes[part[i]] = o
 		}
 	}
-	return outcomes
 }
 
 // How the results of an asynchronous request are waited for. A small one takes
@@ -106,21 +95,21 @@ const (
 	pollTroubles = 5                // failed polls in a row
 )
 
-// await polls until every row of a request has its outcome.
-func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) []onramp.Outcome {
-	all := func(o onramp.Outcome) []onramp.Outcome { return alike(make([]onramp.Delivery, rows), o) }
+// await polls until every row of a request has its outcome. existing are the rows
+// that were not inserted because they exist.
+func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) (outcomes []onramp.Outcome, existing []int) {
+	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) { return attempt.Alike(rows, o), nil }
 	begun := time.Now()
-	troubles, told := 0, time.Duration(0)
+	troubles, asked := 0, time.Duration(0) // asked: by the answer, to wait
 	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
 		select {
-		case <-time.After(max(pause, told)):
+		case <-time.After(max(pause, asked)):
 		case <-ctx.Done():
 			return all(judge(context.Cause(ctx), to, false))
 		}
 		status, err := s.status(ctx, id)
-		var outcomes []onramp.Outcome
 		if err == nil && status.Done() {
-			outcomes, err = s.results(ctx, to, id, status, rows)
+			outcomes, existing, err = s.results(ctx, to, id, status, rows)
 		}
 		waited := time.Since(begun).Round(time.Second)
 		switch {
@@ -131,15 +120,15 @@ func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, ro
 				o.Detail = "result of request " + id + ": " + o.Detail
 				return all(o)
 			}
-			told = min(o.RetryAfter, longestTrace)
+			asked = min(o.RetryAfter, longestTrace)
 		case outcomes != nil:
-			return outcomes
+			return outcomes, existing
 		case !status.Found && waited >= longestTrace:
 			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s left no trace in %v", id, waited)})
 		case waited >= longestJob:
 			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q after %v", id, status.RequestStatus, waited)})
 		default:
-			troubles, told = 0, 0
+			troubles, asked = 0, 0
 		}
 	}
 }
@@ -159,14 +148,17 @@ func (s *Sender) status(ctx context.Context, id string) (sfmc.AsyncStatus, error
 	return s.client.AsyncStatus(ctx, id)
 }
 
-// results gives the outcome of each row of a complete request. That all went
-// well the status has said already; only errors are looked up.
-func (s *Sender) results(ctx context.Context, to onramp.Destination, id string, status sfmc.AsyncStatus, rows int) ([]onramp.Outcome, error) {
+// results gives the outcome of each row of a complete request, and which rows were
+// not inserted because they exist. That all went well the status has said already;
+// only errors are looked up.
+func (s *Sender) results(
+	ctx context.Context, to onramp.Destination, id string, status sfmc.AsyncStatus, rows int,
+) (outcomes []onramp.Outcome, existing []int, err error) {
 	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored, request " + id}
 	if status.AllOK() {
-		return alike(make([]onramp.Delivery, rows), stored), nil
+		return attempt.Alike(rows, stored), nil, nil
 	}
-	outcomes := make([]onramp.Outcome, 0, rows)
+	outcomes = make([]onramp.Outcome, 0, rows)
 	for page := 1; len(outcomes) < rows; page++ {
 		limited, _, end := s.begin(ctx)
 		found, err := s.client.AsyncResults(limited, id, page)
@@ -175,14 +167,17 @@ func (s *Sender) results(ctx context.Context, to onramp.Destination, id string, 
 			break // there are no more, or always the same ones
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for _, item := range found.Items {
-			if item.OK {
-				outcomes = append(outcomes, stored)
-			} else {
-				outcomes = append(outcomes, judgeRow(to, item))
+		for _, item := range found.Items[:min(len(found.Items), rows-len(outcomes))] {
+			o, exists := stored, false
+			if !item.OK {
+				o, exists = judgeRow(to, item)
 			}
+			if exists {
+				existing = append(existing, len(outcomes))
+			}
+			outcomes = append(outcomes, o)
 		}
 	}
 	for len(outcomes) < rows {
@@ -190,7 +185,7 @@ func (s *Sender) results(ctx context.Context, to onramp.Destination, id string, 
 			Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q and says nothing of this row", id, status.RequestStatus),
 		})
 	}
-	return outcomes[:rows], nil
+	return outcomes, existing, nil
 }
 
 // text is a column's value among those of a registration; "" when it is missing

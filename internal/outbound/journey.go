@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -12,10 +13,10 @@ import (
 // fire lets contacts enter journeys: one by the route for one, several by the
 // route for batches.
 func (s *Sender) fire(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		if len(deliveries) == 1 {
 			o := s.fireOne(ctx, c.Destination, &deliveries[0])
-			return []onramp.Outcome{o}, o.Verdict == onramp.Rejected
+			return alone(o)
 		}
 		return s.fireMany(ctx, c.Destination, deliveries)
 	})
@@ -28,36 +29,30 @@ func eventData(to onramp.Destination, d *onramp.Delivery) json.RawMessage {
 }
 
 func (s *Sender) fireOne(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
-	event := sfmc.Event{
-		ContactKey: d.SubscriberKey, EventDefinitionKey: to.Key, EstablishContactKey: to.EstablishContactKey, Data: eventData(to, d),
-	}
-	ctx, sent, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
-	instance, err := s.client.FireEvent(ctx, event)
+	instance, err := s.client.FireEvent(ctx, sfmc.JourneyEntry{
+		ContactKey: d.SubscriberKey, EventDefinitionKey: to.Key, EstablishContactKey: to.EstablishContactKey, Data: eventData(to, d),
+	})
 	if err == nil {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusCreated, Detail: "event accepted, instance " + instance}
 	}
 	// a second welcome mail can't be taken back: an event that may have been accepted is not repeated
-	o := judge(err, to, sent.Load())
-	o.Request = describe("POST /interaction/v1/events", map[string]any{
-		"ContactKey": event.ContactKey, "EventDefinitionKey": event.EventDefinitionKey,
-		"EstablishContactKey": event.EstablishContactKey, "Data": event.Data,
-	})
-	return o
+	return out.note([]onramp.Outcome{judge(err, to, out.sent.Load())})[0]
 }
 
-func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
+func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
 	members := make([]sfmc.Member, len(deliveries))
 	for i := range deliveries {
 		members[i] = sfmc.Member{ContactKey: deliveries[i].SubscriberKey, Data: eventData(to, &deliveries[i])}
 	}
-	ctx, sent, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
 	fired, err := s.client.FireEvents(ctx, to.Key, members)
 	if err != nil {
-		outcomes, spoiled = alike(deliveries, judge(err, to, sent.Load())), isSpoiled(err)
+		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, out.sent.Load())), suspects(err, len(deliveries))
 	} else {
-		outcomes = alike(deliveries, onramp.Outcome{
+		outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
 			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "event accepted, request " + fired.RequestID,
 		})
 		for i, m := range fired.Members {
@@ -66,9 +61,5 @@ func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries
 			}
 		}
 	}
-	return withRequests(outcomes, "POST /interaction/v1/async/events", func(i int) any {
-		return map[string]any{"eventDefinitionKey": to.Key, "members": []any{
-			map[string]any{"contactKey": members[i].ContactKey, "data": members[i].Data},
-		}}
-	}), spoiled
+	return out.note(outcomes), refused
 }

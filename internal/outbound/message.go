@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -12,10 +13,10 @@ import (
 // sendMessages sends transactional messages. The delivery's id is the message
 // key, of which Marketing Cloud takes only one: a repeated call does no harm.
 func (s *Sender) sendMessages(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	return isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, bool) {
+	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		if len(deliveries) == 1 {
 			o := s.sendMessage(ctx, c.Destination, &deliveries[0])
-			return []onramp.Outcome{o}, o.Verdict == onramp.Rejected
+			return alone(o)
 		}
 		return s.sendBatch(ctx, c.Destination, deliveries)
 	})
@@ -29,28 +30,27 @@ func recipient(to onramp.Destination, d *onramp.Delivery) sfmc.Recipient {
 
 func (s *Sender) sendMessage(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
 	r := recipient(to, d)
-	ctx, _, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
 	id, err := s.client.SendMessage(ctx, r.MessageKey, to.Key, r)
 	if err == nil {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}
 	}
-	o := judgeMessage(err, to)
-	return withRequests([]onramp.Outcome{o}, "POST /messaging/v1/email/messages/"+r.MessageKey, func(int) any { return describeMessage(to, r) })[0]
+	return out.note([]onramp.Outcome{judgeMessage(err, to)})[0]
 }
 
-func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, spoiled bool) {
+func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
 	recipients := make([]sfmc.Recipient, len(deliveries))
 	for i := range deliveries {
 		recipients[i] = recipient(to, &deliveries[i])
 	}
-	ctx, _, end := s.begin(ctx)
+	ctx, out, end := s.begin(ctx)
 	defer end()
 	sent, err := s.client.SendMessages(ctx, to.Key, recipients)
 	if err != nil {
-		outcomes, spoiled = alike(deliveries, judge(err, to, false)), isSpoiled(err)
+		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, false)), suspects(err, len(deliveries))
 	} else {
-		outcomes = alike(deliveries, onramp.Outcome{
+		outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
 			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
 		})
 		for i, m := range sent.Messages {
@@ -59,7 +59,7 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 			}
 		}
 	}
-	return withRequests(outcomes, "POST /messaging/v1/email/messages", func(i int) any { return describeMessage(to, recipients[i]) }), spoiled
+	return out.note(outcomes), refused
 }
 
 // judgeMessage takes a message key that is known already for what it is: our own
@@ -69,10 +69,4 @@ func judgeMessage(err error, to onramp.Destination) onramp.Outcome {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: e.Status, Detail: "message was accepted from an earlier attempt"}
 	}
 	return judge(err, to, false)
-}
-
-func describeMessage(to onramp.Destination, r sfmc.Recipient) any {
-	return map[string]any{"definitionKey": to.Key, "recipient": map[string]any{
-		"contactKey": r.ContactKey, "to": r.To, "messageKey": r.MessageKey, "attributes": r.Attributes,
-	}}
 }

@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -40,7 +42,7 @@ type Sender struct {
 	timeout time.Duration
 }
 
-// New makes a sender. It calls nobody; onStoreError is told when the token
+// New makes a sender. It calls nobody; onStoreError is called when the token
 // could not be kept, which fails no delivery.
 func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, error) {
 	authURL, options, err := addresses(cfg)
@@ -98,34 +100,42 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	return s.store(ctx, c)
 }
 
-// begin gives one request its time limit. sent tells afterwards whether the
-// request has left the process.
-func (s *Sender) begin(ctx context.Context) (limited context.Context, sent *atomic.Bool, end context.CancelFunc) {
-	sent = new(atomic.Bool)
-	ctx = context.WithValue(ctx, sentKey{}, sent)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	limited, end = context.WithTimeoutCause(ctx, s.timeout, errTimeout)
-	return limited, sent, end
+// outgoing is what has left the process for one call.
+type outgoing struct {
+	sent    atomic.Bool  // the call's request has left, at least its headers
+	request sfmc.Request // zero when there was none
 }
 
-// alike gives every delivery the same outcome.
-func alike(deliveries []onramp.Delivery, o onramp.Outcome) []onramp.Outcome {
-	outcomes := make([]onramp.Outcome, len(deliveries))
-	for i := range outcomes {
-		outcomes[i] = o
+// outgoingKey marks it in the context of a call.
+type outgoingKey struct{}
+
+// begin gives one call its time limit. out tells afterwards what has left the
+// process.
+func (s *Sender) begin(ctx context.Context) (limited context.Context, out *outgoing, end context.CancelFunc) {
+	out = new(outgoing)
+	ctx = context.WithValue(ctx, outgoingKey{}, out)
+	ctx = sfmc.TraceRequests(ctx, func(r sfmc.Request) { out.request = r })
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { out.sent.Store(true) }})
+	limited, end = attempt.WithTimeout(ctx, s.timeout)
+	return limited, out, end
+}
+
+// note writes into each outcome that is not delivered what was sent for it: the
+// route, and of the body its own part.
+func (out *outgoing) note(outcomes []onramp.Outcome) []onramp.Outcome {
+	delivered := func(o onramp.Outcome) bool { return o.Verdict == onramp.Delivered }
+	if out.request.Method == "" || !slices.ContainsFunc(outcomes, func(o onramp.Outcome) bool { return !delivered(o) }) {
+		return outcomes
 	}
-	return outcomes
-}
-
-// withRequests notes for each failed delivery what was sent for it: the route
-// and its own part of the body.
-func withRequests(outcomes []onramp.Outcome, route string, part func(i int) any) []onramp.Outcome {
+	route := out.request.Method + " " + out.request.Path
+	head, parts, tail := []byte(nil), [][]byte{out.request.Body}, []byte(nil)
 	if n := len(outcomes); n > 1 {
 		route = fmt.Sprintf("%s (one of %d)", route, n)
+		head, parts, tail = out.request.Elements()
 	}
 	for i := range outcomes {
-		if o := &outcomes[i]; o.Verdict != onramp.Delivered && o.Request == "" {
-			o.Request = describe(route, part(i))
+		if !delivered(outcomes[i]) {
+			outcomes[i].Request = fmt.Sprintf("%s\n%s%s%s", route, head, parts[i], tail)
 		}
 	}
 	return outcomes
@@ -145,18 +155,6 @@ func withKey(values json.RawMessage, column, key string) json.RawMessage {
 	return append(first, values[1:]...)
 }
 
-// describe keeps what was sent for whoever has to find out why it failed.
-func describe(route string, body any) string {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return route
-	}
-	return route + "\n" + string(text)
-}
-
-// sentKey marks whether the request of an attempt has left the process.
-type sentKey struct{}
-
 // tokenSource tells errors of the token request from those of the call.
 type tokenSource struct{ cache *sfmc.TokenCache }
 
@@ -164,8 +162,8 @@ type tokenSource struct{ cache *sfmc.TokenCache }
 func (t tokenSource) Token(ctx context.Context) (*sfmc.Token, error) {
 	token, err := t.cache.Token(ctx)
 	// what the token request has sent is not the call
-	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok {
-		sent.Store(false)
+	if out, ok := ctx.Value(outgoingKey{}).(*outgoing); ok {
+		out.sent.Store(false)
 	}
 	if err != nil {
 		return nil, &tokenError{err}

@@ -18,13 +18,13 @@ import (
 
 // hints are what an operator is told to do.
 const (
-	hintData    = "compare the form's columns with those of the data extension, then retry it"
-	hintHost    = "check marketing_cloud.subdomain or auth_url, the network and Marketing Cloud's status"
-	hintLimit   = "nothing to do, unless it lasts: then ask Salesforce about the account's limits"
+	hintData    = "compare the form's columns with the data extension's, then retry it"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
+	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	hintFresh   = "a fresh token was refused, too: " + hintToken
-	hintScopes  = "give the installed package the scopes data_extensions_write, journeys_read and list_and_subscribers_read, and allow this machine's address"
-	hintUnknown = "it may have been accepted all the same: retry it by hand if a second message does no harm"
+	hintFresh   = "a new token was refused as well: " + hintToken
+	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
+	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 )
 
 // reply is what a Marketing Cloud of the test answers.
@@ -98,8 +98,8 @@ func one(to onramp.Destination) onramp.Call {
 
 const (
 	sentRow   = "POST /hub/v1/dataevents/key:DE1/rowset\n" + `[{"keys":{"SubscriberKey":"ana@example.org"},"values":{"FirstName":"Ana"}}]`
-	sentMail  = "POST /messaging/v1/email/messages/r1.1\n" + `{"definitionKey":"welcome","recipient":{"attributes":{"FirstName":"Ana"},"contactKey":"ana@example.org","messageKey":"r1.1","to":"Ana"}}`
-	sentEvent = "POST /interaction/v1/events\n" + `{"ContactKey":"ana@example.org","Data":{"SubscriberKey":"ana@example.org","FirstName":"Ana"},"EstablishContactKey":true,"EventDefinitionKey":"APIEvent-1"}`
+	sentMail  = "POST /messaging/v1/email/messages/r1.1\n" + `{"definitionKey":"welcome","recipient":{"contactKey":"ana@example.org","to":"Ana","attributes":{"FirstName":"Ana"}}}`
+	sentEvent = "POST /interaction/v1/events\n" + `{"ContactKey":"ana@example.org","EventDefinitionKey":"APIEvent-1","EstablishContactKey":true,"Data":{"SubscriberKey":"ana@example.org","FirstName":"Ana"}}`
 )
 
 // TestAnswers is the table of architecture, section 7, with every answer that a
@@ -131,7 +131,7 @@ func TestAnswers(t *testing.T) {
 		{"message accepted", mail, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"r1.1"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}, ""},
 		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
 		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintData, Answer: noAddress}, sentMail},
-		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, strings.Replace(sentMail, `"to":"Ana"`, `"to":""`, 1)},
+		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, ""},
 		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentMail},
 		{"conflict of an insert", insertOnly, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 409, Code: 30004, Detail: "409 30004: exists", Answer: `{"message":"exists","errorcode":30004}`}, ""},
 		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Hint: hintLimit}, sentRow},
@@ -155,7 +155,7 @@ func TestAnswers(t *testing.T) {
 		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Hint: hintLimit, Answer: limit50100}, sentRow},
 		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Hint: hintLimit}, sentRow},
 		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Hint: hintLimit, Answer: limit50200}, sentRow},
-		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
+		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Refused: true, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
 		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Hint: hintScopes, Answer: noScope}, sentEvent},
 		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Hint: hintHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
 		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentRow},
@@ -189,7 +189,8 @@ func TestTokenAnswers(t *testing.T) {
 		token reply
 		want  onramp.Outcome
 	}{
-		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintToken, Answer: invalid}},
+		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintToken, Refused: true, Answer: invalid}},
+		{"refused, 400", reply{status: 400, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 400, Detail: "no access token: 400 invalid_client: Invalid client ID.", Hint: hintToken, Refused: true, Answer: invalid}},
 		{"limited", reply{status: 429, header: map[string]string{"Retry-After": "3"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, RetryAfter: 3 * time.Second, Detail: "no access token: 429", Hint: hintLimit}},
 		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Hint: hintLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
 		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Hint: hintHost}},
@@ -199,14 +200,11 @@ func TestTokenAnswers(t *testing.T) {
 			t.Run(row.name+" "+to.Kind.String(), func(t *testing.T) {
 				t.Parallel()
 				got := newSender(t, cloud(t, row.token, reply{status: 200}), 0).Send(t.Context(), one(to))
-				want := row.want
-				if want.Request = sentRow; to.Kind == onramp.Journey {
-					want.Request = sentEvent
-				}
 				if row.token.drop {
 					got[0].Detail = ""
 				}
-				if diff := cmp.Diff([]onramp.Outcome{want}, got); diff != "" {
+				// nothing was sent, and nothing is shown as sent
+				if diff := cmp.Diff([]onramp.Outcome{row.want}, got); diff != "" {
 					t.Error(diff)
 				}
 			})

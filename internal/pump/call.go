@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	mostBytes = 4 << 20 // of a request's body; Marketing Cloud takes 5 MB
-
 	// A call that could carry more leaves at once in quiet times. In busy ones,
 	// when company is sure to come, it does so only while few are under way, or
 	// when its oldest delivery has waited so long.
@@ -92,7 +90,7 @@ func (l *lane) dispatch(work context.Context) {
 // waits for company.
 func (l *lane) nextCall(now time.Time) *call {
 	if l.pace.paused() {
-		return &call{entries: l.window.take(1, mostBytes), async: l.destination.OnlyAsync(), probe: true}
+		return &call{entries: l.window.take(1, l.destination.MostBytes()), async: l.destination.OnlyAsync(), probe: true}
 	}
 	async, ok := l.route(now)
 	if !ok {
@@ -109,7 +107,7 @@ func (l *lane) nextCall(now time.Time) *call {
 		l.lingers = now.Add(rule.linger - waited)
 		return nil
 	}
-	return &call{entries: l.window.take(most, mostBytes), async: async}
+	return &call{entries: l.window.take(most, l.destination.MostBytes()), async: async}
 }
 
 // route chooses between the synchronous and the asynchronous route; ok is false
@@ -139,7 +137,7 @@ func (l *lane) send(work context.Context, c *call) {
 		Destination: l.destination, Async: c.async, Deliveries: deliveries,
 		Submitted: func() { l.setFlying(c, onramp.DeliverySubmitted) },
 	})
-	r.settlements = decideAll(deliveries, r.outcomes, startedAt, l.pump.cfg.giveUpAfter(&l.destination))
+	r.settlements = decideAll(deliveries, r.outcomes, startedAt, l.destination.TryFor(l.pump.cfg.GiveUpAfter))
 	l.logCall(work, c, r.outcomes)
 	// a probe that finds what is known already is not worth a line in the timeline
 	verdict := r.outcomes[0].Verdict
@@ -181,7 +179,7 @@ func (l *lane) settle(work context.Context, settlements []onramp.Settlement) boo
 		if work.Err() != nil {
 			return false
 		}
-		l.pump.cfg.Log.ErrorContext(work, "outcomes could not be stored, trying again", "deliveries", len(settlements), "err", err)
+		l.pump.cfg.Log.ErrorContext(work, "outcomes not stored, will retry", "deliveries", len(settlements), "err", err)
 		select {
 		case <-time.After(pause):
 		case <-work.Done():

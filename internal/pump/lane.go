@@ -37,7 +37,7 @@ type lane struct {
 	checkDue bool // look for due ones now
 	leftDue  bool // there may be due ones after the cursor, which go when it has passed them
 	troubled time.Time
-	toPark   map[int64]bool // fresh ones that may be behind a parked elder
+	toPark   map[int64]bool // fresh ones that may be behind a parked one of their key
 
 	crowdedAt time.Time // since when nothing is read, because too many wait for the step before them
 
@@ -55,7 +55,7 @@ type lane struct {
 	state  onramp.Health
 }
 
-// message is what a lane is told by others.
+// message is what others have for a lane.
 type message struct {
 	result    *result
 	followers []onramp.Delivery
@@ -91,6 +91,7 @@ func (l *lane) run(claim, work context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	l.begin(work)
+	fresh, due := l.pump.outbox.Wake(l.destination.ID)
 	for claim.Err() == nil && work.Err() == nil {
 		l.refill(work)
 		l.dispatch(work)
@@ -99,9 +100,9 @@ func (l *lane) run(claim, work context.Context) {
 		case m := <-l.inbox:
 			l.handle(m)
 			l.handleAll()
-		case <-l.pump.outbox.Fresh(l.destination.ID):
+		case <-fresh:
 			l.more = true
-		case <-l.pump.outbox.Due(l.destination.ID):
+		case <-due:
 			l.checkDue, l.more = true, true
 		case <-timer.C:
 			l.more = true // also where nothing comes: the cursor passes what is others'
@@ -119,7 +120,7 @@ func (l *lane) run(claim, work context.Context) {
 func (l *lane) begin(work context.Context) {
 	mark, err := l.pump.outbox.ReadTo(work, l.destination.ID)
 	if err != nil {
-		l.pump.cfg.Log.ErrorContext(work, "read mark not found, reading from the start", "destination", l.destination.Name(), "err", err)
+		l.pump.cfg.Log.ErrorContext(work, "read position not found, reading from the start", "destination", l.destination.Name(), "err", err)
 	}
 	l.cursor, l.markSaved = mark, mark
 }
@@ -154,7 +155,7 @@ func (l *lane) refill(work context.Context) {
 	}
 	if err != nil && work.Err() == nil {
 		l.troubled = now.Add(readTrouble)
-		l.pump.cfg.Log.ErrorContext(work, "store could not be read", "destination", l.destination.Name(), "err", err)
+		l.pump.cfg.Log.ErrorContext(work, "reading from the store failed", "destination", l.destination.Name(), "err", err)
 	}
 }
 
@@ -238,8 +239,8 @@ func (l *lane) drop(e *entry) {
 	l.checkDue = l.checkDue || e.foundDue
 }
 
-// park moves fresh deliveries out of memory that must wait for a parked elder:
-// they may have to wait for hours.
+// park moves fresh deliveries out of memory that must wait for a parked one of their
+// key: they may have to wait for hours.
 func (l *lane) park(work context.Context) error {
 	for seqs := range slices.Chunk(slices.Sorted(maps.Keys(l.toPark)), parkTogether) {
 		parked, err := l.pump.outbox.Park(work, seqs)
@@ -314,7 +315,7 @@ func (l *lane) finish(r *result) {
 		}
 		return
 	}
-	l.pace.learn(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
+	l.pace.adapt(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
 	l.setHealth(r.settlements)
 	for i, e := range r.call.entries {
 		l.move(e, r.settlements[i])
@@ -341,8 +342,8 @@ func (l *lane) move(e *entry, s onramp.Settlement) {
 // parkBehind takes those out of the window that are behind a delivery that was
 // parked. The store has parked ones wait for it already, unless the operator was
 // quicker: then they are due, and found again.
-func (l *lane) parkBehind(elder *onramp.Delivery) {
-	for _, e := range l.window.behind(elder.OrderingKey, elder.Seq) {
+func (l *lane) parkBehind(parked *onramp.Delivery) {
+	for _, e := range l.window.behind(parked.OrderingKey, parked.Seq) {
 		if e.delivery.Parked() {
 			l.drop(e)
 			l.checkDue = true
@@ -357,7 +358,7 @@ func (l *lane) parkBehind(elder *onramp.Delivery) {
 func (l *lane) follow(d *onramp.Delivery) {
 	e := l.window.bySeq[d.Seq]
 	if e == nil || !e.waiting {
-		return // not read yet, or read again since: the store has told its state, or will
+		return // not read yet, or read again since: its state came with it, or will
 	}
 	if d.State == onramp.DeliveryPending && !d.Parked() {
 		l.window.start(e)
@@ -403,10 +404,11 @@ func (l *lane) setHealth(settlements []onramp.Settlement) {
 	}
 	h := &l.state
 	if !l.pace.paused() {
-		h.State, h.Reason, h.Hint, h.Cause, h.Since = running, "", "", "", time.Time{}
+		h.State, h.Reason, h.Hint, h.Refused, h.Cause, h.Since = running, "", "", false, "", time.Time{}
 		return
 	}
-	h.State, h.Reason, h.Hint, h.Cause = l.pace.state, l.pace.why.Detail, l.pace.why.Hint, l.pace.why.Cause()
+	why := &l.pace.why
+	h.State, h.Reason, h.Hint, h.Refused, h.Cause = l.pace.state, why.Detail, why.Hint, why.Refused, why.Cause()
 	if h.Since.IsZero() {
 		h.Since = time.Now().UTC()
 	}

@@ -33,7 +33,7 @@ func TestForget(t *testing.T) {
 		}
 		for _, seq := range []int64{1, 3} {
 			r.o.discard(seq)
-			r.Forget(x.ID, seq)
+			r.Forget(seq)
 		}
 		r.wait(2 * time.Second)
 		if diff := cmp.Diff([]int64{5}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {

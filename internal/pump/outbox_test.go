@@ -87,8 +87,9 @@ func (o *outbox) state(seq int64) onramp.DeliveryState {
 	return o.at(seq).State
 }
 
-func (o *outbox) Fresh(destination int) <-chan struct{} { return o.fresh[destination] }
-func (o *outbox) Due(destination int) <-chan struct{}   { return o.due[destination] }
+func (o *outbox) Wake(destination int) (fresh, due <-chan struct{}) {
+	return o.fresh[destination], o.due[destination]
+}
 
 func (o *outbox) ReadTo(_ context.Context, destination int) (int64, error) {
 	o.mu.Lock()

@@ -57,9 +57,9 @@ func (p *pace) allowed(now time.Time, inFlight int) int {
 	return 1 // the probe
 }
 
-// learn adapts to what came of a call with so many deliveries. Calls that were
+// adapt takes into account what came of a call with so many deliveries. Calls that were
 // in flight when a pause began tell nothing new; only the probe does.
-func (p *pace) learn(o onramp.Outcome, deliveries int, probe bool, now time.Time) {
+func (p *pace) adapt(o onramp.Outcome, deliveries int, probe bool, now time.Time) {
 	if o.Late && deliveries > 1 {
 		p.shrink, p.successes = min(p.shrink+1, maxShrink), 0
 	}

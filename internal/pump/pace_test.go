@@ -46,9 +46,9 @@ func TestPause(t *testing.T) {
 			onramp.Health{State: "throttled", Reason: "429"},
 		},
 		"blocked": {
-			onramp.Outcome{Verdict: onramp.Blocked, Detail: "403", Hint: "give it scopes"},
+			onramp.Outcome{Verdict: onramp.Blocked, Detail: "401", Hint: "check the secret", Refused: true},
 			seconds(5, 10, 20, 40, 60, 60, 60),
-			onramp.Health{State: "blocked", Reason: "403", Hint: "give it scopes"},
+			onramp.Health{State: "blocked", Reason: "401", Hint: "check the secret", Refused: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestPause(t *testing.T) {
 				if tries := r.o.at(1).Tries; tries != 1 {
 					t.Errorf("%d tries were used up", tries)
 				}
-				if state := r.Health()[0]; state.State != "running" || state.Reason != "" || !state.Since.IsZero() {
+				if state := r.Health()[0]; state.State != "running" || state.Reason != "" || state.Refused || !state.Since.IsZero() {
 					t.Errorf("afterwards it is %+v", state)
 				}
 				if n := len(r.o.settled); n != 4 {

@@ -15,43 +15,33 @@ import (
 	"onramp/internal/onramp"
 )
 
-// Outbox is what the pump needs from a store.
+// Outbox is what the pump needs from a store: deliveries that were never parked,
+// found by a cursor over their order; those in the retry set, found by their due
+// time; and a place for what came of them.
 type Outbox interface {
-	FreshReader
-	ParkedReader
-	// Settle records outcomes. Those of deliveries that are no longer pending
-	// are ignored. It returns later steps whose state or due time has changed.
-	Settle(ctx context.Context, settlements []onramp.Settlement) (followers []onramp.Delivery, err error)
-}
+	// Wake gives two channels of a destination. fresh yields a value when there may
+	// be new deliveries, due when a parked one may be due earlier than NextDue has
+	// said.
+	Wake(destination int) (fresh, due <-chan struct{})
 
-// FreshReader finds deliveries that were never parked, by a cursor over their
-// order.
-type FreshReader interface {
-	// Fresh yields a value when there may be new ones.
-	Fresh(destination int) <-chan struct{}
 	// ListFresh returns at most n after a seq, oldest first, pending ones and
 	// ones that wait for the step before them, and where to go on reading.
 	ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error)
-	ReadMarker
-}
-
-// ReadMarker keeps the place where reading begins after a restart.
-type ReadMarker interface {
+	// ReadTo returns where reading begins after a restart, as SaveReadTo has kept it.
 	ReadTo(ctx context.Context, destination int) (int64, error)
 	SaveReadTo(ctx context.Context, destination int, seq int64) error
-}
 
-// ParkedReader finds deliveries in the retry set.
-type ParkedReader interface {
-	// Due yields a value when one may be due earlier than NextDue has said.
-	Due(destination int) <-chan struct{}
-	// ListDue returns at most n that are due and not after the seq to.
+	// ListDue returns at most n parked ones that are due and not after the seq to.
 	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error)
 	// NextDue returns when the next one becomes due after a time; zero: none.
 	NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error)
-	// Park puts those into the retry set that have an elder of their key there,
+	// Park puts those into the retry set that have an earlier one of their key there,
 	// or wait for the step before them, and returns which.
 	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
+
+	// Settle records outcomes. Those of deliveries that are no longer pending
+	// are ignored. It returns later steps whose state or due time has changed.
+	Settle(ctx context.Context, settlements []onramp.Settlement) (followers []onramp.Delivery, err error)
 }
 
 // Sender makes calls.
@@ -81,19 +71,6 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-// messageMemory is how long Marketing Cloud surely knows a message key: 72 hours
-// by some of its pages, two days by others. A message that is tried again later
-// could be sent twice.
-const messageMemory = 47 * time.Hour
-
-// giveUpAfter is the age at which a failing delivery becomes a dead letter.
-func (c Config) giveUpAfter(d *onramp.Destination) time.Duration {
-	if d.Kind == onramp.Message {
-		return min(c.GiveUpAfter, messageMemory)
-	}
-	return c.GiveUpAfter
 }
 
 // Pump runs the lanes of all destinations.
@@ -153,8 +130,8 @@ func (p *Pump) Flight(destination int, seq int64) onramp.DeliveryState {
 // Forget drops a delivery from memory that the store has settled by an
 // operator's hand, and the later steps of its route. One that is in flight is
 // not called back.
-func (p *Pump) Forget(_ int, seq int64) {
-	for _, l := range p.order { // the later steps go elsewhere
+func (p *Pump) Forget(seq int64) {
+	for _, l := range p.order { // the later steps may go to any of them
 		l.tell(message{forget: seq})
 	}
 }

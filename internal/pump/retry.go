@@ -37,7 +37,7 @@ func decide(d *onramp.Delivery, a *onramp.Attempt, giveUpAfter time.Duration, no
 			return s
 		}
 		s.State = onramp.DeliveryDead
-		a.Hint = "given up after " + giveUpAfter.String() + "; retry it when the destination is well again"
+		a.Hint = "given up after " + giveUpAfter.String() + "; retry it when the destination works again"
 	case onramp.Delivered:
 		s.Tries++
 		s.State = onramp.DeliveryDelivered

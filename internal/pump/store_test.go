@@ -141,7 +141,7 @@ func live(t *testing.T, path string, random *rand.Rand) {
 			default:
 				id := onramp.DeliveryID(ids[random.IntN(len(ids))], 1+random.IntN(2))
 				if found, err := d.s.FindDelivery(t.Context(), id); err == nil && d.s.DiscardDelivery(t.Context(), id, "a test") == nil {
-					p.Forget(found.DestinationID, found.Seq)
+					p.Forget(found.Seq)
 				}
 			}
 		}

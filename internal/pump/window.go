@@ -119,8 +119,8 @@ func (w *window) start(e *entry) {
 
 // take returns the oldest entries that may be sent, at most n and so many bytes
 // (but at least one), and marks them as in flight. Those that were tried before
-// go in smaller company each time, so that one which spoils its call is alone in
-// the end.
+// go in smaller company each time, so that one for which calls are refused is
+// alone in the end.
 func (w *window) take(n, bytes int) []*entry {
 	var taken, passed []*entry
 	rest := w.ready
@@ -154,8 +154,8 @@ func (w *window) land(e *entry) {
 }
 
 // refresh puts the first of a queue into the ready list, if it may be sent:
-// nobody of its key is in flight, and nobody is before it. An elder may come
-// late, revived by an operator, while a younger one is ready or in flight.
+// nobody of its key is in flight, and nobody is before it. An earlier one may come
+// back, revived by an operator, while a later one is ready or in flight.
 func (w *window) refresh(q *queue) {
 	var ready *entry
 	if q.inFlight == nil && len(q.entries) > 0 && !q.entries[0].waiting {
@@ -175,16 +175,15 @@ func (w *window) refresh(q *queue) {
 	q.ready = ready
 }
 
-// behind lists the entries of a key that come after an elder and are not in
-// flight.
-func (w *window) behind(key, elder int64) []*entry {
+// behind lists the entries of a key that come after a seq and are not in flight.
+func (w *window) behind(key, seq int64) []*entry {
 	q := w.queues[key]
 	if q == nil {
 		return nil
 	}
 	var entries []*entry
 	for _, e := range q.entries {
-		if e.delivery.Seq > elder && !e.inFlight {
+		if e.delivery.Seq > seq && !e.inFlight {
 			entries = append(entries, e)
 		}
 	}

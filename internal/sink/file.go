@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -58,9 +59,9 @@ func (f *file) deliver(ctx context.Context, messages []message) []onramp.Outcome
 	case f.turn <- struct{}{}:
 		defer func() { <-f.turn }()
 	case <-ctx.Done():
-		return alike(len(messages), judgeFile(context.Cause(ctx)))
+		return attempt.Alike(len(messages), judgeFile(context.Cause(ctx)))
 	}
-	return alike(len(messages), judgeFile(f.append(lines.Bytes())))
+	return attempt.Alike(len(messages), judgeFile(f.append(lines.Bytes())))
 }
 
 func (f *file) append(lines []byte) error {
@@ -84,7 +85,7 @@ func (f *file) append(lines []byte) error {
 	return err
 }
 
-// ready opens the file, anew when it was moved away, and gives its size.
+// ready opens the file, again when it was moved away, and gives its size.
 func (f *file) ready() (size int64, err error) {
 	if f.open != nil {
 		mine, err := f.open.Stat()
@@ -206,15 +207,15 @@ func judgeFile(err error) onramp.Outcome {
 	case errors.Is(err, errStopped), errors.Is(err, context.Canceled):
 		return stopped()
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		o.Verdict, o.Hint = onramp.Blocked, "let Onramp write to the file and its folder"
+		o.Verdict, o.Hint = onramp.Blocked, "allow Onramp to write to the file and its folder"
 	case errors.Is(err, fs.ErrNotExist):
-		o.Verdict, o.Hint = onramp.Blocked, "make the file's folder"
+		o.Verdict, o.Hint = onramp.Blocked, "create the file's folder"
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTDIR):
-		o.Verdict, o.Hint = onramp.Blocked, "let the sink's path be that of a file"
+		o.Verdict, o.Hint = onramp.Blocked, "set the sink's path to a file, not a folder"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		o.Hint = "make room on the disk of the file"
+		o.Hint = "free space on the file's disk"
 	default:
-		o.Hint = "see whether the disk of the file works"
+		o.Hint = "check the file's disk"
 	}
 	return o
 }

@@ -125,15 +125,15 @@ func TestFileTrouble(t *testing.T) {
 		want  onramp.Outcome
 	}{
 		{"full", half, nil, onramp.Outcome{
-			Verdict: onramp.Throttled, Detail: "write events.jsonl: no space left on device", Hint: "make room on the disk of the file",
+			Verdict: onramp.Throttled, Detail: "write events.jsonl: no space left on device", Hint: "free space on the file's disk",
 		}},
 		{"full, and can't be cut off", func(f *os.File, b []byte) (int, error) {
 			n, err := half(f, b)
 			_ = f.Close()
 			return n, err
-		}, nil, onramp.Outcome{Verdict: onramp.Throttled, Detail: "write events.jsonl: no space left on device", Hint: "make room on the disk of the file"}},
+		}, nil, onramp.Outcome{Verdict: onramp.Throttled, Detail: "write events.jsonl: no space left on device", Hint: "free space on the file's disk"}},
 		{"not synced", nil, func(*os.File) error { return syscall.EIO }, onramp.Outcome{
-			Verdict: onramp.Throttled, Detail: "input/output error", Hint: "see whether the disk of the file works",
+			Verdict: onramp.Throttled, Detail: "input/output error", Hint: "check the file's disk",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestFileRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Blocked, Detail: "open " + path + ": no such file or directory", Hint: "make the file's folder",
+			Verdict: onramp.Blocked, Detail: "open " + path + ": no such file or directory", Hint: "create the file's folder",
 		}, "append to "+path, 1)})
 	})
 	t.Run("a folder", func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestFileRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Blocked, Detail: "open " + path + ": is a directory", Hint: "let the sink's path be that of a file",
+			Verdict: onramp.Blocked, Detail: "open " + path + ": is a directory", Hint: "set the sink's path to a file, not a folder",
 		}, "append to "+path, 1)})
 	})
 	t.Run("no permission", func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestFileRefused(t *testing.T) {
 		path, sender := newFileSink(t)
 		sender.BreakFile("s", func(*os.File, []byte) (int, error) { return 0, fs.ErrPermission }, nil)
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Blocked, Detail: "permission denied", Hint: "let Onramp write to the file and its folder",
+			Verdict: onramp.Blocked, Detail: "permission denied", Hint: "allow Onramp to write to the file and its folder",
 		}, "append to "+path, 1)})
 	})
 	t.Run("a device without room", func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestFileRefused(t *testing.T) {
 		}
 		sender := newSender(t, sink.Config{}, onramp.Sink{File: &onramp.File{Path: "/dev/full"}})
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
-			Verdict: onramp.Throttled, Detail: "write /dev/full: no space left on device", Hint: "make room on the disk of the file",
+			Verdict: onramp.Throttled, Detail: "write /dev/full: no space left on device", Hint: "free space on the file's disk",
 		}, "append to /dev/full", 1)})
 	})
 	t.Run("a device that takes all", func(t *testing.T) {

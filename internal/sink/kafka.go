@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -147,17 +148,17 @@ func (k *kafka) deliver(ctx context.Context, messages []message) []onramp.Outcom
 }
 
 func (k *kafka) attempt(ctx context.Context, messages []message) []onramp.Outcome {
-	ctx, end := context.WithTimeoutCause(ctx, k.timeout, errTimeout)
+	ctx, end := attempt.WithTimeout(ctx, k.timeout)
 	defer end()
 	client, err := k.connect(ctx)
 	if err != nil {
-		return alike(len(messages), judgeKafka(err))
+		return attempt.Alike(len(messages), judgeKafka(err))
 	}
 	outcomes := make([]onramp.Outcome, len(messages))
 	well, spent := true, false
 	for i, err := range k.produce(ctx, client, messages) {
 		outcomes[i] = judgeKafka(err)
-		well = well && troubleIn(outcomes[i:i+1]) == nil
+		well = well && attempt.Trouble(outcomes[i:i+1]) == nil
 		spent = spent || isSpent(err)
 	}
 	k.healthy.Store(well)

@@ -146,9 +146,9 @@ func TestKafkaWithoutKey(t *testing.T) {
 func TestKafkaAnswers(t *testing.T) {
 	t.Parallel()
 	const (
-		record = "raise the topic's max.message.bytes, or let its validation take the event; then retry it"
-		topic  = "create the topic; Onramp creates none"
-		acl    = "allow the sink's user to write to the topic, and before Kafka 3.0 also IDEMPOTENT_WRITE on the cluster"
+		record = "raise the topic's max.message.bytes, or make its validation accept the event, then retry it"
+		topic  = "create the topic; Onramp does not create topics"
+		acl    = "grant the sink's user WRITE on the topic and, before Kafka 3.0, IDEMPOTENT_WRITE on the cluster"
 	)
 	for _, c := range []struct {
 		err  *kerr.Error
@@ -164,10 +164,10 @@ func TestKafkaAnswers(t *testing.T) {
 		{kerr.TopicAuthorizationFailed, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
 		{kerr.TopicAuthorizationFailed, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
 		{kerr.ClusterAuthorizationFailed, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
-		{kerr.UnknownServerError, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Retry, Hint: "see whether the brokers are well"}},
-		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "see why the brokers refuse what the sink produces"}},
-		{kerr.LeaderNotAvailable, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Retry, Hint: "see whether the brokers are well"}},
-		{kerr.UnknownServerError, kmsg.Produce, onramp.Outcome{Verdict: onramp.Retry, Hint: "see whether the brokers are well"}},
+		{kerr.UnknownServerError, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
+		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "find out why the brokers refuse the sink's records"}},
+		{kerr.LeaderNotAvailable, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
+		{kerr.UnknownServerError, kmsg.Produce, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
 	} {
 		t.Run(c.err.Message+" to "+c.key.Name(), func(t *testing.T) {
 			t.Parallel()
@@ -454,7 +454,7 @@ func TestKafkaWrongPassword(t *testing.T) {
 	kafka := &onramp.Kafka{Brokers: cluster.ListenAddrs(), Topic: "events", SASL: "plain", User: "u", Password: "right"}
 	sender := newSender(t, sink.Config{Timeout: 5 * time.Second}, onramp.Sink{Kafka: kafka})
 	got := sender.Send(t.Context(), calls(1))
-	want := onramp.Outcome{Verdict: onramp.Blocked, Code: 58, Detail: got[0].Detail, Hint: "check the sink's sasl, user and password"}
+	want := onramp.Outcome{Verdict: onramp.Blocked, Code: 58, Detail: got[0].Detail, Hint: "check the sink's sasl, user and password", Refused: true}
 	checkOutcomes(t, got, []onramp.Outcome{with(want, "produce to topic events", 1)})
 	checkOutcomes(t, sender.Send(t.Context(), calls(1)), alike(1, produced))
 }
@@ -473,7 +473,7 @@ func TestKafkaLogin(t *testing.T) {
 		{"plain", "right", onramp.Delivered, ""},
 		{"scram-sha-256", "right", onramp.Delivered, ""},
 		{"scram-sha-512", "right", onramp.Delivered, ""},
-		{"", "", onramp.Retry, "check the sink's brokers, tls and sasl, the network and that the brokers run"},
+		{"", "", onramp.Retry, "check the sink's brokers, tls and sasl, the network, and that the brokers are running"},
 	} {
 		t.Run(c.sasl+" "+string(c.password), func(t *testing.T) {
 			t.Parallel()

@@ -7,15 +7,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
 const (
-	hintTopic   = "create the topic; Onramp creates none"
-	hintACL     = "allow the sink's user to write to the topic, and before Kafka 3.0 also IDEMPOTENT_WRITE on the cluster"
+	hintTopic   = "create the topic; Onramp does not create topics"
+	hintACL     = "grant the sink's user WRITE on the topic and, before Kafka 3.0, IDEMPOTENT_WRITE on the cluster"
 	hintSASL    = "check the sink's sasl, user and password"
-	hintRecord  = "raise the topic's max.message.bytes, or let its validation take the event; then retry it"
-	hintBrokers = "check the sink's brokers, tls and sasl, the network and that the brokers run"
+	hintRecord  = "raise the topic's max.message.bytes, or make its validation accept the event, then retry it"
+	hintBrokers = "check the sink's brokers, tls and sasl, the network, and that the brokers are running"
 	hintVersion = "Onramp needs Kafka 0.11 or newer"
 )
 
@@ -37,6 +38,7 @@ func judgeKafka(err error) onramp.Outcome {
 	if e, ok := errors.AsType[*kerr.Error](err); ok {
 		o.Code = int(e.Code)
 		o.Verdict, o.Hint = judgeKafkaCode(e)
+		o.Refused = e == kerr.SaslAuthenticationFailed
 		return o
 	}
 	switch {
@@ -46,8 +48,8 @@ func judgeKafka(err error) onramp.Outcome {
 		o.Detail = errStopped.Error()
 	case errors.Is(err, kgo.ErrClientClosed):
 		o.Detail = "the connection was closed"
-	case isLate(err), errors.Is(err, kgo.ErrRecordTimeout):
-		o.Detail, o.Late = errTimeout.Error(), true
+	case attempt.IsLate(err), errors.Is(err, kgo.ErrRecordTimeout):
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	default:
 		o.Hint = hintBrokers
 	}
@@ -67,16 +69,16 @@ func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, hint string) {
 	case kerr.UnsupportedVersion:
 		return onramp.Blocked, hintVersion
 	case kerr.PolicyViolation, kerr.InvalidRequiredAcks:
-		return onramp.Blocked, "see why the brokers refuse what the sink produces"
+		return onramp.Blocked, "find out why the brokers refuse the sink's records"
 	case kerr.ThrottlingQuotaExceeded:
-		return onramp.Throttled, "nothing to do, unless it lasts: then raise the quota of the sink's user"
+		return onramp.Throttled, "nothing to do yet; if it lasts, raise the quota of the sink's user"
 	}
-	return onramp.Retry, "see whether the brokers are well"
+	return onramp.Retry, "check the health of the brokers"
 }
 
 // isSpent says that a client keeps an error for good: one that was refused a
 // producer id, as for want of a permission, never asks for another, and a topic
-// that was made anew has an id that it doesn't know.
+// that was created again has an id that it doesn't know.
 func isSpent(err error) bool {
 	e, ok := errors.AsType[*kerr.Error](err)
 	if !ok {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -106,11 +107,11 @@ func (n *natsSubject) route(m *message) string {
 
 // deliver publishes all messages, and then waits for their answers.
 func (n *natsSubject) deliver(ctx context.Context, messages []message) []onramp.Outcome {
-	ctx, end := context.WithTimeoutCause(ctx, n.timeout, errTimeout)
+	ctx, end := attempt.WithTimeout(ctx, n.timeout)
 	defer end()
 	link, err := n.connect(ctx)
 	if err != nil {
-		return alike(len(messages), judgeNATS(err))
+		return attempt.Alike(len(messages), judgeNATS(err))
 	}
 	begun := time.Now()
 	outcomes := make([]onramp.Outcome, len(messages))
@@ -180,11 +181,11 @@ func (n *natsSubject) open() (*natsLink, error) {
 	options := append([]nats.Option{}, n.options...)
 	options = append(options,
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			n.log.Warn("nats told of trouble", "err", err)
+			n.log.Warn("nats reported an error", "err", err)
 			link.note(err)
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.log.Warn("connection to nats lost", "err", err) }),
-		nats.ReconnectHandler(func(*nats.Conn) { n.log.Info("connection to nats made again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { n.log.Info("reconnected to nats") }),
 	)
 	conn, err := nats.Connect(n.servers, options...)
 	if err != nil {
@@ -232,10 +233,7 @@ func (l *natsLink) note(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
-	subject, ofAnswers := "", strings.Contains(err.Error(), "for Subscription to")
-	if _, quoted, found := strings.Cut(err.Error(), `"`); found && !ofAnswers {
-		subject, _, _ = strings.Cut(quoted, `"`)
-	}
+	subject := deniedSubject(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.denied) >= mostDenied {

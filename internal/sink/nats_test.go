@@ -163,7 +163,7 @@ func TestNATSNoStream(t *testing.T) {
 	sender := newNATSSink(t, sink.Config{}, onramp.NATS{URLs: []string{s.ClientURL()}})
 	none := onramp.Outcome{
 		Verdict: onramp.Blocked, Detail: "nats: no response from stream",
-		Hint: "make a JetStream stream that takes the sink's subject; while one elects its leader, wait",
+		Hint: "create a JetStream stream for the sink's subject; if there is one, wait until it has elected a leader",
 	}
 	checkOutcomes(t, sender.Send(t.Context(), calls(2)), []onramp.Outcome{with(none, natsRoute, 1), with(none, natsRoute, 2)})
 	stream := newStream(t, s, jetstream.StreamConfig{})
@@ -177,7 +177,7 @@ func TestNATSNoStream(t *testing.T) {
 // full stream makes all wait.
 func TestNATSLimits(t *testing.T) {
 	t.Parallel()
-	const large = "raise max_payload of the server, or max_msg_size of the stream, then retry it"
+	const large = "raise the server's max_payload or the stream's max_msg_size, then retry it"
 	s := startNATS(t, server.Options{MaxPayload: 20000})
 	stream := newStream(t, s, jetstream.StreamConfig{MaxMsgSize: 5000, MaxMsgs: 2, Discard: jetstream.DiscardNew})
 	sender := newNATSSink(t, sink.Config{}, onramp.NATS{URLs: []string{s.ClientURL()}})
@@ -198,7 +198,7 @@ func TestNATSLimits(t *testing.T) {
 	})
 	got = sender.Send(t.Context(), call(event(5)))
 	checkOutcomes(t, got, []onramp.Outcome{with(onramp.Outcome{
-		Verdict: onramp.Throttled, Code: 10077, Detail: got[0].Detail, Hint: "make room in the stream, or raise its limits or those of the account",
+		Verdict: onramp.Throttled, Code: 10077, Detail: got[0].Detail, Hint: "free space in the stream, or raise its limits or the account's",
 	}, natsRoute, 5)})
 	if err := stream.Purge(t.Context()); err != nil {
 		t.Fatal(err)

@@ -2,22 +2,24 @@ package sink
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
 const (
-	hintStream      = "make a JetStream stream that takes the sink's subject; while one elects its leader, wait"
+	hintStream      = "create a JetStream stream for the sink's subject; if there is one, wait until it has elected a leader"
 	hintLogin       = "check the sink's user, password, token or credentials_file"
 	hintPermission  = "allow the sink's user to publish to its subject and to subscribe to _INBOX.>"
-	hintServer      = "check the sink's urls, the network and that the server runs"
-	hintTLS         = "let the sink's urls begin with tls:// if the server wants it, and only then"
-	hintTooLarge    = "raise max_payload of the server, or max_msg_size of the stream, then retry it"
-	hintFull        = "make room in the stream, or raise its limits or those of the account"
-	hintSealed      = "the stream is sealed: let another one take the sink's subject"
+	hintServer      = "check the sink's urls, the network, and that the server is running"
+	hintTLS         = "use tls:// in the sink's urls if the server requires TLS, and only then"
+	hintTooLarge    = "raise the server's max_payload or the stream's max_msg_size, then retry it"
+	hintFull        = "free space in the stream, or raise its limits or the account's"
+	hintSealed      = "the stream is sealed: create another one for the sink's subject"
 	hintNoJetStream = "enable JetStream for the sink's account"
 )
 
@@ -67,19 +69,32 @@ func judgeNATS(err error) onramp.Outcome {
 	case is(nats.ErrPermissionViolation):
 		o.Verdict, o.Hint = onramp.Blocked, hintPermission
 	case is(nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrNkeysNotSupported):
-		o.Verdict, o.Hint = onramp.Blocked, hintLogin
+		o.Verdict, o.Hint, o.Refused = onramp.Blocked, hintLogin, true
 	case is(nats.ErrSecureConnRequired, nats.ErrSecureConnWanted):
 		o.Verdict, o.Hint = onramp.Blocked, hintTLS
 	case isUntrusted(err):
 		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
 	case is(nats.ErrMaxPayload):
 		o.Verdict, o.Hint = onramp.Rejected, hintTooLarge
-	case is(jetstream.ErrAsyncPublishTimeout), isLate(err):
-		o.Detail, o.Late = errTimeout.Error(), true
+	case is(jetstream.ErrAsyncPublishTimeout), attempt.IsLate(err):
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	default:
 		o.Hint = hintServer
 	}
 	return o
+}
+
+// deniedSubject finds the subject that may not be published to; "" when it is the
+// subscription to acknowledgements that was denied. The server says it in words only
+// (nats-server, server/client.go: `Permissions Violation for Publish to "…"`, or
+// `for Subscription to "…"`).
+func deniedSubject(err error) string {
+	_, quoted, found := strings.Cut(err.Error(), `"`)
+	if !found || strings.Contains(err.Error(), "for Subscription to") {
+		return ""
+	}
+	subject, _, _ := strings.Cut(quoted, `"`)
+	return subject
 }
 
 func judgeNATSCode(code jetstream.ErrorCode) (verdict onramp.Verdict, hint string) {
@@ -95,5 +110,5 @@ func judgeNATSCode(code jetstream.ErrorCode) (verdict onramp.Verdict, hint strin
 	case jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount:
 		return onramp.Blocked, hintNoJetStream
 	}
-	return onramp.Retry, "see whether the server is well"
+	return onramp.Retry, "check the health of the server"
 }

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -108,7 +109,7 @@ func New(cfg Config, sinks []onramp.Sink) (*Sender, error) {
 	for _, config := range sinks {
 		t, err := newTarget(cfg, config)
 		if err == nil && s.sinks[config.Name] != nil {
-			err = errors.New("there are two of this name")
+			err = errors.New("two sinks have this name")
 		}
 		if err == nil && config.File != nil {
 			err = claim(files, config)
@@ -133,7 +134,7 @@ func claim(files map[string]string, config onramp.Sink) error {
 		return fmt.Errorf("file: %w", err)
 	}
 	if other, taken := files[path]; taken {
-		return fmt.Errorf("file: is that of sink %s", other)
+		return fmt.Errorf("file: already used by sink %s", other)
 	}
 	files[path] = config.Name
 	return nil
@@ -165,11 +166,11 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	t := s.sinks[c.Destination.Key]
 	switch {
 	case t == nil:
-		return alike(len(c.Deliveries), onramp.Outcome{
-			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "configure it again, or discard its deliveries",
+		return attempt.Alike(len(c.Deliveries), onramp.Outcome{
+			Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "add it to the configuration again, or discard its deliveries",
 		})
 	case s.closed.Load():
-		return alike(len(c.Deliveries), stopped())
+		return attempt.Alike(len(c.Deliveries), stopped())
 	}
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
 	messages, places := make([]message, 0, len(c.Deliveries)), make([]int, 0, len(c.Deliveries))

@@ -120,7 +120,7 @@ func TestNew(t *testing.T) {
 		{"two kinds", onramp.Sink{File: &onramp.File{Path: "x"}, Kafka: &onramp.Kafka{}}, "sink s: must be one of webhook, kafka, nats and file"},
 		{"webhook without an address", hook("/events?token=hidden"), "sink s: webhook: url: is not an http or https URL"},
 		{"webhook by mail", hook("mailto:a@example.com"), "sink s: webhook: url: is not an http or https URL"},
-		{"webhook without a secret", hook("https://example.com"), "sink s: webhook: secrets: there is none, and events must be signed"},
+		{"webhook without a secret", hook("https://example.com"), "sink s: webhook: secrets: none given, but events must be signed"},
 		{
 			"secret without its prefix", hook("https://example.com", secretA, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
 			"sink s: webhook: secrets[1]: must be whsec_ and the base64 of 24 to 64 bytes",
@@ -184,7 +184,7 @@ func TestNew(t *testing.T) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		_, err = sink.New(sink.Config{}, []onramp.Sink{{Name: "a", File: file}, {Name: "b", File: file}, {Name: "a", File: &onramp.File{Path: filepath.Join(folder, "y")}}})
-		if want := "sink b: file: is that of sink a\nsink a: there are two of this name"; err == nil || err.Error() != want {
+		if want := "sink b: file: already used by sink a\nsink a: two sinks have this name"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	})
@@ -202,17 +202,17 @@ func TestNobodyThere(t *testing.T) {
 		{
 			"webhook",
 			onramp.Sink{Webhook: &onramp.Webhook{URL: "http://user:hidden@" + nobody + "/hidden?t=hidden", Secrets: []onramp.Secret{secretA}}},
-			"POST http://" + nobody, "check the sink's url, the network and that the endpoint runs",
+			"POST http://" + nobody, "check the sink's url, the network, and that the endpoint is running",
 		},
 		{
 			"kafka",
 			onramp.Sink{Kafka: &onramp.Kafka{Brokers: []string{nobody}, Topic: "events"}},
-			"produce to topic events", "check the sink's brokers, tls and sasl, the network and that the brokers run",
+			"produce to topic events", "check the sink's brokers, tls and sasl, the network, and that the brokers are running",
 		},
 		{
 			"nats",
 			onramp.Sink{NATS: &onramp.NATS{URLs: []string{"nats://user:hidden@" + nobody}, Subject: "ens.{type}"}},
-			"publish to subject ens.TransactionalSendEvents.EmailSent", "check the sink's urls, the network and that the server runs",
+			"publish to subject ens.TransactionalSendEvents.EmailSent", "check the sink's urls, the network, and that the server is running",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestNothingToSend(t *testing.T) {
 	other := calls(2)
 	other.Destination.Key = "other"
 	checkOutcomes(t, sender.Send(t.Context(), other), alike(2, onramp.Outcome{
-		Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "configure it again, or discard its deliveries",
+		Verdict: onramp.Blocked, Detail: "there is no sink of this name", Hint: "add it to the configuration again, or discard its deliveries",
 	}))
 	gone := onramp.Outcome{Verdict: onramp.Rejected, Detail: "the event is gone", Hint: "discard it"}
 	checkOutcomes(t, sender.Send(t.Context(), call(nil, event(1), &onramp.Event{ID: "x"})), []onramp.Outcome{gone, appended, gone})

@@ -15,6 +15,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/net/http/httpguts"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
@@ -71,7 +72,7 @@ func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
 // newKeys reads the secrets. No error shows one.
 func newKeys(secrets []onramp.Secret) ([]*standardwebhooks.Webhook, error) {
 	if len(secrets) == 0 {
-		return nil, errors.New("secrets: there is none, and events must be signed")
+		return nil, errors.New("secrets: none given, but events must be signed")
 	}
 	keys := make([]*standardwebhooks.Webhook, len(secrets))
 	for i, s := range secrets {
@@ -94,14 +95,14 @@ func (w *webhook) route(*message) string { return "POST " + w.origin }
 func (w *webhook) deliver(ctx context.Context, messages []message) []onramp.Outcome {
 	if w.batched {
 		return isolate(messages, func(part []message) []onramp.Outcome {
-			return alike(len(part), w.post(ctx, batchID(part), envelopeBatchType, joinEnvelopes(part)))
+			return attempt.Alike(len(part), w.post(ctx, batchID(part), envelopeBatchType, joinEnvelopes(part)))
 		})
 	}
 	outcomes := make([]onramp.Outcome, len(messages))
 	for i := range messages {
 		outcomes[i] = w.post(ctx, messages[i].id, envelopeType, messages[i].body)
-		if trouble := troubleIn(outcomes[i : i+1]); trouble != nil {
-			copy(outcomes[i:], alike(len(outcomes)-i, *trouble))
+		if trouble := attempt.Trouble(outcomes[i : i+1]); trouble != nil {
+			copy(outcomes[i:], attempt.Alike(len(outcomes)-i, *trouble))
 			break
 		}
 	}
@@ -129,7 +130,7 @@ func joinEnvelopes(messages []message) []byte {
 
 // post makes one request.
 func (w *webhook) post(ctx context.Context, id, contentType string, body []byte) onramp.Outcome {
-	ctx, end := context.WithTimeoutCause(ctx, w.timeout, errTimeout)
+	ctx, end := attempt.WithTimeout(ctx, w.timeout)
 	defer end()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
@@ -148,7 +149,7 @@ func (w *webhook) post(ctx context.Context, id, contentType string, body []byte)
 		return judgeSilence(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, attempt.MaxAnswer))
 	if err != nil && resp.StatusCode/100 != 2 { // what was taken was taken
 		return judgeSilence(err)
 	}

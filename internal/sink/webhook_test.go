@@ -101,13 +101,13 @@ func TestWebhook(t *testing.T) {
 func TestWebhookAnswers(t *testing.T) {
 	t.Parallel()
 	const (
-		redirect = "set the sink's url to the address that it redirects to"
+		redirect = "set the sink's url to the address it redirects to"
 		secret   = "check the sink's headers, and that the endpoint knows its secret"
-		address  = "check the sink's url, and that the endpoint takes POST"
-		form     = "let the endpoint take the content types application/cloudevents+json and, in batches, application/cloudevents-batch+json"
-		all      = "see why the endpoint refuses every request of this kind"
-		one      = "see why the endpoint refuses this event, then retry it; one that it has already is to be answered with 2xx"
-		limit    = "nothing to do, unless it lasts: then let the endpoint take more"
+		address  = "check the sink's url, and that the endpoint accepts POST"
+		form     = "make the endpoint accept the content types application/cloudevents+json and, for batches, application/cloudevents-batch+json"
+		all      = "find out why the endpoint refuses requests of this kind"
+		one      = "find out why the endpoint refuses this event, then retry it; the endpoint should answer 2xx to an event it already has"
+		limit    = "nothing to do yet; if it lasts, raise the endpoint's capacity"
 	)
 	for _, c := range []struct {
 		status  int
@@ -183,7 +183,7 @@ func TestWebhookAnswers(t *testing.T) {
 			})
 			want := onramp.Outcome{
 				Verdict: c.verdict, Status: c.status, Detail: strings.TrimSpace(fmt.Sprint(c.status, " ", http.StatusText(c.status))),
-				Hint: c.hint, RetryAfter: c.wait, Late: c.late,
+				Hint: c.hint, RetryAfter: c.wait, Late: c.late, Refused: c.status == 401,
 			}
 			if c.verdict != onramp.Delivered {
 				want.Answer, want.Request = "why", "POST https://example.com\n"+wrapped(1)
@@ -271,7 +271,7 @@ func TestWebhookSilent(t *testing.T) {
 		sender := newSender(t, sink.Config{Transport: network, Timeout: time.Minute}, onramp.Sink{
 			Webhook: &onramp.Webhook{URL: "http://example.com/hidden", Secrets: []onramp.Secret{secretA}},
 		})
-		const hint = "check the sink's url, the network and that the endpoint runs"
+		const hint = "check the sink's url, the network, and that the endpoint is running"
 		begun := time.Now()
 		checkOutcomes(t, sender.Send(t.Context(), calls(1)), []onramp.Outcome{with(onramp.Outcome{
 			Verdict: onramp.Retry, Late: true, Detail: "no answer within the time-out", Hint: hint,
@@ -301,7 +301,7 @@ func TestWebhookUntrusted(t *testing.T) {
 	defer server.Close()
 	sender := newSender(t, sink.Config{}, onramp.Sink{Webhook: &onramp.Webhook{URL: server.URL, Secrets: []onramp.Secret{secretA}}})
 	got := sender.Send(t.Context(), calls(1))[0]
-	if got.Verdict != onramp.Blocked || got.Hint != "renew the certificate, or give the authority that has issued it" {
+	if got.Verdict != onramp.Blocked || got.Hint != "renew the certificate, or trust the authority that issued it" {
 		t.Errorf("got %v, %s, %s", got.Verdict, got.Detail, got.Hint)
 	}
 }

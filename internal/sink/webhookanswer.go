@@ -8,27 +8,22 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/attempt"
 	"onramp/internal/onramp"
 )
 
-const (
-	// maxAnswer is how much of an answer is read and kept for the operator, in
-	// bytes.
-	maxAnswer = 16 << 10
-
-	// maxRetryAfter bounds what an endpoint can ask for.
-	maxRetryAfter = time.Hour
-)
+// maxRetryAfter bounds what an endpoint can ask for.
+const maxRetryAfter = time.Hour
 
 const (
-	hintRedirect = "set the sink's url to the address that it redirects to"
+	hintRedirect = "set the sink's url to the address it redirects to"
 	hintSecret   = "check the sink's headers, and that the endpoint knows its secret"
-	hintURL      = "check the sink's url, and that the endpoint takes POST"
-	hintType     = "let the endpoint take the content types application/cloudevents+json and, in batches, application/cloudevents-batch+json"
-	hintEndpoint = "see why the endpoint refuses every request of this kind"
-	hintEvent    = "see why the endpoint refuses this event, then retry it; one that it has already is to be answered with 2xx"
-	hintLimit    = "nothing to do, unless it lasts: then let the endpoint take more"
-	hintNetwork  = "check the sink's url, the network and that the endpoint runs"
+	hintURL      = "check the sink's url, and that the endpoint accepts POST"
+	hintType     = "make the endpoint accept the content types application/cloudevents+json and, for batches, application/cloudevents-batch+json"
+	hintEndpoint = "find out why the endpoint refuses requests of this kind"
+	hintEvent    = "find out why the endpoint refuses this event, then retry it; the endpoint should answer 2xx to an event it already has"
+	hintLimit    = "nothing to do yet; if it lasts, raise the endpoint's capacity"
+	hintNetwork  = "check the sink's url, the network, and that the endpoint is running"
 )
 
 // judgeAnswer is the table of outcomes. Standard Webhooks knows two, 2xx and
@@ -54,6 +49,7 @@ func judgeAnswer(resp *http.Response, body []byte) onramp.Outcome {
 	o.Answer = string(body)
 	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	o.Verdict, o.Hint = judgeStatus(status, o.RetryAfter)
+	o.Refused = status == http.StatusUnauthorized
 	o.Late = status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
 	return o
 }
@@ -109,8 +105,8 @@ func judgeSilence(err error) onramp.Outcome {
 	switch {
 	case isUntrusted(err):
 		o.Verdict, o.Hint = onramp.Blocked, hintCertificate
-	case isLate(err):
-		o.Detail, o.Late = errTimeout.Error(), true
+	case attempt.IsLate(err):
+		o.Detail, o.Late = attempt.ErrTimeout.Error(), true
 	}
 	return o
 }

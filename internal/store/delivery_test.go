@@ -240,7 +240,8 @@ func TestBells(t *testing.T) {
 		rung := func() string {
 			var texts []string
 			for _, key := range []string{"x", "y"} {
-				for bell, c := range map[string]<-chan struct{}{"fresh": w.s.Fresh(w.destination(key)), "due": w.s.Due(w.destination(key))} {
+				fresh, due := w.s.Wake(w.destination(key))
+				for bell, c := range map[string]<-chan struct{}{"fresh": fresh, "due": due} {
 					select {
 					case <-c:
 						texts = append(texts, bell+" "+key)

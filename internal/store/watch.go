@@ -90,12 +90,13 @@ const (
 // wakeChannels wake the reader of a destination.
 type wakeChannels struct{ fresh, due chan struct{} }
 
-// Fresh yields a value when there may be new deliveries to a destination.
-func (s *Store) Fresh(destination int) <-chan struct{} { return s.wakeChannels(destination).fresh }
-
-// Due yields a value when a parked delivery to a destination may have become
-// due earlier than NextDue said.
-func (s *Store) Due(destination int) <-chan struct{} { return s.wakeChannels(destination).due }
+// Wake gives two channels of a destination. fresh yields a value when there may be
+// new deliveries, due when a parked one may have become due earlier than NextDue has
+// said.
+func (s *Store) Wake(destination int) (fresh, due <-chan struct{}) {
+	c := s.wakeChannels(destination)
+	return c.fresh, c.due
+}
 
 func (s *Store) wakeChannels(destination int) wakeChannels {
 	s.mu.Lock()

@@ -10,8 +10,8 @@ import (
 // maxMembers is the vendor's limit of one FireEvents.
 const maxMembers = 100
 
-// Event is one contact's entry into journeys.
-type Event struct {
+// JourneyEntry is one contact's entry into the journeys that listen to an event.
+type JourneyEntry struct {
 	// ContactKey identifies the person. Required.
 	ContactKey string
 	// EventDefinitionKey is the key of the journey's API event entry source,
@@ -28,7 +28,7 @@ type Event struct {
 	Data any
 }
 
-type eventRequest struct {
+type entryRequest struct {
 	ContactKey          string
 	EventDefinitionKey  string
 	EstablishContactKey bool            `json:",omitempty"`
@@ -46,7 +46,7 @@ type eventRequest struct {
 //
 // A missing ContactKey or EventDefinitionKey, or Data of the wrong kind, is
 // refused with [ErrInvalid] before anything is sent.
-func (c *Client) FireEvent(ctx context.Context, e Event) (eventInstanceID string, err error) {
+func (c *Client) FireEvent(ctx context.Context, e JourneyEntry) (eventInstanceID string, err error) {
 	if e.ContactKey == "" || e.EventDefinitionKey == "" {
 		return "", fmt.Errorf("%s: %w: contact key or event definition key is missing", OpFireEvent, ErrInvalid)
 	}
@@ -54,7 +54,7 @@ func (c *Client) FireEvent(ctx context.Context, e Event) (eventInstanceID string
 	if err != nil {
 		return "", fmt.Errorf("%s: data: %w", OpFireEvent, err)
 	}
-	a, err := c.post(ctx, OpFireEvent, "interaction/v1/events", eventRequest{
+	a, err := c.post(ctx, OpFireEvent, "interaction/v1/events", entryRequest{
 		ContactKey:          e.ContactKey,
 		EventDefinitionKey:  e.EventDefinitionKey,
 		EstablishContactKey: e.EstablishContactKey,
@@ -71,7 +71,7 @@ type Member struct {
 	// ContactKey identifies the person. Required; the same one may come
 	// several times.
 	ContactKey string
-	// Data are as in [Event].
+	// Data are as in [JourneyEntry].
 	Data any
 }
 

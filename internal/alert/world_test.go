@@ -1,0 +1,141 @@
+package alert_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"onramp/internal/alert"
+	"onramp/internal/onramp"
+)
+
+// world is what a watcher looks at.
+type world struct {
+	mu          sync.Mutex
+	health      []onramp.Health
+	deliveries  map[string]map[onramp.DeliveryState]int64
+	events      map[string]int64 // by callback
+	repeated    map[string]int64
+	oldest      map[string]time.Time
+	oldestErr   error
+	trouble     error
+	free, total uint64
+	freeErr     error
+	asked       int           // how often the disk was
+	hangs       chan struct{} // when not nil, the disk does until it is closed
+}
+
+func (w *world) Health() []onramp.Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health
+}
+
+func (w *world) Count() onramp.Counts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return onramp.Counts{Deliveries: w.deliveries, Events: w.events, Repeated: w.repeated}
+}
+
+func (w *world) Oldest(_ context.Context, destination string) (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.oldest[destination], w.oldestErr
+}
+
+func (w *world) sources() alert.Sources {
+	return alert.Sources{
+		Pump: w, Store: w,
+		Trouble: func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.trouble
+		},
+		Free: func() (free, total uint64, err error) {
+			w.mu.Lock()
+			w.asked++
+			hangs := w.hangs
+			free, total, err = w.free, w.total, w.freeErr
+			w.mu.Unlock()
+			if hangs != nil {
+				<-hangs
+			}
+			return free, total, err
+		},
+	}
+}
+
+func (w *world) change(f func(*world)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(w)
+}
+
+// told is one alert, and how long after the start it came.
+type told struct {
+	At          time.Duration
+	Title, Text string
+}
+
+func pass(d time.Duration) { <-time.After(d) }
+
+// watching runs a watcher in synthetic time and gives what it told, once the
+// script has ended. The script runs half a second beside the watcher's seconds.
+func watching(t *testing.T, cfg alert.Config, script func(w *world)) []told {
+	t.Helper()
+	var all []told
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{deliveries: map[string]map[onramp.DeliveryState]int64{}, oldest: map[string]time.Time{}, free: 50, total: 100}
+		watcher, err := alert.New(cfg, w.sources(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		watcher.AddReceiver("test", func(title, text string) error {
+			all = append(all, told{time.Since(start), title, text})
+			return nil
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { watcher.Run(ctx) })
+		pass(500 * time.Millisecond)
+		script(w)
+		stop()
+		running.Wait()
+	})
+	return all
+}
+
+func titles(all []told) []string {
+	var list []string
+	for _, a := range all {
+		list = append(list, fmt.Sprintf("%v %s", a.At, a.Title))
+	}
+	return list
+}
+
+var (
+	extension = onramp.Destination{Kind: onramp.DataExtension, Key: "Web"}
+	journey   = onramp.Destination{Kind: onramp.Journey, Key: "Welcome"}
+	email     = onramp.Destination{Kind: onramp.Message, Key: "hello"}
+)
+
+func stopped(d onramp.Destination, state, reason, cause string, since time.Time) onramp.Health {
+	return onramp.Health{Destination: d, State: state, Reason: reason, Hint: "do something", Cause: cause, Since: since}
+}
+
+// refused is stopped by its credentials.
+func refused(d onramp.Destination, reason, cause string, since time.Time) onramp.Health {
+	h := stopped(d, "blocked", reason, cause, since)
+	h.Refused = true
+	return h
+}
+
+// n counts deliveries of one destination.
+func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
+	return map[onramp.DeliveryState]int64{state: count}
+}
