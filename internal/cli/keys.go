@@ -108,9 +108,9 @@ func (c *command) keysNewEncryption() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "encryption",
 		Short: "Create an encryption key, or rotate one",
-		Long: `Prints a key for encryption_key. It encrypts what the gateway stores in the database
-for callbacks. Without the key that data is lost, so keep a copy, separate from the
-backup of the database.
+		Long: `Prints a key for encryption_key. It encrypts the secrets in the gateway's database:
+those of callbacks and clients, and the access token. Without the key they are lost, so
+keep a copy, separate from the backup of the database.
 
 With --rotate, prints the key in FILE with a new one added. New data is encrypted with
 the new key, and old data can still be read. FILE itself is not changed: write to another
