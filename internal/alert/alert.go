@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 // Config says when to alert, and whom. A zero value means the default, if there
@@ -31,14 +32,10 @@ type Config struct {
 	Callbacks   []string        // names of those that events come to; none: Events has no effect
 }
 
-// Pump tells how each destination is doing.
-type Pump interface {
-	Health() []onramp.Health
-}
-
-// Store tells what is stored.
-type Store interface {
-	Count() onramp.Counts
+// Desk tells how everything is. An [operator.Desk] is one.
+type Desk interface {
+	// Overview returns at once.
+	Overview() operator.Overview
 	// Oldest returns when the oldest registration was accepted that is still to
 	// be sent to a destination; zero when there is none.
 	Oldest(ctx context.Context, destination string) (time.Time, error)
@@ -46,8 +43,7 @@ type Store interface {
 
 // Sources are what is watched.
 type Sources struct {
-	Pump    Pump
-	Store   Store
+	Desk    Desk
 	Trouble func() error                           // why the store can't be written, without secrets, or nil; answers at once; may be nil
 	Free    func() (free, total uint64, err error) // space on the store's disk, see FreeSpace; nil: there is none to watch
 }

@@ -263,7 +263,7 @@ func TestTelling(t *testing.T) {
 			pass(10 * time.Minute)
 		}, []string{
 			"1s onramp: " + blocked, "1m1s onramp: credentials refused: message:hello", "1m1s onramp: store unreachable: registrations refused",
-			"7m1s onramp: cleared: blocked: journey:Welcome and data_extension:Web, after 2m", "7m1s onramp: cleared: credentials refused: message:hello, after 1m",
+			"7m1s onramp: cleared: blocked: data_extension:Web and journey:Welcome, after 2m", "7m1s onramp: cleared: credentials refused: message:hello, after 1m",
 			"7m1s onramp: cleared: store unreachable: registrations refused, after 1m",
 		}},
 		{"dead letters until none comes for an hour", func(w *world) {
@@ -406,7 +406,7 @@ func TestLog(t *testing.T) {
 	var log strings.Builder
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{health: []onramp.Health{stopped(journey, "blocked", "403", "c", time.Now())}, deliveries: map[string]map[onramp.DeliveryState]int64{"a": n(onramp.DeliveryDead, 1)}}
-		watcher, err := alert.New(alert.Config{}, alert.Sources{Pump: w, Store: w}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+		watcher, err := alert.New(alert.Config{}, alert.Sources{Desk: w.desk()}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				if a.Key == slog.TimeKey || a.Key == "hint" {
 					return slog.Attr{}

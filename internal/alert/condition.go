@@ -3,12 +3,12 @@ package alert
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 // Condition is something that an operator should know, as it stands now.
@@ -38,57 +38,63 @@ const (
 
 // quick is what can be seen at any time.
 func (w *Watcher) quick(now time.Time) []Condition {
-	health, all := w.from.Pump.Health(), w.from.Store.Count()
-	counts := all.Deliveries
+	all := w.from.Desk.Overview()
 	var found []Condition
-	for _, g := range together(health, "blocked") {
+	for _, g := range together(all.Destinations, "blocked") {
 		for _, name := range g.names {
 			w.still[name] = now
 		}
-		found = append(found, g.blocked(counts))
+		found = append(found, g.blocked())
 	}
-	for _, g := range together(health, "throttled") {
+	for _, g := range together(all.Destinations, "throttled") {
 		if now.Sub(g.Since) > throttledFor {
-			found = append(found, g.throttled(counts))
+			found = append(found, g.throttled())
 		}
 	}
-	for _, h := range health {
-		name := h.Destination.Name()
-		if g := grown(w.gave, name, h.GivenUp, now); g.lasts(now) {
-			found = append(found, Condition{
-				Cause: "given up:" + name, Title: "retries exhausted: " + name, Hint: deadHint,
-				Detail: fmt.Sprintf("%s reached delivery.give_up_after since Onramp started, the last at %s",
-					several(g.n, "delivery", "deliveries"), stamp(g.last)),
-				Waiting: waiting(counts[name]), Since: g.first,
-			})
-		}
-		if g := grown(w.unknown, name, h.Unknown, now); g.lasts(now) {
-			found = append(found, Condition{
-				Cause: "unknown:" + name, Title: "answers lost: " + name, Hint: unknownHint,
-				Detail: fmt.Sprintf("%s since Onramp started may have arrived, but the answers were lost, the last at %s",
-					several(g.n, "delivery", "deliveries"), stamp(g.last)),
-				Waiting: waiting(counts[name]), Since: g.first,
-			})
-		}
+	var waiting int64
+	for i := range all.Destinations {
+		found = append(found, w.failures(&all.Destinations[i], now)...)
+		waiting += all.Destinations[i].Waiting()
 	}
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if g := grown(w.dead, name, counts[name][onramp.DeliveryDead], now); g.lasts(now) {
-			found = append(found, Condition{
-				Cause: "dead:" + name, Title: "dead letters: " + name, Hint: deadHint,
-				Detail:  fmt.Sprintf("%s, the last at %s", several(g.n, "dead letter", "dead letters"), stamp(g.last)),
-				Waiting: waiting(counts[name]), Since: g.first,
-			})
-		}
-	}
-	found = append(found, w.silent(now, health, all)...)
+	found = append(found, w.silent(now, all)...)
 	if w.from.Trouble == nil {
 		return found
 	}
 	if err := w.from.Trouble(); err != nil {
 		found = append(found, Condition{
 			Cause: "store", Title: "store unreachable: registrations refused", Severe: true,
-			Detail: oneLine(err.Error()), Hint: storeHint, Waiting: waitingFor(counts, slices.Collect(maps.Keys(counts))),
+			Detail: oneLine(err.Error()), Hint: storeHint, Waiting: waiting,
 		})
+	}
+	return found
+}
+
+// failures are what has become of deliveries that an operator must see to.
+func (w *Watcher) failures(d *operator.Destination, now time.Time) []Condition {
+	var found []Condition
+	for _, f := range []struct {
+		growth
+		cause, title, hint, one, more, detail string
+	}{
+		{
+			grown(w.gave, d.Name, d.GivenUp, now), "given up:", "retries exhausted: ", deadHint,
+			"delivery", "deliveries", " reached delivery.give_up_after since Onramp started",
+		},
+		{
+			grown(w.unknown, d.Name, d.Unknown, now), "unknown:", "answers lost: ", unknownHint,
+			"delivery", "deliveries", " since Onramp started may have arrived, but the answers were lost",
+		},
+		{
+			grown(w.dead, d.Name, d.Deliveries[onramp.DeliveryDead], now), "dead:", "dead letters: ", deadHint,
+			"dead letter", "dead letters", "",
+		},
+	} {
+		if f.lasts(now) {
+			found = append(found, Condition{
+				Cause: f.cause + d.Name, Title: f.title + d.Name, Hint: f.hint, Waiting: d.Waiting(), Since: f.first,
+				Detail: several(f.n, f.one, f.more) + f.detail + ", the last at " + stamp(f.last),
+			})
+		}
 	}
 	return found
 }
@@ -125,49 +131,51 @@ func (g growth) lasts(now time.Time) bool {
 type standing struct {
 	onramp.Health          // of the one that stopped first
 	names         []string // of all
+	waiting       int64    // for all
 }
 
 // together puts the destinations in a state that have a cause in common into
-// one: a refused credential is one trouble, however many stand still by it.
-func together(health []onramp.Health, state string) []standing {
+// one: refused credentials are one trouble, however many destinations they stop.
+func together(destinations []operator.Destination, state string) []standing {
 	var all []standing
-	for _, h := range health {
-		if h.State != state {
+	for i := range destinations {
+		d := &destinations[i]
+		if d.State != state {
 			continue
 		}
-		at := slices.IndexFunc(all, func(s standing) bool { return s.Cause == h.Cause })
+		at := slices.IndexFunc(all, func(s standing) bool { return s.Cause == d.Cause })
 		if at < 0 {
 			at = len(all)
-			all = append(all, standing{Health: h})
+			all = append(all, standing{Health: d.Health})
 		}
-		names := append(all[at].names, h.Destination.Name())
-		if h.Since.Before(all[at].Since) {
-			all[at].Health = h
+		if d.Since.Before(all[at].Since) {
+			all[at].Health = d.Health
 		}
-		all[at].names = names
+		all[at].names = append(all[at].names, d.Name)
+		all[at].waiting += d.Waiting()
 	}
 	return all
 }
 
-func (s standing) blocked(counts map[string]map[onramp.DeliveryState]int64) Condition {
+func (s standing) blocked() Condition {
 	title := "blocked: "
 	if s.Refused {
 		title = "credentials refused: "
 	}
 	return Condition{
 		Cause: "blocked:" + s.Cause, Title: title + list(s.names, 3), Severe: true,
-		Detail: s.detail(), Hint: s.Hint, Waiting: waitingFor(counts, s.names), Since: s.Since,
+		Detail: s.detail(), Hint: s.Hint, Waiting: s.waiting, Since: s.Since,
 	}
 }
 
-func (s standing) throttled(counts map[string]map[onramp.DeliveryState]int64) Condition {
+func (s standing) throttled() Condition {
 	hint := s.Hint
 	if hint == "" {
 		hint = throttledHint
 	}
 	return Condition{
 		Cause: "throttled:" + s.Cause, Title: "throttled: " + list(s.names, 3),
-		Detail: s.detail(), Hint: hint, Waiting: waitingFor(counts, s.names), Since: s.Since,
+		Detail: s.detail(), Hint: hint, Waiting: s.waiting, Since: s.Since,
 	}
 }
 
@@ -191,15 +199,10 @@ type backlog struct {
 // there is an alert already: being late counts from its end.
 func (w *Watcher) backlogs() []backlog {
 	var all []backlog
-	blocked := map[string]bool{}
-	for _, h := range w.from.Pump.Health() {
-		blocked[h.Destination.Name()] = h.State == "blocked"
-	}
-	counts := w.from.Store.Count().Deliveries
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
+	for _, d := range w.from.Desk.Overview().Destinations {
 		// those that wait for the step before are late with it
-		if n := counts[name]; n[onramp.DeliveryPending]+n[onramp.DeliverySubmitted] > 0 {
-			all = append(all, backlog{name, waiting(n), w.still[name], blocked[name]})
+		if d.Deliveries[onramp.DeliveryPending]+d.Deliveries[onramp.DeliverySubmitted] > 0 {
+			all = append(all, backlog{d.Name, d.Waiting(), w.still[d.Name], d.State == "blocked"})
 		}
 	}
 	return all
@@ -250,7 +253,7 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 	if b.blocked && before == nil {
 		return nil
 	}
-	oldest, err := s.from.Store.Oldest(ctx, b.name)
+	oldest, err := s.from.Desk.Oldest(ctx, b.name)
 	if err != nil {
 		return before // for what stops the store there is an alert of its own
 	}
@@ -271,19 +274,6 @@ func (s slowLook) was(cause string) []Condition {
 		}
 	}
 	return nil
-}
-
-// waiting counts the deliveries that are still to be made.
-func waiting(n map[onramp.DeliveryState]int64) int64 {
-	return n[onramp.DeliveryPending] + n[onramp.DeliveryWaiting] + n[onramp.DeliverySubmitted]
-}
-
-func waitingFor(counts map[string]map[onramp.DeliveryState]int64, names []string) int64 {
-	var n int64
-	for _, name := range names {
-		n += waiting(counts[name])
-	}
-	return n
 }
 
 const maxDetail = 500

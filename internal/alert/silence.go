@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 const silenceHint = "run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"
@@ -20,8 +21,8 @@ type silence struct {
 
 // look notes the counts as they are now. Those of the first look are where it
 // begins: for what went out before a restart there may have been an alert already.
-func (s *silence) look(now time.Time, health []onramp.Health, c onramp.Counts) {
-	sent, came := messages(health, c), events(c)
+func (s *silence) look(now time.Time, all operator.Overview) {
+	sent, came := messages(all.Destinations), events(all.Counts)
 	before := *s
 	s.looked, s.sent, s.came = true, sent, came
 	switch {
@@ -41,8 +42,8 @@ func (s *silence) lasts(now time.Time, limit time.Duration) bool {
 }
 
 // silent tells of events that stay away.
-func (w *Watcher) silent(now time.Time, health []onramp.Health, c onramp.Counts) []Condition {
-	w.silence.look(now, health, c)
+func (w *Watcher) silent(now time.Time, all operator.Overview) []Condition {
+	w.silence.look(now, all)
 	if len(w.cfg.Callbacks) == 0 || !w.silence.lasts(now, w.cfg.Events) {
 		return nil
 	}
@@ -53,12 +54,12 @@ func (w *Watcher) silent(now time.Time, health []onramp.Health, c onramp.Counts)
 	}}
 }
 
-// messages counts the deliveries that Marketing Cloud tells of by events.
-func messages(health []onramp.Health, c onramp.Counts) int64 {
+// messages counts the deliveries that Marketing Cloud reports by events.
+func messages(destinations []operator.Destination) int64 {
 	var n int64
-	for _, h := range health {
-		if d := h.Destination; d.Kind == onramp.Journey || d.Kind == onramp.Message {
-			n += c.Deliveries[d.Name()][onramp.DeliveryDelivered]
+	for _, d := range destinations {
+		if kind := d.Destination.Kind; kind == onramp.Journey || kind == onramp.Message {
+			n += d.Deliveries[onramp.DeliveryDelivered]
 		}
 	}
 	return n

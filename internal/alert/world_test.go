@@ -11,6 +11,7 @@ import (
 
 	"onramp/internal/alert"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 )
 
 // world is what a watcher looks at.
@@ -47,9 +48,15 @@ func (w *world) Oldest(_ context.Context, destination string) (time.Time, error)
 	return w.oldest[destination], w.oldestErr
 }
 
+// Flight and Forget make the world a pump; nothing is ever in flight.
+func (w *world) Flight(int, int64) onramp.DeliveryState { return 0 }
+func (w *world) Forget(int64)                           {}
+
+func (w *world) desk() *operator.Desk { return &operator.Desk{Counts: w, Pump: w} }
+
 func (w *world) sources() alert.Sources {
 	return alert.Sources{
-		Pump: w, Store: w,
+		Desk: w.desk(),
 		Trouble: func() error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

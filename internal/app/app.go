@@ -40,6 +40,7 @@ type App struct {
 	options Options
 	store   *store.Store
 	pump    *pump.Pump
+	desk    *operator.Desk
 	alerts  *alert.Watcher
 	events  events
 	public  *web.Listener
@@ -87,14 +88,30 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.pump = pump.New(pump.Config{
 		Senders: a.cfg.Delivery.Senders, GiveUpAfter: a.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
 	}, a.store, senders{sender, a.events.sinks}, append(destinations(forms), sinks...))
+	byName := make(map[string]*onramp.Form, len(forms))
+	for _, f := range forms {
+		byName[f.Name] = f
+	}
+	a.desk = a.newDesk(byName)
 	if a.alerts, err = a.newAlerts(); err != nil {
 		return err
 	}
-	return a.handle(forms)
+	return a.handle(byName)
+}
+
+func (a *App) newDesk(forms map[string]*onramp.Form) *operator.Desk {
+	desk := &operator.Desk{
+		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: a.pump, Forms: forms,
+		Log: a.options.Log.With("part", "admin"),
+	}
+	if a.events.setup != nil {
+		desk.Setup, desk.Clients = a.events.setup, a.clients()
+	}
+	return desk
 }
 
 func (a *App) newAlerts() (*alert.Watcher, error) {
-	from := alert.Sources{Pump: a.pump, Store: a.store, Trouble: a.store.Trouble}
+	from := alert.Sources{Desk: a.desk, Trouble: a.store.Trouble}
 	if file := a.store.File(); file != "" {
 		from.Free = func() (free, total uint64, err error) { return alert.FreeSpace(filepath.Dir(file)) }
 	}
@@ -127,17 +144,13 @@ func (a *App) bind(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *App) handle(forms []*onramp.Form) error {
-	byName := make(map[string]*onramp.Form, len(forms))
-	for _, f := range forms {
-		byName[f.Name] = f
-	}
-	public, err := a.publicHandler(byName)
+func (a *App) handle(forms map[string]*onramp.Form) error {
+	public, err := a.publicHandler(forms)
 	if err != nil {
 		return err
 	}
 	a.public.Handle(public)
-	a.admin.Handle(a.adminHandler(byName))
+	a.admin.Handle(a.adminHandler())
 	return nil
 }
 
@@ -175,17 +188,10 @@ func prefixes(proxies []string) []string {
 	return networks
 }
 
-func (a *App) adminHandler(forms map[string]*onramp.Form) http.Handler {
+func (a *App) adminHandler() http.Handler {
 	server := &web.Server{Log: a.options.Log, Part: "admin"}
 	mux := http.NewServeMux()
-	desk := &operator.Desk{
-		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: a.pump, Forms: forms,
-		Log: a.options.Log.With("part", "admin"),
-	}
-	if a.events.setup != nil {
-		desk.Setup, desk.Clients = a.events.setup, a.clients()
-	}
-	operators := &admin.Admin{Desk: desk, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin}
+	operators := &admin.Admin{Desk: a.desk, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(a.health))
 	mux.Handle("GET /readyz", server.Handle(a.health))

@@ -20,6 +20,7 @@ import (
 
 	"onramp/internal/alert"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/outbound"
 	"onramp/internal/pump"
 	"onramp/internal/sandbox"
@@ -128,7 +129,9 @@ func (r *rig) deliver() {
 		r.t.Fatal(err)
 	}
 	p := pump.New(pump.Config{}, r.store, sender, r.form.Route)
-	watcher, err := alert.New(alert.Config{}, alert.Sources{Pump: p, Store: r.store, Trouble: r.store.Trouble}, slog.New(r.alerts))
+	watcher, err := alert.New(alert.Config{}, alert.Sources{
+		Desk: &operator.Desk{Counts: r.store, Pump: p}, Trouble: r.store.Trouble,
+	}, slog.New(r.alerts))
 	if err != nil {
 		r.t.Fatal(err)
 	}

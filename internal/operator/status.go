@@ -34,69 +34,102 @@ type EventCounts struct {
 	Repeated int64 `json:"repeated"` // came again, and were not stored
 }
 
-// Status counts everything, and tells how each destination is doing: those that
-// are configured, and those that have deliveries from before. What is counted as
-// sending or submitted is a look at the pump's memory, a moment later.
+// Destination is a destination, how it is doing, and the deliveries that it has.
+type Destination struct {
+	Name          string
+	Configured    bool // else it only has deliveries from before, and Health is empty
+	onramp.Health      // as the pump sees it
+	Deliveries    map[onramp.DeliveryState]int64
+}
+
+// Waiting counts the deliveries that are still to be made.
+func (d *Destination) Waiting() int64 {
+	return d.Deliveries[onramp.DeliveryPending] + d.Deliveries[onramp.DeliveryWaiting] + d.Deliveries[onramp.DeliverySubmitted]
+}
+
+// Overview is how everything is at one moment, as far as it is in memory. It is
+// what Status and the alerts go by.
+type Overview struct {
+	Counts       onramp.Counts // as of the last commit
+	Destinations []Destination // by name: those that are configured, and those that have deliveries from before
+}
+
+// Overview returns at once.
+func (d *Desk) Overview() Overview {
+	o := Overview{Counts: d.Counts.Count()}
+	known := map[string]Destination{}
+	for name := range o.Counts.Deliveries {
+		known[name] = Destination{Name: name, Deliveries: o.Counts.Deliveries[name]}
+	}
+	for _, h := range d.Pump.Health() {
+		name := h.Destination.Name()
+		known[name] = Destination{Name: name, Configured: true, Health: h, Deliveries: o.Counts.Deliveries[name]}
+	}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		o.Destinations = append(o.Destinations, known[name])
+	}
+	return o
+}
+
+// Oldest returns when the oldest registration was accepted that is still to be
+// sent to a destination; zero when there is none.
+func (d *Desk) Oldest(ctx context.Context, destination string) (time.Time, error) {
+	return d.Counts.Oldest(ctx, destination)
+}
+
+// Status counts everything, and tells how each destination is doing. What is
+// counted as sending or submitted is a look at the pump's memory, a moment later.
 func (d *Desk) Status(ctx context.Context) (Status, error) {
-	counts := d.Counts.Count()
+	o := d.Overview()
 	s := Status{
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
-		Events: EventCounts{Stored: sum(counts.Events), Repeated: sum(counts.Repeated)},
+		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)},
 	}
 	for _, state := range onramp.RegistrationStates() {
-		n := counts.Registrations[state]
+		n := o.Counts.Registrations[state]
 		s.Registrations[state.String()] = n
 		s.Accepted += n
 	}
 	for _, state := range onramp.DeliveryStates() {
 		s.Deliveries[state.String()] = 0
 	}
-	health := map[string]onramp.Health{}
-	names := slices.Collect(maps.Keys(counts.Deliveries))
-	for _, h := range d.Pump.Health() {
-		health[h.Destination.Name()] = h
-		names = append(names, h.Destination.Name())
-	}
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		h, configured := health[name]
-		destination, err := d.destinationStatus(ctx, name, counts.Deliveries[name], h, configured)
+	for i := range o.Destinations {
+		one, err := d.destinationStatus(ctx, &o.Destinations[i])
 		if err != nil {
 			return Status{}, err
 		}
-		s.Destinations = append(s.Destinations, destination)
-		s.countDeliveries(counts.Deliveries[name], h)
+		s.Destinations = append(s.Destinations, one)
+		s.countDeliveries(&o.Destinations[i])
 	}
 	return s, nil
 }
 
 // countDeliveries adds those of one destination. What is in flight is stored as
 // pending.
-func (s *Status) countDeliveries(counts map[onramp.DeliveryState]int64, h onramp.Health) {
-	for state, n := range counts {
+func (s *Status) countDeliveries(d *Destination) {
+	for state, n := range d.Deliveries {
 		s.Deliveries[state.String()] += n
 	}
-	pending := counts[onramp.DeliveryPending]
-	submitted := min(int64(h.Submitted), pending)
-	sending := min(int64(h.Sending), pending-submitted)
+	pending := d.Deliveries[onramp.DeliveryPending]
+	submitted := min(int64(d.Submitted), pending)
+	sending := min(int64(d.Sending), pending-submitted)
 	s.Deliveries[onramp.DeliverySending.String()] += sending
 	s.Deliveries[onramp.DeliverySubmitted.String()] += submitted
 	s.Deliveries[onramp.DeliveryPending.String()] -= sending + submitted
 }
 
-func (d *Desk) destinationStatus(ctx context.Context, name string, n map[onramp.DeliveryState]int64, h onramp.Health, configured bool) (DestinationStatus, error) {
-	s := DestinationStatus{Name: name, State: h.State, Reason: h.Explain(), Since: timePointer(h.Since)}
-	if !configured {
+func (d *Desk) destinationStatus(ctx context.Context, one *Destination) (DestinationStatus, error) {
+	s := DestinationStatus{Name: one.Name, State: one.State, Reason: one.Explain(), Since: timePointer(one.Since), Waiting: one.Waiting()}
+	if !one.Configured {
 		s.State, s.Reason = "unconfigured", "no form uses it any more"
-		if onramp.IsSinkName(name) {
+		if onramp.IsSinkName(one.Name) {
 			s.Reason = "it is no longer configured as a sink"
 		}
 	}
-	s.Waiting = n[onramp.DeliveryPending] + n[onramp.DeliveryWaiting] + n[onramp.DeliverySubmitted]
 	if s.Waiting == 0 {
 		return s, nil
 	}
-	oldest, err := d.Counts.Oldest(ctx, name)
+	oldest, err := d.Oldest(ctx, one.Name)
 	s.Oldest = timePointer(oldest)
 	return s, err
 }
