@@ -107,7 +107,10 @@ func (t *tx) saveRegistrations(group []*op) error {
 // sortOut numbers the registrations that are new and separates those whose
 // idempotency key is known.
 func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, err error) {
-	var here map[int64]int64 // keys that came earlier in this very group
+	known, err := t.findIdempotency(group)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, o := range group {
 		a := o.acceptance
 		if a == nil {
@@ -115,21 +118,12 @@ func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, err error) {
 		}
 		a.earlierSeq, a.earlier, a.refusal, a.outcome = 0, nil, nil, nil
 		if a.key.Given() {
-			if here == nil {
-				here = map[int64]int64{}
-			}
-			seq, known := here[a.key.Hash]
-			if !known {
-				if seq, known, err = t.findIdempotency(a.key.Hash); err != nil {
-					return nil, nil, err
-				}
-			}
-			if known {
+			if seq, repeated := known[a.key.Hash]; repeated {
 				a.earlierSeq = seq
 				repeats = append(repeats, a)
 				continue
 			}
-			here[a.key.Hash] = t.registrationSeq + 1
+			known[a.key.Hash] = t.registrationSeq + 1 // the key may come again in this very group
 		}
 		t.registrationSeq++
 		a.registration.Seq = t.registrationSeq
