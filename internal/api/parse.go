@@ -69,11 +69,11 @@ func parseJSON(body []byte) ([]onramp.Input, error) {
 	if !json.Valid(body) {
 		return nil, web.Malformed("the body is not valid JSON")
 	}
-	s := scanner{body: body}
+	s := scanner{body: string(body)} // names and values are parts of this one copy
 	if s.skipSpace(); s.body[s.at] != '{' {
 		return nil, web.Malformed("the body must be a JSON object with the form's fields")
 	}
-	inputs := make([]onramp.Input, 0, 16)
+	inputs := make([]onramp.Input, 0, 8)
 	for s.next() {
 		if len(inputs) == maxInputs {
 			return nil, errTooMany
@@ -93,7 +93,7 @@ var errTooMany = web.Malformed("the body has more than " + strconv.Itoa(maxInput
 
 // scanner walks over JSON that is known to be valid.
 type scanner struct {
-	body []byte
+	body string
 	at   int
 }
 
@@ -141,7 +141,7 @@ func (s *scanner) value() onramp.Scalar {
 	for s.at < len(s.body) && strings.IndexByte("+-.0123456789eE", s.body[s.at]) >= 0 {
 		s.at++
 	}
-	return onramp.Scalar{Kind: onramp.Number, Text: string(s.body[begin:s.at])}
+	return onramp.Scalar{Kind: onramp.Number, Text: s.body[begin:s.at]}
 }
 
 // skipNested moves behind an object or array, however deep.
@@ -182,12 +182,12 @@ func (s *scanner) text() (string, error) {
 	escaped := s.skipText()
 	raw := s.body[begin : s.at-1]
 	if !escaped {
-		return string(raw), nil
+		return raw, nil
 	}
 	return unescape(raw)
 }
 
-func unescape(raw []byte) (string, error) {
+func unescape(raw string) (string, error) {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
@@ -226,8 +226,8 @@ func unescape(raw []byte) (string, error) {
 	return string(out), nil
 }
 
-func hexRune(digits []byte) rune {
-	n, err := strconv.ParseUint(string(digits[:4]), 16, 32)
+func hexRune(digits string) rune {
+	n, err := strconv.ParseUint(digits[:4], 16, 32)
 	if err != nil {
 		return utf8.RuneError
 	}

@@ -82,10 +82,10 @@ func (p *Public) crossOrigin() func(http.Handler) http.Handler {
 
 // answer is what an accepted registration is answered with.
 type answer struct {
-	ID         string    `json:"id"`
-	Status     string    `json:"status"`
-	Form       string    `json:"form"`
-	ReceivedAt time.Time `json:"received_at"`
+	ID         string `json:"id"`
+	Status     string `json:"status"`
+	Form       string `json:"form"`
+	ReceivedAt string `json:"received_at"` // RFC 3339
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -122,7 +122,7 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := isForm(contentType) && wantsPage(r)
+	page := wantsPage(r) && isForm(contentType)
 	wait := preferredWait(r)
 	if page {
 		wait = 0 // the answer is the same whatever the outcome
@@ -152,7 +152,9 @@ func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepte
 		status = http.StatusCreated
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return web.WriteJSON(w, status, answer{stored.ID, state.String(), stored.Form, stored.ReceivedAt})
+	return web.WriteJSON(w, status, answer{
+		stored.ID, state.String(), stored.Form, stored.ReceivedAt.Format(time.RFC3339Nano),
+	})
 }
 
 // await waits until a registration settles, or as long as the client wants.

@@ -59,17 +59,14 @@ func asciiDomain(domain string) (string, error) {
 }
 
 func isDomain(domain string) bool {
-	labels := strings.Split(domain, ".")
-	if len(labels) < 2 {
-		return false
-	}
-	for _, label := range labels {
+	labels, top := 0, ""
+	for label := range strings.SplitSeq(domain, ".") {
 		if !isLabel(label) {
 			return false
 		}
+		labels, top = labels+1, label
 	}
-	top := labels[len(labels)-1]
-	return len(top) >= 2 && (strings.HasPrefix(top, "xn--") || isLetters(top))
+	return labels >= 2 && len(top) >= 2 && (strings.HasPrefix(top, "xn--") || isLetters(top))
 }
 
 // isLabel checks one DNS label (RFC 1123, 2.1).

@@ -182,6 +182,9 @@ var undetermined, _, _ = language.Und.Raw()
 
 // normalText refuses what no column should hold and returns the rest in NFC.
 func normalText(s string) (string, error) {
+	if isPlain(s) {
+		return s, nil
+	}
 	if !utf8.ValidString(s) {
 		return "", errors.New("must be valid UTF-8")
 	}
@@ -196,6 +199,9 @@ func normalText(s string) (string, error) {
 // cleanText is normalText for values that nobody typed: it drops what
 // normalText refuses.
 func cleanText(s string) string {
+	if isPlain(s) {
+		return strings.TrimSpace(s)
+	}
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == utf8.RuneError {
 			return -1
@@ -203,6 +209,17 @@ func cleanText(s string) string {
 		return r
 	}, s)
 	return norm.NFC.String(strings.TrimSpace(s))
+}
+
+// isPlain says whether a text, as most are, is all printable ASCII: that is valid
+// UTF-8, has no control characters, and is its own NFC.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // utf16Len counts as SQL Server's nvarchar does.

@@ -43,6 +43,7 @@ type idempotency struct {
 	day      int64 // since 1970; the table of this day takes the keys
 
 	insert [2]insertion // by day
+	find   together     // in both
 }
 
 const mergedTo = "idempotency_merged_to"
@@ -52,7 +53,8 @@ func loadIdempotency(ctx context.Context, q queryer, d dialect, f freeze) (*idem
 	i := &idempotency{freeze: f, recent: map[int64]int64{}, insert: [2]insertion{
 		newInsertion(d, `INSERT INTO idempotency_even (hash, registration_seq)`, 2, again),
 		newInsertion(d, `INSERT INTO idempotency_odd (hash, registration_seq)`, 2, again),
-	}}
+	}, find: newTogether(d, `SELECT hash, registration_seq FROM (SELECT hash, registration_seq FROM idempotency_even
+		UNION ALL SELECT hash, registration_seq FROM idempotency_odd) AS k WHERE hash IN (`, `)`)}
 	value, err := findMeta(ctx, q, mergedTo)
 	if err != nil {
 		return nil, err
@@ -75,18 +77,39 @@ func loadIdempotency(ctx context.Context, q queryer, d dialect, f freeze) (*idem
 	return i, err
 }
 
-// findIdempotency finds the registration that a key stands for.
-func (t *tx) findIdempotency(hash int64) (seq int64, known bool, err error) {
+// findIdempotency finds the registrations that the keys of a group stand for.
+func (t *tx) findIdempotency(group []*op) (known map[int64]int64, err error) {
 	i := t.store.idempotency
-	if seq, known = i.recent[hash]; known {
-		return seq, true, nil
+	known = map[int64]int64{}
+	var sought []int64 // in the tables
+	for _, o := range group {
+		if o.acceptance == nil || !o.acceptance.key.Given() {
+			continue
+		}
+		hash := o.acceptance.key.Hash
+		if seq, ok := i.recent[hash]; ok {
+			known[hash] = seq
+		} else if seq, ok := i.frozen[hash]; ok {
+			known[hash] = seq
+		} else {
+			sought = append(sought, hash)
+		}
 	}
-	if seq, known = i.frozen[hash]; known {
-		return seq, true, nil
+	for len(sought) > 0 {
+		text, length := i.find.fit(len(sought))
+		part := sought[:min(length, len(sought))]
+		sought = sought[len(part):]
+		err := t.each(text, i.find.arguments(length, part, nil, nil), func(scan func(...any) error) error {
+			var hash, seq int64
+			err := scan(&hash, &seq)
+			known[hash] = seq
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	known, err = t.find(`SELECT registration_seq FROM idempotency_even WHERE hash = $1
-		UNION ALL SELECT registration_seq FROM idempotency_odd WHERE hash = $1`, []any{hash}, &seq)
-	return seq, known, err
+	return known, nil
 }
 
 const idempotencyDay = "idempotency_day"

@@ -86,6 +86,9 @@ var migrations = [][]string{{
 	`INSERT INTO event_tally (callback_id, stored, repeated) SELECT state, SUM(CASE WHEN destination_id = -1 THEN n ELSE 0 END),
 		SUM(CASE WHEN destination_id = -2 THEN n ELSE 0 END) FROM tally WHERE destination_id < 0 GROUP BY state`,
 	`DELETE FROM tally WHERE destination_id < 0`,
+	// the same index in other words: to check a list of three, SQLite fills a temporary table at every row that it writes
+	`DROP INDEX delivery_failed`,
+	`CREATE INDEX delivery_failed ON delivery (seq) WHERE (state = 6 OR state = 7 OR state = 9)`,
 }}
 
 // migrate takes the migrations that the database has not had yet. A database

@@ -27,7 +27,7 @@ func number[T ~uint8](state T) string { return strconv.Itoa(int(state)) }
 
 // inFailedIndex is true of the deliveries in the partial index delivery_failed.
 // The index is used only where a query repeats its condition word for word.
-var inFailedIndex = numbered(`d.state IN ({{dead}}, {{discarded}}, {{unknown}})`)
+var inFailedIndex = numbered(`(d.state = {{dead}} OR d.state = {{discarded}} OR d.state = {{unknown}})`)
 
 // collect reads all rows of a query, in their order, and closes them. It takes
 // the query's two results as they are.

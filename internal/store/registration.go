@@ -53,6 +53,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 	if err != nil || len(fresh)+len(repeats) == 0 {
 		return err
 	}
+	// int64 throughout: of any other integer database/sql makes one by reflection
 	registrations := make([]any, 0, len(fresh)*10)
 	deliveries := make([]any, 0, len(fresh)*16)
 	woken := map[int]wakeUp{}
@@ -63,9 +64,13 @@ func (t *tx) saveRegistrations(group []*op) error {
 			return fmt.Errorf("form %q was not registered", r.Form)
 		}
 		key := onramp.OrderingKey(r.SubscriberKey)
+		var keyHash, bodyHash any
+		if a.key.Given() {
+			keyHash, bodyHash = a.key.Hash, a.key.Body
+		}
 		registrations = append(registrations,
-			r.Seq, r.ID, form, r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, len(r.Route),
-			sql.NullInt64{Int64: a.key.Hash, Valid: a.key.Given()}, sql.NullInt64{Int64: a.key.Body, Valid: a.key.Given()})
+			r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)),
+			keyHash, bodyHash)
 		for i, d := range r.Route {
 			state := onramp.DeliveryWaiting
 			if i == 0 {
@@ -74,7 +79,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 			woken[d.ID] |= freshUp
 			t.deliverySeq++
 			deliveries = append(deliveries,
-				t.deliverySeq, r.Seq, i+1, d.ID, uint64(key)%partitions, key, uint8(state), 0)
+				t.deliverySeq, r.Seq, int64(i+1), int64(d.ID), int64(uint64(key)%partitions), key, int64(state), int64(0))
 			t.moveDelivery(d.ID, 0, state)
 		}
 		r.State = onramp.RegistrationQueued
@@ -102,7 +107,10 @@ func (t *tx) saveRegistrations(group []*op) error {
 // sortOut numbers the registrations that are new and separates those whose
 // idempotency key is known.
 func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, err error) {
-	var here map[int64]int64 // keys that came earlier in this very group
+	known, err := t.findIdempotency(group)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, o := range group {
 		a := o.acceptance
 		if a == nil {
@@ -110,21 +118,12 @@ func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, err error) {
 		}
 		a.earlierSeq, a.earlier, a.refusal, a.outcome = 0, nil, nil, nil
 		if a.key.Given() {
-			if here == nil {
-				here = map[int64]int64{}
-			}
-			seq, known := here[a.key.Hash]
-			if !known {
-				if seq, known, err = t.findIdempotency(a.key.Hash); err != nil {
-					return nil, nil, err
-				}
-			}
-			if known {
+			if seq, repeated := known[a.key.Hash]; repeated {
 				a.earlierSeq = seq
 				repeats = append(repeats, a)
 				continue
 			}
-			here[a.key.Hash] = t.registrationSeq + 1
+			known[a.key.Hash] = t.registrationSeq + 1 // the key may come again in this very group
 		}
 		t.registrationSeq++
 		a.registration.Seq = t.registrationSeq

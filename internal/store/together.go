@@ -7,8 +7,8 @@ import (
 	"onramp/internal/onramp"
 )
 
-// together is a statement over the deliveries of a list of seqs. It is prepared
-// for a few lengths only: a shorter list repeats its last seq.
+// together is a statement over a list of numbers, such as the seqs of deliveries.
+// It is prepared for a few lengths only: a shorter list repeats its last number.
 type together struct {
 	lengths [3]int
 	texts   [3]string

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,6 +138,8 @@ func (w *writer) run() {
 	defer close(w.done)
 	group := make([]*op, 0, maxGroup)
 	for first := range w.queue {
+		// those who are about to hand over a write come first: a larger group shares the cost of the commit
+		runtime.Gosched()
 		group = w.collect(append(group[:0], first))
 		w.commit(group)
 	}
