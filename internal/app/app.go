@@ -49,7 +49,7 @@ type App struct {
 }
 
 // Start opens the database and binds the listeners, so that whatever is wrong
-// is told before anything runs. The caller must Run what it returns.
+// is reported before anything runs. The caller must Run what it returns.
 func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	a := &App{cfg: cfg, options: o, ending: make(chan struct{})}
 	if err := a.start(ctx); err != nil {

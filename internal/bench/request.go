@@ -75,7 +75,7 @@ func (r request) clone(connection int) request {
 	return r
 }
 
-// digits are those that stand in the Placeholder's place.
+// digits are those that replace the Placeholder.
 func (r request) digits() []byte { return r.bytes[r.unique : r.unique+len(Placeholder)] }
 
 // renew makes another request of the last one: with a fresh key and with digits

@@ -24,7 +24,7 @@ func (idle) Health() []words.Health                { return nil }
 func (idle) Flight(int, int64) words.DeliveryState { return 0 }
 func (idle) Forget(int64)                          {}
 
-// office is a database with deliveries that an operator has to look after, and
+// office is a database with deliveries that need an operator, and
 // the admin API over it.
 type office struct {
 	*testscript.Env

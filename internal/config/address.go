@@ -64,7 +64,7 @@ func (r *reader) proxies(v value) []string {
 		_, prefixErr := netip.ParsePrefix(s.text)
 		_, addrErr := netip.ParseAddr(s.text)
 		if prefixErr != nil && addrErr != nil {
-			r.report(s.place, "%s must be an IP address or a CIDR prefix, such as 10.0.0.0/8", s.quoted())
+			r.report(s.position, "%s must be an IP address or a CIDR prefix, such as 10.0.0.0/8", s.quoted())
 			continue
 		}
 		list = append(list, s.text)
@@ -77,7 +77,7 @@ func (r *reader) origins(v value) []string {
 	for _, s := range r.texts(v) {
 		origin, ok := parseOrigin(s.text)
 		if !ok {
-			r.report(s.place, "%s must be an origin without a path, such as https://www.example.com, or *", s.quoted())
+			r.report(s.position, "%s must be an origin without a path, such as https://www.example.com, or *", s.quoted())
 			continue
 		}
 		list = append(list, origin)
@@ -87,9 +87,8 @@ func (r *reader) origins(v value) []string {
 
 var scheme = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,19}(\+https?)?$`)
 
-// alerts reads the URLs of those who are told of trouble. Which services there
-// are, and what their URLs must have, package alert knows; no message repeats a
-// URL, since it holds credentials.
+// alerts reads the URLs that alerts are sent to. Package alert knows the services
+// and what their URLs need. No message repeats a URL, since it holds credentials.
 func (r *reader) alerts(v value) []onramp.Secret {
 	var list []onramp.Secret
 	for _, s := range r.texts(v) {
@@ -97,13 +96,13 @@ func (r *reader) alerts(v value) []onramp.Secret {
 		_, err := url.Parse(s.text)
 		switch {
 		case s.text == "":
-			r.report(s.place, "is empty: set a value or remove the line")
+			r.report(s.position, "is empty: set a value or remove the line")
 		case !scheme.MatchString(service) || rest == "":
-			r.report(s.place, "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…")
+			r.report(s.position, "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…")
 		case err != nil:
-			r.report(s.place, "the %s URL is not valid: percent-encode special characters in names and passwords, such as %%40 for @", service)
+			r.report(s.position, "the %s URL is not valid: percent-encode special characters in names and passwords, such as %%40 for @", service)
 		case slices.Contains(list, onramp.Secret(s.text)):
-			r.report(s.place, "is listed twice: remove one")
+			r.report(s.position, "is listed twice: remove one")
 		default:
 			list = append(list, onramp.Secret(s.text))
 		}

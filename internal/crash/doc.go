@@ -9,6 +9,6 @@
 //
 // Three instruments do the work: a disk whose power can be cut (disk, which
 // Linux mounts by FUSE), a recorder between gateway and Marketing Cloud that
-// counts what arrived, and a gateway in a process of its own that can be killed.
+// counts what arrived, and a gateway in a separate process that can be killed.
 // TestPowerCutInstrument shows that the disk does lose what was not synced.
 package crash

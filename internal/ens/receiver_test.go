@@ -409,7 +409,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// What could not be stored is asked for again, in words that tell nothing.
+// What could not be stored is asked for again, in words that reveal nothing.
 func TestNotStored(t *testing.T) {
 	t.Parallel()
 	w := newReceiving(t)

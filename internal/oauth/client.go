@@ -25,7 +25,7 @@ type account struct {
 	guessable bool // one of the secrets is short
 }
 
-// newAccount leaves empty secrets out: they would let in whoever sends none.
+// newAccount leaves empty secrets out: they would let in callers that send none.
 func newAccount(id string, secrets []onramp.Secret) *account {
 	a := &account{id: id}
 	for _, s := range secrets {

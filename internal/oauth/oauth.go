@@ -4,7 +4,7 @@
 // Event Notification Service").
 //
 // Use New, mount Routes, run Run beside it, and give Check the Authorization
-// header of whoever calls. Tokens are signed JWTs: nothing is stored for them,
+// header of each call. Tokens are signed JWTs: nothing is stored for them,
 // every node that shares the Keeper can check them, and any number are alive at
 // once. Nothing on the way of a token request touches the database.
 //
@@ -38,7 +38,7 @@ type Config struct {
 	RotateAfter time.Duration        // age at which a signing key gets its successor; 30 days
 	Clients     []onramp.TokenClient // of the configuration; they win over kept ones of the same id
 	Users       []onramp.TokenUser
-	Scopes      []string // what a token may be for, in the order in which it is told; "ens"
+	Scopes      []string // what a token may be for, in the order in which answers list them; "ens"
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -66,7 +66,7 @@ type Server struct {
 
 	shared  atomic.Pointer[shared]
 	users   map[string]*account
-	nobody  *account // stands for whoever isn't known, so that they take as long as the rest
+	nobody  *account // stands for unknown callers, so that refusing them takes as long
 	tries   *tries
 	checked *checkedTokens
 	parser  *jwt.Parser
@@ -177,7 +177,7 @@ func (s *Server) Reload(ctx context.Context) error {
 
 // reloadSoon reloads unless that was done in the last few seconds, as by those
 // who were waiting for their turn, too. The reading doesn't depend on the
-// caller's patience: whoever hangs up would else keep the others from what is new.
+// caller's context: a caller that hangs up must not keep the others from new data.
 func (s *Server) reloadSoon(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
@@ -254,7 +254,7 @@ type Counts struct {
 	Limited uint64 // token requests after too many failed tries
 }
 
-// Counts tells what has become of the token requests.
+// Counts counts the token requests by what became of them.
 func (s *Server) Counts() Counts {
 	return Counts{s.issued.Load(), s.refused.Load(), s.limited.Load()}
 }

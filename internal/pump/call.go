@@ -18,8 +18,8 @@ const (
 
 	mostJobs = 3 // asynchronous calls under way: each one is thousands of deliveries in memory
 
-	// Mode auto takes the asynchronous route when so many wait, or when more than
-	// a call's worth waits and the oldest was accepted so long ago.
+	// Mode auto takes the asynchronous route when this many wait, or when more than
+	// a call's worth waits and the oldest was accepted this long ago.
 	deepQueue = 1000
 	oldQueue  = time.Minute
 )
@@ -34,7 +34,7 @@ type call struct {
 // rule is how calls of one kind are filled.
 type rule struct {
 	most   int           // deliveries in one
-	free   int           // so many may be under way before one waits for company
+	free   int           // calls that may be under way before one waits to be filled
 	busy   float64       // deliveries a second from which on one waits at all
 	linger time.Duration // how long it waits
 }
@@ -187,7 +187,7 @@ func (l *lane) settle(work context.Context, settlements []onramp.Settlement) boo
 	}
 }
 
-// tellFollowers tells each lane of the later steps that are its.
+// tellFollowers hands each lane the later steps that are its.
 func (p *Pump) tellFollowers(followers []onramp.Delivery) {
 	byLane := map[*lane][]onramp.Delivery{}
 	for _, d := range followers {

@@ -139,8 +139,8 @@ func TestCallsShrink(t *testing.T) {
 	})
 }
 
-// What was tried before goes in smaller company, until one that spoils its calls
-// is alone.
+// What was tried before goes in ever smaller calls, until a delivery for which
+// calls fail is alone.
 func TestCompany(t *testing.T) {
 	s := func(_ context.Context, c onramp.Call) []onramp.Outcome {
 		o := ok
@@ -276,7 +276,7 @@ func TestMixedOutcomes(t *testing.T) {
 	})
 }
 
-// calling is a pump at work whose sender is told whole calls.
+// calling is a pump at work whose sender gets whole calls.
 type calling struct {
 	*pump.Pump
 	o     *outbox
@@ -305,7 +305,7 @@ func (c *calling) wait(until time.Duration) {
 	synctest.Wait()
 }
 
-// runCalls is run for a sender that is told whole calls.
+// runCalls is run for a sender that gets whole calls.
 func runCalls(t *testing.T, to onramp.Destination, cfg pump.Config, send func(ctx context.Context, c onramp.Call) []onramp.Outcome, test func(r *calling)) {
 	t.Helper()
 	t.Parallel()

@@ -298,7 +298,7 @@ func TestCrowded(t *testing.T) {
 			t.Error(diff)
 		}
 		if slices.Index(got, 2*waiting+2) < slices.Index(got, 16) {
-			t.Error("an elder was overtaken")
+			t.Error("an earlier delivery was overtaken")
 		}
 	})
 }
@@ -423,7 +423,7 @@ func TestAbandon(t *testing.T) {
 	}
 }
 
-// A parked step does not overtake a fresh elder that was not read yet.
+// A parked step does not overtake an earlier fresh one that was not read yet.
 func TestDueAfterCursor(t *testing.T) {
 	var failed atomic.Bool
 	run(t, pump.Config{Window: 4, Senders: 1}, func(_ context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome {

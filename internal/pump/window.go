@@ -117,10 +117,10 @@ func (w *window) start(e *entry) {
 	}
 }
 
-// take returns the oldest entries that may be sent, at most n and so many bytes
-// (but at least one), and marks them as in flight. Those that were tried before
-// go in smaller company each time, so that one for which calls are refused is
-// alone in the end.
+// take returns the oldest entries that may be sent, within the limits of number
+// and bytes (but at least one), and marks them as in flight. Those that were tried
+// before go in smaller calls each time, so that one for which calls are refused
+// is alone in the end.
 func (w *window) take(n, bytes int) []*entry {
 	var taken, passed []*entry
 	rest := w.ready

@@ -22,7 +22,7 @@ import (
 const (
 	// FaultRevokeTokens makes all tokens given out so far invalid, once: as soon
 	// as it is set, or when it has a Match, Method or Contains, at the next call that
-	// matches (Count: at so many calls). The call then goes on.
+	// matches (Count: at that many calls). The call then goes on.
 	FaultRevokeTokens = "revoke_tokens"
 	// FaultDropRequest closes the connection before anything is done.
 	FaultDropRequest = "drop_request"
@@ -75,7 +75,7 @@ const (
 	FaultNotQueued = "not_queued"
 )
 
-// late tells whether a fault is one that changes what a good call does.
+// late reports whether a fault is one that changes what a good call does.
 func (f Fault) late() bool {
 	switch f.Name {
 	case FaultRowDeadlock, FaultRowError, FaultJobTime, FaultStatusTime, FaultStatusMissing, FaultOldNotFound,
@@ -85,7 +85,7 @@ func (f Fault) late() bool {
 	return ens.IsFault(f.Name)
 }
 
-// perRow tells whether a fault hits rows or members and not calls.
+// perRow reports whether a fault hits rows or members and not calls.
 func (f Fault) perRow() bool {
 	switch f.Name {
 	case FaultRowDeadlock, FaultRowError, FaultMemberError, FaultNotQueued:
@@ -127,8 +127,8 @@ type Fault struct {
 	// RetryAfter is the Retry-After header in seconds. Errorcode 50100 always
 	// carries one; it is 5 when this is 0.
 	RetryAfter int `json:"retry_after,omitempty"`
-	// RetryAfterDate sends the header as a date: so many seconds from now on
-	// the clock of Config.Now, which Advance does not move, since the caller's
+	// RetryAfterDate sends the header as a date: RetryAfter seconds from now
+	// on the clock of Config.Now, which Advance does not move, since the caller's
 	// clock does not move either.
 	RetryAfterDate bool `json:"retry_after_date,omitempty"`
 	// Count is how many calls it hits; 0 means until it is cleared. In a State
@@ -141,7 +141,7 @@ type Fault struct {
 	DelayMS int `json:"delay_ms,omitempty"`
 }
 
-// check tells what is wrong with a fault: all of it at once.
+// check returns what is wrong with a fault: all of it at once.
 func (f Fault) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {
@@ -218,12 +218,12 @@ type activeFault struct {
 	ends time.Time // zero means never
 }
 
-// over tells whether the fault hits nothing any more.
+// over reports whether the fault hits nothing any more.
 func (f *activeFault) over(now time.Time) bool {
 	return f.left == 0 || !f.ends.IsZero() && !now.Before(f.ends)
 }
 
-// fits tells whether the fault is for a call. For faults of rows and members
+// fits reports whether the fault is for a call. For faults of rows and members
 // that says nothing yet about their Contains.
 func (f *activeFault) fits(c *wire.Call) bool {
 	return (f.Method == "" || f.Method == c.Request.Method) && strings.HasPrefix(c.Request.URL.Path, f.Match) &&
@@ -338,8 +338,8 @@ func (s *Sandbox) setFaults(faults []Fault, keep bool) error {
 	return nil
 }
 
-// misfortune is what the faults do to one call.
-type misfortune struct {
+// faultEffect is what the faults do to one call.
+type faultEffect struct {
 	delay       time.Duration
 	dropRequest bool
 	dropAnswer  bool
@@ -347,11 +347,11 @@ type misfortune struct {
 }
 
 // arrive counts the call and takes the faults that hit it.
-func (s *Sandbox) arrive(c *call) misfortune {
+func (s *Sandbox) arrive(c *call) faultEffect {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.world.calls[c.name()]++
-	var m misfortune
+	var m faultEffect
 	if len(s.world.faults) == 0 {
 		return m
 	}

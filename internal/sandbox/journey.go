@@ -256,7 +256,7 @@ type memberResult struct {
 
 // fireEvents answers POST /interaction/v1/async/events, vendor page
 // enterContactsIntoJourneyInBatches: every good member enters, whatever the
-// others are. Undocumented: the status; third parties tell of 202. The vendor
+// others are. Undocumented: the status; third parties report 202. The vendor
 // enters the contacts a little later; the sandbox does it at once.
 func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
 	p := table.NewScanner(string(c.Body))

@@ -198,8 +198,8 @@ func TestKafkaPassing(t *testing.T) {
 	}
 }
 
-// A topic that is not there stops the sink until it is, also one that is made
-// anew.
+// A topic that is not there stops the sink until it is, also one that is
+// created again.
 func TestKafkaTopic(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
@@ -291,7 +291,7 @@ func TestKafkaHangs(t *testing.T) {
 	})
 }
 
-// slowNetwork keeps back what clients have written, when it is told to.
+// slowNetwork keeps back what clients have written, on request.
 type slowNetwork struct {
 	net.Listener
 	mu    sync.Mutex

@@ -20,7 +20,7 @@ const (
 	hintVersion = "Onramp needs Kafka 0.11 or newer"
 )
 
-// judgeKafka tells what the error of a record means (Kafka protocol guide, "Error
+// judgeKafka returns what the error of a record means (Kafka protocol guide, "Error
 // Codes"). What is not listed is tried again: it must neither stop the topic nor
 // make a dead letter.
 //

@@ -251,8 +251,8 @@ func (l *natsLink) deaf() bool {
 	return l.denied[""].err != nil
 }
 
-// deniedSince gives why the server has denied a subject since, if it has, and what
-// tells of the next change.
+// deniedSince gives why the server has denied a subject since, if it has, and a
+// channel that the next change closes.
 func (l *natsLink) deniedSince(subject string, since time.Time) (changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,7 +16,7 @@ const (
 	tokenRoute = "POST /v2/token"
 )
 
-// deliverCase measures a destination on a database of its own.
+// deliverCase measures a destination on a new database.
 func (r *Rig) deliverCase(ctx context.Context, s DeliverSettings, to bench.Destination) (measured bench.DeliverCase, err error) {
 	d, err := r.startDeliveryRig(ctx, s, to)
 	if err != nil {

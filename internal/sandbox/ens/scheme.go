@@ -53,7 +53,7 @@ func (m sentScheme) over(sc scheme) scheme {
 	return sc
 }
 
-// checkScheme tells what is wrong with a scheme before anything is asked of its
+// checkScheme returns what is wrong with a scheme before anything is asked of its
 // authorization server.
 func (s *Service) checkScheme(sc scheme) error {
 	type field struct{ name, value string }

@@ -41,7 +41,7 @@ type Trigger struct {
 	Events []json.RawMessage `json:"events,omitempty"`
 }
 
-// Triggered tells what came of a Trigger.
+// Triggered is the result of a Trigger.
 type Triggered struct {
 	// Queued counts the events that at least one subscription takes.
 	Queued int `json:"queued"`
@@ -88,7 +88,7 @@ func (s *Service) Send(t Trigger) (Triggered, error) {
 	return result, nil
 }
 
-// check tells what is wrong with a trigger by itself: all of it at once.
+// check returns what is wrong with a trigger by itself: all of it at once.
 func (t Trigger) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {

@@ -37,7 +37,7 @@ type Column struct {
 	Default any `json:"default,omitempty"`
 }
 
-// Check tells what is wrong with a value for the column, as the end of the
+// Check returns what is wrong with a value for the column, as the end of the
 // vendor's sentence, or "". The value is not empty.
 func (c *Column) Check(v Value) string {
 	text, isString := v.Text, v.Kind == KindText

@@ -108,7 +108,7 @@ func (p *Reader) FlatRow(r *SentRow) { p.object(r, allColumns) }
 // Unknown is the first, by its letters, of the names without a column.
 func (p *Reader) Unknown() (name string, ok bool) { return p.unknown, p.hasUnknown }
 
-// Valid tells whether the body was read without a mistake of form.
+// Valid reports whether the body was read without a mistake of form.
 func (p *Reader) Valid() bool {
 	return !p.bad && !p.Twice && !p.Deep
 }

@@ -46,7 +46,7 @@ func (d *Table) Column(name string) (int, bool) {
 	return i, ok
 }
 
-// Examine finds out what there is to know about a row without the table.
+// Examine checks what can be known about a row without the stored rows.
 func (d *Table) Examine(r *SentRow) {
 	for i := range d.Columns {
 		c, v := &d.Columns[i], r.Cells[i]
@@ -65,7 +65,7 @@ func (d *Table) Examine(r *SentRow) {
 	r.Identity = d.Identity(r.Cells)
 }
 
-// Defaulted tells whether an insert gives a column a value by itself.
+// Defaulted reports whether an insert gives a column a value by itself.
 func (d *Table) Defaulted(ordinal int) bool {
 	return !d.defaults[ordinal].Empty()
 }
@@ -91,7 +91,7 @@ func (d *Table) Identity(cells []Value) string {
 	return b.String()
 }
 
-// Has tells whether a row with the Identity is stored.
+// Has reports whether a row with the Identity is stored.
 func (d *Table) Has(identity string) bool {
 	_, exists := d.index[identity]
 	return exists

@@ -81,7 +81,7 @@ func Failure(status, code int) *Error {
 	return e
 }
 
-// Failuref is Failure with a message of its own.
+// Failuref is Failure with another message.
 func Failuref(status, code int, format string, args ...any) *Error {
 	e := Failure(status, code)
 	e.Message = fmt.Sprintf(format, args...)
