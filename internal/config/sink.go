@@ -211,8 +211,8 @@ func (r *reader) nats(v value) *onramp.NATS {
 		Token:           onramp.Secret(r.text(keys["token"])),
 		CAFile:          r.text(keys["ca_file"]),
 	}
-	if n.Subject != "" && !isSubject(n.Subject) {
-		r.report(keys["subject"].position, "must be a subject without wildcards, such as sfmc.events, or sfmc.{type} with the event's type in it")
+	if n.Subject != "" && !onramp.ValidSubject(n.Subject) {
+		r.report(keys["subject"].position, "must be a subject without wildcards and a leading $, such as sfmc.events, or sfmc.{type} with the event's type in it")
 	}
 	if len(r.problems) == before {
 		r.natsLogin(n, v.position)
@@ -268,19 +268,6 @@ func (r *reader) natsURLs(one, several value) []string {
 		r.report(one.position, "is missing: set it to the server's URL, such as nats://nats.example.com:4222")
 	}
 	return list
-}
-
-var subjectToken = regexp.MustCompile(`^[^\s.*>{}\pC]+$`)
-
-// isSubject says whether events can be published to a subject. What stands for
-// the type may be part of a token.
-func isSubject(s string) bool {
-	for token := range strings.SplitSeq(strings.ReplaceAll(s, "{type}", "x"), ".") {
-		if !subjectToken.MatchString(token) {
-			return false
-		}
-	}
-	return true
 }
 
 func (r *reader) file(v value, files map[string]position) *onramp.File {

@@ -66,7 +66,7 @@ func newNATS(cfg Config, s onramp.Sink) (*natsSubject, error) {
 	if len(n.URLs) == 0 {
 		return nil, errors.New("nats: needs urls")
 	}
-	if !validSubject(fillSubject(n.Subject, unknownType)) {
+	if !onramp.ValidSubject(n.Subject) {
 		return nil, fmt.Errorf("nats: subject: %q is not one that can be published to", n.Subject)
 	}
 	t := &natsSubject{
