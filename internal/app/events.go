@@ -140,7 +140,7 @@ func (a *App) callbackNames() []string {
 func (a *App) clients() *operator.Clients {
 	return &operator.Clients{
 		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
-		NewSecret: oauth.NewClientSecret, NewClientID: keyset.NewClientID,
+		NewSecret: keyset.NewSecret, NewClientID: keyset.NewClientID,
 		UsedBy: func(id string) []string {
 			var names []string
 			for _, c := range a.cfg.Callbacks {

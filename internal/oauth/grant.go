@@ -10,8 +10,6 @@ import (
 	"onramp/internal/web"
 )
 
-const tokenPath = "/oauth2/token"
-
 // granted is the answer to a good token request (RFC 6749, 5.1). The scope is
 // always included: it is optional only when the client has asked for just that.
 type granted struct {

@@ -142,7 +142,7 @@ func (s *Server) warnOfShortSecrets(ctx context.Context) {
 // Routes mounts the token endpoint and the metadata. Other methods are for
 // web.Server.Unmatched to answer.
 func (s *Server) Routes(mux *http.ServeMux, server *web.Server) {
-	mux.Handle("POST "+tokenPath, server.Handle(s.token))
+	mux.Handle("POST "+onramp.TokenPath, server.Handle(s.token))
 	mux.Handle("GET /.well-known/oauth-authorization-server", server.Handle(s.metadata))
 }
 

@@ -177,7 +177,7 @@ func (p *plan) saveKey(ctx context.Context, cb *callback, key sfmc.Secret) error
 
 const hintProbe = "Marketing Cloud probes the address before it accepts a callback, and expects exactly 200: " +
 	"does public.url lead to this gateway from the internet, by https with a valid certificate and without a port, " +
-	"and does whatever stands in front of it let " + onramp.CallbackPath + " and " + tokenPath + " through? Then run onramp ens setup again"
+	"and does whatever stands in front of it let " + onramp.CallbackPath + " and " + onramp.TokenPath + " through? Then run onramp ens setup again"
 
 func (p *plan) createCallback(cb *callback) {
 	detail := fmt.Sprintf("%s, at most %d events in a call", cb.url, cb.maxBatch())

@@ -227,7 +227,7 @@ func (h *inventory) otherUser(authID string) string {
 var errNoAuthID = errors.New("the answer has no authId")
 
 const hintScheme = "Marketing Cloud fetches a token from the token endpoint before it accepts a scheme, and waits two seconds: " +
-	"does public.url lead to this gateway from the internet, by https and without a port, and does whatever stands in front of it let " + tokenPath + " through?"
+	"does public.url lead to this gateway from the internet, by https and without a port, and does whatever stands in front of it let " + onramp.TokenPath + " through?"
 
 func (p *plan) createScheme(s *scheme) {
 	p.add(step{

@@ -10,6 +10,7 @@ import (
 
 	"onramp/internal/app"
 	"onramp/internal/bench"
+	"onramp/internal/onramp"
 )
 
 // EventSettings are those of Events.
@@ -41,7 +42,7 @@ func (r *Rig) Events(ctx context.Context, s EventSettings) (*bench.EventReport, 
 	return bench.NewEventReport(rounds), nil
 }
 
-const callbackPath = "/ens/events"
+const callbackPath = onramp.CallbackPath + "events"
 
 // eventRun is a round under way.
 type eventRun struct {
@@ -89,7 +90,7 @@ func (r *eventRun) point(ctx context.Context) (err error) {
 	if r.load.Addr, err = r.address(); err != nil {
 		return err
 	}
-	token, err := r.cloud.token(ctx, r.url+tokenPath)
+	token, err := r.cloud.token(ctx, r.url+onramp.TokenPath)
 	if err != nil {
 		return err
 	}
