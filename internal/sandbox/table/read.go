@@ -1,6 +1,9 @@
 package table
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // SentRow is one row of a call: what was sent, by column, and what was found
 // out about it without a look at the table. Its texts are parts of the body.
@@ -77,15 +80,11 @@ func (p *Reader) object(r *SentRow, which part) {
 		next = i + 1
 		key := ok && p.d.Columns[i].PrimaryKey
 		if which == keyColumns && !key {
-			if r.WrongKey == "" {
-				r.WrongKey = name
-			}
+			r.WrongKey = cmp.Or(r.WrongKey, name)
 			continue
 		}
 		if !ok {
-			if !strings.EqualFold(name, ReservedField) && (!p.hasUnknown || name < p.unknown) {
-				p.unknown, p.hasUnknown = name, true
-			}
+			p.noteUnknown(name)
 			continue
 		}
 		if p.names[i] != "" && p.names[i] != name {
@@ -98,6 +97,13 @@ func (p *Reader) object(r *SentRow, which part) {
 		if which == allColumns || key == (which == keyColumns) {
 			r.Cells[i] = v
 		}
+	}
+}
+
+// noteUnknown keeps the first, by its letters, of the names without a column.
+func (p *Reader) noteUnknown(name string) {
+	if !strings.EqualFold(name, ReservedField) && (!p.hasUnknown || name < p.unknown) {
+		p.unknown, p.hasUnknown = name, true
 	}
 }
 
