@@ -161,7 +161,7 @@ func TestConditions(t *testing.T) {
 				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
 			}, 2 * time.Minute,
 			[]told{{61 * time.Second, "onramp: late deliveries: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, more than 15m ago\n" +
-				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: run onramp status, and find the oldest with onramp deliveries list --state pending"}},
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"}},
 		},
 		{
 			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {

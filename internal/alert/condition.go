@@ -32,7 +32,7 @@ const (
 	deadHint      = "find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
 	unknownHint   = "list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"
 	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
-	lateHint      = "run onramp status, and find the oldest with onramp deliveries list --state pending"
+	lateHint      = "find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"
 	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503"
 )
 

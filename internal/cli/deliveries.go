@@ -47,7 +47,7 @@ the cause of the failure, largest group first.`,
   onramp deliveries list --cause 1e48f7c5`,
 		Args: cobra.NoArgs,
 	}
-	flags.add(cmd)
+	addListFlags(cmd, &flags, onramp.DeliveryStates())
 	cmd.Flags().StringVar(&cause, "cause", "", "only dead and unknown deliveries with this cause, as printed by --by-cause")
 	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and unknown deliveries by cause")
 	for _, name := range []string{"cause", "query", "cursor", "limit"} {
@@ -71,8 +71,8 @@ func (c *command) deliveriesRetry() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
 		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Retry dead, unknown or waiting deliveries now",
-		Long: `Retries a delivery that is dead, unknown or waiting for its next attempt; or all dead
-deliveries with a cause or from a form; or, with --all, every dead delivery. Deliveries
+		Long: `Retries one delivery that is dead, unknown or waiting for its next attempt, or all dead
+deliveries with a cause or from a form, or with --all every dead delivery. Deliveries
 whose answer was lost (--state unknown) may have arrived, so retrying several of them
 always needs --all.`,
 		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
@@ -107,9 +107,9 @@ func (c *command) deliveriesDiscard() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
 		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Discard deliveries permanently",
-		Long: `Discards a delivery; or, with --all, all dead deliveries, or all unknown ones
-(--state unknown), or those of them with a cause or from a form. Discarded deliveries
-are never sent, and this can't be undone.`,
+		Long: `Discards one delivery, or with --all every dead one. Add --state unknown for those whose
+answer was lost, or --cause or --form to narrow the selection. Discarded deliveries are
+never sent. This can't be undone.`,
 		Example: `  onramp deliveries discard 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --reason "a test"
   onramp deliveries discard --cause 1e48f7c5 --reason "sent by hand on 3 May" --all`,
 		Args: cobra.MaximumNArgs(1),

@@ -165,7 +165,7 @@ func TestKafkaAnswers(t *testing.T) {
 		{kerr.TopicAuthorizationFailed, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
 		{kerr.ClusterAuthorizationFailed, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
 		{kerr.UnknownServerError, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
-		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "find out why the brokers refuse the sink's records"}},
+		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "look in the brokers' logs for why they refuse the sink's records"}},
 		{kerr.LeaderNotAvailable, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
 		{kerr.UnknownServerError, kmsg.Produce, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
 	} {

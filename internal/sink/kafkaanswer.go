@@ -69,7 +69,7 @@ func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, hint string) {
 	case kerr.UnsupportedVersion:
 		return onramp.Blocked, hintVersion
 	case kerr.PolicyViolation, kerr.InvalidRequiredAcks:
-		return onramp.Blocked, "find out why the brokers refuse the sink's records"
+		return onramp.Blocked, "look in the brokers' logs for why they refuse the sink's records"
 	case kerr.ThrottlingQuotaExceeded:
 		return onramp.Throttled, "nothing to do yet; if it lasts, raise the quota of the sink's user"
 	}
