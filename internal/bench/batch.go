@@ -58,8 +58,8 @@ type BatchResult struct {
 // StoredRate is the number of events stored a second; zero when no time passed.
 func (r BatchResult) StoredRate() float64 { return perSecond(r.Stored, r.Elapsed) }
 
-// SendBatches sends batches of signed events to a callback, each event another
-// one, and returns what came back. It builds them in this process, so that its
+// SendBatches sends batches of signed events to a callback, all of them
+// different, and returns what came back. It builds them in this process, so that its
 // processor time is to be shown beside the server's. Errors and the wait for the
 // last answers are as Load's.
 func SendBatches(ctx context.Context, c BatchConfig) (BatchResult, error) {

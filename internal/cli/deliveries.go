@@ -168,7 +168,8 @@ shown with the delivery.`,
 	return cmd
 }
 
-// parseSet splits the values of --set. Its errors repeat none.
+// parseSet splits the values of --set. Its errors never quote a value, which may
+// be personal data.
 func parseSet(set []string) (map[string]string, error) {
 	fields := map[string]string{}
 	for _, pair := range set {
@@ -189,7 +190,7 @@ func parseSet(set []string) (map[string]string, error) {
 
 var errEmptyID = errors.New("the ID is empty")
 
-// oneID wants one argument. An empty one would make another address.
+// oneID wants one argument. An empty one would lead to another URL.
 func oneID(cmd *cobra.Command, args []string) error {
 	if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 		return err
@@ -210,8 +211,8 @@ func (f *bulkFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.All, "all", false, "confirm that all matching deliveries are meant")
 }
 
-// check refuses what can't be meant: a script's empty variable among it, which
-// would widen a bulk.
+// check refuses contradictions and empty values: a script's empty variable would
+// select more deliveries than meant.
 func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
 	for _, name := range []string{"cause", "form", "state", "all"} {
 		flag := cmd.Flags().Lookup(name)
@@ -372,7 +373,7 @@ func indented(text string) string {
 	return "    " + strings.ReplaceAll(visible(text), "\n", "\n    ") + "\n"
 }
 
-// visible takes out what a terminal would obey: an answer may hold anything.
+// visible removes what a terminal would obey: an answer may hold anything.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {

@@ -57,7 +57,7 @@ func parseOrigin(s string) (string, bool) {
 	return s, s == u.Scheme+"://"+u.Host
 }
 
-// proxies reads the addresses whose word about the visitor's address counts.
+// proxies reads the addresses of proxies whose X-Forwarded-For is trusted.
 func (r *reader) proxies(v value) []string {
 	var list []string
 	for _, s := range r.texts(v) {

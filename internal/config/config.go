@@ -49,7 +49,7 @@ type Public struct {
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string        // listen: host:port; "127.0.0.1:8081"
-	Token  onramp.Secret // token: what a caller must bring; "", only possible on a loopback address
+	Token  onramp.Secret // token: what callers must send; "", only possible on a loopback address
 }
 
 // MarketingCloud is the account and the installed package. Exactly one of

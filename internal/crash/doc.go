@@ -1,5 +1,5 @@
-// Package crash is a test: it breaks what a gateway stands on, in every way that
-// its promises speak of, and counts what became of each registration that was
+// Package crash is a test: it breaks what a gateway depends on, in every way that
+// its guarantees cover, and counts what became of each registration that was
 // answered. It has no code but its tests.
 //
 // TestCrashMatrix prints the table. A run takes seconds; ONRAMP_CRASH=long makes

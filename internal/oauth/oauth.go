@@ -1,6 +1,6 @@
 // Package oauth is the authorization server that Marketing Cloud's Event
 // Notification Service asks for its access tokens, and the check of the tokens
-// it gave out (RFC 6749, RFC 9068; vendor page "Use OAuth2 Authentication with
+// it issued (RFC 6749, RFC 9068; vendor page "Use OAuth2 Authentication with
 // Event Notification Service").
 //
 // Use New, mount Routes, run Run beside it, and give Check the Authorization
@@ -10,7 +10,7 @@
 //
 // It knows two grants, client_credentials and password, and nothing else of
 // OAuth2: no authorization endpoint, no refresh tokens, no revocation. A token
-// is good until it expires, whatever happens to its client.
+// is valid until it expires, whatever happens to its client.
 package oauth
 
 import (
@@ -58,7 +58,7 @@ const (
 	reloadFor   = 2 * time.Second // longest time for that
 )
 
-// Server gives out access tokens and checks them.
+// Server issues access tokens and checks them.
 type Server struct {
 	cfg    Config
 	keep   Keeper
@@ -147,7 +147,7 @@ func (s *Server) Routes(mux *http.ServeMux, server *web.Server) {
 }
 
 // Run replaces signing keys in time, and reads keys and clients again every
-// minute, or a little after somebody came who isn't known. It blocks until ctx
+// minute, or shortly after an unknown client came. It blocks until ctx
 // ends.
 func (s *Server) Run(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)

@@ -124,7 +124,7 @@ func TestTriesOutlastFlood(t *testing.T) {
 	})
 }
 
-// However many strangers come, no more is remembered of them than so much.
+// However many strangers come, the memory for them is bounded.
 func TestTriesNeedBoundedMemory(t *testing.T) { // not parallel: it looks at the heap
 	n := newNode(t, oauth.Config{Log: slog.New(slog.DiscardHandler)}, &keeper{})
 	heap := func() int64 {

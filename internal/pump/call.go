@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// A call that could carry more leaves at once in quiet times. In busy ones,
-	// when company is sure to come, it does so only while few are under way, or
-	// when its oldest delivery has waited so long.
+	// A call that could carry more deliveries leaves at once in quiet times. In busy
+	// ones, when more are sure to come, it leaves only while few calls are under way,
+	// or when its oldest delivery has lingered long enough.
 	busyRate    = 400 // deliveries a second
 	linger      = 25 * time.Millisecond
 	asyncLinger = 500 * time.Millisecond
@@ -87,7 +87,7 @@ func (l *lane) dispatch(work context.Context) {
 }
 
 // nextCall takes the deliveries of the next call out of the window; nil when it
-// waits for company.
+// waits to be filled.
 func (l *lane) nextCall(now time.Time) *call {
 	if l.pace.paused() {
 		return &call{entries: l.window.take(1, l.destination.MostBytes()), async: l.destination.OnlyAsync(), probe: true}

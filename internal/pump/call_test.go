@@ -42,7 +42,7 @@ func runTo(t *testing.T, to onramp.Destination, cfg pump.Config, send func(ctx c
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// Nobody waits for company in quiet times.
+// In quiet times no call waits to be filled.
 func TestQuiet(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync}, pump.Config{}, slowly(ms(300), ok), func(r running) {
 		var want []sized
@@ -63,7 +63,7 @@ func TestQuiet(t *testing.T) {
 }
 
 // In busy times calls fill up, and no delivery waits longer than a moment for
-// company.
+// that.
 func TestBusy(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync}, pump.Config{}, slowly(ms(50), ok), func(r running) {
 		for i := range 2000 { // 1,000 a second; the seq is the time
@@ -94,7 +94,7 @@ func TestPile(t *testing.T) {
 	})
 }
 
-// Two of a key never ride in one call.
+// Two of a key are never in one call.
 func TestOnePerKey(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.Journey, Key: "x"}, pump.Config{}, slowly(ms(100), ok), func(r running) {
 		for i := range 10 {

@@ -160,7 +160,7 @@ func (l *lane) refill(work context.Context) {
 }
 
 // room says whether the window is to be filled with fresh deliveries: when there
-// is room for a good many, so that few readings bring them.
+// is room for a good many, so that few reads are needed.
 func (l *lane) room() bool {
 	return l.window.freshOnes-l.window.waiting <= l.size-min(readTogether, l.size/2)
 }
@@ -233,7 +233,7 @@ func (l *lane) readDue(work context.Context, now time.Time) error {
 }
 
 // drop takes an entry out of the window. What it stood for may live on: an
-// operator can have revived it before the lane heard of its end.
+// operator can have retried it before the lane was notified of its end.
 func (l *lane) drop(e *entry) {
 	l.window.remove(e)
 	l.checkDue = l.checkDue || e.foundDue
@@ -291,7 +291,7 @@ func (l *lane) handle(m message) {
 	}
 }
 
-// forget drops a delivery that was settled by an operator's hand, and the later
+// forget drops a delivery that was settled by an operator, and the later
 // steps of its route, which would wait for ever.
 func (l *lane) forget(seq int64) {
 	for other, e := range l.window.bySeq {

@@ -74,8 +74,8 @@ func TestRevived(t *testing.T) {
 	})
 }
 
-// quickOperator revives the first delivery as soon as it is dead, before the
-// lane has heard of that.
+// quickOperator retries the first delivery as soon as it is dead, before the
+// lane has noticed.
 type quickOperator struct {
 	*outbox
 	done bool

@@ -128,7 +128,7 @@ func (p *Pump) Flight(destination int, seq int64) onramp.DeliveryState {
 }
 
 // Forget drops a delivery from memory that the store has settled by an
-// operator's hand, and the later steps of its route. One that is in flight is
+// operator, and the later steps of its route. One that is in flight is
 // not called back.
 func (p *Pump) Forget(seq int64) {
 	for _, l := range p.order { // the later steps may go to any of them

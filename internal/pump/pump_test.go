@@ -238,8 +238,8 @@ func TestBehindRetry(t *testing.T) {
 	})
 }
 
-// Ten thousand of one key behind one that waits for its retry are in nobody's
-// way.
+// Ten thousand of one key behind one that waits for its retry hold
+// up nobody.
 func TestHotKey(t *testing.T) {
 	const hot = 10_000
 	var failing atomic.Bool
@@ -271,7 +271,7 @@ func TestHotKey(t *testing.T) {
 }
 
 // More than fit into memory wait for a destination that is blocked; those that
-// come to the next one by another road are served all the same.
+// come to the next one by another route are served all the same.
 func TestCrowded(t *testing.T) {
 	const waiting = 2000
 	var blocked atomic.Bool

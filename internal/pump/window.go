@@ -15,7 +15,7 @@ type entry struct {
 	waiting   bool      // for the step before it
 	inFlight  bool
 	gone      bool // out of the window
-	forgotten bool // settled by an operator's hand while it was in flight
+	forgotten bool // settled by an operator while it was in flight
 	foundDue  bool // the store had it due while the lane took it for something else
 }
 
@@ -155,7 +155,7 @@ func (w *window) land(e *entry) {
 
 // refresh puts the first of a queue into the ready list, if it may be sent:
 // nobody of its key is in flight, and nobody is before it. An earlier one may come
-// back, revived by an operator, while a later one is ready or in flight.
+// back, retried by an operator, while a later one is ready or in flight.
 func (w *window) refresh(q *queue) {
 	var ready *entry
 	if q.inFlight == nil && len(q.entries) > 0 && !q.entries[0].waiting {

@@ -93,8 +93,8 @@ const (
 	organizationName = "Sandbox"
 )
 
-// Dialect chooses between Marketing Cloud as it really answers and as the
-// specification that the product was ordered with says that it answers.
+// Dialect chooses between answers as Marketing Cloud gives them and answers as
+// the specification of Onramp expects them.
 type Dialect string
 
 const (

@@ -11,7 +11,7 @@ import (
 
 const (
 	quietConnections = 1024        // as many may wait for their outcome; they are made as needed
-	drainLimit       = time.Minute // how long what a load has left is waited for
+	drainLimit       = time.Minute // how long to wait for what a load has left
 
 	tokenRoute = "POST /v2/token"
 )
@@ -38,7 +38,7 @@ func (r *Rig) deliverCase(ctx context.Context, s DeliverSettings, to bench.Desti
 	return measured, nil
 }
 
-// quiet measures how long a registration takes when nobody is busy.
+// quiet measures how long a registration takes when the gateway is mostly idle.
 func (d *deliveryRig) quiet(ctx context.Context) (q bench.Quiet, err error) {
 	load, err := d.load()
 	if err != nil {

@@ -82,8 +82,8 @@ type occurrence struct {
 
 // occurrences says what happens to a mail by the tags in the local part of its
 // address, in any case: "ana+open+click@example.org" opens and clicks. An
-// address without such a tag takes the mail and does no more. "notsent" comes
-// alone, whatever the other tags are.
+// address without such a tag takes the mail and does no more. "notsent" excludes
+// all other tags.
 func occurrences() []occurrence {
 	return []occurrence{
 		{1, "EmailNotSent", tagNotSent},

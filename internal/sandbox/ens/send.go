@@ -161,7 +161,7 @@ type dispatch struct {
 // sendBatch sends a batch once, and once more with a new token when the callback
 // answers 400 or 401, and reports whether it was taken. Vendor page
 // ens-oauth2-support and its sequence diagram. Undocumented: a token that cannot
-// be had is a failure like any other; the second request belongs to the same
+// be fetched is a failure like any other; the second request belongs to the same
 // send, and there is no third. Nothing is sent when the world has gone.
 func (s *Service) sendBatch(ctx context.Context, w *world, callbackID string, b *batch) bool {
 	r, ok := s.prepare(w, callbackID, b)

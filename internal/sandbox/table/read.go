@@ -163,9 +163,10 @@ func (p *Reader) RowsetRow(r *SentRow) (values string) {
 	return values
 }
 
-// ReadItems reads {"items":[{…}]} and examines its rows. Rows are flat: what is not
-// is no body that the vendor can read, and not ok. Undocumented: no items make a job without rows, and
-// unknown columns are passed over, as on the synchronous route.
+// ReadItems reads {"items":[{…}]} and examines its rows. It is not ok
+// unless all rows are flat, as the vendor wants them. Undocumented: no items make
+// a job without rows, and unknown columns are passed over, as on the synchronous
+// route.
 func (d *Table) ReadItems(body []byte) (rows []SentRow, ok bool) {
 	p := d.Reader(string(body))
 	found := false

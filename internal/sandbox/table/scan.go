@@ -49,7 +49,7 @@ func (p *Scanner) Done() bool {
 	return p.Peek() == 0 && p.at == len(p.text) && !p.bad
 }
 
-// Enter goes into an object or a list, which begins with open, and tells
+// Enter goes into an object or a list, which begins with open, and reports
 // whether there is something in it.
 func (p *Scanner) Enter(open byte) bool {
 	if p.Peek() != open || p.depth == maxDepth {

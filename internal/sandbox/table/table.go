@@ -180,9 +180,9 @@ func (d *Table) Save(r *SentRow) Row {
 	return stored
 }
 
-// Pack makes a row of cells that is not stored: without defaults, and nothing in
-// place of what was not sent. It is like itself, without other memory, when both
-// have the same cells.
+// Pack makes a row of cells that is not stored: without defaults, and without
+// what was not sent. If like has the same cells, Pack returns like, to save
+// memory.
 func (d *Table) Pack(cells []Value, like Row) Row {
 	b := d.scratch[:0]
 	for _, v := range cells {
