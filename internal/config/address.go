@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -90,22 +89,22 @@ var scheme = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,19}(\+https?)?$`)
 // alerts reads the URLs that alerts are sent to. Package alert knows the services
 // and what their URLs need. No message repeats a URL, since it holds credentials.
 func (r *reader) alerts(v value) []onramp.Secret {
-	var list []onramp.Secret
-	for _, s := range r.texts(v) {
+	urls := r.unique(r.texts(v), func(s scalar) string {
 		service, rest, _ := strings.Cut(s.text, "://")
 		_, err := url.Parse(s.text)
 		switch {
 		case s.text == "":
-			r.report(s.position, "is empty: set a value or remove the line")
+			return "is empty: set a value or remove the line"
 		case !scheme.MatchString(service) || rest == "":
-			r.report(s.position, "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…")
+			return "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
 		case err != nil:
-			r.report(s.position, "the %s URL is not valid: percent-encode special characters in names and passwords, such as %%40 for @", service)
-		case slices.Contains(list, onramp.Secret(s.text)):
-			r.report(s.position, "is listed twice: remove one")
-		default:
-			list = append(list, onramp.Secret(s.text))
+			return "the " + service + " URL is not valid: percent-encode special characters in names and passwords, such as %40 for @"
 		}
+		return ""
+	})
+	var list []onramp.Secret
+	for _, u := range urls {
+		list = append(list, onramp.Secret(u))
 	}
 	return list
 }

@@ -164,42 +164,30 @@ func (r *reader) subscription(s *onramp.Subscription, keys map[string]value, typ
 
 // eventTypes reads a list of types or patterns.
 func (r *reader) eventTypes(v value, check func(scalar) error) []string {
-	var list []string
-	for _, s := range r.texts(v) {
-		err := check(s)
-		switch {
-		case err != nil:
-			r.report(s.position, "%v", err)
-		case slices.Contains(list, s.text):
-			r.report(s.position, "is listed twice: remove one")
-		default:
-			list = append(list, s.text)
+	return r.unique(r.texts(v), func(s scalar) string {
+		if err := check(s); err != nil {
+			return err.Error()
 		}
-	}
-	return list
+		return ""
+	})
 }
 
 // filters reads the filters of a subscription; known are the names that its
 // types have, if that is sure.
 func (r *reader) filters(v value, known []string, sure bool) []string {
-	var list []string
-	for _, s := range r.texts(v) {
+	return r.unique(r.texts(v), func(s scalar) string {
 		name, wanted, ok := strings.Cut(s.text, "=")
 		given := scalar{text: name, ref: s.ref}
 		switch {
 		case !ok || name == "" || wanted == "":
-			r.report(s.position, "%s must be name=value, such as definitionKey=welcome", s.quoted())
-		case slices.Contains(list, s.text):
-			r.report(s.position, "is listed twice: remove one")
+			return s.quoted() + " must be name=value, such as definitionKey=welcome"
 		case sure && len(known) == 0:
-			r.report(s.position, "these events can't be filtered: remove the filter")
+			return "these events can't be filtered: remove the filter"
 		case sure && !slices.Contains(known, name):
-			r.report(s.position, "%s is not a filter for these events; %s", given.quoted(), didYouMean(name, known))
-		default:
-			list = append(list, s.text)
+			return given.quoted() + " is not a filter for these events; " + didYouMean(name, known)
 		}
-	}
-	return list
+		return ""
+	})
 }
 
 // checkCallbacks checks what callbacks need of the rest of the configuration.

@@ -270,6 +270,24 @@ func (r *reader) texts(v value) []scalar {
 	return list
 }
 
+// unique reads texts of which each may be listed once. check returns what is wrong
+// with one by itself, or "".
+func (r *reader) unique(texts []scalar, check func(scalar) string) []string {
+	var list []string
+	for _, s := range texts {
+		mistake := check(s)
+		if mistake == "" && slices.Contains(list, s.text) {
+			mistake = "is listed twice: remove one"
+		}
+		if mistake != "" {
+			r.report(s.position, "%s", mistake)
+			continue
+		}
+		list = append(list, s.text)
+	}
+	return list
+}
+
 // scalar is one value as it was written. Numbers keep their literal, so that a
 // key such as 0012 stays what it is where a text is wanted.
 type scalar struct {

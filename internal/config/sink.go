@@ -177,19 +177,14 @@ func (r *reader) sasl(k *onramp.Kafka, keys map[string]value) {
 // brokers reads the addresses of a Kafka cluster.
 func (r *reader) brokers(v value) []string {
 	before := len(r.problems)
-	var list []string
-	for _, s := range r.texts(v) {
+	list := r.unique(r.texts(v), func(s scalar) string {
 		host, port, err := net.SplitHostPort(s.text)
 		n, portErr := strconv.ParseUint(port, 10, 16)
-		switch {
-		case err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@"):
-			r.report(s.position, "%s must be host:port, such as kafka.example.com:9093", s.quoted())
-		case slices.Contains(list, s.text):
-			r.report(s.position, "is listed twice: remove one")
-		default:
-			list = append(list, s.text)
+		if err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@") {
+			return s.quoted() + " must be host:port, such as kafka.example.com:9093"
 		}
-	}
+		return ""
+	})
 	if len(list) == 0 && len(r.problems) == before {
 		r.report(v.position, "is missing: list at least one broker, such as kafka.example.com:9093")
 	}
@@ -249,21 +244,17 @@ func (r *reader) natsURLs(one, several value) []string {
 	if s, ok := r.scalar(one); ok {
 		given = []scalar{s}
 	}
-	var list []string
-	for _, s := range given {
+	list := r.unique(given, func(s scalar) string {
 		u, err := url.Parse(s.text)
 		switch {
 		case err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "":
 			// not quoted: it may hold a password
-			r.report(s.position, "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222")
+			return "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222"
 		case u.User != nil:
-			r.report(s.position, "must not contain a user, a password or a token: use the keys user, password and token")
-		case slices.Contains(list, s.text):
-			r.report(s.position, "is listed twice: remove one")
-		default:
-			list = append(list, s.text)
+			return "must not contain a user, a password or a token: use the keys user, password and token"
 		}
-	}
+		return ""
+	})
 	if len(list) == 0 && len(r.problems) == before {
 		r.report(one.position, "is missing: set it to the server's URL, such as nats://nats.example.com:4222")
 	}
