@@ -126,13 +126,13 @@ func (w *window) take(n, bytes int) []*entry {
 	rest := w.ready
 	for ; len(rest) > 0 && len(taken) < n && bytes > 0; rest = rest[1:] {
 		e := rest[0]
-		company := max(n>>min(e.delivery.Tries, 30), 1)
-		if len(taken) >= company {
+		most := max(n>>min(e.delivery.Tries, 30), 1)
+		if len(taken) >= most {
 			passed = append(passed, e)
 			continue
 		}
 		taken = append(taken, e)
-		n, bytes = min(n, company), bytes-e.size()
+		n, bytes = min(n, most), bytes-e.size()
 	}
 	if w.ready = rest; len(passed) > 0 {
 		w.ready = append(passed, rest...)
