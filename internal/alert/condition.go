@@ -99,7 +99,7 @@ func (w *Watcher) failures(d *operator.Destination, now time.Time) []Condition {
 	return found
 }
 
-// growth watches a number that tells of trouble by growing.
+// growth watches a number that shows trouble by growing.
 type growth struct {
 	n           int64
 	first, last time.Time // when it grew in this spell; zero: it is quiet
@@ -255,7 +255,7 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 	}
 	oldest, err := s.from.Desk.Oldest(ctx, b.name)
 	if err != nil {
-		return before // for what stops the store there is an alert of its own
+		return before // for what stops the store there is a separate alert
 	}
 	if oldest.IsZero() || before == nil && now.Sub(b.from) <= s.cfg.Oldest || now.Sub(oldest) <= s.cfg.Oldest {
 		return nil
