@@ -73,7 +73,7 @@ func (a *answer) stored() error {
 	return err
 }
 
-// isEcho tells whether b is the usual answer to rows that were stored: valid JSON,
+// isEcho reports whether b is the usual answer to rows that were stored: valid JSON,
 // an array of objects with no members but "keys" and "values". Of such an answer
 // rows cannot make an error. It says no to what means the same but is spelled
 // otherwise.
@@ -115,7 +115,7 @@ func isEcho(b []byte) bool {
 	return true
 }
 
-// rowOf reads {"keys": {…}, "values": {…}}; ok tells whether m has any of it.
+// rowOf reads {"keys": {…}, "values": {…}}; ok reports whether m has any of it.
 func rowOf(m map[string]any) (row Row, ok bool) {
 	keys, hasKeys := member(m, "keys").(map[string]any)
 	values, hasValues := member(m, "values").(map[string]any)
@@ -228,7 +228,7 @@ func (a *answer) token(begun time.Time) (*Token, error) {
 	}, nil
 }
 
-// success gives the JSON value of an answer that tells of success, nil if it is
+// success gives the JSON value of an answer that reports success, nil if it is
 // empty; any other answer is an *Error.
 func (a *answer) success() (any, error) { return a.verdict(a.decode()) }
 
@@ -250,7 +250,7 @@ func (a *answer) verdict(v any, err error) (any, error) {
 	return v, nil
 }
 
-// isGood tells whether the status is one of success.
+// isGood reports whether the status is one of success.
 func (a *answer) isGood() bool { return a.status >= 200 && a.status <= 299 }
 
 // decode reads the body as one JSON value, numbers as json.Number; nil if it is
@@ -325,19 +325,19 @@ func (a *answer) failure(f fault, cause error) *Error {
 	}
 	if len(e.Body) > maxBody {
 		// Cut after the secret is gone, or half of it might stay; and into
-		// room of its own, so that the rest of the answer can be freed.
+		// new memory, so that the rest of the answer can be freed.
 		e.Body = bytes.Clone(e.Body[:maxBody])
 	}
 	return e
 }
 
-// holdsSecret tells whether an operation is answered with a secret, which cannot
+// holdsSecret reports whether an operation is answered with a secret, which cannot
 // be cut out of an answer that was not understood.
 func holdsSecret(op string) bool {
 	return op == OpToken || op == OpCreateCallback || op == OpRegenerateSignatureKey
 }
 
-// plainMessage is what to say when the body has no message of its own: where a
+// plainMessage is what to say when the body has no message: where a
 // redirect leads, or the beginning of a plain text ("Too Many Requests").
 func (a *answer) plainMessage() string {
 	if location := a.header.Get("Location"); location != "" && a.status/100 == 3 {

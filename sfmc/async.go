@@ -105,7 +105,7 @@ func (a *answer) asyncRequestID() (string, error) {
 
 // AsyncStatus is how far an asynchronous request has come.
 type AsyncStatus struct {
-	// Found tells whether Marketing Cloud has a record of the request. It is
+	// Found reports whether Marketing Cloud has a record of the request. It is
 	// normally false right after the call, and also for an id that never was or
 	// has expired: ask again, up to a limit of your own.
 	Found bool
@@ -113,11 +113,11 @@ type AsyncStatus struct {
 	RequestStatus string
 	// ResultStatus is "OK" or "Has Errors".
 	ResultStatus string
-	// HasErrors tells that some rows, or all, were not stored.
+	// HasErrors says that some rows, or all, were not stored.
 	HasErrors bool
 }
 
-// Done tells whether the request is at its end: Complete or Error. Of Error, a
+// Done reports whether the request is at its end: Complete or Error. Of Error, a
 // client in production has seen that it may turn into Complete on a later look
 // (destination salesforce-marketing-cloud of segmentio/action-destinations), so
 // look again before giving up rows.
@@ -125,7 +125,7 @@ func (s AsyncStatus) Done() bool {
 	return s.isComplete() || strings.EqualFold(s.RequestStatus, "Error")
 }
 
-// AllOK tells whether all rows were stored: the results need not be asked for.
+// AllOK reports whether all rows were stored: the results need not be asked for.
 func (s AsyncStatus) AllOK() bool {
 	return s.isComplete() && strings.EqualFold(s.ResultStatus, "OK") && !s.HasErrors
 }
@@ -199,7 +199,7 @@ func (a *answer) asyncRecord() (map[string]any, error) {
 	return m, nil
 }
 
-// isAsyncNotFound tells whether all that an answer says is that there is no record
+// isAsyncNotFound reports whether all that an answer says is that there is no record
 // of the request. Documented is AsyncRequestStatusNotFound, with status 200; what
 // the route of the results says is taken to be alike.
 func isAsyncNotFound(v any) bool {
@@ -216,7 +216,7 @@ func isAsyncNotFound(v any) bool {
 
 // AsyncResults is a page of the results of an asynchronous request.
 type AsyncResults struct {
-	// Found tells whether Marketing Cloud has results of the request; else
+	// Found reports whether Marketing Cloud has results of the request; else
 	// ask again later. See [AsyncStatus].
 	Found bool
 	// Page is the number of the page, from 1.
@@ -234,11 +234,11 @@ type AsyncResults struct {
 
 // RowResult is what became of one row of an asynchronous request.
 type RowResult struct {
-	// OK tells that the row was stored. It is false of an answer that does
+	// OK says that the row was stored. It is false of an answer that does
 	// not say so.
 	OK bool
 	// Detail is what the answer says of the row, also if it is OK. A message
-	// that ends "Rerun the transaction." tells of a deadlock: the row is good.
+	// that ends "Rerun the transaction." reports a deadlock: the row is good.
 	Detail
 	// Errors are about single columns, which they name; at most 100.
 	Errors []Detail

@@ -39,7 +39,7 @@ type TokenStore interface {
 // ([WithRefreshAhead]) the first caller sets off a renewal in the background.
 // Only when there is no valid token do callers wait, all of them for one and the
 // same request. That request does not end with the context of the caller who
-// happened to start it, but after a time limit of its own ([WithRequestTimeout]).
+// happened to start it, but after a separate time limit ([WithRequestTimeout]).
 // After a failure there is a pause ([WithFailurePause]) in which callers get the
 // same error and no request is made.
 //
@@ -115,8 +115,8 @@ func WithRefreshAhead(d time.Duration) CacheOption {
 	return func(c *TokenCache) { c.ahead = d }
 }
 
-// WithRequestTimeout sets how long a request of the source may take, whoever
-// waits for it: 30 s by default, and if d is not positive.
+// WithRequestTimeout sets how long a request of the source may take, for
+// all callers: 30 s by default, and if d is not positive.
 func WithRequestTimeout(d time.Duration) CacheOption {
 	return func(c *TokenCache) {
 		if d > 0 {

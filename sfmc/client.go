@@ -98,8 +98,8 @@ func (c *Client) submit(ctx context.Context, op, method, path string, in any, se
 	return c.call(ctx, op, method, path, body, secrets...)
 }
 
-// callOnce makes the request r for a path below the REST base with the token of
-// the moment, and tells which it was.
+// callOnce makes the request r for a path below the REST base with the current
+// token, which it returns, too.
 func (c *Client) callOnce(ctx context.Context, r request, path string) (*answer, Secret, error) {
 	tok, err := c.tokens.Token(ctx)
 	if err != nil {
@@ -176,7 +176,7 @@ func (c caller) send(ctx context.Context, r request) (*answer, error) {
 }
 
 // readBody reads what is kept of a body, into room made for the length that the
-// header tells: an answer is often the echo of a large request. What a header can
+// header states: an answer is often the echo of a large request. What a header can
 // claim is bounded.
 func readBody(res *http.Response) ([]byte, error) {
 	var b bytes.Buffer

@@ -25,7 +25,7 @@ const (
 // Level Error Codes").
 const (
 	// CodeResponsesHaveErrors says that some messages of a batch were refused;
-	// each response has a code of its own.
+	// each response has its own code.
 	CodeResponsesHaveErrors = 109001
 	// CodeNoValidSubscribers says that all messages of a batch were refused.
 	CodeNoValidSubscribers = 109103

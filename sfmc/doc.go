@@ -1,8 +1,8 @@
 // Package sfmc is a client for the REST API of Salesforce Marketing Cloud
 // Engagement: it gets access tokens by the server-to-server flow (OAuth 2.0
 // client credentials), upserts rows of data extensions, fires journey entry events,
-// sends transactional e-mail, and manages what the Event Notification Service (ENS)
-// tells to whom. It needs nothing but the standard library.
+// sends transactional e-mail, and manages the callbacks and subscriptions of the Event
+// Notification Service (ENS). It needs nothing but the standard library.
 //
 // Start with a client, and make calls:
 //
@@ -44,7 +44,7 @@
 // To receive events, in this order: start the receiver; make an [AuthScheme] if
 // there is to be a token; make a [Callback], during which the receiver is sent a
 // verification key; verify the callback by that key; make a [Subscription]. From
-// then on [VerifySignature] tells whether a request to the receiver is Marketing
+// then on [VerifySignature] reports whether a request to the receiver is Marketing
 // Cloud's. The receiver itself, and what events look like, is no matter of this
 // package.
 //
@@ -61,11 +61,11 @@
 // Whatever Marketing Cloud answers, other than success, is an [*Error]: its
 // status, code, message and a piece of its body. That includes errors which
 // travel inside a 2xx answer. Where a call is for several things that are
-// accepted one by one, the result tells of each, and the error only what is wrong
+// accepted one by one, the result reports each, and the error only what is wrong
 // with the whole call. An error that is no *Error never had an answer: the request
 // was refused before it was sent ([ErrInvalid], [ErrHost]), or the network failed,
-// or the context ended; the cause stays in the chain for [errors.Is]. Whoever keeps
-// records of what failed gets the request as it was sent by [TraceRequests].
+// or the context ended; the cause stays in the chain for [errors.Is]. To keep
+// records of what failed, get the request as it was sent by [TraceRequests].
 //
 // # Where credentials go
 //
@@ -79,7 +79,8 @@
 //
 // It does not retry (but for the one 401, a page of results whose size was refused,
 // and an authentication scheme whose form may have been), split batches, queue or
-// slow down: [Error] tells all that a caller needs to decide that. It does not speak SOAP, the user-centric OAuth flows, or
-// the legacy v1 token route. It does not check rows against the data extension;
-// only Marketing Cloud knows its columns.
+// slow down: [Error] holds all that a caller needs to decide that. It does not
+// speak SOAP, the user-centric OAuth flows, or the legacy v1 token route. It does
+// not check rows against the data extension; only Marketing Cloud knows its
+// columns.
 package sfmc

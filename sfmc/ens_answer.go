@@ -53,7 +53,7 @@ func (a *answer) done() error {
 	return err
 }
 
-// isNone tells whether an answer to a list says that there is nothing to list:
+// isNone reports whether an answer to a list says that there is nothing to list:
 // documented is a 404 with "Callback doesn't exist". One that is not Marketing
 // Cloud's own, such as a page of a proxy, says nothing of the kind.
 func (a *answer) isNone() bool {
@@ -65,7 +65,7 @@ func (a *answer) isNone() bool {
 	return err == nil && (isObject || v == nil)
 }
 
-// isUnchanged tells whether an answer to an update says that the update "already
+// isUnchanged reports whether an answer to an update says that the update "already
 // exists on the server": that all is as it was to be.
 func (a *answer) isUnchanged() bool { return a.status == http.StatusNotModified }
 
@@ -92,7 +92,7 @@ func objects(v any) (ms []map[string]any, ok bool) {
 	return nil, false
 }
 
-// words reads a list of strings, or one string; ok tells whether there is a member
+// words reads a list of strings, or one string; ok reports whether there is a member
 // of that name. Elements that are no strings are passed over.
 func words(m map[string]any, name string) (ws []string, ok bool) {
 	switch v := member(m, name).(type) {

@@ -67,7 +67,7 @@ type authSchemeRequest struct {
 //
 // Whether Marketing Cloud wants one object or an array of it is nowhere published.
 // The array is sent, as for callbacks and subscriptions, and after a 400 the object,
-// once; if both are refused, the error tells of the first, and of the second in
+// once; if both are refused, the error is the first one, with the second in
 // Additional. Which scopes it needs is not published either: presumably
 // event_notification_callback_create, and for the other calls of schemes
 // event_notification_callback_read, _update and _delete.
@@ -192,7 +192,7 @@ func (c *Client) FindAuthScheme(ctx context.Context, authID string) (AuthScheme,
 // DeleteAuthScheme deletes an authentication scheme: DELETE
 // /platform/v1/ens-authentications/ID. It fails while callbacks still refer to the
 // scheme (vendor page "Use OAuth2 Authentication with Event Notification Service"):
-// presumably with Status 409, which is what callbacks say to the like; a scheme
+// presumably with Status 409, as callbacks answer in that case; a scheme
 // that does not exist is one with 404. An empty id is refused with [ErrInvalid].
 func (c *Client) DeleteAuthScheme(ctx context.Context, authID string) error {
 	a, err := c.aboutOne(ctx, OpDeleteAuthScheme, http.MethodDelete, authSchemesPath, "authentication scheme", authID)

@@ -38,7 +38,7 @@ type Callback struct {
 	StatusReason string
 }
 
-// Verified tells whether the callback is verified: only then can it have
+// Verified reports whether the callback is verified: only then can it have
 // subscriptions.
 func (c Callback) Verified() bool { return strings.EqualFold(c.Status, "verified") }
 
@@ -100,7 +100,7 @@ func (c *Client) CreateCallback(ctx context.Context, cb Callback) (Callback, err
 // event_notification_callback_update. A change takes up to two minutes to show.
 //
 // CallbackID and CallbackName are needed; a MaxBatchSize of 0 and an empty AuthID
-// are left out, and presumably leave what there is. How a scheme is taken off again
+// are left out, and presumably change nothing. How a scheme is taken off again
 // is not documented. Nothing else of the callback is sent: its URL cannot be
 // changed.
 //
@@ -201,7 +201,7 @@ type verifyRequest struct {
 // The key is good once, and for four hours; after that, delete the callback and
 // create it again. If id or key is wrong, it is an [*Error] with Status 404. A repeated
 // call, as after an answer that was lost, may be answered so, too: then
-// [Client.FindCallback] tells whether the callback is verified. An empty id or key
+// [Client.FindCallback] reports whether the callback is verified. An empty id or key
 // is refused with [ErrInvalid].
 func (c *Client) VerifyCallback(ctx context.Context, callbackID string, verificationKey Secret) error {
 	switch "" {
@@ -272,7 +272,7 @@ func FailedCallbackID(err error) string {
 	return ""
 }
 
-// keyedCallback reads an answer that tells a signature key. What it leaves out is
+// keyedCallback reads an answer that has a signature key. What it leaves out is
 // as in the other.
 func (a *answer) keyedCallback(other Callback) (Callback, error) {
 	m, err := a.record("")

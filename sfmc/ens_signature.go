@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// SignatureForm tells what key a signature was made with: Marketing Cloud's pages
+// SignatureForm is the form of the key that a signature was made with: Marketing Cloud's pages
 // give a key that is base64, and do not say whether it is decoded before use.
 type SignatureForm uint8
 
@@ -29,7 +29,7 @@ func (f SignatureForm) String() string {
 	return "none"
 }
 
-// VerifySignature tells whether a request of the Event Notification Service is
+// VerifySignature reports whether a request of the Event Notification Service is
 // signed by the key of a callback, which [Client.CreateCallback] returned, and in which
 // form the key was used; if not, the form is 0. The body is all of it as it came,
 // byte for byte: parsed and written again, it does not fit. The signature is the

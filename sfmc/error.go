@@ -13,7 +13,7 @@ import (
 const (
 	// OpToken is a request for an access token. An error of another call
 	// whose Op is this one means that the call itself was not made
-	// (or was answered 401, and no other token was to be had).
+	// (or was answered 401, and no other token was available).
 	OpToken = "request token"
 	// OpUpsertRows is [Client.UpsertRows] or [Client.StoreRows].
 	OpUpsertRows = "upsert rows"
@@ -75,7 +75,7 @@ const (
 var ErrAnswer = errors.New("not an answer of Marketing Cloud")
 
 // Error is an answer of Marketing Cloud, or of something on the way to it, that
-// is not success; also one with a 2xx status whose body tells of an error. All
+// is not success; also one with a 2xx status whose body reports an error. All
 // the shapes are read into it that Marketing Cloud uses: the REST body
 // {message, errorcode, documentation, additionalErrors} (vendor page "Error
 // Handling"), OAuth's {error, error_description, error_uri} (RFC 6749, 5.2),
@@ -90,7 +90,7 @@ type Error struct {
 	// Code is the error code if it is a number, such as 10006; else 0.
 	Code int
 	// CodeText is the error code as it came: "10006", "CustomObjectNotFound",
-	// OAuth's "invalid_client". Empty if there was none, so that it tells
+	// OAuth's "invalid_client". Empty if there was none, which tells
 	// code 0 from no code.
 	CodeText string
 	// Message is the vendor's text, or the beginning of a plain-text body.

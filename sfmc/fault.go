@@ -15,7 +15,7 @@ const (
 	maxDetails = 100
 )
 
-// fault is what a JSON body tells of an error. The routes do not agree on a
+// fault is what a JSON body says of an error. The routes do not agree on a
 // shape, nor on the case of names, so that bodies are read member by member
 // instead of into structs: a member of an unexpected type is passed over, and
 // does not cost the rest.
@@ -68,7 +68,7 @@ func (f *fault) add(ds []Detail) {
 }
 
 // promoted lets the first error below speak for the body, if the body has no
-// code and no message of its own.
+// code and no message.
 func (f fault) promoted() fault {
 	if f.CodeText != "" || f.Message != "" || len(f.additional) == 0 {
 		return f
@@ -80,21 +80,21 @@ func (f fault) promoted() fault {
 	return f
 }
 
-// isFaulty tells whether an object says of itself that it is an error: by a
+// isFaulty reports whether an object says of itself that it is an error: by a
 // code other than 0, OAuth's "error", a status, or hasErrors.
 func isFaulty(m map[string]any) bool {
 	hasErrors, _ := member(m, "hasErrors").(bool)
 	return hasErrors || hasErrorCode(m) || strings.EqualFold(text(m, "status"), "error")
 }
 
-// hasErrorCode tells whether an object has a code other than 0.
+// hasErrorCode reports whether an object has a code other than 0.
 func hasErrorCode(m map[string]any) bool {
 	d := detail(m)
 	n, err := strconv.ParseFloat(d.CodeText, 64)
 	return d.CodeText != "" && (err != nil || n != 0)
 }
 
-// isHarmless tells whether an element of resultMessages is not an error. One
+// isHarmless reports whether an element of resultMessages is not an error. One
 // that does not give its class counts as an error.
 func isHarmless(v any) bool {
 	m, ok := v.(map[string]any)

@@ -75,7 +75,7 @@ type Member struct {
 	Data any
 }
 
-// FiredEvents tells what became of the members of a [Client.FireEvents].
+// FiredEvents is what became of the members of a [Client.FireEvents].
 type FiredEvents struct {
 	// RequestID is Marketing Cloud's id of the call, empty if it named none.
 	RequestID string
@@ -110,7 +110,7 @@ type memberRequest struct {
 // journeys_read and list_and_subscribers_read.
 //
 // Each member is accepted or not by itself: the error of the call is nil if only
-// some, or none, were accepted, and each [FiredEvent] tells its own. An error of
+// some, or none, were accepted, and each [FiredEvent] has its own. An error of
 // the call means that no member was accepted or, if its Err is set or it is no
 // [*Error], that this is not known: the answer names another number of members,
 // or other ones. As with FireEvent, nothing makes the call idempotent, and

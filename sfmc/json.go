@@ -40,7 +40,7 @@ func writeObject(b *bytes.Buffer, v any) (bool, error) {
 	return true, nil
 }
 
-// rawSize tells how many bytes of JSON come ready.
+// rawSize returns how many bytes of JSON come ready.
 func rawSize[T any](vs []T, get func(T) any) int {
 	n := 0
 	for _, v := range vs {

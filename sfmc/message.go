@@ -38,7 +38,7 @@ type Recipient struct {
 	Attributes any
 }
 
-// SentMessages tells what became of the messages of a [Client.SendMessages].
+// SentMessages is what became of the messages of a [Client.SendMessages].
 type SentMessages struct {
 	// RequestID is Marketing Cloud's id of the call, empty if it named none.
 	RequestID string
@@ -81,7 +81,7 @@ type recipientRequest struct {
 //
 // It returns Marketing Cloud's id of the call, empty if the answer names none.
 // Success means that the message was queued; an event of the Event Notification
-// Service tells whether it was sent. Keys that are missing, a message key that is
+// Service reports whether it was sent. Keys that are missing, a message key that is
 // too long, and Attributes of the wrong kind are refused with [ErrInvalid] before
 // anything is sent.
 func (c *Client) SendMessage(ctx context.Context, messageKey, definitionKey string, to Recipient) (requestID string, err error) {
@@ -101,7 +101,7 @@ func (c *Client) SendMessage(ctx context.Context, messageKey, definitionKey stri
 // page of that name). It needs the scope email_send.
 //
 // Each message is accepted or not by itself: the error of the call is nil if only
-// some, or none, were accepted, and each [SentMessage] tells its own. An error of
+// some, or none, were accepted, and each [SentMessage] has its own. An error of
 // the call means that no message was accepted or, if its Err is set or it is no
 // [*Error], that this is not known: repeat it with the same message keys.
 //
@@ -120,7 +120,7 @@ func (c *Client) SendMessages(ctx context.Context, definitionKey string, recipie
 	return a.sentMessages(recipients)
 }
 
-// DuplicateMessageKey tells whether the error says that a message key was used
+// DuplicateMessageKey reports whether the error says that a message key was used
 // before, and nothing else: that the message is on its way already, by an earlier
 // call. It is meant for errors of [Client.SendMessage] and of a [SentMessage].
 //
@@ -130,7 +130,7 @@ func (c *Client) SendMessages(ctx context.Context, definitionKey string, recipie
 // UnofficialSF/LightningFlowComponents), with the message
 // "MCMS_UTM_Validation_DuplicateMessageKey: messageKey reused within the past 2
 // days". With what status is not known, so that it is not looked at. That the
-// name in a message tells as much as the code is inferred.
+// name in a message means the same as the code is inferred.
 func (e *Error) DuplicateMessageKey() bool {
 	for _, d := range e.Additional {
 		if !d.isDuplicateMessageKey() {
@@ -145,7 +145,7 @@ func (d Detail) isDuplicateMessageKey() bool {
 	return d.Code == CodeDuplicateMessageKey || strings.Contains(strings.ToLower(d.Message), "duplicatemessagekey")
 }
 
-// isSummary tells whether the code says no more than that there are others below.
+// isSummary reports whether the code says no more than that there are others below.
 func (e *Error) isSummary() bool {
 	return e.Code == CodeResponsesHaveErrors || e.Code == CodeNoValidSubscribers || e.Code == 0
 }
@@ -228,10 +228,10 @@ func (a *answer) sentMessages(recipients []Recipient) (SentMessages, error) {
 	return sent, nil
 }
 
-// matchResponses tells for each recipient which response is about it. The vendor
+// matchResponses finds for each recipient which response is about it. The vendor
 // does not say in what order they come; in its samples it is that of the
 // recipients. That is taken, unless the message keys contradict it: then they
-// decide, if each recipient has one of its own.
+// decide, if each recipient has a different one.
 func matchResponses(recipients []Recipient, responses []map[string]any) (order []int, ok bool) {
 	order = make([]int, len(recipients))
 	inOrder := true

@@ -64,7 +64,7 @@ func newOptions(opts []Option) options {
 // that meets the closing fails, and nobody knows whether it took effect.
 const idleConnTimeout = 4 * time.Second
 
-// defaultHTTPClient has a pool of its own rather than http.DefaultTransport's:
+// defaultHTTPClient has its own pool instead of http.DefaultTransport's:
 // that one keeps two idle connections for each host, and a busy client has one
 // host. The time limit is generous because a limit shorter than the server's
 // makes callers repeat work that was done (help page 001035940).

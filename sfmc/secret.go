@@ -47,7 +47,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // MarshalJSON returns "redacted" as a JSON string.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// isLong tells whether the secret may be cut out of texts. Very short ones are let
+// isLong reports whether the secret may be cut out of texts. Very short ones are let
 // be: a real one is long, and cutting out "a" would leave nothing to read.
 func (s Secret) isLong() bool { return len(s) >= 4 }
 
@@ -82,7 +82,7 @@ func (s Secret) cutJSON(body []byte) []byte {
 	return bytes.ReplaceAll(body, []byte(s), []byte(redacted))
 }
 
-// spelling tells how many bytes at the beginning of a JSON string's inside spell the
+// spelling returns how many bytes at the beginning of a JSON string's inside spell the
 // secret; 0 if they do not.
 func (s Secret) spelling(text []byte) int {
 	n := 0
@@ -96,7 +96,7 @@ func (s Secret) spelling(text []byte) int {
 	return n
 }
 
-// letter tells how many bytes at the beginning of a JSON string's inside spell r: as
+// letter returns how many bytes at the beginning of a JSON string's inside spell r: as
 // it stands, as \u and its number, or behind a backslash; 0 if they do not.
 func letter(text []byte, r rune) int {
 	if len(text) == 0 || text[0] != '\\' {

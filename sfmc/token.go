@@ -48,7 +48,7 @@ type Token struct {
 	// was begun. Marketing Cloud accepts it for about two minutes longer. Zero
 	// means that its life is not known; it is then used until it is refused.
 	ExpiresAt time.Time
-	// IssuedFor tells by whom and for whom the token was issued: a digest of
+	// IssuedFor says by whom and for whom the token was issued: a digest of
 	// auth URL, client ID, account and scopes, but not of the client secret.
 	// Two tokens may stand in for each other if it is equal.
 	IssuedFor string
@@ -77,7 +77,7 @@ type storedToken struct {
 }
 
 // Encode gives the token as JSON for a [TokenStore], access token included:
-// whoever reads it can act as the package until the token expires, so keep it
+// anyone who reads it can act as the package until the token expires, so keep it
 // encrypted or where only the program reads.
 func (t *Token) Encode() ([]byte, error) {
 	b, err := json.Marshal(storedToken{
@@ -156,7 +156,7 @@ func NewTokenRequester(authURL string, cred Credentials, opts ...Option) (*Token
 	return &TokenRequester{caller: newCaller(newOptions(opts)), authURL: u.String(), cred: func() Credentials { return cred }}, nil
 }
 
-// IssuedFor tells what this requester's tokens carry as [Token.IssuedFor].
+// IssuedFor returns what this requester's tokens carry as [Token.IssuedFor].
 func (r *TokenRequester) IssuedFor() string {
 	cred, scope := r.cred(), "all"
 	if cred.Scopes != nil {

@@ -27,7 +27,7 @@ type Config struct {
 	Receivers   []onramp.Secret // URLs such as slack://…, which hold credentials; none: the log only
 	Oldest      time.Duration   // alert when the oldest undelivered registration is older; 15m
 	FreePercent float64         // alert when less of the disk is free; 5, unless FreeBytes is set
-	FreeBytes   uint64          // alert when less than so many bytes are free; 0: see FreePercent
+	FreeBytes   uint64          // alert when fewer bytes than this are free; 0: see FreePercent
 	Events      time.Duration   // alert when messages went out and no event has come for so long; 0: never
 	Callbacks   []string        // names of those that events come to; none: Events has no effect
 }
@@ -55,7 +55,7 @@ const (
 	lastChance = 5 * time.Second  // for what is still to be sent when Run is to end
 )
 
-// Watcher looks for trouble and tells of it.
+// Watcher looks for trouble and sends alerts about it.
 type Watcher struct {
 	cfg       Config
 	from      Sources

@@ -24,7 +24,7 @@ func TestConditions(t *testing.T) {
 		cfg    alert.Config
 		change func(w *world, now time.Time)
 		after  time.Duration
-		want   []told
+		want   []sentAlert
 	}{
 		{
 			"nothing", alert.Config{}, func(w *world, now time.Time) {
@@ -44,7 +44,7 @@ func TestConditions(t *testing.T) {
 					onramp.DeliveryDelivered: 8, onramp.DeliveryUnknown: 16, onramp.DeliveryOutOfReach: 32,
 				}
 			}, 20 * time.Second,
-			[]told{{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden: no scope\nwaiting: 7 deliveries\n" +
+			[]sentAlert{{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden: no scope\nwaiting: 7 deliveries\n" +
 				"since: 1999-12-31 23:59:40 UTC (21s)\nhint: do something"}},
 		},
 		{
@@ -59,7 +59,7 @@ func TestConditions(t *testing.T) {
 				w.deliveries["data_extension:Web"] = n(onramp.DeliveryPending, 1)
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 2)
 			}, 20 * time.Second,
-			[]told{
+			[]sentAlert{
 				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; this affects data_extension:Web and message:hello\n" +
 					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nhint: do something"},
 				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"},
@@ -72,7 +72,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{refused(email, "no access token: 400 invalid_client", "c", now)}
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 1)
 			}, time.Second,
-			[]told{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
+			[]sentAlert{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
 		},
 		{
 			"not a 401",
@@ -80,7 +80,7 @@ func TestConditions(t *testing.T) {
 			func(w *world, now time.Time) {
 				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 401", "c", now)}
 			}, time.Second,
-			[]told{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
+			[]sentAlert{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
 		},
 		{
 			"throttled",
@@ -90,7 +90,7 @@ func TestConditions(t *testing.T) {
 				h.Hint = ""
 				w.health = []onramp.Health{h}
 			}, 30 * time.Second,
-			[]told{{16 * time.Second, "onramp: throttled: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
+			[]sentAlert{{16 * time.Second, "onramp: throttled: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
 				"hint: nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders"}},
 		},
 		{
@@ -100,7 +100,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{{Destination: journey, State: "running", GivenUp: 2}}
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
 			}, 10 * time.Second,
-			[]told{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after since Onramp started, the last at 2000-01-01 00:00:01 UTC\n" +
+			[]sentAlert{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after since Onramp started, the last at 2000-01-01 00:00:01 UTC\n" +
 				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
 		},
 		{
@@ -110,7 +110,7 @@ func TestConditions(t *testing.T) {
 				h := onramp.Health{Destination: journey, State: "running", Unknown: 3}
 				w.health = []onramp.Health{h}
 			}, 20 * time.Second,
-			[]told{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since Onramp started may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
+			[]sentAlert{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since Onramp started may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
 				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"}},
 		},
 		{
@@ -120,7 +120,7 @@ func TestConditions(t *testing.T) {
 				w.deliveries["message:hello"] = n(onramp.DeliveryDead, 1)
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryDead, 1200)
 			}, 10 * time.Second,
-			[]told{
+			[]sentAlert{
 				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
 				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
 			},
@@ -133,21 +133,21 @@ func TestConditions(t *testing.T) {
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 3)
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
-			[]told{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
+			[]sentAlert{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
 				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"}},
 		},
 		{
 			"disk",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
-			[]told{{time.Second, "onramp: low disk space: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) free on the database's disk; the limit is 5%\nwaiting: 0 deliveries\n" +
+			[]sentAlert{{time.Second, "onramp: low disk space: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) free on the database's disk; the limit is 5%\nwaiting: 0 deliveries\n" +
 				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
 		},
 		{
 			"disk by amount",
 			alert.Config{FreeBytes: 500e6},
 			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
-			[]told{{time.Second, "onramp: low disk space: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) free on the database's disk; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
+			[]sentAlert{{time.Second, "onramp: low disk space: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) free on the database's disk; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
 				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
 		},
 		{
@@ -160,8 +160,8 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliverySubmitted, 3)
 				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
 			}, 2 * time.Minute,
-			[]told{{61 * time.Second, "onramp: late deliveries: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, more than 15m ago\n" +
-				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: run onramp status, and find the oldest with onramp deliveries list --state pending"}},
+			[]sentAlert{{61 * time.Second, "onramp: late deliveries: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, more than 15m ago\n" +
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"}},
 		},
 		{
 			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {
@@ -177,7 +177,7 @@ func TestConditions(t *testing.T) {
 				pass(c.after)
 			})
 			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -186,7 +186,7 @@ func TestConditions(t *testing.T) {
 func block(w *world)   { w.health = []onramp.Health{stopped(journey, "blocked", "403", "c", time.Now())} }
 func unblock(w *world) { w.health = []onramp.Health{{Destination: journey, State: "running"}} }
 
-// What is told over time.
+// The alerts over time.
 func TestTelling(t *testing.T) {
 	t.Parallel()
 	const blocked = "blocked: journey:Welcome"
@@ -251,7 +251,7 @@ func TestTelling(t *testing.T) {
 		}, []string{
 			"1s onramp: " + blocked, "6m1s onramp: cleared: " + blocked + ", after 1m", "2h1m1s onramp: " + blocked,
 		}},
-		{"other causes are told for themselves", func(w *world) {
+		{"other causes have their own alerts", func(w *world) {
 			w.change(block)
 			pass(time.Minute)
 			w.change(func(w *world) {
@@ -348,13 +348,13 @@ func TestTelling(t *testing.T) {
 			t.Parallel()
 			got := titles(watching(t, alert.Config{}, c.script))
 			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// What is told once more, and at the end, says what was between.
+// A repeated alert, and the last one, say what happened in between.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	got := watching(t, alert.Config{}, func(w *world) {
@@ -369,7 +369,7 @@ func TestTexts(t *testing.T) {
 		w.change(unblock)
 		pass(6 * time.Minute)
 	})
-	want := []told{
+	want := []sentAlert{
 		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nhint: do something"},
 		{time.Hour + time.Second, "onramp: still blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1h)\n" +
 			"came back: 3 times since the last alert\nhint: do something"},
@@ -377,7 +377,7 @@ func TestTexts(t *testing.T) {
 			"from: 2000-01-01 00:00:00 UTC\nuntil: 2000-01-01 01:09:01 UTC"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("alerts (-want +got):\n%s", diff)
 	}
 }
 

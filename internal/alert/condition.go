@@ -32,7 +32,7 @@ const (
 	deadHint      = "find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
 	unknownHint   = "list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"
 	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
-	lateHint      = "run onramp status, and find the oldest with onramp deliveries list --state pending"
+	lateHint      = "find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"
 	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503"
 )
 
@@ -99,7 +99,7 @@ func (w *Watcher) failures(d *operator.Destination, now time.Time) []Condition {
 	return found
 }
 
-// growth watches a number that tells of trouble by growing.
+// growth watches a number that shows trouble by growing.
 type growth struct {
 	n           int64
 	first, last time.Time // when it grew in this spell; zero: it is quiet
@@ -255,7 +255,7 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 	}
 	oldest, err := s.from.Desk.Oldest(ctx, b.name)
 	if err != nil {
-		return before // for what stops the store there is an alert of its own
+		return before // for what stops the store there is a separate alert
 	}
 	if oldest.IsZero() || before == nil && now.Sub(b.from) <= s.cfg.Oldest || now.Sub(oldest) <= s.cfg.Oldest {
 		return nil

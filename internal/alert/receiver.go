@@ -29,7 +29,7 @@ func pauses() []time.Duration {
 	return []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute}
 }
 
-// receiver is one who gets the alerts. Each has a goroutine of its own, so that one that
+// receiver is one who gets the alerts. Each has its own goroutine, so that one that
 // fails keeps nobody else waiting.
 type receiver struct {
 	name    string // such as alerts[0]

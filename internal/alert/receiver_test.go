@@ -119,7 +119,7 @@ func TestMail(t *testing.T) {
 	}
 }
 
-// converse plays a mail server and gives what it was told.
+// converse plays a mail server and gives what it received.
 func converse(c net.Conn) string {
 	var got strings.Builder
 	_, _ = io.WriteString(c, "220 test\r\n")
@@ -324,7 +324,7 @@ func TestRetry(t *testing.T) {
 			},
 		})
 		if len(good) != 300 || good[299] != 300*time.Second {
-			t.Errorf("the good one was told %d times, at last at %v; want 300 in 5 minutes", len(good), good[len(good)-1])
+			t.Errorf("the good one was alerted %d times, at last at %v; want 300 in 5 minutes", len(good), good[len(good)-1])
 		}
 		want := []time.Duration{
 			time.Second, 6 * time.Second, 36 * time.Second, 156 * time.Second,

@@ -10,7 +10,7 @@ import (
 
 const silenceHint = "run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"
 
-// silence watches for messages that go out while no event tells what became of
+// silence watches for messages that go out while no event reports what became of
 // them.
 type silence struct {
 	looked     bool
@@ -41,7 +41,7 @@ func (s *silence) lasts(now time.Time, limit time.Duration) bool {
 	return limit > 0 && !s.since.IsZero() && now.Sub(s.since) >= limit
 }
 
-// silent tells of events that stay away.
+// silent finds that no events arrive.
 func (w *Watcher) silent(now time.Time, all operator.Overview) []Condition {
 	w.silence.look(now, all)
 	if len(w.cfg.Callbacks) == 0 || !w.silence.lasts(now, w.cfg.Events) {

@@ -58,7 +58,7 @@ func TestSilence(t *testing.T) {
 			w.change(in(5, 3))
 			pass(time.Hour)
 		}, []string{"1h0m11s " + quiet, "1h35m11s onramp: cleared: no events received, after 1h30m"}},
-		{"more messages don't make it younger", hourly, func(w *world) {
+		{"more messages don't restart it", hourly, func(w *world) {
 			pass(10 * time.Second)
 			for i := range int64(5) {
 				w.change(out(email, i+1))
@@ -105,7 +105,7 @@ func TestSilence(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if diff := cmp.Diff(c.want, titles(watching(t, c.cfg, c.script))); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -121,10 +121,10 @@ func TestSilenceText(t *testing.T) {
 			pass(30 * time.Second)
 		}
 	})
-	want := []told{{71 * time.Second, "onramp: no events received", "cause: 5 deliveries to journeys and messages since 2000-01-01 00:00:11 UTC, " +
+	want := []sentAlert{{71 * time.Second, "onramp: no events received", "cause: 5 deliveries to journeys and messages since 2000-01-01 00:00:11 UTC, " +
 		"but no event has reached events and other\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
 		"hint: run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("alerts (-want +got):\n%s", diff)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// FreeSpace tells how many bytes are free for us where path is, and of how many.
+// FreeSpace returns how many bytes are free for us where path is, and of how many.
 // It works on Linux, macOS and FreeBSD; elsewhere the error is
 // errors.ErrUnsupported.
 func FreeSpace(path string) (free, total uint64, err error) {

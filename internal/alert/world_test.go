@@ -82,19 +82,19 @@ func (w *world) change(f func(*world)) {
 	f(w)
 }
 
-// told is one alert, and how long after the start it came.
-type told struct {
+// sentAlert is one alert, and how long after the start it came.
+type sentAlert struct {
 	At          time.Duration
 	Title, Text string
 }
 
 func pass(d time.Duration) { <-time.After(d) }
 
-// watching runs a watcher in synthetic time and gives what it told, once the
+// watching runs a watcher in synthetic time and gives the alerts that it sent, once the
 // script has ended. The script runs half a second beside the watcher's seconds.
-func watching(t *testing.T, cfg alert.Config, script func(w *world)) []told {
+func watching(t *testing.T, cfg alert.Config, script func(w *world)) []sentAlert {
 	t.Helper()
-	var all []told
+	var all []sentAlert
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{deliveries: map[string]map[onramp.DeliveryState]int64{}, oldest: map[string]time.Time{}, free: 50, total: 100}
 		watcher, err := alert.New(cfg, w.sources(), slog.New(slog.DiscardHandler))
@@ -103,7 +103,7 @@ func watching(t *testing.T, cfg alert.Config, script func(w *world)) []told {
 		}
 		start := time.Now()
 		watcher.AddReceiver("test", func(title, text string) error {
-			all = append(all, told{time.Since(start), title, text})
+			all = append(all, sentAlert{time.Since(start), title, text})
 			return nil
 		})
 		ctx, stop := context.WithCancel(t.Context())
@@ -117,7 +117,7 @@ func watching(t *testing.T, cfg alert.Config, script func(w *world)) []told {
 	return all
 }
 
-func titles(all []told) []string {
+func titles(all []sentAlert) []string {
 	var list []string
 	for _, a := range all {
 		list = append(list, fmt.Sprintf("%v %s", a.At, a.Title))

@@ -1,4 +1,4 @@
-// Package app builds the parts of Onramp and runs them. It is the one place
+// Package app builds the parts of Onramp and runs them. It is the only package
 // that knows them all.
 package app
 
@@ -49,7 +49,7 @@ type App struct {
 }
 
 // Start opens the database and binds the listeners, so that whatever is wrong
-// is told before anything runs. The caller must Run what it returns.
+// is reported before anything runs. The caller must Run what it returns.
 func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	a := &App{cfg: cfg, options: o, ending: make(chan struct{})}
 	if err := a.start(ctx); err != nil {
@@ -176,7 +176,7 @@ func (a *App) publicHandler(forms map[string]*onramp.Form) (http.Handler, error)
 	return web.Harden(web.ClientIP(prefixes(a.cfg.Public.TrustedProxies))(mux)), nil
 }
 
-// prefixes makes networks of single addresses, too.
+// prefixes parses networks. A single address becomes a network of one.
 func prefixes(proxies []string) []string {
 	networks := make([]string, len(proxies))
 	for i, p := range proxies {

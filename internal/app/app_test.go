@@ -251,9 +251,9 @@ func TestStoredRow(t *testing.T) {
 func TestTokenCost(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name  string
-		spoil func(s *sandbox.Sandbox) error
-		fresh bool // no token was fetched before
+		name    string
+		prepare func(s *sandbox.Sandbox) error
+		fresh   bool // no token was fetched before
 	}{
 		{"expired", func(s *sandbox.Sandbox) error { return s.Advance(21 * time.Minute) }, false},
 		{"revoked", func(s *sandbox.Sandbox) error { return s.Fault(sandbox.Fault{Name: sandbox.FaultRevokeTokens}) }, false},
@@ -267,7 +267,7 @@ func TestTokenCost(t *testing.T) {
 				w.post(`{"email":"first@example.org"}`, map[string]string{"Prefer": wait})
 				want = 2
 			}
-			if err := row.spoil(w.sandbox); err != nil {
+			if err := row.prepare(w.sandbox); err != nil {
 				t.Fatal(err)
 			}
 			var all sync.WaitGroup
@@ -401,8 +401,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDeadLetter shows a registration that Marketing Cloud refuses: kept whole,
-// told why, and delivered after an operator's retry.
+// TestDeadLetter shows a registration that Marketing Cloud refuses: kept whole
+// with the reason, and delivered after an operator's retry.
 func TestDeadLetter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

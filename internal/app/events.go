@@ -113,8 +113,8 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 	return a.warnOfMissing(ctx)
 }
 
-// warnOfMissing tells of callbacks that Marketing Cloud does not know yet. The
-// demo makes them itself.
+// warnOfMissing logs the callbacks that Marketing Cloud does not know yet. The
+// demo registers them itself.
 func (a *App) warnOfMissing(ctx context.Context) error {
 	records, err := a.store.ListCallbackRecords(ctx)
 	if err != nil || a.options.OwnURL {
@@ -140,7 +140,7 @@ func (a *App) callbackNames() []string {
 func (a *App) clients() *operator.Clients {
 	return &operator.Clients{
 		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
-		NewSecret: oauth.NewClientSecret, NewClientID: keyset.NewClientID,
+		NewSecret: keyset.NewSecret, NewClientID: keyset.NewClientID,
 		UsedBy: func(id string) []string {
 			var names []string
 			for _, c := range a.cfg.Callbacks {

@@ -113,7 +113,7 @@ func (g *gate) token(t *testing.T) string {
 	return granted.AccessToken
 }
 
-// resign signs a token's claims anew.
+// resign signs a token's claims again.
 func resign(t *testing.T, token string, method jwt.SigningMethod, key any) string {
 	t.Helper()
 	parsed, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})

@@ -15,7 +15,7 @@ type Sandbox struct {
 	listener *web.Listener
 }
 
-// SandboxOptions say where a sandbox is and how it plays.
+// SandboxOptions say where a sandbox listens and how it behaves.
 type SandboxOptions struct {
 	Address    string
 	Dialect    string        // facts or spec

@@ -173,7 +173,7 @@ func (r *rig) fault(f sandbox.Fault) {
 	}
 }
 
-// count tells how many deliveries are in each state.
+// count returns how many deliveries are in each state.
 func (r *rig) count() map[string]int64 {
 	n := map[string]int64{}
 	for _, counts := range r.store.Count().Deliveries {

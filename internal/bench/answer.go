@@ -28,36 +28,21 @@ type framing struct {
 	chunked bool
 	close   bool
 	keep    bool
+	old     bool // HTTP/1.0, where the connection closes unless the server says otherwise
 }
 
 // readAnswer reads one whole HTTP/1 answer to a POST, its body included, and
 // nothing beyond it. It allocates only when the answer is not the wanted one.
 func readAnswer(br *bufio.Reader, want int) (answer, error) {
-	status, old, err := readStatus(br)
+	status, f, err := readHead(br)
 	if err != nil {
 		return answer{}, err
-	}
-	f, err := readHeader(br)
-	if err != nil {
-		return answer{}, err
-	}
-	// Interim answers (100, 103) precede the real one.
-	for interim := 0; status < 200 && status != 101; interim++ {
-		if interim == maxHeaderLines {
-			return answer{}, errors.New("nothing but interim answers")
-		}
-		if status, old, err = readStatus(br); err != nil {
-			return answer{}, err
-		}
-		if f, err = readHeader(br); err != nil {
-			return answer{}, err
-		}
 	}
 	body := &body{br: br}
 	if status != want {
 		body.show = maxShown
 	}
-	a := answer{status: status, last: f.close || old && !f.keep}
+	a := answer{status: status, last: f.close || f.old && !f.keep}
 	switch {
 	case status == 101 || status == 204 || status == 304:
 		a.last = a.last || status == 101 // no longer HTTP from here on
@@ -71,6 +56,24 @@ func readAnswer(br *bufio.Reader, want int) (answer, error) {
 	}
 	a.shown = string(body.shown)
 	return a, err
+}
+
+// readHead reads a status line and a header, past any interim answers (100, 103)
+// that precede them.
+func readHead(br *bufio.Reader) (status int, f framing, err error) {
+	for range maxHeaderLines {
+		status, old, err := readStatus(br)
+		if err != nil {
+			return 0, framing{}, err
+		}
+		if f, err = readHeader(br); err != nil {
+			return 0, framing{}, err
+		}
+		if f.old = old; status >= 200 || status == 101 {
+			return status, f, nil
+		}
+	}
+	return 0, framing{}, errors.New("nothing but interim answers")
 }
 
 // readStatus reads a status line. old says that it was HTTP/1.0, where the

@@ -26,13 +26,13 @@ type BatchConfig struct {
 	// Connections is how many keep-alive connections send at the same time; 0
 	// means 4.
 	Connections int
-	// Rate begins so many batches a second, whether or not earlier ones are
+	// Rate is how many batches begin per second, whether or not earlier ones are
 	// answered; 0 means that each connection sends its next batch when the last is
 	// answered. With a Rate a batch that has to wait for its connection is late,
 	// and its latency says so.
 	Rate float64
-	// RepeatEvery sends every so many batches of a connection once more, right
-	// after its answer; 0: none.
+	// RepeatEvery n sends every nth batch of a connection once more, right after
+	// its answer; 0: none.
 	RepeatEvery int
 	// Duration is how long batches begin.
 	Duration time.Duration
@@ -58,8 +58,8 @@ type BatchResult struct {
 // StoredRate is the number of events stored a second; zero when no time passed.
 func (r BatchResult) StoredRate() float64 { return perSecond(r.Stored, r.Elapsed) }
 
-// SendBatches sends batches of signed events to a callback, each event another
-// one, and returns what came back. It builds them in this process, so that its
+// SendBatches sends batches of signed events to a callback, all of them
+// different, and returns what came back. It builds them in this process, so that its
 // processor time is to be shown beside the server's. Errors and the wait for the
 // last answers are as Load's.
 func SendBatches(ctx context.Context, c BatchConfig) (BatchResult, error) {

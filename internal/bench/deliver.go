@@ -45,7 +45,7 @@ func (d Destination) String() string {
 	return text
 }
 
-// Quiet is what was seen at a rate that keeps nobody busy. Its latencies run
+// Quiet is what was seen at a rate that leaves the gateway mostly idle. Its latencies run
 // from the moment a registration was due to be sent to the answer that it is
 // delivered.
 type Quiet struct {

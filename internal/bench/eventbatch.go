@@ -51,8 +51,7 @@ type eventBatch struct {
 	mac       hash.Hash
 }
 
-// newEventBatch makes a batch of so many events, without anything in the place of
-// the marks yet.
+// newEventBatch makes a batch of c.Events events whose marks are not filled in yet.
 func newEventBatch(c BatchConfig) *eventBatch {
 	b := &eventBatch{step: len(eventText) + 1, mac: hmac.New(sha256.New, c.Key)}
 	b.times, b.numbers = marks(timeMark), marks(numberMark)

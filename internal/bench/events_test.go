@@ -11,8 +11,8 @@ import (
 	"onramp/internal/bench"
 )
 
-// batchResult is of so many batches of 1,000 events in ten seconds, each answered
-// after the same time, and so many of them repeats.
+// batchResult is of n batches of 1,000 events in ten seconds, each answered after
+// the same time; some of them are repeats.
 func batchResult(n, repeats int64, took time.Duration) bench.BatchResult {
 	r := bench.BatchResult{Result: result(n, took, took), Events: 1000, Stored: 1000 * (n - repeats), Repeated: 1000 * repeats}
 	r.Max, r.Connections = took, 4

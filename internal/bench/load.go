@@ -2,7 +2,7 @@
 // it drives a bare net/http handler and the product's own route with the same
 // load, in turns, and compares the two.
 //
-// Load is the generator. Run it in a process of its own: in the server's
+// Load is the generator. Run it in a separate process: in the server's
 // process the two would share a scheduler and a collector, and the ratio would
 // say little. Bare is the handler to compare with, Alternate runs the rounds,
 // NewReport judges them. MemoryOf and CPUOf read what a server spends.
@@ -56,14 +56,14 @@ type LoadConfig struct {
 	// Duration is how long to measure; 0 means 5 s, or no limit when Requests is
 	// set.
 	Duration time.Duration `json:"duration_ns,omitempty"`
-	// Requests ends the measurement after so many requests, if Duration does not
-	// end it before; 0 means no limit.
+	// Requests is the number of requests after which the measurement ends, if
+	// Duration has not passed before; 0 means no limit.
 	Requests int64 `json:"requests,omitempty"`
 	// Warmup is how long to send before anything is counted.
 	Warmup time.Duration `json:"warmup_ns,omitempty"`
 	// Path is the target of the POST, with its query; "" means "/".
 	Path string `json:"path,omitempty"`
-	// Rate begins so many requests a second, whether or not earlier ones are
+	// Rate is how many requests begin per second, whether or not earlier ones are
 	// answered (an open loop); 0 means that each connection sends its next request
 	// when the last is answered (a closed loop). With a Rate, Connections is how
 	// many requests may be open at once; one that has to wait for a connection is

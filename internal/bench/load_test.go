@@ -254,7 +254,7 @@ func TestLoadDuration(t *testing.T) {
 }
 
 // A server that takes the request and never answers is left at once when the
-// context ends, and what it did before is told; a warm-up is not.
+// context ends, and what it did before is reported; a warm-up is not.
 func TestLoadCancelled(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

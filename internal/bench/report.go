@@ -192,7 +192,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// writeVerdicts writes a line for each bar, and below them what there is to say.
+// writeVerdicts writes a line for each bar, and the remarks below them.
 func writeVerdicts(b *strings.Builder, bars []judged, remarks []string) {
 	for _, j := range bars {
 		fmt.Fprintf(b, "%s %s\n", j, j.verdict())

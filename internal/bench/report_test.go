@@ -172,16 +172,16 @@ func TestAlternate(t *testing.T) {
 					return run(int64(len(order))), nil
 				}
 			}
-			var told []bench.Round
-			got, err := bench.Alternate(t.Context(), 3, measure("bare"), measure("onramp"), func(r bench.Round) { told = append(told, r) })
+			var reported []bench.Round
+			got, err := bench.Alternate(t.Context(), 3, measure("bare"), measure("onramp"), func(r bench.Round) { reported = append(reported, r) })
 			if errText(err) != tt.err || tt.err != "" && !errors.Is(err, broken) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
 			if s := strings.Join(order, " "); s != tt.order {
 				t.Errorf("order %s, want %s", s, tt.order)
 			}
-			if diff := cmp.Diff(tt.done, told); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tt.done, reported); diff != "" {
+				t.Errorf("reported (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(append([]bench.Round{}, tt.done...), got); diff != "" {
 				t.Errorf("rounds (-want +got):\n%s", diff)

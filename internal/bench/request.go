@@ -66,7 +66,7 @@ func newRequest(c LoadConfig) request {
 	return r
 }
 
-// clone gives a connection bytes of its own to write into.
+// clone copies the request, for a connection to write into.
 func (r request) clone(connection int) request {
 	r.bytes = slices.Clone(r.bytes)
 	if r.unique > 0 {
@@ -75,11 +75,11 @@ func (r request) clone(connection int) request {
 	return r
 }
 
-// digits are those that stand in the Placeholder's place.
+// digits are those that replace the Placeholder.
 func (r request) digits() []byte { return r.bytes[r.unique : r.unique+len(Placeholder)] }
 
-// renew makes another request of the last one: with a fresh key and with digits
-// of its own. Counting up in place changes hardly more than one byte.
+// renew turns the last request into another one, with a fresh key and new
+// digits. Counting up in place changes hardly more than one byte.
 func (r request) renew(random *rand.PCG) {
 	if r.key > 0 {
 		for half := range slices.Chunk(r.bytes[r.key:r.key+keyLength], 16) {

@@ -10,7 +10,7 @@ import (
 
 // Run is one server's part of a round: what its clients saw, and what it spent
 // meanwhile. Zero means not measured. Fsyncs and CPU are set against Requests,
-// so they should cover the same time: warm up with a Load of its own, and read
+// so they should cover the same time: warm up with a separate Load, and read
 // the counters before and after one without Warmup.
 type Run struct {
 	Result
@@ -95,7 +95,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // Measure runs one server's part of a round.
 type Measure func(ctx context.Context) (Run, error)
 
-// Alternate measures both servers so many times in turns. The first round
+// Alternate measures both servers n times in turns. The first round
 // begins with the bare one, the next with Onramp, and so on: a machine that
 // grows slower or faster meanwhile favours neither. done, when not nil, is called
 // with each round as it ends. Alternate stops at the first error and returns it

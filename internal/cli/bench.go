@@ -32,14 +32,14 @@ func (c *command) benchPart() *cobra.Command {
 	}
 }
 
-// progress says what takes so long, where it does not get between the figures.
+// progress says what is being measured, unless that would get between the figures.
 func (c *command) progress(format string, args ...any) {
 	if c.output != "json" {
 		fmt.Fprintf(c.Stderr, format+" …\n", args...)
 	}
 }
 
-// benchReport is what a measurement has come to.
+// benchReport is the result of a measurement.
 type benchReport interface {
 	WriteText(w io.Writer) error
 	Misses() []string
@@ -68,14 +68,14 @@ func dataFlag(cmd *cobra.Command, folder *string) {
 	cmd.Flags().StringVar(folder, "data", "", "folder for the database, on the disk to measure (default: a temporary folder)")
 }
 
-// profileFlag is for those who want to make the gateway quicker.
+// profileFlag is for profiling the gateway, by those who work on it.
 func profileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "cpuprofile", "", "file for the gateway's CPU profile")
 	_ = cmd.Flags().MarkHidden("cpuprofile") // it was just added
 }
 
-// checked makes a command's function of one that may fail, and of a check of its
-// flags before.
+// checked makes a command's function from a check of its flags and a function
+// that may fail.
 func checked(check func() error, f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(); err != nil {

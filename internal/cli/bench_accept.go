@@ -26,8 +26,8 @@ connection sends its next request as soon as the last one is answered. The serve
 the load generator are separate processes. Onramp stores the deliveries but does not send
 them.
 
-Prints for both the requests per second, the latency (p50, p99) and the CPU time of a
-request, and for Onramp the fsyncs, the memory and the time to start. Exits with 1 if a
+Prints the requests per second, the latency (p50, p99) and the CPU time per request of
+both, and the fsyncs, the memory and the start-up time of Onramp. Exits with 1 if a
 figure misses its limit. Compare the ratio of the two servers: absolute figures vary with
 the machine and from hour to hour.`,
 		Example: "  onramp bench accept\n  onramp bench accept --rounds 9 --duration 10s --output json",

@@ -20,7 +20,7 @@ committed to disk before its batch is answered. The callback is set up first, as
 Marketing Cloud: each batch carries an access token and a signature over its body, and
 Onramp checks both. Every event is about a different person.
 
-Each round uses a database of its own and has two parts:
+Each round uses a new database and has two parts:
 
   as fast as they are answered   Each connection sends its next batch as soon as the
                                  last one is answered. One batch out of --repeat-every

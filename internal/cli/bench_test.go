@@ -14,7 +14,7 @@ import (
 	"onramp/internal/bench"
 )
 
-// program runs onramp as a program of its own, which the children of bench need:
+// program runs onramp as a separate program, which the children of bench need:
 // they are the same program.
 func program(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()

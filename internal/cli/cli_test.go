@@ -150,7 +150,7 @@ func TestKill(t *testing.T) {
 	t.Logf("%d kills, %d registrations answered, %d rows, 0 lost", killRounds, len(answered), len(stored))
 }
 
-// stream sends registrations over several connections until so many are
+// stream sends registrations over several connections until enough are
 // answered; the others are cut off by the kill that follows.
 func stream(t *testing.T, g *gateway, round, enough int, answered map[string]string) {
 	t.Helper()

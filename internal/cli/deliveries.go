@@ -47,7 +47,7 @@ the cause of the failure, largest group first.`,
   onramp deliveries list --cause 1e48f7c5`,
 		Args: cobra.NoArgs,
 	}
-	flags.add(cmd)
+	addListFlags(cmd, &flags, onramp.DeliveryStates())
 	cmd.Flags().StringVar(&cause, "cause", "", "only dead and unknown deliveries with this cause, as printed by --by-cause")
 	cmd.Flags().BoolVar(&byCause, "by-cause", false, "group dead and unknown deliveries by cause")
 	for _, name := range []string{"cause", "query", "cursor", "limit"} {
@@ -71,8 +71,8 @@ func (c *command) deliveriesRetry() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
 		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Retry dead, unknown or waiting deliveries now",
-		Long: `Retries a delivery that is dead, unknown or waiting for its next attempt; or all dead
-deliveries with a cause or from a form; or, with --all, every dead delivery. Deliveries
+		Long: `Retries one delivery that is dead, unknown or waiting for its next attempt, or all dead
+deliveries with a cause or from a form, or with --all every dead delivery. Deliveries
 whose answer was lost (--state unknown) may have arrived, so retrying several of them
 always needs --all.`,
 		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
@@ -107,9 +107,9 @@ func (c *command) deliveriesDiscard() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
 		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Discard deliveries permanently",
-		Long: `Discards a delivery; or, with --all, all dead deliveries, or all unknown ones
-(--state unknown), or those of them with a cause or from a form. Discarded deliveries
-are never sent, and this can't be undone.`,
+		Long: `Discards one delivery, or with --all every dead one. Add --state unknown for those whose
+answer was lost, or --cause or --form to narrow the selection. Discarded deliveries are
+never sent. This can't be undone.`,
 		Example: `  onramp deliveries discard 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --reason "a test"
   onramp deliveries discard --cause 1e48f7c5 --reason "sent by hand on 3 May" --all`,
 		Args: cobra.MaximumNArgs(1),
@@ -168,7 +168,8 @@ shown with the delivery.`,
 	return cmd
 }
 
-// parseSet splits the values of --set. Its errors repeat none.
+// parseSet splits the values of --set. Its errors never quote a value, which may
+// be personal data.
 func parseSet(set []string) (map[string]string, error) {
 	fields := map[string]string{}
 	for _, pair := range set {
@@ -189,7 +190,7 @@ func parseSet(set []string) (map[string]string, error) {
 
 var errEmptyID = errors.New("the ID is empty")
 
-// oneID wants one argument. An empty one would make another address.
+// oneID wants one argument. An empty one would lead to another URL.
 func oneID(cmd *cobra.Command, args []string) error {
 	if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 		return err
@@ -210,8 +211,8 @@ func (f *bulkFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.All, "all", false, "confirm that all matching deliveries are meant")
 }
 
-// check refuses what can't be meant: a script's empty variable among it, which
-// would widen a bulk.
+// check refuses contradictions and empty values: a script's empty variable would
+// select more deliveries than meant.
 func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
 	for _, name := range []string{"cause", "form", "state", "all"} {
 		flag := cmd.Flags().Lookup(name)
@@ -372,7 +373,7 @@ func indented(text string) string {
 	return "    " + strings.ReplaceAll(visible(text), "\n", "\n    ") + "\n"
 }
 
-// visible takes out what a terminal would obey: an answer may hold anything.
+// visible removes what a terminal would obey: an answer may hold anything.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {

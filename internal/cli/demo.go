@@ -25,9 +25,9 @@ func (c *command) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the gateway and the sandbox together, with nothing to configure",
-		Long: `Runs the gateway with the registration form from the specification, and a sandbox in
-place of Marketing Cloud, in one process with event notifications set up. The data is
-kept in a temporary folder and removed on exit, unless --data names a folder.`,
+		Long: `Runs the gateway with an example registration form, and a sandbox in place of Marketing
+Cloud, in one process with event notifications set up. The data is kept in a temporary
+folder and removed on exit, unless --data names a folder.`,
 		Example: "  onramp demo\n  onramp demo --data ./demo-data",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runDemo(ctx, s) }),

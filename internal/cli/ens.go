@@ -71,7 +71,7 @@ creates them again. Without --yes, only prints the plan.`,
 		RunE: run(func(ctx context.Context, args []string) error {
 			err := c.changeEns(ctx, operator.SetupRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
 			if err == nil && !yes && c.output == "text" {
-				fmt.Fprintln(c.Stdout, "\nNothing was removed. Add --yes to do it.")
+				fmt.Fprintln(c.Stdout, "\nNothing was removed. Add --yes to carry out the plan.")
 			}
 			return err
 		}),
@@ -222,7 +222,7 @@ func (c *command) printEnsFindings(s *setup.Status) {
 		}
 	}
 	if len(lines) == 0 {
-		fmt.Fprintln(c.Stdout, "All is as configured.")
+		fmt.Fprintln(c.Stdout, "Everything is as configured.")
 		return
 	}
 	fmt.Fprintln(c.Stdout, "What is wrong:")

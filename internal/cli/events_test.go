@@ -32,19 +32,10 @@ func TestEventScripts(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		kept, err := store.Open(context.Background(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db"), Cipher: cipher})
+		kept, forms, err := openOffice(t, e, store.Config{Cipher: cipher})
 		if err != nil {
 			return err
 		}
-		forms, err := kept.RegisterForms(context.Background(), operatorForms())
-		if err != nil {
-			return errors.Join(err, kept.Close())
-		}
-		e.Defer(func() {
-			if err := kept.Close(); err != nil {
-				t.Error(err)
-			}
-		})
 		serveDesk(e, &operator.Desk{
 			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Events: kept, Pump: idle{},
 			Clients: &operator.Clients{

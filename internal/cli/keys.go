@@ -191,7 +191,7 @@ func (c *command) printAllKeys() error {
 }
 
 const keysText = `# New secrets, shown only once and stored nowhere. Copy what you need into onramp.yaml;
-# or better, put each into a file or environment variable of its own and refer to it as
+# or better, put each into its own file or environment variable and refer to it as
 # "${file:/run/secrets/…}" or "${env:…}".
 
 # Encrypts what the gateway stores in the database for callbacks. Keep a copy.

@@ -88,7 +88,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	return root
 }
 
-// run makes a command's function of one that may fail.
+// run makes a command's function from one that may fail.
 func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := f(cmd.Context(), args); err != nil {

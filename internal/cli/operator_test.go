@@ -24,7 +24,7 @@ func (idle) Health() []words.Health                { return nil }
 func (idle) Flight(int, int64) words.DeliveryState { return 0 }
 func (idle) Forget(int64)                          {}
 
-// office is a database with deliveries that an operator has to look after, and
+// office is a database with deliveries that need an operator, and
 // the admin API over it.
 type office struct {
 	*testscript.Env
@@ -38,19 +38,10 @@ type office struct {
 func TestOperator(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "operator"), Setup: func(e *testscript.Env) error {
-		kept, err := store.Open(context.Background(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db")})
+		kept, forms, err := openOffice(t, e, store.Config{})
 		if err != nil {
 			return err
 		}
-		forms, err := kept.RegisterForms(context.Background(), operatorForms())
-		if err != nil {
-			return errors.Join(err, kept.Close())
-		}
-		e.Defer(func() {
-			if err := kept.Close(); err != nil {
-				t.Error(err)
-			}
-		})
 		serveDesk(e, &operator.Desk{
 			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Pump: idle{},
 			Forms: map[string]*words.Form{"registration": forms[0]},
@@ -71,6 +62,26 @@ func TestOperator(t *testing.T) {
 			o.settled("DONE", forms[0], "eve@example.org", words.DeliveryDelivered, words.Outcome{Verdict: words.Delivered, Status: 200, Detail: "row stored"}),
 		)
 	}})
+}
+
+// openOffice opens a new database with the operator's forms, until the script ends.
+func openOffice(t *testing.T, e *testscript.Env, cfg store.Config) (*store.Store, []*words.Form, error) {
+	t.Helper()
+	cfg.URL = filepath.Join(t.TempDir(), "onramp.db")
+	kept, err := store.Open(context.Background(), cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	forms, err := kept.RegisterForms(context.Background(), operatorForms())
+	if err != nil {
+		return nil, nil, errors.Join(err, kept.Close())
+	}
+	e.Defer(func() {
+		if err := kept.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return kept, forms, nil
 }
 
 func operatorForms() []words.Form {

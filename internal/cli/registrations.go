@@ -19,8 +19,14 @@ type listFlags struct {
 	limit                      int
 }
 
-func (f *listFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.state, "state", "", "only those in this state")
+// addListFlags adds the flags to a command that lists what can be in one of the
+// states.
+func addListFlags[S fmt.Stringer](cmd *cobra.Command, f *listFlags, states []S) {
+	names := make([]string, len(states))
+	for i, s := range states {
+		names[i] = s.String()
+	}
+	cmd.Flags().StringVar(&f.state, "state", "", "only those in this state: "+strings.Join(names, ", "))
 	cmd.Flags().StringVar(&f.form, "form", "", "only those from this form")
 	cmd.Flags().StringVarP(&f.query, "query", "q", "", "only those with this text in the subscriber key or the values")
 	cmd.Flags().StringVar(&f.cursor, "cursor", "", "continue after the previous page, with the cursor printed below it")
@@ -45,7 +51,7 @@ func (c *command) registrations() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.listRegistrations(ctx, flags) }),
 	}
-	flags.add(list)
+	addListFlags(list, &flags, onramp.RegistrationStates())
 	c.outputFlag(list)
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show a registration, its deliveries and its timeline",

@@ -60,7 +60,7 @@ func (c *command) trigger(ctx context.Context, sandbox string, t trigger) error 
 	err := client.Call(ctx, http.MethodPost, "/_sandbox/events", t, &done)
 	refused, answered := errors.AsType[*web.AnswerError](err)
 	if answered && refused.Err == nil {
-		_ = json.Unmarshal(refused.Body, &done) // it may be anybody's
+		_ = json.Unmarshal(refused.Body, &done) // it may come from any server
 	}
 	switch {
 	case answered && done.Message == "":

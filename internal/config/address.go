@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -57,14 +56,14 @@ func parseOrigin(s string) (string, bool) {
 	return s, s == u.Scheme+"://"+u.Host
 }
 
-// proxies reads the addresses whose word about the visitor's address counts.
+// proxies reads the addresses of proxies whose X-Forwarded-For is trusted.
 func (r *reader) proxies(v value) []string {
 	var list []string
 	for _, s := range r.texts(v) {
 		_, prefixErr := netip.ParsePrefix(s.text)
 		_, addrErr := netip.ParseAddr(s.text)
 		if prefixErr != nil && addrErr != nil {
-			r.report(s.place, "%s must be an IP address or a CIDR prefix, such as 10.0.0.0/8", s.quoted())
+			r.report(s.position, "%s must be an IP address or a CIDR prefix, such as 10.0.0.0/8", s.quoted())
 			continue
 		}
 		list = append(list, s.text)
@@ -77,7 +76,7 @@ func (r *reader) origins(v value) []string {
 	for _, s := range r.texts(v) {
 		origin, ok := parseOrigin(s.text)
 		if !ok {
-			r.report(s.place, "%s must be an origin without a path, such as https://www.example.com, or *", s.quoted())
+			r.report(s.position, "%s must be an origin without a path, such as https://www.example.com, or *", s.quoted())
 			continue
 		}
 		list = append(list, origin)
@@ -87,26 +86,25 @@ func (r *reader) origins(v value) []string {
 
 var scheme = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,19}(\+https?)?$`)
 
-// alerts reads the URLs of those who are told of trouble. Which services there
-// are, and what their URLs must have, package alert knows; no message repeats a
-// URL, since it holds credentials.
+// alerts reads the URLs that alerts are sent to. Package alert knows the services
+// and what their URLs need. No message repeats a URL, since it holds credentials.
 func (r *reader) alerts(v value) []onramp.Secret {
-	var list []onramp.Secret
-	for _, s := range r.texts(v) {
+	urls := r.unique(r.texts(v), func(s scalar) string {
 		service, rest, _ := strings.Cut(s.text, "://")
 		_, err := url.Parse(s.text)
 		switch {
 		case s.text == "":
-			r.report(s.place, "is empty: set a value or remove the line")
+			return "is empty: set a value or remove the line"
 		case !scheme.MatchString(service) || rest == "":
-			r.report(s.place, "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…")
+			return "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
 		case err != nil:
-			r.report(s.place, "the %s URL is not valid: percent-encode special characters in names and passwords, such as %%40 for @", service)
-		case slices.Contains(list, onramp.Secret(s.text)):
-			r.report(s.place, "is listed twice: remove one")
-		default:
-			list = append(list, onramp.Secret(s.text))
+			return "the " + service + " URL is not valid: percent-encode special characters in names and passwords, such as %40 for @"
 		}
+		return ""
+	})
+	var list []onramp.Secret
+	for _, u := range urls {
+		list = append(list, onramp.Secret(u))
 	}
 	return list
 }

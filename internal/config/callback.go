@@ -27,7 +27,7 @@ type grantees struct {
 func (r *reader) callbacks(v value, from grantees) []onramp.Callback {
 	section, _ := r.mapping(v, "callbacks")
 	entries, _ := r.entries(section["callbacks"])
-	names := map[string]place{} // of subscriptions, which are unique in the account
+	names := map[string]position{} // of subscriptions, which are unique in the account
 	var list []onramp.Callback
 	for _, e := range entries {
 		list = append(list, r.callback(e, from, names))
@@ -36,8 +36,8 @@ func (r *reader) callbacks(v value, from grantees) []onramp.Callback {
 	return list
 }
 
-func (r *reader) callback(v value, from grantees, names map[string]place) onramp.Callback {
-	r.checkName(v.place, v.name, "callback")
+func (r *reader) callback(v value, from grantees, names map[string]position) onramp.Callback {
+	r.checkName(v.position, v.name, "callback")
 	c := onramp.Callback{Name: v.name, MaxBatch: maxMaxBatch}
 	keys, ok := r.mapping(v, "auth", "client", "user", "max_batch", "subscribe", "filters", "paused", "subscriptions")
 	if !ok {
@@ -47,7 +47,7 @@ func (r *reader) callback(v value, from grantees, names map[string]place) onramp
 	if s, ok := r.scalar(keys["max_batch"]); ok {
 		n, ok := s.integer()
 		if !ok || n < minMaxBatch || n > maxMaxBatch {
-			r.report(s.place, "must be a whole number from %d to %d, without quotes", minMaxBatch, maxMaxBatch)
+			r.report(s.position, "must be a whole number from %d to %d, without quotes", minMaxBatch, maxMaxBatch)
 		}
 		c.MaxBatch = n
 	}
@@ -68,12 +68,12 @@ func (r *reader) authentication(c *onramp.Callback, keys map[string]value, from 
 	if c.Auth != onramp.SignatureOnly {
 		c.Client = r.client(client, from)
 	} else if client.isSet() {
-		r.report(client.place, "has no effect with auth: none; remove it")
+		r.report(client.position, "has no effect with auth: none; remove it")
 	}
 	if c.Auth == onramp.PasswordGrant {
 		c.User = r.user(user, from)
 	} else if user.isSet() {
-		r.report(user.place, "has no effect with auth: %s; remove it", c.Auth)
+		r.report(user.position, "has no effect with auth: %s; remove it", c.Auth)
 	}
 }
 
@@ -88,7 +88,7 @@ func (r *reader) client(v value, from grantees) string {
 		return from.Clients[0].ID
 	}
 	if n := len(from.Clients); n > 1 && from.clear {
-		r.report(v.place, "is missing, but oauth.clients has %d entries: set it to the id of one", n)
+		r.report(v.position, "is missing, but oauth.clients has %d entries: set it to the id of one", n)
 	}
 	return ""
 }
@@ -101,21 +101,21 @@ func (r *reader) user(v value, from grantees) string {
 	case given && (known && s.text != "" || !from.clear):
 		return s.text
 	case given:
-		r.report(s.place, "no user in oauth.users has this name")
+		r.report(s.position, "no user in oauth.users has this name")
 	case v.isSet():
 	case len(from.Users) == 1:
 		return from.Users[0].Name
 	case !from.clear:
 	case len(from.Users) == 0:
-		r.report(v.place, "is missing: auth: password needs a user; add one to oauth.users")
+		r.report(v.position, "is missing: auth: password needs a user; add one to oauth.users")
 	default:
-		r.report(v.place, "is missing, but oauth.users has %d entries: set it to the name of one", len(from.Users))
+		r.report(v.position, "is missing, but oauth.users has %d entries: set it to the name of one", len(from.Users))
 	}
 	return ""
 }
 
 // subscriptions reads what a callback gets, in the short form or the long one.
-func (r *reader) subscriptions(callback value, keys map[string]value, names map[string]place) []onramp.Subscription {
+func (r *reader) subscriptions(callback value, keys map[string]value, names map[string]position) []onramp.Subscription {
 	long := keys["subscriptions"]
 	if !long.isSet() {
 		s := onramp.Subscription{Name: "onramp-" + callback.name}
@@ -125,16 +125,16 @@ func (r *reader) subscriptions(callback value, keys map[string]value, names map[
 	}
 	for _, key := range []string{"subscribe", "filters", "paused"} {
 		if keys[key].isSet() {
-			r.report(keys[key].place, "is the short form for a single subscription: it can't be used together with subscriptions")
+			r.report(keys[key].position, "is the short form for a single subscription: it can't be used together with subscriptions")
 		}
 	}
 	before := len(r.problems)
 	items, ok := r.list(long)
 	switch {
 	case len(items) > maxSubscriptions:
-		r.report(long.place, "a callback can have at most %d subscriptions, but this one has %d", maxSubscriptions, len(items))
+		r.report(long.position, "a callback can have at most %d subscriptions, but this one has %d", maxSubscriptions, len(items))
 	case ok && len(items) == 0 && len(r.problems) == before:
-		r.report(long.place, "a callback needs at least one subscription")
+		r.report(long.position, "a callback needs at least one subscription")
 	}
 	var list []onramp.Subscription
 	for _, item := range items {
@@ -155,7 +155,7 @@ func (r *reader) subscription(s *onramp.Subscription, keys map[string]value, typ
 	before := len(r.problems)
 	s.Types = r.eventTypes(keys[types], scalar.eventType)
 	if len(s.Types) == 0 && len(r.problems) == before {
-		r.report(keys[types].place, "is missing: list the event types to receive, such as TransactionalSendEvents.EmailSent")
+		r.report(keys[types].position, "is missing: list the event types to receive, such as TransactionalSendEvents.EmailSent")
 	}
 	names, sure := filterNames(s.Types)
 	s.Filters = r.filters(keys["filters"], names, sure && len(r.problems) == before)
@@ -164,42 +164,30 @@ func (r *reader) subscription(s *onramp.Subscription, keys map[string]value, typ
 
 // eventTypes reads a list of types or patterns.
 func (r *reader) eventTypes(v value, check func(scalar) error) []string {
-	var list []string
-	for _, s := range r.texts(v) {
-		err := check(s)
-		switch {
-		case err != nil:
-			r.report(s.place, "%v", err)
-		case slices.Contains(list, s.text):
-			r.report(s.place, "is listed twice: remove one")
-		default:
-			list = append(list, s.text)
+	return r.unique(r.texts(v), func(s scalar) string {
+		if err := check(s); err != nil {
+			return err.Error()
 		}
-	}
-	return list
+		return ""
+	})
 }
 
 // filters reads the filters of a subscription; known are the names that its
 // types have, if that is sure.
 func (r *reader) filters(v value, known []string, sure bool) []string {
-	var list []string
-	for _, s := range r.texts(v) {
+	return r.unique(r.texts(v), func(s scalar) string {
 		name, wanted, ok := strings.Cut(s.text, "=")
 		given := scalar{text: name, ref: s.ref}
 		switch {
 		case !ok || name == "" || wanted == "":
-			r.report(s.place, "%s must be name=value, such as definitionKey=welcome", s.quoted())
-		case slices.Contains(list, s.text):
-			r.report(s.place, "is listed twice: remove one")
+			return s.quoted() + " must be name=value, such as definitionKey=welcome"
 		case sure && len(known) == 0:
-			r.report(s.place, "these events can't be filtered: remove the filter")
+			return "these events can't be filtered: remove the filter"
 		case sure && !slices.Contains(known, name):
-			r.report(s.place, "%s is not a filter for these events; %s", given.quoted(), didYouMean(name, known))
-		default:
-			list = append(list, s.text)
+			return given.quoted() + " is not a filter for these events; " + didYouMean(name, known)
 		}
-	}
-	return list
+		return ""
+	})
 }
 
 // checkCallbacks checks what callbacks need of the rest of the configuration.
@@ -210,12 +198,12 @@ func (r *reader) checkCallbacks(c *Config, publicURL, key value) {
 	at, given := r.given["public.url"]
 	switch {
 	case !given:
-		r.report(publicURL.place, "is missing: Marketing Cloud needs it to call the callbacks of ens, such as https://signup.example.com")
+		r.report(publicURL.position, "is missing: Marketing Cloud needs it to call the callbacks of ens, such as https://signup.example.com")
 	case c.Public.URL != "" && c.MarketingCloud.Subdomain != "" && !isCallable(c.Public.URL):
 		r.report(at, "must be an https URL without port, user or query: Marketing Cloud calls callbacks only on port 443")
 	}
 	if _, given := r.given["encryption_key"]; !given && isPostgres(c.Database) {
-		r.report(key.place, "is missing: with PostgreSQL, callbacks need a key that all processes share; onramp keys new encryption creates one")
+		r.report(key.position, "is missing: with PostgreSQL, callbacks need a key that all processes share; onramp keys new encryption creates one")
 	}
 }
 

@@ -33,7 +33,7 @@ type Config struct {
 	Drain          time.Duration     // drain_timeout: how long a stop waits for work in hand; 25s
 	Log            Log               // log
 	Watch          Watch             // watch
-	Alerts         []onramp.Secret   // alerts: URLs of who is told, such as slack://…; secret, since they hold credentials; none
+	Alerts         []onramp.Secret   // alerts: URLs to send alerts to, such as slack://…; secret, since they hold credentials; none
 	Forms          []onramp.Form     // forms, sorted by name; at least one, except from Default
 	Callbacks      []onramp.Callback // ens.callbacks, sorted by name; none
 	Sinks          []onramp.Sink     // sinks, in the order of the file; none
@@ -49,7 +49,7 @@ type Public struct {
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string        // listen: host:port; "127.0.0.1:8081"
-	Token  onramp.Secret // token: what a caller must bring; "", only possible on a loopback address
+	Token  onramp.Secret // token: what callers must send; "", only possible on a loopback address
 }
 
 // MarketingCloud is the account and the installed package. Exactly one of
@@ -83,7 +83,8 @@ type Log struct {
 	Format string // format: json or text; "json"
 }
 
-// Watch is when an operator is told, besides what is always told.
+// Watch is when operators are alerted, in addition to the conditions that always
+// alert.
 type Watch struct {
 	Oldest   time.Duration // oldest: the age of an undelivered registration; 15m
 	DiskFree Space         // disk_free: the free space on the database's disk; 5%
@@ -169,7 +170,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 
 // parse gives what could be read, and what is wrong with the rest.
 func parse(data []byte, environ []string) (*Config, []Problem) {
-	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]place{}}
+	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]position{}}
 	c := Default()
 	if root, ok := r.document(data); ok {
 		r.config(c, root)

@@ -89,7 +89,7 @@ var (
 )
 
 // eventType checks the type of a subscription. New types appear, so one that is
-// not known is only refused when it looks like a slip.
+// not known is only refused when it looks like a typo.
 func (s scalar) eventType() error {
 	if strings.Contains(s.text, "*") {
 		example := eventKinds()[0].name
@@ -137,18 +137,18 @@ func (s scalar) eventPattern() error {
 	return nil
 }
 
-// maxSlip is the most letters in which a slip differs from what is meant.
-const maxSlip = 2
+// maxTypo is the most letters in which a typo differs from what is meant.
+const maxTypo = 2
 
 // likelyType gives the known type that is meant: the same, the same name in
 // another case or category, or one that differs by a letter or two; "" when
-// there is none. Of a slip in the category of an unknown name it corrects that.
+// there is none. Of a typo in the category of an unknown name it corrects that.
 func likelyType(text string) string {
 	category, name, qualified := strings.Cut(text, ".")
 	if !qualified {
 		category, name = "", text
 	}
-	best, bestDistance := "", maxSlip+1
+	best, bestDistance := "", maxTypo+1
 	for _, k := range eventKinds() {
 		knownCategory, knownName, _ := strings.Cut(k.name, ".")
 		d := distance(strings.ToLower(text), strings.ToLower(k.name))
@@ -159,7 +159,7 @@ func likelyType(text string) string {
 			// the name is right; of several the category decides
 			d = 1
 			if likelyCategory(category) != knownCategory {
-				d = maxSlip
+				d = maxTypo
 			}
 		}
 		if d < bestDistance {
@@ -174,7 +174,7 @@ func likelyType(text string) string {
 
 // likelyCategory gives the known category that is meant, or "".
 func likelyCategory(text string) string {
-	best, bestDistance := "", maxSlip+1
+	best, bestDistance := "", maxTypo+1
 	for _, c := range eventCategories {
 		if d := distance(strings.ToLower(text), strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d

@@ -19,30 +19,30 @@ const (
 
 // fieldSet is the fields of one form while they are read.
 type fieldSet struct {
-	list    bool // it is a list, with nothing unreadable in it
-	fields  []onramp.Field
-	places  []place
-	clear   []bool           // name, type and required could be read
-	names   map[string]place // of the fields that have one
-	columns map[string]place // by lower-case name, as Marketing Cloud compares them
+	list      bool // it is a list, with nothing unreadable in it
+	fields    []onramp.Field
+	positions []position
+	clear     []bool              // name, type and required could be read
+	names     map[string]position // of the fields that have one
+	columns   map[string]position // by lower-case name, as Marketing Cloud compares them
 }
 
 // complete says that the fields' names and types are all known.
 func (s fieldSet) complete() bool { return s.list && !slices.Contains(s.clear, false) }
 
 func (r *reader) fields(v value) fieldSet {
-	set := fieldSet{names: map[string]place{}, columns: map[string]place{}}
+	set := fieldSet{names: map[string]position{}, columns: map[string]position{}}
 	before := len(r.problems)
 	items, _ := r.list(v)
 	set.list = len(r.problems) == before
 	if set.list && len(items) == 0 {
-		r.report(v.place, "a form needs at least one field")
+		r.report(v.position, "a form needs at least one field")
 		set.list = false
 	}
 	for _, item := range items {
 		f, clear := r.field(item, &set)
 		set.fields = append(set.fields, f)
-		set.places = append(set.places, item.place)
+		set.positions = append(set.positions, item.position)
 		set.clear = append(set.clear, clear)
 	}
 	return set
@@ -61,7 +61,7 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 	from := keys["from"]
 	switch {
 	case keys["name"].isSet() && from.isSet():
-		r.report(from.place, "a field has either a name, if the visitor fills it in, or from, if Onramp does: remove one")
+		r.report(from.position, "a field has either a name, if the visitor fills it in, or from, if Onramp does: remove one")
 		clear = false
 	case from.isSet():
 		r.filledIn(&f, keys)
@@ -69,7 +69,7 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 		clear = r.submitted(&f, keys) && clear
 	default:
 		if named || !keys["name"].isSet() {
-			r.report(v.place, "needs a name, if the visitor fills it in, or from, if Onramp does")
+			r.report(v.position, "needs a name, if the visitor fills it in, or from, if Onramp does")
 		}
 		clear = false
 	}
@@ -80,15 +80,15 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 
 // claim notes what only one in a list may have, such as the name of a field,
 // and reports the second that has it.
-func (r *reader) claim(taken map[string]place, v value, name, whose, what string) {
+func (r *reader) claim(taken map[string]position, v value, name, whose, what string) {
 	if name == "" {
 		return
 	}
 	if first, twice := taken[name]; twice {
-		r.report(v.place, "the %s on line %d already has this %s", whose, first.line, what)
+		r.report(v.position, "the %s on line %d already has this %s", whose, first.line, what)
 		return
 	}
-	taken[name] = v.place
+	taken[name] = v.position
 }
 
 // hasText says that values of the type are texts with a length and a form.
@@ -111,7 +111,7 @@ func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) 
 	f.Pattern = r.pattern(keys["pattern"])
 	for _, key := range []string{"max", "pattern"} {
 		if known && !hasText(f.Type) && keys[key].isSet() {
-			r.report(keys[key].place, "applies only to text, but this is a %s field: remove it", f.Type)
+			r.report(keys[key].position, "applies only to text, but this is a %s field: remove it", f.Type)
 		}
 	}
 	if known && f.Type == onramp.Email && f.Max == 0 {
@@ -121,10 +121,10 @@ func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) 
 		r.choices(f, keys["choices"])
 	}
 	if keys["value"].isSet() {
-		r.report(keys["value"].place, "applies only to from: constant; for a value that the visitor can change, use default")
+		r.report(keys["value"].position, "applies only to from: constant; for a value that the visitor can change, use default")
 	}
 	if v := keys["default"]; v.isSet() && f.Required {
-		r.report(v.place, "a required field never uses its default: remove one of the two")
+		r.report(v.position, "a required field never uses its default: remove one of the two")
 	}
 	if known {
 		f.Default = r.defaultValue(f, keys["default"])
@@ -140,7 +140,7 @@ func (r *reader) fieldType(f *onramp.Field, v value) bool {
 		return !v.isSet()
 	}
 	if err := s.oneOf(onramp.FieldTypes()...); err != nil {
-		r.report(s.place, "%v", err)
+		r.report(s.position, "%v", err)
 		return false
 	}
 	f.Type, _ = onramp.ParseFieldType(s.text)
@@ -160,7 +160,7 @@ func (r *reader) max(v value) int {
 	}
 	n, ok := s.integer()
 	if !ok || n < 1 || n > maxText {
-		r.report(s.place, "must be a whole number from 1 to %d, without quotes", maxText)
+		r.report(s.position, "must be a whole number from 1 to %d, without quotes", maxText)
 		return 0
 	}
 	return n
@@ -180,14 +180,14 @@ func (r *reader) pattern(v value) *onramp.Pattern {
 	if e, ok := errors.AsType[*syntax.Error](err); ok {
 		reason = e.Code.String() // without the text, which a reference may have given
 	}
-	r.report(s.place, "is not a valid regular expression (%s); see https://pkg.go.dev/regexp/syntax", reason)
+	r.report(s.position, "is not a valid regular expression (%s); see https://pkg.go.dev/regexp/syntax", reason)
 	return nil
 }
 
 func (r *reader) choices(f *onramp.Field, v value) {
 	if f.Type != onramp.Choice {
 		if v.isSet() {
-			r.report(v.place, "applies only to fields with type: choice")
+			r.report(v.position, "applies only to fields with type: choice")
 		}
 		return
 	}
@@ -198,15 +198,15 @@ func (r *reader) choices(f *onramp.Field, v value) {
 		choice, err := as.Parse(onramp.Scalar{Kind: onramp.String, Text: s.text})
 		switch {
 		case err != nil:
-			r.report(s.place, "%v", err)
+			r.report(s.position, "%v", err)
 		case slices.Contains(f.Choices, choice.Text):
-			r.report(s.place, "%s is listed twice", s.quoted())
+			r.report(s.position, "%s is listed twice", s.quoted())
 		default:
 			f.Choices = append(f.Choices, choice.Text)
 		}
 	}
 	if len(f.Choices) == 0 && len(r.problems) == before {
-		r.report(v.place, "is missing: list the permitted values")
+		r.report(v.position, "is missing: list the permitted values")
 	}
 }
 
@@ -225,7 +225,7 @@ func (r *reader) defaultValue(f *onramp.Field, v value) *onramp.Scalar {
 	}
 	parsed, err := f.Parse(given)
 	if err != nil {
-		r.report(s.place, "is not a valid value of this field: it %v", err)
+		r.report(s.position, "is not a valid value of this field: it %v", err)
 		return nil
 	}
 	return &parsed
@@ -239,7 +239,7 @@ func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
 	case "!!bool":
 		b, ok := s.boolean()
 		if !ok {
-			r.report(s.place, "must be true or false")
+			r.report(s.position, "must be true or false")
 			return onramp.Scalar{}, false
 		}
 		if b {
@@ -248,7 +248,7 @@ func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
 		return onramp.Scalar{Kind: onramp.False}, true
 	case "!!int", "!!float":
 		if !jsonNumber.MatchString(s.text) {
-			r.report(s.place, "must be a plain number, such as 12 or 12.5; put it in quotes if it is text")
+			r.report(s.position, "must be a plain number, such as 12 or 12.5; put it in quotes if it is text")
 			return onramp.Scalar{}, false
 		}
 		return onramp.Scalar{Kind: onramp.Number, Text: s.text}, true
@@ -260,7 +260,7 @@ func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
 func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 	for _, key := range []string{"label", "type", "required", "pattern", "choices", "default"} {
 		if keys[key].isSet() {
-			r.report(keys[key].place, "applies only to fields with a name; Onramp fills this one in")
+			r.report(keys[key].position, "applies only to fields with a name; Onramp fills this one in")
 		}
 	}
 	f.Max = r.max(keys["max"])
@@ -269,24 +269,24 @@ func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 		return
 	}
 	if err := s.oneOf(onramp.Sources()...); err != nil {
-		r.report(s.place, "%v", err)
+		r.report(s.position, "%v", err)
 		return
 	}
 	f.From, _ = onramp.ParseSource(s.text)
 	cut := []onramp.Source{onramp.FromIP, onramp.FromUserAgent, onramp.FromPageURL, onramp.FromForm}
 	if keys["max"].isSet() && !slices.Contains(cut, f.From) {
-		r.report(keys["max"].place, "has no effect with from: %s; remove it", f.From)
+		r.report(keys["max"].position, "has no effect with from: %s; remove it", f.From)
 	}
 	if f.From == onramp.FromConstant {
 		f.Constant = r.constant(keys["value"])
 	} else if keys["value"].isSet() {
-		r.report(keys["value"].place, "applies only to from: constant")
+		r.report(keys["value"].position, "applies only to from: constant")
 	}
 }
 
 func (r *reader) constant(v value) *onramp.Scalar {
 	if !v.isSet() {
-		r.report(v.place, "is missing: set it to the constant")
+		r.report(v.position, "is missing: set it to the constant")
 		return nil
 	}
 	s, ok := r.scalar(v)
@@ -300,7 +300,7 @@ func (r *reader) constant(v value) *onramp.Scalar {
 	as := onramp.Field{Type: onramp.Text}
 	text, err := as.Parse(given)
 	if err != nil {
-		r.report(s.place, "%v", err)
+		r.report(s.position, "%v", err)
 	}
 	return &text
 }

@@ -12,7 +12,7 @@ import (
 var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
 // checkName checks a name that stands in URLs or names a queue.
-func (r *reader) checkName(at place, name, whose string) {
+func (r *reader) checkName(at position, name, whose string) {
 	if !plainName.MatchString(name) {
 		r.report(at, "a %s name must start with a lower-case letter or a digit, and contain only these, _ and -, at most 63 characters", whose)
 	}
@@ -22,7 +22,7 @@ func (r *reader) checkName(at place, name, whose string) {
 func (r *reader) forms(v value) []onramp.Form {
 	entries, ok := r.entries(v)
 	if ok && len(entries) == 0 {
-		r.report(v.place, "no form is defined: add at least one (onramp init writes an example)")
+		r.report(v.position, "no form is defined: add at least one (onramp init writes an example)")
 	}
 	var forms []onramp.Form
 	for _, e := range entries {
@@ -33,7 +33,7 @@ func (r *reader) forms(v value) []onramp.Form {
 }
 
 func (r *reader) form(v value) onramp.Form {
-	r.checkName(v.place, v.name, "form")
+	r.checkName(v.position, v.name, "form")
 	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "on_existing", "route", "on_event")
 	if !ok {
 		return onramp.Form{}
@@ -41,7 +41,7 @@ func (r *reader) form(v value) onramp.Form {
 	f := onramp.Form{Name: v.name, Title: r.text(keys["title"]), Origins: r.origins(keys["origins"])}
 	if s, ok := r.scalar(keys["success_url"]); ok {
 		if f.SuccessURL = s.text; !isSuccessURL(s.text) {
-			r.report(s.place, "must be an absolute http or https URL or a path that starts with /")
+			r.report(s.position, "must be an absolute http or https URL or a path that starts with /")
 		}
 	}
 	set := r.fields(keys["fields"])
@@ -63,7 +63,7 @@ func (r *reader) subscriberKey(v value, set fieldSet) onramp.KeyStrategy {
 		if v.isSet() {
 			return onramp.KeyStrategy{}
 		}
-		s = scalar{place: v.place, text: "email"}
+		s = scalar{position: v.position, text: "email"}
 	}
 	field, isField := strings.CutPrefix(s.text, "field:")
 	switch {
@@ -74,7 +74,7 @@ func (r *reader) subscriberKey(v value, set fieldSet) onramp.KeyStrategy {
 	case isField:
 		return r.fieldKey(s, field, set)
 	}
-	r.report(s.place, "%s is not known; use email, uuid or field:NAME", s.quoted())
+	r.report(s.position, "%s is not known; use email, uuid or field:NAME", s.quoted())
 	return onramp.KeyStrategy{}
 }
 
@@ -85,9 +85,9 @@ func (r *reader) emailKey(s scalar, set fieldSet) onramp.KeyStrategy {
 	})
 	switch {
 	case at >= 0 && !set.fields[at].Required && set.clear[at]:
-		r.report(set.places[at].key("required"), "this email address is the subscriber key: add required: true")
+		r.report(set.positions[at].key("required"), "this email address is the subscriber key: add required: true")
 	case at < 0 && set.complete():
-		r.report(s.place, "email needs a field with type: email; add one, or use uuid or field:NAME")
+		r.report(s.position, "email needs a field with type: email; add one, or use uuid or field:NAME")
 	}
 	return onramp.KeyStrategy{From: onramp.KeyEmail, Field: max(at, 0)}
 }
@@ -97,13 +97,13 @@ func (r *reader) fieldKey(s scalar, name string, set fieldSet) onramp.KeyStrateg
 	switch {
 	case at < 0:
 		if set.complete() || name == "" {
-			r.report(s.place, "no field has this name: use field:NAME with the name of one of the form's fields")
+			r.report(s.position, "no field has this name: use field:NAME with the name of one of the form's fields")
 		}
 		return onramp.KeyStrategy{From: onramp.KeyField}
 	case !hasText(set.fields[at].Type):
-		r.report(s.place, "a field of type %s can't be the subscriber key: use one that holds text", set.fields[at].Type)
+		r.report(s.position, "a field of type %s can't be the subscriber key: use one that holds text", set.fields[at].Type)
 	case !set.fields[at].Required && set.clear[at]:
-		r.report(set.places[at].key("required"), "this field is the subscriber key: add required: true")
+		r.report(set.positions[at].key("required"), "this field is the subscriber key: add required: true")
 	}
 	return onramp.KeyStrategy{From: onramp.KeyField, Field: at}
 }

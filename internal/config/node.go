@@ -21,33 +21,33 @@ type reader struct {
 	problems []Problem
 	visited  int // keys and items of lists
 	environ  map[string]string
-	given    map[string]place // settings that have a value, right or wrong
-	steps    map[string]step  // the routes' steps by the names of their destinations
+	given    map[string]position // settings that have a value, right or wrong
+	steps    map[string]step     // the routes' steps by the names of their destinations
 }
 
-// place is where a value stands.
-type place struct {
+// position is where a value stands in the file: its line, and its path for messages.
+type position struct {
 	line int    // 0: in the environment
 	path string // or the name of the variable
 }
 
-// value is a node in its place. The zero value is a key that is not there.
+// value is a node and its position. The zero value is a key that is not there.
 type value struct {
-	place
+	position
 	name string // the key, in a map
 	node *yaml.Node
 }
 
-func (r *reader) report(at place, format string, args ...any) {
+func (r *reader) report(at position, format string, args ...any) {
 	r.problems = append(r.problems, Problem{at.line, at.path, fmt.Sprintf(format, args...)})
 }
 
 // document parses the YAML. It reports the first mistake in the syntax: what
 // follows that can't be understood.
 func (r *reader) document(data []byte) (value, bool) {
-	start := place{line: 1}
+	start := position{line: 1}
 	if at, what := unreadable(data); at >= 0 {
-		r.report(place{line: 1 + bytes.Count(data[:at], []byte("\n"))}, "%s", what)
+		r.report(position{line: 1 + bytes.Count(data[:at], []byte("\n"))}, "%s", what)
 		return value{}, false
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithV4Defaults())
@@ -57,20 +57,20 @@ func (r *reader) document(data []byte) (value, bool) {
 	}
 	var first, second yaml.Node
 	if err := loader.Load(&first); errors.Is(err, io.EOF) {
-		return value{place: start}, true
+		return value{position: start}, true
 	} else if err != nil {
-		r.report(place{line: syntaxLine(err)}, "%s", syntaxMessage(err))
+		r.report(position{line: syntaxLine(err)}, "%s", syntaxMessage(err))
 		return value{}, false
 	}
 	if err := loader.Load(&second); err == nil {
-		r.report(place{line: max(second.Line, 1)}, "a second YAML document starts here: a configuration must be a single document")
+		r.report(position{line: max(second.Line, 1)}, "a second YAML document starts here: a configuration must be a single document")
 	} else if !errors.Is(err, io.EOF) {
-		r.report(place{line: syntaxLine(err)}, "%s", syntaxMessage(err))
+		r.report(position{line: syntaxLine(err)}, "%s", syntaxMessage(err))
 	}
 	if len(first.Content) == 0 {
-		return value{place: start}, true
+		return value{position: start}, true
 	}
-	return value{place: start, node: first.Content[0]}, true
+	return value{position: start, node: first.Content[0]}, true
 }
 
 // unreadable finds what the YAML library refuses without saying where.
@@ -141,7 +141,7 @@ func describe(n *yaml.Node) string {
 
 var plainKey = regexp.MustCompile(`^[\pL\pN_-]{1,64}$`)
 
-func (p place) key(name string) place {
+func (p position) key(name string) position {
 	switch {
 	case !plainKey.MatchString(name):
 		p.path += "[" + strconv.Quote(name) + "]"
@@ -162,7 +162,7 @@ func (r *reader) visit(n int) bool {
 		return false
 	}
 	if r.visited += n; r.visited > maxVisited {
-		r.report(place{line: 1}, "has more than %d keys and values, including those that aliases repeat", maxVisited)
+		r.report(position{line: 1}, "has more than %d keys and values, including those that aliases repeat", maxVisited)
 		return false
 	}
 	return true
@@ -177,7 +177,7 @@ func (r *reader) entries(v value) ([]value, bool) {
 	}
 	n := v.target()
 	if n.Kind != yaml.MappingNode {
-		r.report(v.place, "must be a map of keys and values, not %s", describe(n))
+		r.report(v.position, "must be a map of keys and values, not %s", describe(n))
 		return nil, false
 	}
 	if !r.visit(len(n.Content)) {
@@ -189,13 +189,13 @@ func (r *reader) entries(v value) ([]value, bool) {
 		key := n.Content[i]
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			r.report(place{key.Line, v.path}, "a key must be a word, not %s", describe(key))
+			r.report(position{key.Line, v.path}, "a key must be a word, not %s", describe(key))
 			continue
 		case key.ShortTag() == "!!merge":
-			r.report(place{key.Line, v.path}, "merge keys (<<) are not supported: write the keys out")
+			r.report(position{key.Line, v.path}, "merge keys (<<) are not supported: write the keys out")
 			continue
 		}
-		at := place{key.Line, v.path}.key(key.Value)
+		at := position{key.Line, v.path}.key(key.Value)
 		if first, doubled := lines[key.Value]; doubled {
 			if !plainKey.MatchString(key.Value) {
 				at.path = v.path // see mapping
@@ -215,8 +215,8 @@ func (r *reader) mapping(v value, known ...string) (map[string]value, bool) {
 	list, ok := r.entries(v)
 	byName := make(map[string]value, len(known))
 	for _, k := range known {
-		// what isn't given has a place as well: for the message that it is missing
-		byName[k] = value{place: v.key(k), name: k}
+		// what isn't given has a position, too: for the message that it is missing
+		byName[k] = value{position: v.key(k), name: k}
 	}
 	for _, e := range list {
 		if _, known := byName[e.name]; known {
@@ -225,10 +225,10 @@ func (r *reader) mapping(v value, known ...string) (map[string]value, bool) {
 		}
 		if !plainKey.MatchString(e.name) {
 			// not repeated: without its space, client_secret:… is a key with the secret in it
-			r.report(place{e.line, v.path}, "unknown key; is a colon, or the space after it, missing?")
+			r.report(position{e.line, v.path}, "unknown key; is a colon, or the space after it, missing?")
 			continue
 		}
-		r.report(e.place, "unknown key; %s", didYouMean(e.name, known))
+		r.report(e.position, "unknown key; %s", didYouMean(e.name, known))
 	}
 	return byName, ok
 }
@@ -240,7 +240,7 @@ func (r *reader) list(v value) ([]value, bool) {
 	}
 	n := v.target()
 	if n.Kind != yaml.SequenceNode {
-		r.report(v.place, "must be a list, not %s", describe(n))
+		r.report(v.position, "must be a list, not %s", describe(n))
 		return nil, false
 	}
 	if !r.visit(len(n.Content)) {
@@ -248,9 +248,9 @@ func (r *reader) list(v value) ([]value, bool) {
 	}
 	var items []value
 	for i, node := range n.Content {
-		item := value{place{node.Line, v.path + "[" + strconv.Itoa(i) + "]"}, "", node}
+		item := value{position{node.Line, v.path + "[" + strconv.Itoa(i) + "]"}, "", node}
 		if !item.isSet() {
-			r.report(item.place, "is empty: fill it in or remove the line")
+			r.report(item.position, "is empty: fill it in or remove the line")
 			continue
 		}
 		items = append(items, item)
@@ -270,10 +270,28 @@ func (r *reader) texts(v value) []scalar {
 	return list
 }
 
+// unique reads texts of which each may be listed once. check returns what is wrong
+// with one by itself, or "".
+func (r *reader) unique(texts []scalar, check func(scalar) string) []string {
+	var list []string
+	for _, s := range texts {
+		mistake := check(s)
+		if mistake == "" && slices.Contains(list, s.text) {
+			mistake = "is listed twice: remove one"
+		}
+		if mistake != "" {
+			r.report(s.position, "%s", mistake)
+			continue
+		}
+		list = append(list, s.text)
+	}
+	return list
+}
+
 // scalar is one value as it was written. Numbers keep their literal, so that a
 // key such as 0012 stays what it is where a text is wanted.
 type scalar struct {
-	place
+	position
 	text string
 	tag  string // the YAML type; "" for what a reference or the environment gave, which may be any
 	ref  string // the reference that gave it
@@ -287,15 +305,15 @@ func (r *reader) scalar(v value) (scalar, bool) {
 	}
 	n := v.target()
 	if n.Kind != yaml.ScalarNode {
-		r.report(v.place, "must be a single value, not %s", describe(n))
+		r.report(v.position, "must be a single value, not %s", describe(n))
 		return scalar{}, false
 	}
-	at := place{v.node.Line, v.path}
+	at := position{v.node.Line, v.path}
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
-		return r.resolve(scalar{place: at, text: n.Value, tag: tag})
+		return r.resolve(scalar{position: at, text: n.Value, tag: tag})
 	case "!!merge": // a lone <<
-		return r.resolve(scalar{place: at, text: n.Value, tag: "!!str"})
+		return r.resolve(scalar{position: at, text: n.Value, tag: "!!str"})
 	}
 	r.report(at, "has an unsupported YAML tag: put the value in quotes")
 	return scalar{}, false
@@ -312,7 +330,7 @@ func (r *reader) text(v value) string {
 func (r *reader) needed(v value, hint string) string {
 	s, ok := r.scalar(v)
 	if !v.isSet() || ok && s.text == "" {
-		r.report(v.place, "is missing: %s", hint)
+		r.report(v.position, "is missing: %s", hint)
 	}
 	return s.text
 }
@@ -325,7 +343,7 @@ func (r *reader) boolean(v value, otherwise bool) bool {
 	}
 	b, ok := s.boolean()
 	if !ok {
-		r.report(s.place, "must be true or false, without quotes")
+		r.report(s.position, "must be true or false, without quotes")
 	}
 	return b
 }
@@ -382,7 +400,7 @@ func (r *reader) word(v value, known ...string) (string, bool) {
 		return "", false
 	}
 	if err := s.oneOf(known...); err != nil {
-		r.report(s.place, "%v", err)
+		r.report(s.position, "%v", err)
 		return "", false
 	}
 	return s.text, true

@@ -14,7 +14,7 @@ const minSecret = 8
 func (r *reader) clients(v value) []onramp.TokenClient {
 	items, _ := r.list(v)
 	var list []onramp.TokenClient
-	taken := map[string]place{}
+	taken := map[string]position{}
 	for _, item := range items {
 		keys, ok := r.mapping(item, "id", "secret", "previous_secret")
 		if !ok {
@@ -36,9 +36,9 @@ func (r *reader) clientID(v value, hint string) string {
 	s, ok := r.scalar(v)
 	switch {
 	case !v.isSet() || ok && s.text == "":
-		r.report(v.place, "%s", hint)
+		r.report(v.position, "%s", hint)
 	case ok && (!isVisible(s.text) || strings.Contains(s.text, ":")):
-		r.report(s.place, "can contain only printable ASCII characters, and no colon")
+		r.report(s.position, "can contain only printable ASCII characters, and no colon")
 		return ""
 	}
 	return s.text
@@ -48,7 +48,7 @@ func (r *reader) clientID(v value, hint string) string {
 func (r *reader) users(v value) []onramp.TokenUser {
 	items, _ := r.list(v)
 	var list []onramp.TokenUser
-	taken := map[string]place{}
+	taken := map[string]position{}
 	for _, item := range items {
 		keys, ok := r.mapping(item, "name", "password", "previous_password")
 		if !ok {
@@ -59,7 +59,7 @@ func (r *reader) users(v value) []onramp.TokenUser {
 			Passwords: r.secrets(keys, "password", "is missing: onramp keys new password creates one", userPassword),
 		}
 		if strings.ContainsFunc(u.Name, unicode.IsControl) {
-			r.report(keys["name"].place, "must not contain control characters")
+			r.report(keys["name"].position, "must not contain control characters")
 			u.Name = ""
 		}
 		r.claim(taken, keys["name"], u.Name, "user", "name")
@@ -73,7 +73,7 @@ func (r *reader) users(v value) []onramp.TokenUser {
 func (r *reader) secrets(keys map[string]value, key, hint string, wrong func(string) string) []onramp.Secret {
 	var list []onramp.Secret
 	if v := keys[key]; !v.isSet() {
-		r.report(v.place, "%s", hint)
+		r.report(v.position, "%s", hint)
 	}
 	for _, key := range []string{key, "previous_" + key} {
 		s, ok := r.scalar(keys[key])
@@ -90,7 +90,7 @@ func (r *reader) secrets(keys map[string]value, key, hint string, wrong func(str
 			mistake = wrong(s.text)
 		}
 		if mistake != "" {
-			r.report(s.place, "%s", mistake)
+			r.report(s.position, "%s", mistake)
 			continue
 		}
 		list = append(list, onramp.Secret(s.text))

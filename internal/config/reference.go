@@ -14,30 +14,30 @@ import (
 func (r *reader) resolve(s scalar) (scalar, bool) {
 	if !strings.HasPrefix(s.text, "${") || !strings.HasSuffix(s.text, "}") {
 		if strings.Contains(s.text, "${env:") || strings.Contains(s.text, "${file:") {
-			r.report(s.place, "a reference must be the whole value: move the rest of the text into the variable or file")
+			r.report(s.position, "a reference must be the whole value: move the rest of the text into the variable or file")
 			return scalar{}, false
 		}
 		return s, true
 	}
 	kind, name, _ := strings.Cut(s.text[len("${"):len(s.text)-len("}")], ":")
-	resolved := scalar{place: s.place, ref: s.text}
+	resolved := scalar{position: s.position, ref: s.text}
 	switch {
 	case kind == "env" && name != "":
 		text, ok := r.environ[name]
 		if !ok {
-			r.report(s.place, "the environment variable %s is not set", name)
+			r.report(s.position, "the environment variable %s is not set", name)
 			return scalar{}, false
 		}
 		resolved.text = text
 	case kind == "file" && name != "":
 		text, err := readReference(name)
 		if err != nil {
-			r.report(s.place, "%v", err)
+			r.report(s.position, "%v", err)
 			return scalar{}, false
 		}
 		resolved.text = text
 	default:
-		r.report(s.place, "is not a valid reference: use ${env:NAME} or ${file:/path}")
+		r.report(s.position, "is not a valid reference: use ${env:NAME} or ${file:/path}")
 		return scalar{}, false
 	}
 	return resolved, true

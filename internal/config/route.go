@@ -39,7 +39,7 @@ func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination
 	before := len(r.problems)
 	items, ok := r.list(v)
 	if ok && len(items) == 0 && len(r.problems) == before {
-		r.report(v.place, "a form needs at least one step, such as data_extension: { key: Web_Registrations }")
+		r.report(v.position, "a form needs at least one step, such as data_extension: { key: Web_Registrations }")
 	}
 	var route []onramp.Destination
 	here := map[string]int{}
@@ -50,23 +50,23 @@ func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination
 		}
 		name := s.destination.Name()
 		if line, twice := here[name]; twice {
-			r.report(item.place, "%s is already in this route, on line %d: remove one", name, line)
+			r.report(item.position, "%s is already in this route, on line %d: remove one", name, line)
 			continue
 		}
 		here[name] = item.line
 		route = append(route, s.destination)
-		r.compareStep(item.place, s)
+		r.compareStep(item.position, s)
 	}
 	isRow := func(d onramp.Destination) bool { return d.Kind == onramp.DataExtension }
 	if at := form["on_existing"]; at.isSet() && len(r.problems) == before && !slices.ContainsFunc(route, isRow) {
-		r.report(at.place, "has no effect without a data_extension step; remove it")
+		r.report(at.position, "has no effect without a data_extension step; remove it")
 	}
 	return route
 }
 
 // compareStep reports a destination whose settings differ between forms: it
 // is one queue, and has one set of them.
-func (r *reader) compareStep(at place, s step) {
+func (r *reader) compareStep(at position, s step) {
 	name := s.destination.Name()
 	first, known := r.steps[name]
 	if !known {
@@ -121,7 +121,7 @@ func (r *reader) step(v value, from around) (step, bool) {
 		}
 	}
 	if len(kinds) > 1 {
-		r.report(v.place, "a step has exactly one kind, but this one has %s: split it into one step of each", strings.Join(kinds, " and "))
+		r.report(v.position, "a step has exactly one kind, but this one has %s: split it into one step of each", strings.Join(kinds, " and "))
 	}
 	var s step
 	for _, kind := range kinds {
@@ -135,7 +135,7 @@ func (r *reader) step(v value, from around) (step, bool) {
 		}
 	}
 	if len(kinds) == 0 && len(r.problems) == before {
-		r.report(v.place, "a step needs a kind: data_extension, journey or message")
+		r.report(v.position, "a step needs a kind: data_extension, journey or message")
 	}
 	return s, len(kinds) == 1 && s.destination.Key != ""
 }
@@ -174,12 +174,12 @@ func (r *reader) dataExtension(v value, from around) onramp.Destination {
 // asyncMethod reads whether the asynchronous route inserts, and checks what
 // goes with it.
 func (r *reader) asyncMethod(d *onramp.Destination, keys map[string]value) {
-	at := keys["async_method"].place
+	at := keys["async_method"].position
 	method, given := r.word(keys["async_method"], "put", "post")
 	d.InsertOnly = method == "post" || d.OnExisting == onramp.Skip
 	switch {
 	case d.OnExisting == onramp.Skip && d.Mode == onramp.Sync:
-		r.report(keys["mode"].place, "Marketing Cloud has no synchronous insert: use mode: async or auto with on_existing: skip")
+		r.report(keys["mode"].position, "Marketing Cloud has no synchronous insert: use mode: async or auto with on_existing: skip")
 	case d.OnExisting == onramp.Skip && method == "put":
 		r.report(at, "put would update rows that on_existing: skip must not change: remove it, or use post")
 	case given && d.Mode == onramp.Sync:
@@ -199,7 +199,7 @@ func (r *reader) journey(v value) onramp.Destination {
 		EstablishContactKey: r.boolean(keys["establish_contact_key"], true),
 	}
 	if strings.Contains(d.Key, ".") {
-		r.report(keys["event_definition_key"].place, "must not contain a period: Marketing Cloud can't find such an event definition")
+		r.report(keys["event_definition_key"].position, "must not contain a period: Marketing Cloud can't find such an event definition")
 	}
 	if keys["key_column"].isSet() {
 		d.KeyColumn = r.text(keys["key_column"])
@@ -240,14 +240,14 @@ func (r *reader) toColumn(v value, set fieldSet) string {
 	switch {
 	case at < 0 && !set.complete():
 	case at < 0 && !given:
-		r.report(v.place, "is missing, and the form has no field with type: email: add one")
+		r.report(v.position, "is missing, and the form has no field with type: email: add one")
 	case at < 0:
-		r.report(s.place, "no field has this column: use the column of a field with type: email")
+		r.report(s.position, "no field has this column: use the column of a field with type: email")
 	case !set.clear[at]:
 	case set.fields[at].From != onramp.Submitted || set.fields[at].Type != onramp.Email:
-		r.report(s.place, "must be the column of a field with type: email, which holds the address")
+		r.report(s.position, "must be the column of a field with type: email, which holds the address")
 	case !set.fields[at].Required:
-		r.report(set.places[at].key("required"), "messages are sent to this email address: add required: true")
+		r.report(set.positions[at].key("required"), "messages are sent to this email address: add required: true")
 	}
 	if at < 0 {
 		return s.text
@@ -272,7 +272,7 @@ func (r *reader) batch(v value, limit int, with string) int {
 	}
 	n, ok := s.integer()
 	if !ok || n < 0 || n > limit {
-		r.report(s.place, "must be a whole number from 1 to %d%s, without quotes", limit, with)
+		r.report(s.position, "must be a whole number from 1 to %d%s, without quotes", limit, with)
 		return 0
 	}
 	return n

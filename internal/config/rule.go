@@ -29,13 +29,13 @@ func (r *reader) rules(v value, set fieldSet, route []onramp.Destination, routed
 		})
 	}
 	if len(list) > 0 {
-		r.checkRows(v.place, route, routed)
+		r.checkRows(v.position, route, routed)
 	}
 	return list
 }
 
 // checkRows reports rules for rows that don't exist, or that are never updated.
-func (r *reader) checkRows(at place, route []onramp.Destination, routed bool) {
+func (r *reader) checkRows(at position, route []onramp.Destination, routed bool) {
 	isRow := func(d onramp.Destination) bool { return d.Kind == onramp.DataExtension }
 	if routed && !slices.ContainsFunc(route, isRow) {
 		r.report(at, "has no effect without a data_extension step; remove it")
@@ -50,13 +50,13 @@ func (r *reader) checkRows(at place, route []onramp.Destination, routed bool) {
 func (r *reader) ruleType(v value) string {
 	s, ok := r.scalar(v)
 	if !v.isSet() {
-		r.report(v.place, "is missing: set it to the type of the events, such as EngagementEvents.EmailUnsubscribe")
+		r.report(v.position, "is missing: set it to the type of the events, such as EngagementEvents.EmailUnsubscribe")
 	}
 	if !ok {
 		return ""
 	}
 	if err := s.eventPattern(); err != nil {
-		r.report(s.place, "%v", err)
+		r.report(s.position, "%v", err)
 	}
 	return s.text
 }
@@ -73,12 +73,12 @@ func (r *reader) where(v value) map[string]string {
 	for _, e := range entries {
 		if !whereName.MatchString(e.name) {
 			// not repeated, as in mapping
-			r.report(place{e.line, v.path}, "a name must be one of the event's fields, such as bounceCode; is a colon, or the space after it, missing?")
+			r.report(position{e.line, v.path}, "a name must be one of the event's fields, such as bounceCode; is a colon, or the space after it, missing?")
 			continue
 		}
 		s, ok := r.scalar(e)
 		if !e.isSet() || ok && s.text == "" {
-			r.report(e.place, "is empty: set it to the value that the event must have")
+			r.report(e.position, "is empty: set it to the value that the event must have")
 		}
 		conditions[e.name] = s.text
 	}
@@ -92,7 +92,7 @@ func (r *reader) ruleColumn(v value, set fieldSet, route []onramp.Destination) (
 	column := r.needed(v, "set it to the data extension column to update")
 	for _, d := range route {
 		if d.Kind == onramp.DataExtension && column != "" && strings.EqualFold(d.KeyColumn, column) {
-			r.report(v.place, "is the key_column of %s, which identifies the row: use another column", d.Name())
+			r.report(v.position, "is the key_column of %s, which identifies the row: use another column", d.Name())
 			break
 		}
 	}
@@ -114,7 +114,7 @@ func (r *reader) ruleValue(v value, f *onramp.Field) json.RawMessage {
 	var parsed *onramp.Scalar
 	switch {
 	case !v.isSet():
-		r.report(v.place, `is missing: set it to the column's new value, such as false, or "" to clear it`)
+		r.report(v.position, `is missing: set it to the column's new value, such as false, or "" to clear it`)
 	case f != nil:
 		parsed = r.defaultValue(f, v)
 	default:

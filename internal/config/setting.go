@@ -66,21 +66,21 @@ func (r *reader) apply(c *Config, s setting, v value) {
 	var in scalar
 	var ok bool
 	if text := r.environ[s.variable()]; text != "" {
-		r.given[s.path] = place{path: s.variable()}
-		in, ok = r.resolve(scalar{place: place{path: s.variable()}, text: text})
+		r.given[s.path] = position{path: s.variable()}
+		in, ok = r.resolve(scalar{position: position{path: s.variable()}, text: text})
 	} else if v.isSet() {
-		r.given[s.path] = v.place
+		r.given[s.path] = v.position
 		in, ok = r.scalar(v)
 	}
 	if !ok {
 		return
 	}
 	if in.text == "" {
-		r.report(in.place, "is empty: set a value or remove the key")
+		r.report(in.position, "is empty: set a value or remove the key")
 		return
 	}
 	if err := s.set(c, in); err != nil {
-		r.report(in.place, "%v", err)
+		r.report(in.position, "%v", err)
 	}
 }
 

@@ -19,7 +19,7 @@ const maxSinkBatch = 10_000
 func (r *reader) sinks(v value) []onramp.Sink {
 	items, _ := r.list(v)
 	var list []onramp.Sink
-	names, files := map[string]place{}, map[string]place{}
+	names, files := map[string]position{}, map[string]position{}
 	for _, item := range items {
 		before := len(r.problems)
 		keys, ok := r.mapping(item, "name", "types", "batch", "webhook", "kafka", "nats", "file")
@@ -29,15 +29,15 @@ func (r *reader) sinks(v value) []onramp.Sink {
 		clear := len(r.problems) == before
 		s := onramp.Sink{Name: r.needed(keys["name"], "give the sink a name")}
 		if s.Name != "" {
-			r.checkName(keys["name"].place, s.Name, "sink")
+			r.checkName(keys["name"].position, s.Name, "sink")
 		}
 		r.claim(names, keys["name"], s.Name, "sink", "name")
 		s.Types = r.eventTypes(keys["types"], scalar.eventPattern)
 		s.Batch = r.batch(keys["batch"], maxSinkBatch, "")
 		if kinds := r.kindsOfSink(&s, keys, files); len(kinds) > 1 {
-			r.report(item.place, "a sink has exactly one kind, but this one has %s: split it into one sink of each", strings.Join(kinds, " and "))
+			r.report(item.position, "a sink has exactly one kind, but this one has %s: split it into one sink of each", strings.Join(kinds, " and "))
 		} else if len(kinds) == 0 && clear {
-			r.report(item.place, "a sink needs a kind: webhook, kafka, nats or file")
+			r.report(item.position, "a sink needs a kind: webhook, kafka, nats or file")
 		}
 		list = append(list, s)
 	}
@@ -45,7 +45,7 @@ func (r *reader) sinks(v value) []onramp.Sink {
 }
 
 // kindsOfSink reads what a sink is; it is to be one thing.
-func (r *reader) kindsOfSink(s *onramp.Sink, keys map[string]value, files map[string]place) (kinds []string) {
+func (r *reader) kindsOfSink(s *onramp.Sink, keys map[string]value, files map[string]position) (kinds []string) {
 	for _, kind := range []string{"webhook", "kafka", "nats", "file"} {
 		if keys[kind].node == nil { // as in step
 			continue
@@ -74,9 +74,9 @@ func (r *reader) webhook(v value) *onramp.Webhook {
 	if u, ok := onramp.ParseWebURL(w.URL); w.URL != "" {
 		switch {
 		case !ok || u.Fragment != "":
-			r.report(keys["url"].place, "must be an absolute http or https URL, such as https://crm.example.com/events")
+			r.report(keys["url"].position, "must be an absolute http or https URL, such as https://crm.example.com/events")
 		case u.User != nil:
-			r.report(keys["url"].place, "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }")
+			r.report(keys["url"].position, "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }")
 		}
 	}
 	w.Secrets = r.secrets(keys, "secret", "is missing: onramp keys new webhook creates one", webhookSecret)
@@ -104,20 +104,20 @@ func (r *reader) headers(v value) map[string]onramp.Secret {
 	for _, e := range entries {
 		if !headerName.MatchString(e.name) {
 			// not repeated, as in mapping
-			r.report(place{e.line, v.path}, "a header name can contain only letters, digits, - and _; is a colon, or the space after it, missing?")
+			r.report(position{e.line, v.path}, "a header name can contain only letters, digits, - and _; is a colon, or the space after it, missing?")
 			continue
 		}
 		lower := strings.ToLower(e.name)
 		s, ok := r.scalar(e)
 		switch first, twice := lines[lower]; {
 		case twice:
-			r.report(e.place, "is set twice, first on line %d", first)
+			r.report(e.position, "is set twice, first on line %d", first)
 		case slices.Contains([]string{"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"}, lower):
-			r.report(e.place, "is set by Onramp itself: remove it")
+			r.report(e.position, "is set by Onramp itself: remove it")
 		case !e.isSet() || ok && s.text == "":
-			r.report(e.place, "is empty: set a value or remove the header")
+			r.report(e.position, "is empty: set a value or remove the header")
 		case strings.ContainsFunc(s.text, unicode.IsControl):
-			r.report(s.place, "must not contain control characters")
+			r.report(s.position, "must not contain control characters")
 		}
 		lines[lower] = e.line
 		headers[e.name] = onramp.Secret(s.text)
@@ -139,10 +139,10 @@ func (r *reader) kafka(v value) *onramp.Kafka {
 	}
 	before := len(r.problems)
 	if k.TLS = r.boolean(keys["tls"], false); k.CAFile != "" && !k.TLS && len(r.problems) == before {
-		r.report(keys["ca_file"].place, "has no effect without tls: true; remove it")
+		r.report(keys["ca_file"].position, "has no effect without tls: true; remove it")
 	}
 	if k.Topic != "" && (!topicName.MatchString(k.Topic) || k.Topic == "." || k.Topic == "..") {
-		r.report(keys["topic"].place, "can contain only letters, digits, ., _ and -, at most 249 characters")
+		r.report(keys["topic"].position, "can contain only letters, digits, ., _ and -, at most 249 characters")
 	}
 	r.sasl(k, keys)
 	return k
@@ -153,7 +153,7 @@ func (r *reader) sasl(k *onramp.Kafka, keys map[string]value) {
 	before := len(r.problems)
 	if s, ok := r.scalar(keys["sasl"]); ok && s.text != "" {
 		if err := s.oneOf("plain", "scram-sha-256", "scram-sha-512"); err != nil {
-			r.report(s.place, "%v", err)
+			r.report(s.position, "%v", err)
 		}
 		k.SASL = s.text
 	}
@@ -167,9 +167,9 @@ func (r *reader) sasl(k *onramp.Kafka, keys map[string]value) {
 	}{{"user", k.User}, {"password", k.Password.Reveal()}} {
 		switch {
 		case k.SASL == "" && given.text != "":
-			r.report(keys[given.key].place, "has no effect without sasl; remove it, or add sasl: scram-sha-256, scram-sha-512 or plain")
+			r.report(keys[given.key].position, "has no effect without sasl; remove it, or add sasl: scram-sha-256, scram-sha-512 or plain")
 		case k.SASL != "" && given.text == "":
-			r.report(keys[given.key].place, "is missing: sasl: %s needs it", k.SASL)
+			r.report(keys[given.key].position, "is missing: sasl: %s needs it", k.SASL)
 		}
 	}
 }
@@ -177,21 +177,16 @@ func (r *reader) sasl(k *onramp.Kafka, keys map[string]value) {
 // brokers reads the addresses of a Kafka cluster.
 func (r *reader) brokers(v value) []string {
 	before := len(r.problems)
-	var list []string
-	for _, s := range r.texts(v) {
+	list := r.unique(r.texts(v), func(s scalar) string {
 		host, port, err := net.SplitHostPort(s.text)
 		n, portErr := strconv.ParseUint(port, 10, 16)
-		switch {
-		case err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@"):
-			r.report(s.place, "%s must be host:port, such as kafka.example.com:9093", s.quoted())
-		case slices.Contains(list, s.text):
-			r.report(s.place, "is listed twice: remove one")
-		default:
-			list = append(list, s.text)
+		if err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@") {
+			return s.quoted() + " must be host:port, such as kafka.example.com:9093"
 		}
-	}
+		return ""
+	})
 	if len(list) == 0 && len(r.problems) == before {
-		r.report(v.place, "is missing: list at least one broker, such as kafka.example.com:9093")
+		r.report(v.position, "is missing: list at least one broker, such as kafka.example.com:9093")
 	}
 	return list
 }
@@ -211,17 +206,17 @@ func (r *reader) nats(v value) *onramp.NATS {
 		Token:           onramp.Secret(r.text(keys["token"])),
 		CAFile:          r.text(keys["ca_file"]),
 	}
-	if n.Subject != "" && !isSubject(n.Subject) {
-		r.report(keys["subject"].place, "must be a subject without wildcards, such as sfmc.events, or sfmc.{type} with the event's type in it")
+	if n.Subject != "" && !onramp.ValidSubject(n.Subject) {
+		r.report(keys["subject"].position, "must be a subject without wildcards and a leading $, such as sfmc.events, or sfmc.{type} with the event's type in it")
 	}
 	if len(r.problems) == before {
-		r.natsLogin(n, v.place)
+		r.natsLogin(n, v.position)
 	}
 	return n
 }
 
 // natsLogin checks how Onramp proves itself to a NATS server.
-func (r *reader) natsLogin(n *onramp.NATS, at place) {
+func (r *reader) natsLogin(n *onramp.NATS, at position) {
 	var ways []string
 	for _, way := range []struct {
 		key  string
@@ -242,48 +237,31 @@ func (r *reader) natsLogin(n *onramp.NATS, at place) {
 // natsURLs reads one URL or several.
 func (r *reader) natsURLs(one, several value) []string {
 	if one.isSet() && several.isSet() {
-		r.report(several.place, "url and urls can't both be set: remove one")
+		r.report(several.position, "url and urls can't both be set: remove one")
 	}
 	before := len(r.problems)
 	given := r.texts(several)
 	if s, ok := r.scalar(one); ok {
 		given = []scalar{s}
 	}
-	var list []string
-	for _, s := range given {
+	list := r.unique(given, func(s scalar) string {
 		u, err := url.Parse(s.text)
 		switch {
 		case err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "":
 			// not quoted: it may hold a password
-			r.report(s.place, "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222")
+			return "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222"
 		case u.User != nil:
-			r.report(s.place, "must not contain a user, a password or a token: use the keys user, password and token")
-		case slices.Contains(list, s.text):
-			r.report(s.place, "is listed twice: remove one")
-		default:
-			list = append(list, s.text)
+			return "must not contain a user, a password or a token: use the keys user, password and token"
 		}
-	}
+		return ""
+	})
 	if len(list) == 0 && len(r.problems) == before {
-		r.report(one.place, "is missing: set it to the server's URL, such as nats://nats.example.com:4222")
+		r.report(one.position, "is missing: set it to the server's URL, such as nats://nats.example.com:4222")
 	}
 	return list
 }
 
-var subjectToken = regexp.MustCompile(`^[^\s.*>{}\pC]+$`)
-
-// isSubject says whether events can be published to a subject. What stands for
-// the type may be part of a token.
-func isSubject(s string) bool {
-	for token := range strings.SplitSeq(strings.ReplaceAll(s, "{type}", "x"), ".") {
-		if !subjectToken.MatchString(token) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *reader) file(v value, files map[string]place) *onramp.File {
+func (r *reader) file(v value, files map[string]position) *onramp.File {
 	keys, ok := r.mapping(v, "path")
 	if !ok {
 		return nil

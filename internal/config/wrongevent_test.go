@@ -325,7 +325,7 @@ func wrongSinks() []wrong {
 	const saslHint = "has no effect without sasl; remove it, or add sasl: scram-sha-256, scram-sha-512 or plain"
 	const brokerHint = "must be host:port, such as kafka.example.com:9093"
 	const natsHint = "must be a nats:// or tls:// URL, such as nats://nats.example.com:4222"
-	const subjectHint = "must be a subject without wildcards, such as sfmc.events, or sfmc.{type} with the event's type in it"
+	const subjectHint = "must be a subject without wildcards and a leading $, such as sfmc.events, or sfmc.{type} with the event's type in it"
 	const head = shortAccount + "sinks:\n" // what follows begins in line 3
 	return []wrong{
 		{"no list", shortAccount + "sinks: { name: a }", nil, []config.Problem{{2, "sinks", "must be a list, not a map"}}},
@@ -451,7 +451,10 @@ func wrongSinks() []wrong {
   - { name: f, nats: { url: nats://n, subject: a, user: u, token: t, credentials_file: c } }
   - { name: g, nats: { url: nats://n, subject: a, user: u, password: "${env:NOT_SET}", token: t } }
   - { name: h, nats: { url: nats://n, subject: a, password: p, stream: s } }
-  - { name: i, nats: nats://n }`, nil, []config.Problem{
+  - { name: i, nats: nats://n }
+  - { name: j, nats: { url: nats://n, subject: $SYS.events } }
+  - { name: k, nats: { url: nats://n, subject: "$JS.{type}" } }
+  - { name: l, nats: { url: nats://n, subject: "a.$b.c$" } }`, nil, []config.Problem{
 			{3, "sinks[0].nats.url", "is missing: set it to the server's URL, such as nats://nats.example.com:4222"},
 			{3, "sinks[0].nats.subject", subjectHint},
 			{4, "sinks[1].nats.url", natsHint},
@@ -470,6 +473,8 @@ func wrongSinks() []wrong {
 			{10, "sinks[7].nats.stream", "unknown key; use url, urls, subject, credentials_file, user, password, token or ca_file"},
 			{10, "sinks[7].nats", "has only one of user and password: set both or neither"},
 			{11, "sinks[8].nats", "must be a map of keys and values, not a single value"},
+			{12, "sinks[9].nats.subject", subjectHint},
+			{13, "sinks[10].nats.subject", subjectHint},
 		}},
 	}
 }

@@ -181,7 +181,7 @@ func (o turnedOutbox) trueTimes(deliveries []onramp.Delivery) []onramp.Delivery 
 	return deliveries
 }
 
-// moodyCloud takes each delivery after so many failures.
+// moodyCloud takes each delivery after some failures.
 type moodyCloud struct {
 	mu        sync.Mutex
 	failures  map[string]int // still to come, by subscriber key

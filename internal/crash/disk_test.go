@@ -124,7 +124,7 @@ func (d *disk) change(f *file, c change) syscall.Errno {
 	return 0
 }
 
-// mayChange says whether a file may change and grow by so many bytes.
+// mayChange says whether a file may change, and grow by growth bytes.
 func (d *disk) mayChange(f *file, growth int) syscall.Errno {
 	switch {
 	case d.off:
@@ -214,13 +214,13 @@ type wreck struct {
 }
 
 // restore brings the power back. The processes that used the disk must have
-// ended, and it must be mounted anew.
+// ended, and it must be mounted again.
 func (d *disk) restore(w wreck) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.off = false
 	if w.piece > 0 {
-		// file systems keep names in a journal, so of their changes the first so many got there
+		// file systems keep names in a journal, so only the first of their changes got there, in order
 		for _, c := range d.renamed[:w.random.IntN(len(d.renamed)+1)] {
 			if d.safe[c.name] = c.file; c.file == nil {
 				delete(d.safe, c.name)
@@ -265,7 +265,7 @@ func (d *disk) refuse(errno syscall.Errno) {
 	d.refusal = errno
 }
 
-// fill leaves room for so many bytes; emptied makes it endless again.
+// fill leaves room for that many more bytes; emptied makes it endless again.
 func (d *disk) fill(room int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

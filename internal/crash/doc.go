@@ -1,5 +1,5 @@
-// Package crash is a test: it breaks what a gateway stands on, in every way that
-// its promises speak of, and counts what became of each registration that was
+// Package crash is a test: it breaks what a gateway depends on, in every way that
+// its guarantees cover, and counts what became of each registration that was
 // answered. It has no code but its tests.
 //
 // TestCrashMatrix prints the table. A run takes seconds; ONRAMP_CRASH=long makes
@@ -9,6 +9,6 @@
 //
 // Three instruments do the work: a disk whose power can be cut (disk, which
 // Linux mounts by FUSE), a recorder between gateway and Marketing Cloud that
-// counts what arrived, and a gateway in a process of its own that can be killed.
+// counts what arrived, and a gateway in a separate process that can be killed.
 // TestPowerCutInstrument shows that the disk does lose what was not synced.
 package crash

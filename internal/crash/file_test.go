@@ -37,7 +37,7 @@ func cutLog(t *testing.T) []tally {
 	database, log := readFile(t, filepath.Join(folder, "onramp.db")), readFile(t, filepath.Join(folder, "onramp.db-wal"))
 	const frame = 4096 + 24
 	if len(log) <= answered || len(log) > 1000*frame {
-		t.Fatalf("the log had %d bytes and now has %d: not grown, or begun anew", answered, len(log))
+		t.Fatalf("the log had %d bytes and now has %d: not grown, or restarted", answered, len(log))
 	}
 	cut := func(end int) tally {
 		w.recorder.forget()
@@ -85,7 +85,7 @@ func damagePages(t *testing.T) []tally {
 				damaged, page := bytes.Clone(backup), numbers[rand.IntN(len(numbers))]
 				fill(damaged[(page-1)*4096:][:4096])
 				writeFile(t, path, damaged)
-				if err := wantDamageTold(t, config, path); err != nil {
+				if err := wantDamageReported(t, config, path); err != nil {
 					t.Errorf("%s in page %d, %s: %v", content, page, part, err)
 				}
 				n++
@@ -99,8 +99,8 @@ func damagePages(t *testing.T) []tally {
 	return []tally{w.tally(start(t, config), row, n)}
 }
 
-// wantDamageTold starts a gateway on a damaged database.
-func wantDamageTold(t *testing.T, config, path string) error {
+// wantDamageReported starts a gateway on a damaged database.
+func wantDamageReported(t *testing.T, config, path string) error {
 	g, ready := launch(t, config)
 	defer g.kill()
 	select {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// gateway is onramp serve in a process of its own.
+// gateway is onramp serve in a separate process.
 type gateway struct {
 	t             *testing.T
 	cmd           *exec.Cmd

@@ -158,7 +158,7 @@ func (n *fileNode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall
 	return nil, fuse.FOPEN_KEEP_CACHE, 0
 }
 
-// Getattr tells the size.
+// Getattr returns the size.
 func (n *fileNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	n.attributes(&out.Attr)
 	return 0

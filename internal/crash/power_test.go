@@ -166,7 +166,7 @@ func cutPower(t *testing.T) []tally {
 	})}
 }
 
-// cutOften cuts a gateway's power so many times, each of which leaves a wreck.
+// cutOften cuts a gateway's power n times, each of which leaves a wreck.
 func cutOften(t *testing.T, d *disk, n int, wreck func() wreck) tally {
 	t.Helper()
 	w := newWorld(t)

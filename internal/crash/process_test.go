@@ -60,7 +60,7 @@ func killSandbox(t *testing.T) []tally {
 	return []tally{w.tally(g, row, n)}
 }
 
-// cloud is onramp sandbox in a process of its own.
+// cloud is onramp sandbox in a separate process.
 type cloud struct {
 	cmd *exec.Cmd
 	url string

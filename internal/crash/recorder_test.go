@@ -100,7 +100,7 @@ func (r *recorder) pointTo(t *testing.T, upstream string) {
 	r.upstream = u
 }
 
-// forget starts counting anew.
+// forget resets the counts.
 func (r *recorder) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -119,7 +119,7 @@ func (w *world) busy(g *gateway) (stop func()) {
 	return stop
 }
 
-// fill registers until so many are accepted.
+// fill registers until n more are accepted.
 func (w *world) fill(g *gateway, n int) {
 	w.t.Helper()
 	goal := w.answered() + n

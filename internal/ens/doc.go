@@ -3,6 +3,6 @@
 // and the rules by which an event changes a row (Rules).
 //
 // It does not set anything up in Marketing Cloud, which package setup does, nor
-// give out tokens, which package oauth does, nor send events on, which package
+// issue tokens, which package oauth does, nor send events on, which package
 // sink does.
 package ens

@@ -9,8 +9,8 @@ import (
 	"onramp/internal/onramp"
 )
 
-// readProbe tells Marketing Cloud's question whether the callback is ours from a
-// batch: it is an object with exactly an id and a key, and is never signed
+// readProbe tells a probe, by which Marketing Cloud asks whether the callback is
+// ours, from a batch: it is an object with exactly an id and a key, and is never signed
 // (vendor page "Create Callback").
 func readProbe(body []byte) (p onramp.Probe, ok bool) {
 	trimmed := bytes.TrimLeft(body, " \t\r\n")

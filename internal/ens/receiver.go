@@ -174,8 +174,8 @@ type Receipt struct {
 	Repeated int `json:"repeated"` // were stored before
 }
 
-// checkToken refuses who brings no valid token, where the scheme demands one, or
-// the token of another client than the callback's.
+// checkToken refuses a call without a valid token, where the scheme demands one,
+// or with the token of another client than the callback's.
 func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *http.Request, c onramp.Callback) error {
 	if c.Auth == onramp.SignatureOnly {
 		return nil
@@ -221,7 +221,7 @@ func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) 
 	return b.Bytes(), nil
 }
 
-// isJSON takes in what senders call JSON, and those that say nothing.
+// isJSON says whether the content type is JSON, or missing.
 func isJSON(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -273,7 +273,7 @@ func (r *Receiver) sinksFor(eventType string) []int {
 	return ids
 }
 
-// busy asks the sender to come again: the store can't be written, or takes
+// busy asks the sender to try again: the store can't be written, or takes
 // longer than the sender waits.
 func busy(err error) error {
 	if e, known := errors.AsType[*onramp.Error](err); known && e.Kind == onramp.Unavailable {

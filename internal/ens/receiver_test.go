@@ -409,7 +409,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// What could not be stored is asked for again, in words that tell nothing.
+// The sender is asked to repeat what could not be stored, in words that reveal
+// nothing.
 func TestNotStored(t *testing.T) {
 	t.Parallel()
 	w := newReceiving(t)

@@ -80,7 +80,7 @@ func writeTemporary(folder, text string) (path string, err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(f.Name()) // the first error tells more
+			_ = os.Remove(f.Name()) // the first error says more
 		}
 	}()
 	_, err = f.WriteString(text)

@@ -56,7 +56,8 @@ func wantAlone(t *testing.T, path string) {
 	}
 }
 
-// Whoever is first makes the key, and the others have the same.
+// Of several processes that start together the first creates the key, and the
+// others use it.
 func TestOpenFileTogether(t *testing.T) {
 	t.Parallel()
 	for range 20 {

@@ -2,11 +2,11 @@
 // read again, such as the signature keys of callbacks, and makes the secrets
 // that operators need.
 //
-// Use New once and keep what it gives as a secret of its own, apart from the
-// database; Open it in each process. With a database in a file, OpenFile does
-// both. The keys are those of XAES-256-GCM (https://c2sp.org/XAES-256-GCM), so
-// that no number of encryptions wears one out. A keyset is the text of Tink's
-// JSON keyset, in base64.
+// Use New once and keep its result as a secret, apart from the database; Open it
+// in each process. With a database in a file, OpenFile does both. The keys are
+// those of XAES-256-GCM (https://c2sp.org/XAES-256-GCM), so that no number of
+// encryptions wears one out. A keyset is the text of Tink's JSON keyset, in
+// base64.
 package keyset
 
 import (

@@ -208,6 +208,7 @@ func TestNewClientID(t *testing.T) {
 	}
 }
 
+// A secret survives every way of encoding.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	seen := map[onramp.Secret]bool{}

@@ -60,8 +60,8 @@ func Reason(err error) string {
 
 // Check reads the whole value of an Authorization header (RFC 6750, 2.1) and
 // says to whom its token was given. The error is an *onramp.Error of the kind
-// Denied; see Reason. A token with a key that isn't known has the keeper asked,
-// at most every few seconds: another node may have made one.
+// Denied; see Reason. For a token with an unknown key the keeper is asked, at
+// most every few seconds: another node may have made one.
 func (s *Server) Check(ctx context.Context, authorization string) (onramp.Bearer, error) {
 	bearer, err := s.check(ctx, authorization)
 	if err == nil {

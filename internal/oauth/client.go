@@ -12,10 +12,6 @@ import (
 // guessed: 20 random letters and digits are more than 100 bits.
 const unguessable = 20
 
-// NewClientSecret makes up a secret of 260 bits, letters and digits only, which
-// form-encoding leaves as they are.
-func NewClientSecret() onramp.Secret { return onramp.Secret(rand.Text() + rand.Text()) }
-
 // account is a client or a user with the digests of its valid secrets. SHA-256
 // will do for random secrets; a slow password hash would use up the two seconds
 // that Marketing Cloud waits.
@@ -25,7 +21,7 @@ type account struct {
 	guessable bool // one of the secrets is short
 }
 
-// newAccount leaves empty secrets out: they would let in whoever sends none.
+// newAccount leaves empty secrets out: they would let in callers that send none.
 func newAccount(id string, secrets []onramp.Secret) *account {
 	a := &account{id: id}
 	for _, s := range secrets {
@@ -40,7 +36,7 @@ func newAccount(id string, secrets []onramp.Secret) *account {
 
 // newNobody makes an account that no secret opens.
 func newNobody() *account {
-	a := newAccount("", []onramp.Secret{NewClientSecret(), NewClientSecret()})
+	a := newAccount("", []onramp.Secret{onramp.Secret(rand.Text()), onramp.Secret(rand.Text())})
 	a.guessable = true
 	return a
 }

@@ -1,7 +1,6 @@
 package oauth_test
 
 import (
-	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,22 +10,6 @@ import (
 	"onramp/internal/oauth"
 	"onramp/internal/onramp"
 )
-
-// A client's secret survives every way of encoding.
-func TestNewClientSecret(t *testing.T) {
-	t.Parallel()
-	seen := map[string]bool{}
-	for range 100 {
-		secret := oauth.NewClientSecret().Reveal()
-		if !regexp.MustCompile(`^[A-Z2-7]{52}$`).MatchString(secret) {
-			t.Errorf("secret %q", secret)
-		}
-		if seen[secret] {
-			t.Error("made twice")
-		}
-		seen[secret] = true
-	}
-}
 
 // A kept client may use the endpoint once it is read; one of the configuration
 // wins over a kept one.

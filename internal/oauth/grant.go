@@ -10,10 +10,8 @@ import (
 	"onramp/internal/web"
 )
 
-const tokenPath = "/oauth2/token"
-
 // granted is the answer to a good token request (RFC 6749, 5.1). The scope is
-// always told: it is optional only when the client has asked for just that.
+// always included: it is optional only when the client has asked for just that.
 type granted struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
@@ -42,9 +40,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// grant decides for whom and what a token is. First what is said at all, then
-// who says it, then whether they may: a stranger learns nothing of users and
-// scopes.
+// grant decides for whom and what a token is. It checks the form of the request,
+// then who sends it, then what they may have: a stranger finds out nothing about
+// users and scopes.
 func (s *Server) grant(w http.ResponseWriter, r *http.Request) (onramp.Bearer, error) {
 	p, err := readParameters(r)
 	if err != nil {

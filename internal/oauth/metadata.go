@@ -26,7 +26,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) error {
 		Responses []string `json:"response_types_supported"`
 		Scopes    []string `json:"scopes_supported"`
 	}{
-		issuer, issuer + tokenPath,
+		issuer, issuer + onramp.TokenPath,
 		[]string{"client_secret_basic", "client_secret_post"},
 		[]string{onramp.ClientCredentials.String(), onramp.PasswordGrant.String()},
 		[]string{},

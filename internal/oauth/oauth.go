@@ -1,16 +1,16 @@
 // Package oauth is the authorization server that Marketing Cloud's Event
 // Notification Service asks for its access tokens, and the check of the tokens
-// it gave out (RFC 6749, RFC 9068; vendor page "Use OAuth2 Authentication with
+// it issued (RFC 6749, RFC 9068; vendor page "Use OAuth2 Authentication with
 // Event Notification Service").
 //
 // Use New, mount Routes, run Run beside it, and give Check the Authorization
-// header of whoever calls. Tokens are signed JWTs: nothing is stored for them,
+// header of each call. Tokens are signed JWTs: nothing is stored for them,
 // every node that shares the Keeper can check them, and any number are alive at
 // once. Nothing on the way of a token request touches the database.
 //
 // It knows two grants, client_credentials and password, and nothing else of
 // OAuth2: no authorization endpoint, no refresh tokens, no revocation. A token
-// is good until it expires, whatever happens to its client.
+// is valid until it expires, whatever happens to its client.
 package oauth
 
 import (
@@ -38,7 +38,7 @@ type Config struct {
 	RotateAfter time.Duration        // age at which a signing key gets its successor; 30 days
 	Clients     []onramp.TokenClient // of the configuration; they win over kept ones of the same id
 	Users       []onramp.TokenUser
-	Scopes      []string // what a token may be for, in the order in which it is told; "ens"
+	Scopes      []string // what a token may be for, in the order in which answers list them; "ens"
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -58,7 +58,7 @@ const (
 	reloadFor   = 2 * time.Second // longest time for that
 )
 
-// Server gives out access tokens and checks them.
+// Server issues access tokens and checks them.
 type Server struct {
 	cfg    Config
 	keep   Keeper
@@ -66,7 +66,7 @@ type Server struct {
 
 	shared  atomic.Pointer[shared]
 	users   map[string]*account
-	nobody  *account // stands for whoever isn't known, so that they take as long as the rest
+	nobody  *account // stands for unknown callers, so that refusing them takes as long
 	tries   *tries
 	checked *checkedTokens
 	parser  *jwt.Parser
@@ -142,12 +142,12 @@ func (s *Server) warnOfShortSecrets(ctx context.Context) {
 // Routes mounts the token endpoint and the metadata. Other methods are for
 // web.Server.Unmatched to answer.
 func (s *Server) Routes(mux *http.ServeMux, server *web.Server) {
-	mux.Handle("POST "+tokenPath, server.Handle(s.token))
+	mux.Handle("POST "+onramp.TokenPath, server.Handle(s.token))
 	mux.Handle("GET /.well-known/oauth-authorization-server", server.Handle(s.metadata))
 }
 
 // Run replaces signing keys in time, and reads keys and clients again every
-// minute, or a little after somebody came who isn't known. It blocks until ctx
+// minute, or shortly after an unknown client came. It blocks until ctx
 // ends.
 func (s *Server) Run(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)
@@ -177,7 +177,7 @@ func (s *Server) Reload(ctx context.Context) error {
 
 // reloadSoon reloads unless that was done in the last few seconds, as by those
 // who were waiting for their turn, too. The reading doesn't depend on the
-// caller's patience: whoever hangs up would else keep the others from what is new.
+// caller's context: a caller that hangs up must not keep the others from new data.
 func (s *Server) reloadSoon(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
@@ -254,7 +254,7 @@ type Counts struct {
 	Limited uint64 // token requests after too many failed tries
 }
 
-// Counts tells what has become of the token requests.
+// Counts counts the token requests by what became of them.
 func (s *Server) Counts() Counts {
 	return Counts{s.issued.Load(), s.refused.Load(), s.limited.Load()}
 }

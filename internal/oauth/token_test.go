@@ -158,7 +158,7 @@ var requestRows = []row{
 	{"3.3 ¶1", "scope: names are case-sensitive", form(plainForm + "&scope=ENS"), unknownScope},
 	{"3.3 ¶1", "scope: one space between names", form(plainForm + "&scope=ens++admin"), unknownScope},
 	{"3.3 ¶1", "scope: no other separator", form(plainForm + "&scope=ens%0Aadmin"), unknownScope},
-	{"3.3 ¶3", "scope omitted: the default, and the client is told", form(plainForm), scoped},
+	{"3.3 ¶3", "scope omitted: the default, named in the answer", form(plainForm), scoped},
 	{"B ¶1", "the content type with its charset", ask{header: header("Content-Type", "Application/X-WWW-Form-URLEncoded; Charset=\"utf-8\""), basic: "mc:" + longSecret, body: plainForm}, scoped},
 	{"B ¶1", "another charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"), basic: "mc:" + longSecret, body: plainForm}, notForm},
 	{"B ¶1", "JSON", ask{header: header("Content-Type", "application/json"), body: `{"grant_type":"client_credentials"}`}, notForm},

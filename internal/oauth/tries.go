@@ -18,15 +18,15 @@ const (
 
 // tries limits failed tries for each client, user and address.
 //
-// A failed try costs one of ten, and one comes back every six seconds. Whoever
-// has none left is answered 429 whatever they send, right or wrong, so that
+// A failed try costs one of ten, and one comes back every six seconds. Callers
+// who have none left get a 429 whatever they send, right or wrong, so that
 // guessing gets no further. The real client must not be locked out by somebody
 // else's tries: it usually comes from another address, and where it doesn't
 // (behind a proxy that isn't trusted, all of them have the proxy's address) two
 // kinds of right secrets always pass: one that is too long to be guessed, for
 // which the limit only saves work, and one that was right at this address
 // before. What remains is that a short secret can be guessed without limit from
-// the very address of its owner; whoever chooses a short one is warned at start.
+// the very address of its owner; a short one is warned about at start.
 type tries struct {
 	mu    sync.Mutex
 	seed  maphash.Seed

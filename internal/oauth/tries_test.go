@@ -50,7 +50,7 @@ func TestTries(t *testing.T) {
 		try("the real client, at this address", good("ens"), from(strange, "mc:"+longSecret))
 		try("but wrong ones still not", limited, from(strange, "mc:guess"))
 
-		ten("a client that isn't known tells nothing else", unknown, from(strange, "nobody:guess"))
+		ten("a client that isn't known shows nothing else", unknown, from(strange, "nobody:guess"))
 		try("one too many", limited, from(strange, "nobody:guess"))
 
 		ten("a short secret where it was right", unknown, from(home, "weak:guess"))
@@ -124,7 +124,7 @@ func TestTriesOutlastFlood(t *testing.T) {
 	})
 }
 
-// However many strangers come, no more is remembered of them than so much.
+// However many strangers come, the memory for them is bounded.
 func TestTriesNeedBoundedMemory(t *testing.T) { // not parallel: it looks at the heap
 	n := newNode(t, oauth.Config{Log: slog.New(slog.DiscardHandler)}, &keeper{})
 	heap := func() int64 {

@@ -6,6 +6,9 @@ import "time"
 // name follows it.
 const CallbackPath = "/ens/"
 
+// TokenPath is where the token endpoint is under the gateway's URL.
+const TokenPath = "/oauth2/token"
+
 // Callback is our webhook for the Event Notification Service, as it is to be.
 type Callback struct {
 	Name          string // also the last segment of its URL

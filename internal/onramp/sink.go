@@ -3,6 +3,7 @@ package onramp
 import (
 	"encoding/base64"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -68,12 +69,30 @@ type Kafka struct {
 // NATS is a JetStream subject.
 type NATS struct {
 	URLs            []string // nats:// or tls://
-	Subject         string   // {type} stands for the event's type
+	Subject         string   // TypeInSubject stands for the event's type
 	CredentialsFile string
 	User            string
 	Password        Secret
 	Token           Secret
 	CAFile          string // PEM; "": the system's
+}
+
+// TypeInSubject is the part of a NATS subject that each event's type replaces.
+const TypeInSubject = "{type}"
+
+var subjectToken = regexp.MustCompile(`^[^\s.*>{}\pC]+$`)
+
+// ValidSubject reports whether events can be published to a NATS subject: tokens
+// between periods, without spaces and wildcards (NATS documentation,
+// "Subject-Based Messaging"). TypeInSubject may be part of a token. Subjects that
+// begin with $ are the server's.
+func ValidSubject(subject string) bool {
+	for token := range strings.SplitSeq(strings.ReplaceAll(subject, TypeInSubject, "x"), ".") {
+		if !subjectToken.MatchString(token) {
+			return false
+		}
+	}
+	return !strings.HasPrefix(subject, "$")
 }
 
 // File is a file to which events are appended as JSON lines.

@@ -60,7 +60,7 @@ type Changes interface {
 	EditDelivery(ctx context.Context, id string, edit onramp.Edit, r onramp.Registration) error
 }
 
-// Counts tells how much is stored.
+// Counts reports how much is stored.
 type Counts interface {
 	// Count counts everything by state, as of the last commit.
 	Count() onramp.Counts

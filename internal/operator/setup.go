@@ -39,7 +39,7 @@ var (
 	errSomeCallbacks = invalidField("callbacks", "can only be used with remove", "setup always covers all callbacks; only remove can be limited to some")
 )
 
-// SetupStatus tells how the Event Notification Service is set up.
+// SetupStatus reports how the Event Notification Service is set up.
 func (d *Desk) SetupStatus(ctx context.Context) (setup.Status, error) {
 	if d.Setup == nil {
 		return setup.Status{}, errNoCallbacks

@@ -12,7 +12,7 @@ import (
 	"onramp/sfmc"
 )
 
-// judge tells what an error of a call means for its deliveries. sent says that
+// judge decides what an error of a call means for its deliveries. sent says that
 // the call has left, and that it matters: one that does harm when it is made twice
 // is not repeated then.
 func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
@@ -149,7 +149,7 @@ func texts(details []sfmc.Detail) []string {
 	return all
 }
 
-// judgeRow tells what a row's error in the results of an asynchronous request
+// judgeRow decides what a row's error in the results of an asynchronous request
 // means. exists says that it was to be inserted and exists already.
 func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exists bool) {
 	messages := append([]string{row.Message}, texts(row.Errors)...)
@@ -165,7 +165,7 @@ func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exis
 	return o, false
 }
 
-// judgeToken reads why no token could be had. It concerns every delivery alike,
+// judgeToken reads why there is no token. It concerns every delivery alike,
 // so none is blamed for it.
 func judgeToken(err error) onramp.Outcome {
 	o := onramp.Outcome{Verdict: onramp.Blocked, Hint: hintHost, Detail: "no access token: " + err.Error()}

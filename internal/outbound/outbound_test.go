@@ -16,7 +16,7 @@ import (
 	"onramp/internal/outbound"
 )
 
-// hints are what an operator is told to do.
+// hints are what an operator is advised to do.
 const (
 	hintData    = "compare the form's columns with the data extension's, then retry it"
 	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
@@ -180,7 +180,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestTokenAnswers shows that no delivery is blamed when no token can be had.
+// TestTokenAnswers shows that no delivery is blamed when there is no token.
 func TestTokenAnswers(t *testing.T) {
 	t.Parallel()
 	const invalid = `{"error":"invalid_client","error_description":"Invalid client ID."}`

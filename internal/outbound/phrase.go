@@ -31,7 +31,7 @@ var (
 	sayBadAddress = phrase{"Parameter {", strings.HasPrefix}
 )
 
-// in tells whether one of the messages says so.
+// in reports whether one of the messages says so.
 func (p phrase) in(messages ...string) bool {
 	return slices.ContainsFunc(messages, func(m string) bool { return p.at(strings.TrimSpace(m), p.text) })
 }

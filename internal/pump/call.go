@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// A call that could carry more leaves at once in quiet times. In busy ones,
-	// when company is sure to come, it does so only while few are under way, or
-	// when its oldest delivery has waited so long.
+	// A call that could carry more deliveries leaves at once in quiet times. In busy
+	// ones, when more are sure to come, it leaves only while few calls are under way,
+	// or when its oldest delivery has lingered long enough.
 	busyRate    = 400 // deliveries a second
 	linger      = 25 * time.Millisecond
 	asyncLinger = 500 * time.Millisecond
 
 	mostJobs = 3 // asynchronous calls under way: each one is thousands of deliveries in memory
 
-	// Mode auto takes the asynchronous route when so many wait, or when more than
-	// a call's worth waits and the oldest was accepted so long ago.
+	// Mode auto takes the asynchronous route when this many wait, or when more than
+	// a call's worth waits and the oldest was accepted this long ago.
 	deepQueue = 1000
 	oldQueue  = time.Minute
 )
@@ -34,7 +34,7 @@ type call struct {
 // rule is how calls of one kind are filled.
 type rule struct {
 	most   int           // deliveries in one
-	free   int           // so many may be under way before one waits for company
+	free   int           // calls that may be under way before one waits to be filled
 	busy   float64       // deliveries a second from which on one waits at all
 	linger time.Duration // how long it waits
 }
@@ -87,7 +87,7 @@ func (l *lane) dispatch(work context.Context) {
 }
 
 // nextCall takes the deliveries of the next call out of the window; nil when it
-// waits for company.
+// waits to be filled.
 func (l *lane) nextCall(now time.Time) *call {
 	if l.pace.paused() {
 		return &call{entries: l.window.take(1, l.destination.MostBytes()), async: l.destination.OnlyAsync(), probe: true}
@@ -187,7 +187,7 @@ func (l *lane) settle(work context.Context, settlements []onramp.Settlement) boo
 	}
 }
 
-// tellFollowers tells each lane of the later steps that are its.
+// tellFollowers hands each lane the later steps that are its.
 func (p *Pump) tellFollowers(followers []onramp.Delivery) {
 	byLane := map[*lane][]onramp.Delivery{}
 	for _, d := range followers {

@@ -42,7 +42,7 @@ func runTo(t *testing.T, to onramp.Destination, cfg pump.Config, send func(ctx c
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// Nobody waits for company in quiet times.
+// In quiet times no call waits to be filled.
 func TestQuiet(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync}, pump.Config{}, slowly(ms(300), ok), func(r running) {
 		var want []sized
@@ -63,7 +63,7 @@ func TestQuiet(t *testing.T) {
 }
 
 // In busy times calls fill up, and no delivery waits longer than a moment for
-// company.
+// that.
 func TestBusy(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Sync}, pump.Config{}, slowly(ms(50), ok), func(r running) {
 		for i := range 2000 { // 1,000 a second; the seq is the time
@@ -94,7 +94,7 @@ func TestPile(t *testing.T) {
 	})
 }
 
-// Two of a key never ride in one call.
+// Two of a key are never in one call.
 func TestOnePerKey(t *testing.T) {
 	runTo(t, onramp.Destination{Kind: onramp.Journey, Key: "x"}, pump.Config{}, slowly(ms(100), ok), func(r running) {
 		for i := range 10 {
@@ -139,8 +139,8 @@ func TestCallsShrink(t *testing.T) {
 	})
 }
 
-// What was tried before goes in smaller company, until one that spoils its calls
-// is alone.
+// What was tried before goes in ever smaller calls, until a delivery for which
+// calls fail is alone.
 func TestCompany(t *testing.T) {
 	s := func(_ context.Context, c onramp.Call) []onramp.Outcome {
 		o := ok
@@ -276,7 +276,7 @@ func TestMixedOutcomes(t *testing.T) {
 	})
 }
 
-// calling is a pump at work whose sender is told whole calls.
+// calling is a pump at work whose sender gets whole calls.
 type calling struct {
 	*pump.Pump
 	o     *outbox
@@ -305,7 +305,7 @@ func (c *calling) wait(until time.Duration) {
 	synctest.Wait()
 }
 
-// runCalls is run for a sender that is told whole calls.
+// runCalls is run for a sender that gets whole calls.
 func runCalls(t *testing.T, to onramp.Destination, cfg pump.Config, send func(ctx context.Context, c onramp.Call) []onramp.Outcome, test func(r *calling)) {
 	t.Helper()
 	t.Parallel()

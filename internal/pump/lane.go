@@ -12,13 +12,13 @@ import (
 
 const (
 	usualWindow   = 2048            // deliveries in memory
-	readTogether  = 1024            // so many are read at once
-	waitingFactor = 4               // a window may hold so many times more that wait for the step before them
+	readTogether  = 1024            // deliveries read at once
+	waitingFactor = 4               // a window may hold this many times more that wait for the step before them
 	readTrouble   = time.Second     // pause after the store could not be read
 	settleTrouble = 5 * time.Second // longest pause between tries to settle
 	markEvery     = time.Second     // how often the read mark is saved
-	parkTogether  = 256             // so many are parked by one write
-	crowdedFor    = 5 * time.Second // so long those that wait for the step before them may keep others out
+	parkTogether  = 256             // deliveries parked by one write
+	crowdedFor    = 5 * time.Second // how long those that wait for the step before them may keep others out
 )
 
 // lane sends to one destination. All but the part under mu belongs to run.
@@ -160,7 +160,7 @@ func (l *lane) refill(work context.Context) {
 }
 
 // room says whether the window is to be filled with fresh deliveries: when there
-// is room for a good many, so that few readings bring them.
+// is room for a good many, so that few reads are needed.
 func (l *lane) room() bool {
 	return l.window.freshOnes-l.window.waiting <= l.size-min(readTogether, l.size/2)
 }
@@ -233,7 +233,7 @@ func (l *lane) readDue(work context.Context, now time.Time) error {
 }
 
 // drop takes an entry out of the window. What it stood for may live on: an
-// operator can have revived it before the lane heard of its end.
+// operator can have retried it before the lane was notified of its end.
 func (l *lane) drop(e *entry) {
 	l.window.remove(e)
 	l.checkDue = l.checkDue || e.foundDue
@@ -291,8 +291,8 @@ func (l *lane) handle(m message) {
 	}
 }
 
-// forget drops a delivery that was settled by an operator's hand, and the later
-// steps of its route, which now wait in vain.
+// forget drops a delivery that was settled by an operator, and the later
+// steps of its route, which would wait for ever.
 func (l *lane) forget(seq int64) {
 	for other, e := range l.window.bySeq {
 		later := e.waiting && other > seq && other-seq < int64(e.delivery.Step)
@@ -322,7 +322,7 @@ func (l *lane) finish(r *result) {
 	}
 }
 
-// move gives a delivery that has landed its new place: in the window, in the
+// move puts a delivery that has landed where it belongs now: in the window, in the
 // retry set, or nowhere.
 func (l *lane) move(e *entry, s onramp.Settlement) {
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
@@ -390,7 +390,7 @@ func (l *lane) untilNext() time.Duration {
 	return wait
 }
 
-// setHealth tells others how the destination is doing.
+// setHealth publishes how the destination is doing.
 func (l *lane) setHealth(settlements []onramp.Settlement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

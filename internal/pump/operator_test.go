@@ -52,8 +52,8 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// An elder that an operator revives while a younger one is in flight waits for
-// it, and then goes before the others.
+// An earlier delivery that an operator retries while a later one is in flight
+// waits for it, and then goes before the others.
 func TestRevived(t *testing.T) {
 	run(t, pump.Config{}, slowly(10*time.Second, ok), func(r running) {
 		r.o.mu.Lock()
@@ -74,8 +74,8 @@ func TestRevived(t *testing.T) {
 	})
 }
 
-// quickOperator revives the first delivery as soon as it is dead, before the
-// lane has heard of that.
+// quickOperator retries the first delivery as soon as it is dead, before the
+// lane has noticed.
 type quickOperator struct {
 	*outbox
 	done bool
@@ -116,7 +116,7 @@ func TestRevivedAtOnce(t *testing.T) {
 	})
 }
 
-// When an elder is discarded in flight, the next of its key goes, whatever comes
+// When a delivery is discarded in flight, the next of its key goes, whatever comes
 // of the call.
 func TestDiscardedInFlight(t *testing.T) {
 	var calls atomic.Int64

@@ -124,7 +124,7 @@ func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n 
 		if d.DestinationID != destination || d.Parked() || d.State != onramp.DeliveryPending && d.State != onramp.DeliveryWaiting {
 			continue
 		}
-		d.Behind = o.parkedElder(&d)
+		d.Behind = o.parkedEarlier(&d)
 		if found = append(found, d); len(found) == n {
 			return found, d.Seq, nil
 		}
@@ -156,7 +156,7 @@ func (o *outbox) NextDue(_ context.Context, destination int, after time.Time) (n
 	return next, nil
 }
 
-func (o *outbox) parkedElder(d *onramp.Delivery) bool {
+func (o *outbox) parkedEarlier(d *onramp.Delivery) bool {
 	seqs := o.parked[queueOf(d)]
 	return len(seqs) > 0 && seqs[0] < d.Seq
 }
@@ -168,7 +168,7 @@ func (o *outbox) Park(ctx context.Context, seqs []int64) (map[int64]bool, error)
 	for _, seq := range seqs {
 		d := o.at(seq)
 		waits := d.State == onramp.DeliveryWaiting
-		if !d.Parked() && (waits || d.State == onramp.DeliveryPending && o.parkedElder(d)) {
+		if !d.Parked() && (waits || d.State == onramp.DeliveryPending && o.parkedEarlier(d)) {
 			o.enter(d, onramp.Never)
 			parked[seq] = true
 		}
@@ -182,7 +182,7 @@ func (o *outbox) enter(d *onramp.Delivery, at time.Time) {
 	if i, found := slices.BinarySearch(o.parked[q], d.Seq); !found {
 		o.parked[q] = slices.Insert(o.parked[q], i, d.Seq)
 	}
-	if d.DueAt = at; o.parkedElder(d) {
+	if d.DueAt = at; o.parkedEarlier(d) {
 		d.DueAt = onramp.Never
 	} else if len(o.parked[q]) > 1 {
 		o.at(o.parked[q][1]).DueAt = onramp.Never // the oldest until now

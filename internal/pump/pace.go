@@ -57,8 +57,8 @@ func (p *pace) allowed(now time.Time, inFlight int) int {
 	return 1 // the probe
 }
 
-// adapt takes into account what came of a call with so many deliveries. Calls that were
-// in flight when a pause began tell nothing new; only the probe does.
+// adapt takes into account the outcome of a call with that many deliveries. Calls
+// that were in flight when a pause began say nothing new; only the probe does.
 func (p *pace) adapt(o onramp.Outcome, deliveries int, probe bool, now time.Time) {
 	if o.Late && deliveries > 1 {
 		p.shrink, p.successes = min(p.shrink+1, maxShrink), 0

@@ -40,7 +40,7 @@ func TestPause(t *testing.T) {
 			seconds(1, 2, 4, 8, 8, 8, 8),
 			onramp.Health{State: "throttled", Reason: "429 50100", Hint: "wait"},
 		},
-		"told how long": {
+		"with Retry-After": {
 			onramp.Outcome{Verdict: onramp.Throttled, Detail: "429", RetryAfter: 7 * time.Second},
 			seconds(7, 7, 7, 7, 7, 7, 7),
 			onramp.Health{State: "throttled", Reason: "429"},

@@ -1,7 +1,7 @@
 // Package pump moves deliveries from the store to their destinations: it
 // leases, picks, batches, sends and settles. It knows no SQL and no HTTP.
 //
-// Each destination has a lane of its own, so that a slow or blocked one holds
+// Each destination has its own lane, so that a slow or blocked one holds
 // up no other. Within a lane, deliveries with the same ordering key go one
 // after the other, oldest first, also across retries.
 package pump
@@ -17,7 +17,7 @@ import (
 
 // Outbox is what the pump needs from a store: deliveries that were never parked,
 // found by a cursor over their order; those in the retry set, found by their due
-// time; and a place for what came of them.
+// time; and where the outcomes go.
 type Outbox interface {
 	// Wake gives two channels of a destination. fresh yields a value when there may
 	// be new deliveries, due when a parked one may be due earlier than NextDue has
@@ -108,7 +108,7 @@ func (p *Pump) Run(claim, work context.Context) {
 	lanes.Wait()
 }
 
-// Health tells how each destination is doing, in the order given to New.
+// Health returns how each destination is doing, in the order given to New.
 func (p *Pump) Health() []onramp.Health {
 	all := make([]onramp.Health, len(p.order))
 	for i, l := range p.order {
@@ -128,7 +128,7 @@ func (p *Pump) Flight(destination int, seq int64) onramp.DeliveryState {
 }
 
 // Forget drops a delivery from memory that the store has settled by an
-// operator's hand, and the later steps of its route. One that is in flight is
+// operator, and the later steps of its route. One that is in flight is
 // not called back.
 func (p *Pump) Forget(seq int64) {
 	for _, l := range p.order { // the later steps may go to any of them

@@ -238,8 +238,8 @@ func TestBehindRetry(t *testing.T) {
 	})
 }
 
-// Ten thousand of one key behind one that waits for its retry are in nobody's
-// way.
+// Ten thousand of one key behind one that waits for its retry hold
+// up nobody.
 func TestHotKey(t *testing.T) {
 	const hot = 10_000
 	var failing atomic.Bool
@@ -271,7 +271,7 @@ func TestHotKey(t *testing.T) {
 }
 
 // More than fit into memory wait for a destination that is blocked; those that
-// come to the next one by another road are served all the same.
+// come to the next one by another route are served all the same.
 func TestCrowded(t *testing.T) {
 	const waiting = 2000
 	var blocked atomic.Bool
@@ -298,7 +298,7 @@ func TestCrowded(t *testing.T) {
 			t.Error(diff)
 		}
 		if slices.Index(got, 2*waiting+2) < slices.Index(got, 16) {
-			t.Error("an elder was overtaken")
+			t.Error("an earlier delivery was overtaken")
 		}
 	})
 }
@@ -423,7 +423,7 @@ func TestAbandon(t *testing.T) {
 	}
 }
 
-// A parked step does not overtake a fresh elder that was not read yet.
+// A parked step does not overtake an earlier fresh one that was not read yet.
 func TestDueAfterCursor(t *testing.T) {
 	var failed atomic.Bool
 	run(t, pump.Config{Window: 4, Senders: 1}, func(_ context.Context, to onramp.Destination, d onramp.Delivery) onramp.Outcome {

@@ -14,7 +14,7 @@ const (
 	maxDelay   = onramp.LongestRetry
 )
 
-// retryDelay is how long to wait after so many tries: exponential, with up to a
+// retryDelay is how long to wait after the given number of tries: exponential, with up to a
 // half taken off by chance, so that what failed together is not retried together.
 func retryDelay(tries int) time.Duration {
 	delay := quickDelay << min(tries-1, quickTries)

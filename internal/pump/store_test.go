@@ -160,7 +160,7 @@ func live(t *testing.T, path string, random *rand.Rand) {
 	}
 }
 
-// settleDown waits until all is delivered; an operator revives what is dead.
+// settleDown waits until all is delivered; an operator retries what is dead.
 func settleDown(t *testing.T, d *onDisk, ids []string) {
 	for range 400 {
 		<-time.After(time.Hour)

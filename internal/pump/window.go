@@ -15,7 +15,7 @@ type entry struct {
 	waiting   bool      // for the step before it
 	inFlight  bool
 	gone      bool // out of the window
-	forgotten bool // settled by an operator's hand while it was in flight
+	forgotten bool // settled by an operator while it was in flight
 	foundDue  bool // the store had it due while the lane took it for something else
 }
 
@@ -117,22 +117,22 @@ func (w *window) start(e *entry) {
 	}
 }
 
-// take returns the oldest entries that may be sent, at most n and so many bytes
-// (but at least one), and marks them as in flight. Those that were tried before
-// go in smaller company each time, so that one for which calls are refused is
-// alone in the end.
+// take returns the oldest entries that may be sent, within the limits of number
+// and bytes (but at least one), and marks them as in flight. Those that were tried
+// before go in smaller calls each time, so that one for which calls are refused
+// is alone in the end.
 func (w *window) take(n, bytes int) []*entry {
 	var taken, passed []*entry
 	rest := w.ready
 	for ; len(rest) > 0 && len(taken) < n && bytes > 0; rest = rest[1:] {
 		e := rest[0]
-		company := max(n>>min(e.delivery.Tries, 30), 1)
-		if len(taken) >= company {
+		most := max(n>>min(e.delivery.Tries, 30), 1)
+		if len(taken) >= most {
 			passed = append(passed, e)
 			continue
 		}
 		taken = append(taken, e)
-		n, bytes = min(n, company), bytes-e.size()
+		n, bytes = min(n, most), bytes-e.size()
 	}
 	if w.ready = rest; len(passed) > 0 {
 		w.ready = append(passed, rest...)
@@ -155,7 +155,7 @@ func (w *window) land(e *entry) {
 
 // refresh puts the first of a queue into the ready list, if it may be sent:
 // nobody of its key is in flight, and nobody is before it. An earlier one may come
-// back, revived by an operator, while a later one is ready or in flight.
+// back, retried by an operator, while a later one is ready or in flight.
 func (w *window) refresh(q *queue) {
 	var ready *entry
 	if q.inFlight == nil && len(q.entries) > 0 && !q.entries[0].waiting {

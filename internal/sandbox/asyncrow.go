@@ -41,7 +41,7 @@ type job struct {
 	done      time.Time
 	applied   bool
 	rows      []table.SentRow // until it is applied
-	spoiled   map[int]Fault   // rows that faults hit, until it is applied
+	faulty    map[int]Fault   // rows that faults hit, until it is applied
 	failures  []rowFailure    // in order of rows, once it is applied
 }
 
@@ -139,7 +139,7 @@ func (j *job) apply() {
 	for i := range j.rows {
 		r := &j.rows[i]
 		message, columns := refuseAsync(d, r, j.insert)
-		if f, ok := j.spoiled[i]; ok {
+		if f, ok := j.faulty[i]; ok {
 			message, columns = f.rowError(d, r)
 		}
 		if message == "" {
@@ -148,10 +148,10 @@ func (j *job) apply() {
 		}
 		j.failures = append(j.failures, rowFailure{i, message, columns})
 	}
-	j.rows, j.spoiled, j.applied = nil, nil, true
+	j.rows, j.faulty, j.applied = nil, nil, true
 }
 
-// refuseAsync tells why a row cannot be stored, as the table is now; "" is that
+// refuseAsync returns why a row cannot be stored, as the table is now; "" is that
 // it can. Known from tenants: the words for missing keys and nulls, for a key
 // that exists, and for a table without primary key. Undocumented: the words for
 // the others; they are the synchronous route's, and the first one stands for
@@ -257,10 +257,10 @@ func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
 		hidden = f.delay()
 	}
 	if faults := s.world.late(c, now, FaultRowDeadlock, FaultRowError); faults != nil {
-		j.spoiled = map[int]Fault{}
+		j.faulty = map[int]Fault{}
 		for i := range rows {
 			if f := faults.strike(rows[i].Cells); f != nil {
-				j.spoiled[i] = *f
+				j.faulty[i] = *f
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	defaultPageSize = 50
-	// maxPageSize is the largest page; a larger wish is cut to it.
+	// maxPageSize is the largest page; a request for a larger one gets this.
 	// Undocumented: clients in the wild use up to this many rows.
 	maxPageSize = 2500
 	// queryLife is how long a request token pages on. Undocumented.

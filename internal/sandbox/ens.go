@@ -61,7 +61,7 @@ func (s *Sandbox) newENS(cfg Config) *ens.Service {
 }
 
 // sendingFault uses up the first fault of a name that is for a callback and a
-// body, and tells whether there is one. It needs the sandbox's mutex.
+// body, and reports whether there is one. It needs the sandbox's mutex.
 func (s *Sandbox) sendingFault(name string, now time.Time, callbackURL string, body []byte) bool {
 	for _, f := range s.world.faults {
 		if f.Name != name || f.over(now) || !strings.HasPrefix(pathOf(callbackURL), f.Match) || !bytes.Contains(body, []byte(f.Contains)) {

@@ -199,7 +199,7 @@ func (r *ensRig) trigger(body, want string) {
 	same(r.t, send(r.t, r, "POST", "/_sandbox/events", body), 202, want)
 }
 
-// events asks for so many events of a type.
+// events asks for count events of a type.
 func (r *ensRig) events(kind string, count int) {
 	r.t.Helper()
 	if w := send(r.t, r, "POST", "/_sandbox/events", fmt.Sprintf(`{"type":%q,"count":%d}`, kind, count)); w.Code != 202 {
@@ -272,7 +272,7 @@ func check[T any](t testing.TB, what string, want, got T) {
 	}
 }
 
-// A message makes the events that its address tells of, byte for byte.
+// A message makes the events that its address asks for, byte for byte.
 func TestENSMessageEvents(t *testing.T) {
 	t.Parallel()
 	const (

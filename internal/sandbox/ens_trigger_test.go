@@ -241,7 +241,7 @@ func TestENSTriggerAlone(t *testing.T) {
 	})
 }
 
-// A send of another system's can be told of, too.
+// A send of another system can be reported, too.
 func TestENSTriggerOthersSend(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -315,7 +315,7 @@ func TestENSSettings(t *testing.T) {
 	})
 }
 
-// What the state and the page tell; neither has a key.
+// What the state and the page show; neither has a key.
 func TestENSState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

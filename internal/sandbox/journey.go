@@ -195,21 +195,31 @@ func readEvent(d *table.Table, m member, id wire.GUID) (table.SentRow, error) {
 		r.Cells[d.Primary[0]] = m.contactKey
 	}
 	for i := range d.Columns {
-		c, v := &d.Columns[i], &r.Cells[i]
-		if v.Kind == table.KindNull {
-			*v = table.Value{} // null counts as not sent
-		}
-		switch {
-		case v.Empty() && !c.Nullable && !d.Defaulted(i), c.PrimaryKey && v.Text == "":
-			return table.SentRow{}, eventError(eventMissingField, c.Name)
-		case !v.Empty():
-			if what := c.Check(*v); what != "" {
-				return table.SentRow{}, eventError(eventBadValue, c.Problem(what))
-			}
+		if err := checkEventCell(d, i, &r.Cells[i]); err != nil {
+			return table.SentRow{}, err
 		}
 	}
 	r.Identity = d.Identity(r.Cells)
 	return r, nil
+}
+
+// checkEventCell checks the value of an event's data for column i. It turns null
+// into no value: null counts as not sent.
+func checkEventCell(d *table.Table, i int, v *table.Value) error {
+	c := &d.Columns[i]
+	if v.Kind == table.KindNull {
+		*v = table.Value{}
+	}
+	if v.Empty() && !c.Nullable && !d.Defaulted(i) || c.PrimaryKey && v.Text == "" {
+		return eventError(eventMissingField, c.Name)
+	}
+	if v.Empty() {
+		return nil
+	}
+	if what := c.Check(*v); what != "" {
+		return eventError(eventBadValue, c.Problem(what))
+	}
+	return nil
 }
 
 // enter lets a contact enter, who then gets the journey's mail. It needs the
@@ -254,14 +264,10 @@ type memberResult struct {
 	Message         string `json:"message,omitempty"`
 }
 
-// fireEvents answers POST /interaction/v1/async/events, vendor page
-// enterContactsIntoJourneyInBatches: every good member enters, whatever the
-// others are. Undocumented: the status; third parties tell of 202. The vendor
-// enters the contacts a little later; the sandbox does it at once.
-func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
-	p := table.NewScanner(string(c.Body))
-	var members []member
-	var eventKey table.Value
+// readMembers reads the body of a batch of events. It is not ok when that is no
+// JSON object.
+func readMembers(body string) (eventKey table.Value, members []member, ok bool) {
+	p := table.NewScanner(body)
 	for more := p.Enter('{'); more; more = p.More('{') {
 		switch name := p.Name(); {
 		case strings.EqualFold(name, "eventDefinitionKey"):
@@ -279,7 +285,16 @@ func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
 			p.Value()
 		}
 	}
-	if !p.Done() {
+	return eventKey, members, p.Done()
+}
+
+// fireEvents answers POST /interaction/v1/async/events, vendor page
+// enterContactsIntoJourneyInBatches: every good member enters, whatever the
+// others are. Undocumented: the status; third parties report 202. The vendor
+// enters the contacts a little later; the sandbox does it at once.
+func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
+	eventKey, members, ok := readMembers(string(c.Body))
+	if !ok {
 		return wire.Answer{}, eventError(eventBadJSON, "")
 	}
 	j, err := s.journey("eventDefinitionKey", eventKey)

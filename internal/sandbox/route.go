@@ -239,7 +239,7 @@ func (s *Sandbox) perform(c *call) (wire.Answer, error) {
 	return c.route.Handle(&c.Call)
 }
 
-// isJSON tells whether the body is declared as JSON, with any parameters. A
+// isJSON reports whether the body is declared as JSON, with any parameters. A
 // request that declares nothing is taken as JSON: curl users forget.
 func isJSON(r *http.Request) bool {
 	declared := r.Header.Get("Content-Type")

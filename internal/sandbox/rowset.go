@@ -132,13 +132,13 @@ func (s *Sandbox) extension(c *wire.Call) (*table.Table, error) {
 	return d, nil
 }
 
-// validReference tells whether a path's {id} is key:EXTERNALKEY, GUID or
+// validReference reports whether a path's {id} is key:EXTERNALKEY, GUID or
 // id:GUID.
 func validReference(ref string) bool {
 	return strings.HasPrefix(ref, "key:") || isGUID(strings.TrimPrefix(ref, "id:"))
 }
 
-// isGUID tells whether s has a GUID's form, in any case.
+// isGUID reports whether s has a GUID's form, in any case.
 func isGUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -190,7 +190,7 @@ func (s *Sandbox) saveRows(d *table.Table, rows []table.SentRow) error {
 	return unsavable(d.ID, complaints)
 }
 
-// refuse tells what is wrong with a row of a rowset, as the table is now. A
+// refuse returns what is wrong with a row of a rowset, as the table is now. A
 // problem without text is the null that the vendor refuses without a word. An
 // error is a refusal of another kind than 10006.
 func refuse(d *table.Table, r *table.SentRow) (problems []string, err error) {

@@ -117,7 +117,7 @@ func TestUpsertRows(t *testing.T) {
 			list(person("a", ""), person("not an address", ""), person("c", "")), 400, unsaved(badEmail), good,
 		},
 		{
-			"complaints are told once", rowset,
+			"complaints are listed once", rowset,
 			list(person("x y", ""), person("x z", `,"OptInStatus":2`), person("x w", `,"OptInStatus":3`)), 400, unsaved(badEmail, badFlag), nil,
 		},
 		{

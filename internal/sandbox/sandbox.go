@@ -4,7 +4,7 @@
 // What it does NOT emulate:
 //
 //   - Sending mail. None leaves it; a message counts as sent as soon as it is
-//     taken, and a journey takes contacts in, tells of one mail and stops there.
+//     taken, and a journey takes contacts in, reports one mail and stops there.
 //     There is one message definition, and it is active.
 //   - Time. What is asynchronous takes 300 ms, or what [Fault] says, on the
 //     sandbox's clock; batches of events enter their contacts at once.
@@ -93,8 +93,8 @@ const (
 	organizationName = "Sandbox"
 )
 
-// Dialect chooses between Marketing Cloud as it really answers and as the
-// specification that the product was ordered with says that it answers.
+// Dialect chooses between answers as Marketing Cloud gives them and answers as
+// the specification of Onramp expects them.
 type Dialect string
 
 const (

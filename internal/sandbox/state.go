@@ -38,7 +38,7 @@ type State struct {
 	// Faults are those still set, with the calls and the time that they have
 	// left.
 	Faults []Fault `json:"faults"`
-	// Totals count what there is, also where a limit left some out.
+	// Totals count everything, also what a limit left out of the lists.
 	Totals Totals `json:"totals"`
 }
 
@@ -116,9 +116,9 @@ func (s *Sandbox) State() State {
 	return s.state(-1)
 }
 
-// state is State with at most the newest so many rows, contacts, messages, jobs,
-// tokens, callbacks, subscriptions and deliveries; negative means all. Rows become maps after the mutex
-// is let go: there may be a million of them.
+// state is State with at most limit rows, contacts, messages, jobs, tokens,
+// callbacks, subscriptions and deliveries, the newest; negative means all. Rows
+// become maps after the mutex is released: there may be a million of them.
 func (s *Sandbox) state(limit int) State {
 	now := s.lock()
 	w := s.world

@@ -93,7 +93,7 @@ func TestTokenGranted(t *testing.T) {
 	})
 }
 
-// allScopes is the package's scopes as userinfo tells them.
+// allScopes is the package's scopes as userinfo lists them.
 func allScopes(t *testing.T) []string {
 	t.Helper()
 	s := newSandbox(t)

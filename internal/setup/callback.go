@@ -176,8 +176,8 @@ func (p *plan) saveKey(ctx context.Context, cb *callback, key sfmc.Secret) error
 }
 
 const hintProbe = "Marketing Cloud probes the address before it accepts a callback, and expects exactly 200: " +
-	"does public.url lead to this gateway from the internet, by https with a valid certificate and without a port, " +
-	"and does whatever stands in front of it let " + onramp.CallbackPath + " and " + tokenPath + " through? Then run onramp ens setup again"
+	"check that public.url leads to this gateway from the internet, by https with a valid certificate and without a port, " +
+	"and that any proxy in front of it lets " + onramp.CallbackPath + " and " + onramp.TokenPath + " through; then run onramp ens setup again"
 
 func (p *plan) createCallback(cb *callback) {
 	detail := fmt.Sprintf("%s, at most %d events in a call", cb.url, cb.maxBatch())
@@ -217,14 +217,14 @@ func (p *plan) cleanUp(ctx context.Context, name, callbackID string) error {
 		return fmt.Errorf("the incomplete callback that it left behind was not deleted; the next setup deletes it: %w", err)
 	}
 	p.cleanups = append(p.cleanups, step{Step: Step{
-		Kind: Delete, Object: Callback, Name: name, Detail: "the incomplete one that the failed probe left behind",
+		Kind: Delete, Object: Callback, Name: name, Detail: "the incomplete one left by the failed probe",
 	}})
 	return nil
 }
 
 var errNoProbe = errors.New("the verification key never arrived here, although Marketing Cloud says that it probed the address")
 
-const hintKey = "does public.url lead to this gateway, or does something in front of it answer instead? Then run onramp ens setup again"
+const hintKey = "check that public.url leads to this gateway, and that no proxy in front of it answers instead; then run onramp ens setup again"
 
 func (p *plan) verifyCallback(cb *callback) {
 	p.add(step{

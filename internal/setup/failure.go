@@ -10,9 +10,6 @@ import (
 	"onramp/sfmc"
 )
 
-// statusNoService is how the vendor's gateway answers an unknown route.
-const statusNoService = 596
-
 // hasStatus says whether an error is an answer with one of the statuses.
 func hasStatus(err error, statuses ...int) bool {
 	answer, ok := errors.AsType[*sfmc.Error](err)

@@ -169,7 +169,7 @@ func TestSetupErrors(t *testing.T) {
 		"no such client": {func(w *world) { w.clients = nil }, `callback events names the token client "mc-ens", which has no secret`},
 		"no client": {func(w *world) {
 			w.clients, w.callbacks[0].Client = nil, ""
-		}, `callback events needs a token client: make one with onramp keys new client --save`},
+		}, `callback events needs a token client: create one with onramp keys new client --save`},
 		"which client": {func(w *world) {
 			w.callbacks[0].Client = ""
 			w.stored = []onramp.TokenClient{{ID: "another", Secrets: []onramp.Secret{"secret-two"}}}

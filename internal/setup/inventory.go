@@ -73,7 +73,7 @@ func (s *Setup) readAccount(ctx context.Context, h *inventory) error {
 	if len(h.schemes) > 0 || usesSchemes(s.cfg.Callbacks) {
 		h.accountSchemes, err = s.cfg.Account.ListAuthSchemes(ctx)
 		// none of the vendor's pages documents this call, so it may not exist
-		if err != nil && !hasStatus(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, statusNoService) {
+		if err != nil && !hasStatus(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, sfmc.StatusServiceNotFound) {
 			return failure(reading, hintAgain, err)
 		}
 	}

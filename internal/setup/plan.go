@@ -15,7 +15,7 @@ import (
 type step struct {
 	Step
 	do   func(ctx context.Context) error // nil: there is nothing to do
-	hint string                          // what helps when it fails for a reason of its own
+	hint string                          // what helps when it fails for its own reason
 }
 
 // subject is what a step is about.

@@ -100,7 +100,7 @@ func (h *inventory) client(c *onramp.Callback) (onramp.TokenClient, error) {
 	case c.Client != "":
 		message = fmt.Sprintf("callback %s names the token client %q, which has no secret in the configuration or the database", c.Name, c.Client)
 	case len(usable) == 0:
-		message = fmt.Sprintf("callback %s needs a token client: make one with onramp keys new client --save", c.Name)
+		message = fmt.Sprintf("callback %s needs a token client: create one with onramp keys new client --save", c.Name)
 	}
 	return onramp.TokenClient{}, &onramp.Error{Kind: onramp.Conflict, Message: message}
 }
@@ -227,7 +227,7 @@ func (h *inventory) otherUser(authID string) string {
 var errNoAuthID = errors.New("the answer has no authId")
 
 const hintScheme = "Marketing Cloud fetches a token from the token endpoint before it accepts a scheme, and waits two seconds: " +
-	"does public.url lead to this gateway from the internet, by https and without a port, and does whatever stands in front of it let " + tokenPath + " through?"
+	"check that public.url leads to this gateway from the internet, by https and without a port, and that any proxy in front of it lets " + onramp.TokenPath + " through"
 
 func (p *plan) createScheme(s *scheme) {
 	p.add(step{

@@ -19,9 +19,6 @@ import (
 	"onramp/sfmc"
 )
 
-// tokenPath is where the gateway's token endpoint is under its URL.
-const tokenPath = "/oauth2/token"
-
 // SchemeStore stores the authentication schemes that the setup has created, by
 // name. Deleting one that is not stored is no error.
 type SchemeStore interface {
@@ -100,7 +97,7 @@ func New(cfg Config) *Setup {
 }
 
 // tokenURL is the address of the gateway's token endpoint.
-func (s *Setup) tokenURL() string { return s.cfg.PublicURL + tokenPath }
+func (s *Setup) tokenURL() string { return s.cfg.PublicURL + onramp.TokenPath }
 
 // Plan gives the steps that Apply would take at this moment, and changes nothing.
 // With prune they include the deletion of what the gateway has created in Marketing

@@ -106,7 +106,7 @@ func (v *view) callbackStatus(ctx context.Context, c *onramp.Callback) (Callback
 	}
 	if status.Scheme != "" {
 		if _, err := v.submission(v.actual, c); err != nil {
-			status.Wrong = append(status.Wrong, Finding{What: err.Error(), Hint: "give it one"})
+			status.Wrong = append(status.Wrong, Finding{What: err.Error(), Hint: "set its client and user to ones that have a secret; onramp keys new creates one"})
 		}
 	}
 	if !v.unreachable {

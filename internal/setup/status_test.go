@@ -168,7 +168,7 @@ func TestStatus(t *testing.T) {
 			change: func(w *world) { w.clients = nil },
 			want: good(func(s *setup.Status, c *setup.CallbackStatus) {
 				s.Schemes[0].State, s.Schemes[0].Wrong = setup.StateDiffers, wrong("its secrets or its token endpoint differ from the configuration")
-				c.Wrong = []setup.Finding{{What: `callback events names the token client "mc-ens", which has no secret in the configuration or the database`, Hint: "give it one"}}
+				c.Wrong = []setup.Finding{{What: `callback events names the token client "mc-ens", which has no secret in the configuration or the database`, Hint: "set its client and user to ones that have a secret; onramp keys new creates one"}}
 			}),
 		},
 		"at its former address": {

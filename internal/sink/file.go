@@ -189,7 +189,7 @@ func (f *file) close() error {
 	return nil
 }
 
-// judgeFile tells what the error of a write means. A disk has no quarrel with a
+// judgeFile returns what the error of a write means. A disk has no quarrel with a
 // single event, and is often the same one on which the deliveries stand: so
 // nothing is used up and nothing recorded while it is full.
 //

@@ -165,7 +165,7 @@ func TestKafkaAnswers(t *testing.T) {
 		{kerr.TopicAuthorizationFailed, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
 		{kerr.ClusterAuthorizationFailed, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Blocked, Hint: acl}},
 		{kerr.UnknownServerError, kmsg.InitProducerID, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
-		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "find out why the brokers refuse the sink's records"}},
+		{kerr.PolicyViolation, kmsg.Produce, onramp.Outcome{Verdict: onramp.Blocked, Hint: "look in the brokers' logs for why they refuse the sink's records"}},
 		{kerr.LeaderNotAvailable, kmsg.Metadata, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
 		{kerr.UnknownServerError, kmsg.Produce, onramp.Outcome{Verdict: onramp.Retry, Hint: "check the health of the brokers"}},
 	} {
@@ -198,8 +198,8 @@ func TestKafkaPassing(t *testing.T) {
 	}
 }
 
-// A topic that is not there stops the sink until it is, also one that is made
-// anew.
+// A topic that is not there stops the sink until it is, also one that is
+// created again.
 func TestKafkaTopic(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
@@ -291,7 +291,7 @@ func TestKafkaHangs(t *testing.T) {
 	})
 }
 
-// slowNetwork keeps back what clients have written, when it is told to.
+// slowNetwork keeps back what clients have written, on request.
 type slowNetwork struct {
 	net.Listener
 	mu    sync.Mutex

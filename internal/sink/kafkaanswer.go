@@ -20,7 +20,7 @@ const (
 	hintVersion = "Onramp needs Kafka 0.11 or newer"
 )
 
-// judgeKafka tells what the error of a record means (Kafka protocol guide, "Error
+// judgeKafka returns what the error of a record means (Kafka protocol guide, "Error
 // Codes"). What is not listed is tried again: it must neither stop the topic nor
 // make a dead letter.
 //
@@ -69,7 +69,7 @@ func judgeKafkaCode(e *kerr.Error) (verdict onramp.Verdict, hint string) {
 	case kerr.UnsupportedVersion:
 		return onramp.Blocked, hintVersion
 	case kerr.PolicyViolation, kerr.InvalidRequiredAcks:
-		return onramp.Blocked, "find out why the brokers refuse the sink's records"
+		return onramp.Blocked, "look in the brokers' logs for why they refuse the sink's records"
 	case kerr.ThrottlingQuotaExceeded:
 		return onramp.Throttled, "nothing to do yet; if it lasts, raise the quota of the sink's user"
 	}

@@ -66,7 +66,7 @@ func newNATS(cfg Config, s onramp.Sink) (*natsSubject, error) {
 	if len(n.URLs) == 0 {
 		return nil, errors.New("nats: needs urls")
 	}
-	if !validSubject(fillSubject(n.Subject, unknownType)) {
+	if !onramp.ValidSubject(n.Subject) {
 		return nil, fmt.Errorf("nats: subject: %q is not one that can be published to", n.Subject)
 	}
 	t := &natsSubject{
@@ -251,8 +251,8 @@ func (l *natsLink) deaf() bool {
 	return l.denied[""].err != nil
 }
 
-// deniedSince gives why the server has denied a subject since, if it has, and what
-// tells of the next change.
+// deniedSince gives why the server has denied a subject since, if it has, and a
+// channel that the next change closes.
 func (l *natsLink) deniedSince(subject string, since time.Time) (changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

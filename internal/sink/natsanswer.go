@@ -34,7 +34,7 @@ const (
 	codeAccountExceeded       jetstream.ErrorCode = 10002
 )
 
-// judgeNATS tells what the error of a publish means. What is not listed is tried
+// judgeNATS returns what the error of a publish means. What is not listed is tried
 // again.
 //
 //	none                                   delivered

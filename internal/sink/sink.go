@@ -75,7 +75,7 @@ type target interface {
 	// and returns their outcomes in their order. No message of it may arrive after
 	// the return, unless it does so before every later one.
 	deliver(ctx context.Context, messages []message) []onramp.Outcome
-	// route says where a message goes, for whoever reads the attempt.
+	// route says where a message goes, for the record of the attempt.
 	route(m *message) string
 	close() error
 }

@@ -100,7 +100,7 @@ func checkOutcomes(t *testing.T, got, want []onramp.Outcome) {
 	}
 }
 
-// What can never work is told at once, all of it, and no secret with it.
+// What can never work is reported at once, all of it, and without secrets.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

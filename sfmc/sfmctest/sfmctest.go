@@ -38,7 +38,7 @@ type Fault = sandbox.Fault
 // Events asks for events of the Event Notification Service; see its fields.
 type Events = sandbox.Trigger
 
-// SentEvents tells what came of [Events].
+// SentEvents is the result of [Events].
 type SentEvents = sandbox.Triggered
 
 // Server is a sandbox that listens on a free port of this machine until the

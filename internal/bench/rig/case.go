@@ -11,12 +11,12 @@ import (
 
 const (
 	quietConnections = 1024        // as many may wait for their outcome; they are made as needed
-	drainLimit       = time.Minute // how long what a load has left is waited for
+	drainLimit       = time.Minute // how long to wait for what a load has left
 
 	tokenRoute = "POST /v2/token"
 )
 
-// deliverCase measures a destination on a database of its own.
+// deliverCase measures a destination on a new database.
 func (r *Rig) deliverCase(ctx context.Context, s DeliverSettings, to bench.Destination) (measured bench.DeliverCase, err error) {
 	d, err := r.startDeliveryRig(ctx, s, to)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *Rig) deliverCase(ctx context.Context, s DeliverSettings, to bench.Desti
 	return measured, nil
 }
 
-// quiet measures how long a registration takes when nobody is busy.
+// quiet measures how long a registration takes when the gateway is mostly idle.
 func (d *deliveryRig) quiet(ctx context.Context) (q bench.Quiet, err error) {
 	load, err := d.load()
 	if err != nil {

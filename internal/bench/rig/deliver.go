@@ -17,7 +17,7 @@ type DeliverSettings struct {
 	Duration      time.Duration   // of saturation, after its warm-up
 	QuietRate     float64         // registrations a second
 	QuietDuration time.Duration   // of quiet, after its warm-up
-	Backlog       int64           // also measure with so many registrations waiting, with the first delay; 0: don't
+	Backlog       int64           // registrations that wait in a further measurement, with the first delay; 0: none
 	Data          string          // folder for the database; "": a temporary one
 	Database      string          // postgres:// URL of a database made for this; "": SQLite
 }

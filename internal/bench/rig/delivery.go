@@ -113,7 +113,7 @@ func (d *deliveryRig) rows(ctx context.Context) (int64, error) {
 	return page.Count, nil
 }
 
-// load is what the measurements have in common: every request another person.
+// load is what the measurements have in common: each request from a different person.
 func (d *deliveryRig) load() (load bench.LoadConfig, err error) {
 	load = registrations(strings.Replace(app.DemoRegistration, "user@", bench.Placeholder+"@", 1))
 	load.Connections = d.settings.Connections

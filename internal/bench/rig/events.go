@@ -10,6 +10,7 @@ import (
 
 	"onramp/internal/app"
 	"onramp/internal/bench"
+	"onramp/internal/onramp"
 )
 
 // EventSettings are those of Events.
@@ -18,7 +19,7 @@ type EventSettings struct {
 	Duration          time.Duration // of either part of a round, after a warm-up of a quarter of it
 	Batch             int           // events in a batch, 1 to 1000
 	Connections       int           // that send batches
-	RepeatEvery       int           // of so many batches of a connection one is sent once more; 0: none
+	RepeatEvery       int           // every nth batch of a connection is sent once more; 0: none
 	BatchRate         float64       // batches a second beside accepts
 	AcceptConnections int           // that post registrations
 	AcceptRate        float64       // registrations a second; 0: as fast as they are answered
@@ -27,7 +28,7 @@ type EventSettings struct {
 }
 
 // Events measures how fast the gateway stores batches of events, and how soon it
-// answers them beside accepts, each round on a database of its own.
+// answers them beside accepts, each round on a new database.
 func (r *Rig) Events(ctx context.Context, s EventSettings) (*bench.EventReport, error) {
 	var rounds []bench.EventRound
 	for i := range s.Rounds {
@@ -41,7 +42,7 @@ func (r *Rig) Events(ctx context.Context, s EventSettings) (*bench.EventReport, 
 	return bench.NewEventReport(rounds), nil
 }
 
-const callbackPath = "/ens/events"
+const callbackPath = onramp.CallbackPath + "events"
 
 // eventRun is a round under way.
 type eventRun struct {
@@ -52,7 +53,7 @@ type eventRun struct {
 	round    bench.EventRound
 }
 
-// eventRound measures one round on a database of its own.
+// eventRound measures one round on a new database.
 func (r *Rig) eventRound(ctx context.Context, s EventSettings) (round bench.EventRound, err error) {
 	account, err := startCloud(ctx)
 	if err != nil {
@@ -89,7 +90,7 @@ func (r *eventRun) point(ctx context.Context) (err error) {
 	if r.load.Addr, err = r.address(); err != nil {
 		return err
 	}
-	token, err := r.cloud.token(ctx, r.url+tokenPath)
+	token, err := r.cloud.token(ctx, r.url+onramp.TokenPath)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func startProfile(name string) (stop func() error, err error) {
 	}, nil
 }
 
-// gateway is a gateway in a process and a folder of its own.
+// gateway is a gateway in a separate process and folder.
 type gateway struct {
 	*server  // nil until it is started
 	rig      *Rig

@@ -1,7 +1,7 @@
 // Package rig sets up what the measurements of package bench need: the gateway,
 // the sandbox or what else stands for Marketing Cloud, the handlers to compare
-// with, and the load generator. All but the cloud stub are processes of their own,
-// so that none has its scheduler or its garbage in common with another.
+// with, and the load generator. All but the cloud stub run as separate processes,
+// so that they share no scheduler and no garbage collector.
 //
 // The processes are this same program, started again: give a Rig the arguments
 // that lead to RunPart. Accept, Token, Events and Deliver each run one measurement

@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"onramp/internal/bench"
+	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
 
@@ -44,7 +45,7 @@ func (r *Rig) Token(ctx context.Context, s TokenSettings) (*bench.TokenReport, e
 		return nil, err
 	}
 	load := bench.LoadConfig{
-		Connections: s.Connections, Duration: s.Duration, Path: tokenPath, Body: []byte(tokenForm), WantStatus: http.StatusOK,
+		Connections: s.Connections, Duration: s.Duration, Path: onramp.TokenPath, Body: []byte(tokenForm), WantStatus: http.StatusOK,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Authorization": {basic(tokenClient, secret)}},
 	}
 	if _, err := gateway.measure(ctx, load); err != nil { // so that its memory is what it needs
@@ -67,7 +68,6 @@ func (r *Rig) Token(ctx context.Context, s TokenSettings) (*bench.TokenReport, e
 }
 
 const (
-	tokenPath   = "/oauth2/token"
 	tokenClient = "bench"
 	tokenForm   = "grant_type=client_credentials"
 )
@@ -95,7 +95,7 @@ func fetchToken(ctx context.Context, endpoint, id, secret string) (string, error
 // checkToken gets one token and looks at it: both servers must sign the same, or
 // there is nothing to compare.
 func checkToken(ctx context.Context, server, secret string) error {
-	text, err := fetchToken(ctx, server+tokenPath, tokenClient, secret)
+	text, err := fetchToken(ctx, server+onramp.TokenPath, tokenClient, secret)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func invalid(parameter, what string) error {
 	return wire.Failuref(http.StatusBadRequest, wire.CodeInvalidValue, "The parameter %s %s.", parameter, what)
 }
 
-// unknownID refuses an id that nothing has.
+// unknownID refuses an id that does not exist.
 func unknownID(what string) error {
 	return wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "The %s does not exist.", what)
 }

@@ -70,7 +70,7 @@ func subscriberID(contactKey string) string {
 // tagNotSent is the tag of addresses to which no mail is sent.
 const tagNotSent = "notsent"
 
-// NotSent tells whether an address says that mail to it is not sent.
+// NotSent reports whether an address says that mail to it is not sent.
 func NotSent(address string) bool { return tagged(address, tagNotSent) }
 
 // occurrence is something that happens after a mail was sent.
@@ -82,8 +82,8 @@ type occurrence struct {
 
 // occurrences says what happens to a mail by the tags in the local part of its
 // address, in any case: "ana+open+click@example.org" opens and clicks. An
-// address without such a tag takes the mail and does no more. "notsent" comes
-// alone, whatever the other tags are.
+// address without such a tag takes the mail and does no more. "notsent" excludes
+// all other tags.
 func occurrences() []occurrence {
 	return []occurrence{
 		{1, "EmailNotSent", tagNotSent},
@@ -104,7 +104,7 @@ func tags(address string) []string {
 	return strings.Split(strings.ToLower(local), "+")[1:]
 }
 
-// tagged tells whether an address has one of the tags, which stand in one text.
+// tagged reports whether an address has one of the tags, which stand in one text.
 func tagged(address, wanted string) bool {
 	return slices.ContainsFunc(tags(address), func(tag string) bool { return slices.Contains(strings.Fields(wanted), tag) })
 }

@@ -38,7 +38,7 @@ const (
 	FaultSlowToken = "ens_slow_token"
 )
 
-// IsFault tells whether a name is that of a fault of what is sent.
+// IsFault reports whether a name is that of a fault of what is sent.
 func IsFault(name string) bool {
 	switch name {
 	case FaultDuplicate, FaultSeconds, FaultStringIDs, FaultReorder, FaultResend, FaultWrongSignature, FaultRawKey,

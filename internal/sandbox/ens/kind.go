@@ -23,10 +23,10 @@ func (k eventKind) event(m Mail, at time.Time) *event {
 	return &event{kind: k.fullName(), at: at, fields: k.fields(k, m, at), member: m.Member}
 }
 
-// aboutMail tells whether events of the kind are about a mail that was sent.
+// aboutMail reports whether events of the kind are about a mail that was sent.
 func (k eventKind) aboutMail() bool { return strings.HasPrefix(k.name, "Email") }
 
-// isSend tells whether an event of the kind tells of a send by itself.
+// isSend reports whether an event of the kind is about a send by itself.
 func (k eventKind) isSend() bool { return k.category == "TransactionalSendEvents" }
 
 // eventKinds lists every type. Of two with one name the first is meant when the
@@ -234,7 +234,7 @@ func smsNotSent(k eventKind, m Mail, at time.Time) object {
 	return smsEvent(k, m, at, nil, property{"reason", "Mobile Address not found"}, property{"statusCode", "47"})
 }
 
-// smsStatus is what an aggregator tells. The samples of the vendor write "Info",
+// smsStatus is what an aggregator reports. The samples of the vendor write "Info",
 // and the same type for all three; the tables do not, and neither does this.
 func smsStatus(k eventKind, m Mail, at time.Time) object {
 	code, message := "3000", "Enroute"
@@ -255,7 +255,7 @@ func smsStatus(k eventKind, m Mail, at time.Time) object {
 		property{"fromAddress", ourNumber}, property{"countryCode", "US"})
 }
 
-// ott begins the flat events of WhatsApp and the like, whose account is two
+// ott begins the flat events of WhatsApp and other messengers, whose account is two
 // strings. Vendor pages engagement_ott_events and transactional_ott_events.
 func ott(k eventKind, m Mail, at time.Time) object {
 	member := strconv.Itoa(m.Member)

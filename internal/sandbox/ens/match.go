@@ -27,7 +27,7 @@ func (ps patterns) find(value string) *regexp.Regexp {
 	return p
 }
 
-// match tells whether an event passes a filter "name=value". A name that the
+// match reports whether an event passes a filter "name=value". A name that the
 // event does not have does not let it pass: "all must match". The vendor's
 // newest page says that values may be RE2 expressions, which Go's are too.
 // Undocumented: a value that equals the event's passes before it is read as an
@@ -45,7 +45,7 @@ func (ps patterns) match(e *event, filter string) bool {
 	return p != nil && p.MatchString(got)
 }
 
-// takes tells whether a subscription takes an event at the time when it happens.
+// takes reports whether a subscription takes an event at the time when it happens.
 // What was given by hand and names no known type goes to every subscription that
 // is active. It needs the host's lock.
 func (w *world) takes(sub *subscription, e *event, now time.Time) bool {
@@ -81,7 +81,7 @@ func (w *world) taker(callbackID string, e *event, now time.Time) *subscription 
 	return nil
 }
 
-// listens tells whether any subscription of a callback is active.
+// listens reports whether any subscription of a callback is active.
 func (w *world) listens(callbackID string, now time.Time) bool {
 	for _, sub := range w.subscriptionsOf(callbackID) {
 		if _, _, active := w.effective(sub, now); active {

@@ -253,7 +253,7 @@ func (s *Service) probe(ctx context.Context, cb callback) error {
 	}
 }
 
-// checkURL tells whether the sandbox can send to a URL, and whether the vendor
+// checkURL reports whether the sandbox can send to a URL, and whether the vendor
 // would when it is strict. query says that a query string is allowed. Vendor
 // page createCallback for callbacks; undocumented: that a token endpoint in
 // strict mode has no port either.

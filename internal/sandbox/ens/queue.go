@@ -160,7 +160,7 @@ func (q *queue) next(now time.Time) *batch {
 	return b
 }
 
-// wake is when something is to be done next; zero means not by itself.
+// wake is when the next work is due; zero: not before something happens.
 func (q *queue) wake(window time.Duration) time.Time {
 	var at time.Time
 	if len(q.waiting) > 0 {

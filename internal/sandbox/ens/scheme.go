@@ -53,7 +53,7 @@ func (m sentScheme) over(sc scheme) scheme {
 	return sc
 }
 
-// checkScheme tells what is wrong with a scheme before anything is asked of its
+// checkScheme returns what is wrong with a scheme before anything is asked of its
 // authorization server.
 func (s *Service) checkScheme(sc scheme) error {
 	type field struct{ name, value string }
@@ -131,7 +131,7 @@ func (s *Service) createSchemes(c *wire.Call) (wire.Answer, error) {
 }
 
 // updateSchemes answers PUT /platform/v1/ens-authentications. Nothing changes
-// unless a token can be had with the change. Undocumented: a change has effect
+// unless the changed scheme gets a token. Undocumented: a change has effect
 // at once; of two at the same time the later one stays whole.
 func (s *Service) updateSchemes(c *wire.Call) (wire.Answer, error) {
 	ctx := context.WithoutCancel(c.Request.Context())

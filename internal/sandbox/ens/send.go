@@ -22,7 +22,7 @@ const (
 // When a callback is suspended. The older vendor page ens-retries-suspensions:
 // two or more failures one after the other within five minutes suspend it for
 // ten minutes, which grow to one hour; events are dropped meanwhile.
-// Undocumented: a failure is a batch that was sent in vain as often as it is
+// Undocumented: a failure is a batch that was refused as often as it may be
 // sent; the time doubles; what waits is dropped too; one batch that is taken
 // makes everything good.
 const (
@@ -45,7 +45,7 @@ type delivery struct {
 	problem  string // why there was none; no secret is in it
 }
 
-// taken tells whether the callback took the batch. Vendor page
+// taken reports whether the callback took the batch. Vendor page
 // ens-retries-suspensions.
 func (d delivery) taken() bool {
 	return d.status >= http.StatusOK && d.status <= http.StatusNoContent
@@ -76,7 +76,7 @@ func (q *queue) lose(b *batch) {
 	q.count -= b.events
 }
 
-// fly sends a batch until the callback takes it, at most so many times, one
+// fly sends a batch until the callback takes it, at most sends times, one
 // straight after the other. Undocumented: the time between, which is none here.
 func (s *Service) fly(ctx context.Context, w *world, callbackID string, b *batch, sends int) {
 	taken := false
@@ -159,9 +159,9 @@ type dispatch struct {
 }
 
 // sendBatch sends a batch once, and once more with a new token when the callback
-// answers 400 or 401, and tells whether it was taken. Vendor page
+// answers 400 or 401, and reports whether it was taken. Vendor page
 // ens-oauth2-support and its sequence diagram. Undocumented: a token that cannot
-// be had is a failure like any other; the second request belongs to the same
+// be fetched is a failure like any other; the second request belongs to the same
 // send, and there is no third. Nothing is sent when the world has gone.
 func (s *Service) sendBatch(ctx context.Context, w *world, callbackID string, b *batch) bool {
 	r, ok := s.prepare(w, callbackID, b)

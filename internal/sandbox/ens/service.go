@@ -25,7 +25,7 @@ type Host struct {
 	// Now is the time on the host's clock, in UTC.
 	Now func() time.Time
 	// Fault uses up the first fault of a name that is set at a time for a
-	// callback's URL and the body of an event or a batch. It tells whether there
+	// callback's URL and the body of an event or a batch. It reports whether there
 	// is one.
 	Fault func(name string, now time.Time, callbackURL string, body []byte) bool
 	// TokenDelay waits before a request for a token as FaultSlowToken wants, in

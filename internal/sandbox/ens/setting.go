@@ -9,10 +9,10 @@ import (
 // How a batch that a callback does not take is sent again. Vendor page
 // ens-retries-suspensions, which has changed.
 const (
-	// RetriesCurrent sends at once up to so many times, then again and again for
-	// up to seven days.
+	// RetriesCurrent sends a few times at once, then again and again for up to
+	// seven days.
 	RetriesCurrent = "current"
-	// RetriesLegacy sends up to so many times and then drops the batch. Failures
+	// RetriesLegacy sends a few times and then drops the batch. Failures
 	// one after the other suspend the callback.
 	RetriesLegacy = "legacy"
 )
@@ -52,7 +52,7 @@ type Sending struct {
 	EventsAfterMS int `json:"events_after_ms"`
 }
 
-// check tells what is wrong with the settings: all of it at once.
+// check returns what is wrong with the settings: all of it at once.
 func (p Sending) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {

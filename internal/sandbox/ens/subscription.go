@@ -209,7 +209,7 @@ func (m sentSubscription) over(sub subscription) (subscription, error) {
 	return sub, nil
 }
 
-// differs tells whether the two are not for the same events.
+// differs reports whether the two are not for the same events.
 func (sub *subscription) differs(other *subscription) bool {
 	return sub.status != other.status || !slices.Equal(sub.types, other.types) || !slices.Equal(sub.filters, other.filters)
 }

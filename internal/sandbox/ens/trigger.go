@@ -41,7 +41,7 @@ type Trigger struct {
 	Events []json.RawMessage `json:"events,omitempty"`
 }
 
-// Triggered tells what came of a Trigger.
+// Triggered is the result of a Trigger.
 type Triggered struct {
 	// Queued counts the events that at least one subscription takes.
 	Queued int `json:"queued"`
@@ -88,7 +88,7 @@ func (s *Service) Send(t Trigger) (Triggered, error) {
 	return result, nil
 }
 
-// check tells what is wrong with a trigger by itself: all of it at once.
+// check returns what is wrong with a trigger by itself: all of it at once.
 func (t Trigger) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {
@@ -208,15 +208,20 @@ func (w *world) triggered(t Trigger, now time.Time) ([]*event, error) {
 
 // explain says in words what happens to the events of a trigger.
 func (w *world) explain(list []*event, result Triggered, only string, now time.Time) string {
-	if result.Queued > 0 {
-		if result.Queued < len(list) {
-			return fmt.Sprintf("%d of %d events are on their way; no subscription takes the others", result.Queued, len(list))
-		}
-		if result.Queued == 1 {
-			return "the event is on its way"
-		}
-		return fmt.Sprintf("%d events are on their way", result.Queued)
+	switch queued := result.Queued; {
+	case queued == 0:
+		return "nothing is sent: " + w.explainNothing(list, only, now)
+	case queued < len(list):
+		return fmt.Sprintf("%d of %d events are on their way; no subscription takes the others", queued, len(list))
+	case queued == 1:
+		return "the event is on its way"
+	default:
+		return fmt.Sprintf("%d events are on their way", queued)
 	}
+}
+
+// explainNothing says why no callback gets any of the events.
+func (w *world) explainNothing(list []*event, only string, now time.Time) string {
 	var verified, subscribed, soon []string
 	for _, cb := range w.callbacks {
 		if only != "" && cb.id != only {
@@ -234,14 +239,14 @@ func (w *world) explain(list []*event, result Triggered, only string, now time.T
 	}
 	switch {
 	case len(soon) > 0:
-		return "nothing is sent: " + strings.Join(soon, "; ")
+		return strings.Join(soon, "; ")
 	case len(w.callbacks) == 0:
-		return "nothing is sent: there is no callback"
+		return "there is no callback"
 	case len(verified) == 0:
-		return "nothing is sent: no callback is verified"
+		return "no callback is verified"
 	case len(subscribed) == 0:
-		return "nothing is sent: nobody is subscribed"
+		return "nobody is subscribed"
 	default:
-		return "nothing is sent: no active subscription takes such an event (" + strings.Join(subscribed, ", ") + ")"
+		return "no active subscription takes such an event (" + strings.Join(subscribed, ", ") + ")"
 	}
 }

@@ -16,7 +16,7 @@ const (
 	maxFilterDepth = 32
 )
 
-// predicate tells whether a row passes a filter.
+// predicate reports whether a row passes a filter.
 type predicate func(r Row) bool
 
 // filterParser reads a filter: comparisons joined by and, or and parentheses;
@@ -27,7 +27,7 @@ type filterParser struct {
 	depth  int
 }
 
-// ParseFilter reads the text of $filter and returns what tells whether a row passes
+// ParseFilter reads the text of $filter and returns what decides whether a row passes
 // it. The error says what is wrong with the text.
 func (d *Table) ParseFilter(text string) (func(Row) bool, error) {
 	if len(text) > maxFilter {

@@ -1,6 +1,9 @@
 package table
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // SentRow is one row of a call: what was sent, by column, and what was found
 // out about it without a look at the table. Its texts are parts of the body.
@@ -77,15 +80,11 @@ func (p *Reader) object(r *SentRow, which part) {
 		next = i + 1
 		key := ok && p.d.Columns[i].PrimaryKey
 		if which == keyColumns && !key {
-			if r.WrongKey == "" {
-				r.WrongKey = name
-			}
+			r.WrongKey = cmp.Or(r.WrongKey, name)
 			continue
 		}
 		if !ok {
-			if !strings.EqualFold(name, ReservedField) && (!p.hasUnknown || name < p.unknown) {
-				p.unknown, p.hasUnknown = name, true
-			}
+			p.noteUnknown(name)
 			continue
 		}
 		if p.names[i] != "" && p.names[i] != name {
@@ -101,6 +100,13 @@ func (p *Reader) object(r *SentRow, which part) {
 	}
 }
 
+// noteUnknown keeps the first, by its letters, of the names without a column.
+func (p *Reader) noteUnknown(name string) {
+	if !strings.EqualFold(name, ReservedField) && (!p.hasUnknown || name < p.unknown) {
+		p.unknown, p.hasUnknown = name, true
+	}
+}
+
 // FlatRow reads an object of scalars, one for each column, into a row; null is an
 // empty one. A name that is sent twice counts as it was sent last.
 func (p *Reader) FlatRow(r *SentRow) { p.object(r, allColumns) }
@@ -108,7 +114,7 @@ func (p *Reader) FlatRow(r *SentRow) { p.object(r, allColumns) }
 // Unknown is the first, by its letters, of the names without a column.
 func (p *Reader) Unknown() (name string, ok bool) { return p.unknown, p.hasUnknown }
 
-// Valid tells whether the body was read without a mistake of form.
+// Valid reports whether the body was read without a mistake of form.
 func (p *Reader) Valid() bool {
 	return !p.bad && !p.Twice && !p.Deep
 }
@@ -157,9 +163,10 @@ func (p *Reader) RowsetRow(r *SentRow) (values string) {
 	return values
 }
 
-// ReadItems reads {"items":[{…}]} and examines its rows. Rows are flat: what is not
-// is no body that the vendor can read, and not ok. Undocumented: no items make a job without rows, and
-// unknown columns are passed over, as on the synchronous route.
+// ReadItems reads {"items":[{…}]} and examines its rows. It is not ok
+// unless all rows are flat, as the vendor wants them. Undocumented: no items make
+// a job without rows, and unknown columns are passed over, as on the synchronous
+// route.
 func (d *Table) ReadItems(body []byte) (rows []SentRow, ok bool) {
 	p := d.Reader(string(body))
 	found := false

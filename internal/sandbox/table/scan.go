@@ -21,7 +21,7 @@ type Scanner struct {
 // NewScanner is a Scanner at the beginning of a text.
 func NewScanner(text string) *Scanner { return &Scanner{text: text} }
 
-// Failed tells whether there was a mistake so far.
+// Failed reports whether there was a mistake so far.
 func (p *Scanner) Failed() bool { return p.bad }
 
 // maxDepth is encoding/json's bound of nested values.
@@ -44,12 +44,12 @@ func (p *Scanner) Peek() byte {
 	return 0
 }
 
-// Done tells whether all was read without a mistake.
+// Done reports whether all was read without a mistake.
 func (p *Scanner) Done() bool {
 	return p.Peek() == 0 && p.at == len(p.text) && !p.bad
 }
 
-// Enter goes into an object or a list, which begins with open, and tells
+// Enter goes into an object or a list, which begins with open, and reports
 // whether there is something in it.
 func (p *Scanner) Enter(open byte) bool {
 	if p.Peek() != open || p.depth == maxDepth {

@@ -46,7 +46,7 @@ func (d *Table) Column(name string) (int, bool) {
 	return i, ok
 }
 
-// Examine finds out what there is to know about a row without the table.
+// Examine checks what can be known about a row without the stored rows.
 func (d *Table) Examine(r *SentRow) {
 	for i := range d.Columns {
 		c, v := &d.Columns[i], r.Cells[i]
@@ -65,7 +65,7 @@ func (d *Table) Examine(r *SentRow) {
 	r.Identity = d.Identity(r.Cells)
 }
 
-// Defaulted tells whether an insert gives a column a value by itself.
+// Defaulted reports whether an insert gives a column a value by itself.
 func (d *Table) Defaulted(ordinal int) bool {
 	return !d.defaults[ordinal].Empty()
 }
@@ -91,7 +91,7 @@ func (d *Table) Identity(cells []Value) string {
 	return b.String()
 }
 
-// Has tells whether a row with the Identity is stored.
+// Has reports whether a row with the Identity is stored.
 func (d *Table) Has(identity string) bool {
 	_, exists := d.index[identity]
 	return exists
@@ -180,9 +180,9 @@ func (d *Table) Save(r *SentRow) Row {
 	return stored
 }
 
-// Pack makes a row of cells that is not stored: without defaults, and nothing in
-// place of what was not sent. It is like itself, without other memory, when both
-// have the same cells.
+// Pack makes a row of cells that is not stored: without defaults, and without
+// what was not sent. If like has the same cells, Pack returns like, to save
+// memory.
 func (d *Table) Pack(cells []Value, like Row) Row {
 	b := d.scratch[:0]
 	for _, v := range cells {

@@ -28,12 +28,12 @@ const (
 	KindDeep // an object or a list, which no column holds
 )
 
-// Empty tells whether there is nothing to store: none or null.
+// Empty reports whether there is nothing to store: none or null.
 func (v Value) Empty() bool {
 	return v.Kind <= KindNull
 }
 
-// bool tells whether the value is true or false.
+// bool reports whether the value is true or false.
 func (v Value) bool() bool {
 	return v.Kind == KindTrue || v.Kind == KindFalse
 }

@@ -53,7 +53,7 @@ type Token struct {
 	Expires time.Time
 }
 
-// Allows tells whether the token has the scope.
+// Allows reports whether the token has the scope.
 func (t Token) Allows(scope string) bool {
 	return slices.Contains(t.Scopes, scope)
 }

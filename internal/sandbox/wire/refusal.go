@@ -67,7 +67,7 @@ func (e *Error) Answer() Answer {
 // Failure makes a refusal with the message that the vendor uses, or is likely
 // to use, for the code; with NoCode the message is the status's name.
 func Failure(status, code int) *Error {
-	e := &Error{Status: status, Message: codeMessage(code)}
+	e := &Error{Status: status, Message: codeMessages[code]}
 	if code != NoCode {
 		e.Code = &code
 	}
@@ -81,51 +81,32 @@ func Failure(status, code int) *Error {
 	return e
 }
 
-// Failuref is Failure with a message of its own.
+// Failuref is Failure with another message.
 func Failuref(status, code int, format string, args ...any) *Error {
 	e := Failure(status, code)
 	e.Message = fmt.Sprintf(format, args...)
 	return e
 }
 
-// codeMessage is the message that goes with an errorcode, or "".
-func codeMessage(code int) string {
-	switch code {
-	case CodeNotAuthorized:
-		return "Not Authorized"
-	case CodeInternal:
-		return "Internal Server Error"
-	case CodeGeneric:
-		return "Invalid request."
-	case CodeInvalidType:
-		return "Invalid data type."
-	case CodeMissingField:
-		return "Missing required field."
-	case CodeIncorrectFormat:
-		return "Incorrect format."
-	case CodeInvalidFormat:
-		// The vendor's own words, reported for bodies that do not fit.
-		return "JSON Deserialization Exception: Location Unknown"
-	case CodeInvalidValue:
-		return "Invalid value."
-	case CodeForbidden:
-		return "Forbidden"
-	case CodeInsufficientPrivileges:
-		return "Insufficient Privileges"
-	case CodeInvalidTransition:
-		return "Invalid state transition."
-	case CodeNotFound:
-		return "Object Not Found"
-	case CodeExists:
-		return "Object already exists."
-	case CodeRateLimit:
-		return "Rate limit exceeded"
-	case CodeBlocked:
-		return "Your requests are temporarily blocked."
-	case CodeUnavailable:
-		return "Service Unavailable"
-	}
-	return ""
+// codeMessages are the messages that go with the errorcodes.
+var codeMessages = map[int]string{
+	CodeNotAuthorized:   "Not Authorized",
+	CodeInternal:        "Internal Server Error",
+	CodeGeneric:         "Invalid request.",
+	CodeInvalidType:     "Invalid data type.",
+	CodeMissingField:    "Missing required field.",
+	CodeIncorrectFormat: "Incorrect format.",
+	// The vendor's own words, reported for bodies that do not fit.
+	CodeInvalidFormat:          "JSON Deserialization Exception: Location Unknown",
+	CodeInvalidValue:           "Invalid value.",
+	CodeForbidden:              "Forbidden",
+	CodeInsufficientPrivileges: "Insufficient Privileges",
+	CodeInvalidTransition:      "Invalid state transition.",
+	CodeNotFound:               "Object Not Found",
+	CodeExists:                 "Object already exists.",
+	CodeRateLimit:              "Rate limit exceeded",
+	CodeBlocked:                "Your requests are temporarily blocked.",
+	CodeUnavailable:            "Service Unavailable",
 }
 
 // StatusText is http.StatusText with the gateway's 596.
