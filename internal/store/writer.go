@@ -138,8 +138,10 @@ func (w *writer) run() {
 	defer close(w.done)
 	group := make([]*op, 0, maxGroup)
 	for first := range w.queue {
-		// those who are about to hand over a write come first: a larger group shares the cost of the commit
-		runtime.Gosched()
+		if first.acceptance != nil {
+			// let others come who are about to hand one over: a larger group shares the cost of the commit
+			runtime.Gosched()
+		}
 		group = w.collect(append(group[:0], first))
 		w.commit(group)
 	}
