@@ -1,7 +1,7 @@
 // Package sfmc is a client for the REST API of Salesforce Marketing Cloud
 // Engagement: it gets access tokens by the server-to-server flow (OAuth 2.0
 // client credentials), upserts rows of data extensions, fires journey entry events,
-// sends transactional e-mail, and manages the callbacks and subscriptions of the Event
+// sends transactional email, and manages the callbacks and subscriptions of the Event
 // Notification Service (ENS). It needs nothing but the standard library.
 //
 // Start with a client, and make calls:
@@ -32,7 +32,7 @@
 //   - [Client.FireEvent], and [Client.FireEvents] for up to 100, let contacts enter
 //     journeys: journeys_read and list_and_subscribers_read.
 //   - [Client.SendMessage], and [Client.SendMessages] for up to 2,000, send
-//     transactional e-mail: email_send.
+//     transactional email: email_send.
 //   - [Client.CreateAuthScheme], [Client.CreateCallback], [Client.VerifyCallback],
 //     [Client.CreateSubscription] and the calls beside them set up where ENS sends
 //     which events, and how it proves itself there:

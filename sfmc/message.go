@@ -23,7 +23,7 @@ type Recipient struct {
 	// ContactKey identifies the person. Required; a contact that does not
 	// exist is created.
 	ContactKey string
-	// To is the e-mail address. Required.
+	// To is the email address. Required.
 	To string
 	// MessageKey identifies the message: at most 100 characters. Marketing
 	// Cloud refuses a key that was used a short time ago in the business unit,
@@ -71,7 +71,7 @@ type recipientRequest struct {
 	Attributes json.RawMessage `json:"attributes,omitempty"`
 }
 
-// SendMessage sends the e-mail of a send definition to one person: POST
+// SendMessage sends the email of a send definition to one person: POST
 // /messaging/v1/email/messages/MESSAGEKEY (vendor page of that name). It needs the
 // scope email_send.
 //
@@ -96,7 +96,7 @@ func (c *Client) SendMessage(ctx context.Context, messageKey, definitionKey stri
 	return a.named("requestId")
 }
 
-// SendMessages sends the e-mail of a send definition to up to 2,000 persons, or
+// SendMessages sends the email of a send definition to up to 2,000 persons, or
 // 500 if any of them has Attributes: POST /messaging/v1/email/messages (vendor
 // page of that name). It needs the scope email_send.
 //

@@ -194,7 +194,7 @@ const keysText = `# New secrets, shown only once and stored nowhere. Copy what y
 # or better, put each into its own file or environment variable and refer to it as
 # "${file:/run/secrets/…}" or "${env:…}".
 
-# Encrypts what the gateway stores in the database for callbacks. Keep a copy.
+# Encrypts the secrets in the database. Keep a copy, separate from the database's backup.
 encryption_key: "%s"
 
 # The bearer token of the admin API.

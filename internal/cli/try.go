@@ -23,7 +23,7 @@ func (c *command) try() *cobra.Command {
 		Short: "Submit one registration and follow it end to end",
 		Long: `Starts the gateway and the sandbox on free ports and submits one registration over
 HTTP. Waits until it is in the sandbox's data extension, its contact has entered the
-journey and the event for the journey's e-mail has come back. Then prints the timeline.`,
+journey and the event for the journey's email has come back. Then prints the timeline.`,
 		Example: "  onramp try",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),

@@ -502,7 +502,7 @@ func TestTemplate(t *testing.T) {
 	want := config.Default()
 	want.MarketingCloud = config.MarketingCloud{Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret"}
 	form := exampleForm()
-	form.Fields[0].Label, form.Fields[3].Label = "E-mail address", "Yes, send me news"
+	form.Fields[0].Label, form.Fields[3].Label = "Email address", "Yes, send me news"
 	form.Route = form.Route[:1]
 	want.Forms = []onramp.Form{form}
 	if diff := cmp.Diff(want, got, compared()); diff != "" {

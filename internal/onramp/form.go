@@ -29,8 +29,8 @@ type KeySource uint8
 
 // The sources of a subscriber key.
 const (
-	KeyEmail KeySource = iota // the form's e-mail field
-	KeyUUID                   // a UUID, the same for a returning e-mail address
+	KeyEmail KeySource = iota // the form's email field
+	KeyUUID                   // a UUID, the same for a returning email address
 	KeyField                  // another field
 )
 
