@@ -111,7 +111,7 @@ func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
 		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return &onramp.Error{Kind: onramp.Denied, Message: "send the admin token: Authorization: Bearer …"}
+			return &onramp.Error{Kind: onramp.Denied, Message: "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"}
 		}
 		return h(w, r)
 	}

@@ -115,7 +115,7 @@ func TestAdminToken(t *testing.T) {
 	denied := func(message string) answer {
 		return webtest.Problem(401, message, "", `WWW-Authenticate: Bearer realm="onramp"`)
 	}
-	const bring = "send the admin token: Authorization: Bearer …"
+	const bring = "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"
 	welcome := told(`{"items":[],"next":""}` + "\n")
 	noToken := func(a *admin.Admin) { a.Token = "" }
 	open := func(a *admin.Admin) { a.Token, a.Open = "", true }

@@ -47,7 +47,7 @@ func (c *command) runStatus(ctx context.Context) error {
 		rows = append(rows, []string{state.String(), strconv.FormatInt(s.Deliveries[state.String()], 10)})
 	}
 	rows = append(rows, []string{"", ""}, []string{"EVENTS", ""},
-		[]string{"stored", strconv.FormatInt(s.Events.Stored, 10)}, []string{"came again", strconv.FormatInt(s.Events.Repeated, 10)})
+		[]string{"stored", strconv.FormatInt(s.Events.Stored, 10)}, []string{"repeated", strconv.FormatInt(s.Events.Repeated, 10)})
 	if err := c.table(rows); err != nil {
 		return err
 	}
