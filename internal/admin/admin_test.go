@@ -372,7 +372,7 @@ func TestPages(t *testing.T) {
 func TestRetry(t *testing.T) {
 	t.Parallel()
 	cannot := func(state string) answer {
-		return webtest.Problem(409, "only a delivery that is dead, unknown or waiting for its retry can be retried; this one is "+state, "")
+		return webtest.Problem(409, "only a delivery that is dead or unknown, or pending after a failed attempt, can be retried; this one is "+state, "")
 	}
 	o := newOffice(t)
 	o.pump.sending[9] = true // 4.1

@@ -70,11 +70,11 @@ the cause of the failure, largest group first.`,
 func (c *command) deliveriesRetry() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
-		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Retry dead, unknown or waiting deliveries now",
-		Long: `Retries one delivery that is dead, unknown or waiting for its next attempt, or all dead
-deliveries with a cause or from a form, or with --all every dead delivery. Deliveries
-whose answer was lost (--state unknown) may have arrived, so retrying several of them
-always needs --all.`,
+		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Retry dead, unknown or failing deliveries now",
+		Long: `Retries one delivery that is dead or unknown, or pending after a failed attempt, or all
+dead deliveries with a cause or from a form, or with --all every dead delivery. Tries are
+counted from 0 again. Deliveries whose answer was lost (--state unknown) may have arrived,
+so retrying several of them always needs --all.`,
 		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
   onramp deliveries retry --cause 1e48f7c5
   onramp deliveries retry --form registration --state unknown --all`,
@@ -106,7 +106,7 @@ always needs --all.`,
 func (c *command) deliveriesDiscard() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
-		Use: "discard ID --reason TEXT | --cause CAUSE | --form FORM --reason TEXT --all", Short: "Discard deliveries permanently",
+		Use: "discard ID --reason TEXT | --all [--cause CAUSE] [--form FORM] --reason TEXT", Short: "Discard deliveries permanently",
 		Long: `Discards one delivery, or with --all every dead one. Add --state unknown for those whose
 answer was lost, or --cause or --form to narrow the selection. Discarded deliveries are
 never sent. This can't be undone.`,

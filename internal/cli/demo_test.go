@@ -102,7 +102,7 @@ func TestDemo(t *testing.T) {
 		{"deliveries show " + id + ".1", 0, []string{`state +delivered`, `attempt 1 at .* delivered`}},
 		{"registrations show nothing", 1, []string{`there is no such registration`}},
 		{"deliveries retry nothing", 1, []string{`there is no such delivery`}},
-		{"deliveries retry " + id + ".1", 1, []string{`only a delivery that is dead, unknown or waiting`}},
+		{"deliveries retry " + id + ".1", 1, []string{`only a delivery that is dead or unknown, or pending`}},
 		{"registrations list --state nonsense", 1, []string{`invalid state "nonsense": use held, queued`}},
 		{"demo --public-listen " + strings.TrimPrefix(public, "http://") + " --admin-listen 127.0.0.1:0 --sandbox-listen 127.0.0.1:0", 1, []string{`is another onramp running`}},
 		{"demo --data " + data + " --public-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --sandbox-listen 127.0.0.1:0", 1, []string{`is in use by another onramp`}},

@@ -22,7 +22,7 @@ func (s *Store) RetryDelivery(ctx context.Context, id string) error {
 			return err
 		}
 		if !failed(d.State) && !(d.State == onramp.DeliveryPending && d.Parked()) {
-			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead, unknown or waiting for its retry can be retried; this one is " + d.State.String()}
+			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or unknown, or pending after a failed attempt, can be retried; this one is " + d.State.String()}
 		}
 		woken := map[int]wakeUp{}
 		if err := t.retry(&d, woken); err != nil {
