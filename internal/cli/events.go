@@ -127,14 +127,14 @@ or the latest one that matches the flags; if no message was sent, one is made up
 The real Marketing Cloud can't be asked to send an event.`,
 		Example: `  onramp events trigger EmailOpen
   onramp events trigger EmailBounced --to user@example.com --field info.bounceCode=SOFT
-  onramp events trigger EmailSent --count 1000 --callback events`,
+  onramp events trigger EmailSent --count 1000 --callback onramp-events`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&t.MessageKey, "message-key", "", "make the event about the message with this key")
 	cmd.Flags().StringVar(&t.ContactKey, "contact-key", "", "make the event about the latest message to this contact")
 	cmd.Flags().StringVar(&t.To, "to", "", "make the event about the latest message to this address")
 	cmd.Flags().IntVar(&t.Count, "count", 1, "number of events, one millisecond apart")
-	cmd.Flags().StringVar(&t.Callback, "callback", "", "send only to the callback with this name or ID")
+	cmd.Flags().StringVar(&t.Callback, "callback", "", "send only to the callback with this ID, or this name in the sandbox, such as onramp-events")
 	// not a slice of comma-separated values: a value may hold a comma
 	cmd.Flags().StringArrayVar(&fields, "field", nil, "NAME=VALUE to set in the event, such as info.reason=\"Spam\"; a value that is valid JSON is used as JSON; can be repeated")
 	cmd.Flags().StringVar(&sandbox, "sandbox", "http://127.0.0.1:8090", "address of the sandbox")

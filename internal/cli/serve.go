@@ -78,7 +78,7 @@ PUT /_sandbox/faults to make it fail. Its web page is at /_sandbox/.`,
 	cmd.Flags().StringVar(&o.Address, "listen", "127.0.0.1:8090", "address to listen on")
 	cmd.Flags().BoolVar(&o.Strict, "strict", false, "accept only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
 	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time until a new or changed subscription takes effect, on the sandbox's clock")
-	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: answer token and row requests as Onramp's specification expects")
+	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: shorter token answers, and row answers in a results object")
 	return cmd
 }
 
