@@ -158,8 +158,9 @@ func (c *command) ensStatus() *cobra.Command {
 		Use: "status", Short: "Show schemes, callbacks and subscriptions, with the last event and any problems",
 		Long: `Shows the authentication schemes, callbacks and subscriptions that the configuration
 names, and others that Onramp created: the state of each in Marketing Cloud, the age of
-the last event, what was accepted and refused since the start and why (a token, or a
-signature with the key decoded or raw), and each problem with a hint.`,
+the last event, and how many batches were accepted and refused since the start: accepted
+ones by what authenticated them (a signature, or a token alone), refused ones by the
+reason. Lists each problem with a hint.`,
 		Example: "  onramp ens status\n  onramp ens status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runEnsStatus(ctx) }),
