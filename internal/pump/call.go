@@ -16,7 +16,7 @@ const (
 	linger      = 25 * time.Millisecond
 	asyncLinger = 500 * time.Millisecond
 
-	mostJobs = 3 // asynchronous calls under way: each one is thousands of deliveries in memory
+	mostJobs = 4 // asynchronous calls under way: each one is thousands of deliveries in memory
 
 	// Mode auto takes the asynchronous route when this many wait, or when more than
 	// a call's worth waits and the oldest was accepted this long ago.

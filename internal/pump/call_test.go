@@ -208,6 +208,41 @@ func TestSkipIsAsync(t *testing.T) {
 	})
 }
 
+// A destination that is paused has few deliveries in memory, and all of them are
+// sent once it runs again.
+func TestPausedWindow(t *testing.T) {
+	const waiting, few = 20_000, 2048
+	var works atomic.Bool
+	s := func(_ context.Context, c onramp.Call) []onramp.Outcome {
+		verdict := onramp.Blocked
+		if works.Load() {
+			verdict = onramp.Delivered
+		}
+		return slices.Repeat([]onramp.Outcome{{Verdict: verdict}}, len(c.Deliveries))
+	}
+	async := onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Async}
+	runCalls(t, async, pump.Config{}, s, func(r *calling) {
+		r.o.save(1, x)
+		r.wait(time.Second)
+		r.o.saveMany(waiting, 0, x)
+		r.wait(10 * time.Minute)
+		r.o.mu.Lock()
+		listed := r.o.listed
+		r.o.mu.Unlock()
+		if listed > few+1 {
+			t.Errorf("%d deliveries are in memory while it is paused, want at most %d", listed, few)
+		}
+		works.Store(true)
+		r.wait(20 * time.Minute)
+		r.o.mu.Lock()
+		defer r.o.mu.Unlock()
+		delivered := slices.DeleteFunc(r.o.settled, func(s onramp.Settlement) bool { return s.State != onramp.DeliveryDelivered })
+		if len(delivered) != waiting+1 {
+			t.Errorf("%d are delivered, want %d", len(delivered), waiting+1)
+		}
+	})
+}
+
 // Asynchronous calls gather rows while one is under way, and few are at a time.
 // What the route has taken is submitted until its outcome is known.
 func TestAsync(t *testing.T) {
@@ -232,7 +267,7 @@ func TestAsync(t *testing.T) {
 		}
 		r.o.saveMany(450, 0, x)
 		r.wait(ms(500))
-		if diff := cmp.Diff([]int{1, 100, 100}, r.sizes()); diff != "" {
+		if diff := cmp.Diff([]int{1, 100, 100, 100}, r.sizes()); diff != "" {
 			t.Error(diff)
 		}
 		r.wait(time.Minute)

@@ -159,10 +159,20 @@ func (l *lane) refill(work context.Context) {
 	}
 }
 
+// capacity is how many fresh deliveries may be in memory: what the calls under way
+// and the next ones carry. A destination that is paused needs fewer to begin again.
+func (l *lane) capacity() int {
+	if l.pace.paused() {
+		return min(l.size, usualWindow)
+	}
+	return l.size
+}
+
 // room says whether the window is to be filled with fresh deliveries: when there
 // is room for a good many, so that few reads are needed.
 func (l *lane) room() bool {
-	return l.window.freshOnes-l.window.waiting <= l.size-min(readTogether, l.size/2)
+	size := l.capacity()
+	return l.window.freshOnes-l.window.waiting <= size-min(readTogether, size/2)
 }
 
 func (l *lane) crowded() bool { return l.window.waiting > waitingFactor*l.size }
@@ -175,7 +185,7 @@ func (l *lane) readFresh(work context.Context, now time.Time) error {
 		l.makeRoom(now)
 		return nil
 	}
-	n := min(l.size-(l.window.freshOnes-l.window.waiting), readTogether)
+	n := min(l.capacity()-(l.window.freshOnes-l.window.waiting), readTogether)
 	found, to, err := l.pump.outbox.ListFresh(work, l.destination.ID, l.cursor, n)
 	if err != nil {
 		return err

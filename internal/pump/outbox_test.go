@@ -21,6 +21,7 @@ type outbox struct {
 	settling func() error // called before a settlement is taken
 	reading  func() error // called before deliveries are listed
 	saves    int          // of read marks
+	listed   int          // fresh deliveries that were handed out
 }
 
 type queue struct {
@@ -125,6 +126,7 @@ func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n 
 			continue
 		}
 		d.Behind = o.parkedEarlier(&d)
+		o.listed++
 		if found = append(found, d); len(found) == n {
 			return found, d.Seq, nil
 		}
