@@ -38,7 +38,7 @@ type Public struct {
 	Server *web.Server
 	Now    func() time.Time
 	// BaseURL is how sites reach the public listener, for the OpenAPI document;
-	// empty: not told.
+	// empty: left out.
 	BaseURL string
 	// Version stands in the OpenAPI document.
 	Version string

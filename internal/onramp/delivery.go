@@ -29,7 +29,7 @@ type Delivery struct {
 	SubscriberKey   string
 	ReceivedAt      time.Time
 	DueAt           time.Time // when it is tried again; zero: not in the retry set; Never: behind another one
-	Behind          bool      // fresh, with an elder of its key in the retry set
+	Behind          bool      // fresh, with an earlier delivery of its key in the retry set
 	SettledAt       time.Time // zero until it is settled
 	Reason          string    // why it is dead, unknown or discarded
 	Cause           string    // what dead and unknown ones have in common, see Outcome.Cause; empty: neither

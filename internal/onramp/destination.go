@@ -6,7 +6,7 @@ import (
 )
 
 // Destination is where a step of a route goes. Everything that a request to
-// Marketing Cloud needs besides the registration stands here, so that a
+// Marketing Cloud needs in addition to the registration is here, so that a
 // delivery can still be sent after its form was changed.
 type Destination struct {
 	ID                  int // small integer, given by the store; 0 until registered

@@ -70,18 +70,18 @@ func (e *Event) Detail() string {
 		Info map[string]any `json:"info"` // encoding/json finds the name in any case
 	}
 	_ = json.Unmarshal(e.Body, &outer) // what does not fit has nothing to tell
-	var told []string
+	var shown []string
 	for _, name := range []string{"status", "bounceCode", "smtpReason", "statusCode", "reason", "statusMessage", "renderedSubject", "unsubscribeMethod", "contentLink"} {
 		if text, ok := outer.Info[name].(string); ok && text != "" {
-			told = append(told, name+" "+text)
+			shown = append(shown, name+" "+text)
 		}
 	}
 	detail := e.Type
 	if detail == "" {
 		detail = "an event of no known type"
 	}
-	if len(told) > 0 {
-		detail += ": " + strings.Join(told, ", ")
+	if len(shown) > 0 {
+		detail += ": " + strings.Join(shown, ", ")
 	}
 	return detail
 }

@@ -166,7 +166,7 @@ func parsePhone(text string) (string, error) {
 }
 
 // parseLocale takes a culture code: a language, and perhaps a script and a
-// region. What a language tag may hold besides (BCP 47: variants, extensions,
+// region. What else a language tag may hold (BCP 47: variants, extensions,
 // private use), a Locale column does not take.
 func parseLocale(text string) (string, error) {
 	tag, err := language.Parse(text)

@@ -43,7 +43,7 @@ func (d *Desk) RetryDeliveries(ctx context.Context, b Bulk) (Count, error) {
 }
 
 // DiscardDeliveries gives deliveries up for good. The error is of kind Invalid
-// without a reason, or without All. The pump need not be told: see EditDelivery.
+// without a reason, or without All. The pump need not know: see EditDelivery.
 func (d *Desk) DiscardDeliveries(ctx context.Context, b Bulk) (Count, error) {
 	filter, err := b.filter()
 	switch {

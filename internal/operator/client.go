@@ -181,7 +181,7 @@ func (c *Clients) find(ctx context.Context, id string) (client onramp.TokenClien
 }
 
 // make adds a secret in front, and leaves the one before it valid, which
-// Marketing Cloud uses until it is told of the new one.
+// Marketing Cloud uses until ens setup gives it the new one.
 func (c *Clients) make(ctx context.Context, id string) (made onramp.TokenClient, rotated bool, err error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()

@@ -149,7 +149,7 @@ var (
 // before is kept with it. The error is of kind Invalid with the fields that are
 // wrong, NotFound, or Conflict.
 //
-// The pump need not be told: what is dead or unknown is not in its memory, and
+// The pump need not know: what is dead or unknown is not in its memory, and
 // neither are the later steps of the route.
 func (d *Desk) EditDelivery(ctx context.Context, id string, c Correction) (Delivery, error) {
 	found, err := d.Deliveries.FindDelivery(ctx, id)

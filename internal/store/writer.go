@@ -26,7 +26,7 @@ const maxRows = 512
 // group inserts all at once, or anything else as a function.
 type op struct {
 	acceptance *acceptance
-	run        func(*tx) error // may run twice: it must set its results anew
+	run        func(*tx) error // may run twice: it must set its results each time
 	rows       int             // about how many it writes; 0: few
 	done       chan error
 }
@@ -47,7 +47,7 @@ type writer struct {
 	closing sync.RWMutex // held for reading while something is queued
 	closed  bool
 	running bool // run was started
-	unsure  bool // a commit failed, yet may be on disk: the memory must be read anew
+	unsure  bool // a commit failed, yet may be on disk: the memory must be read again
 	queue   chan *op
 	done    chan struct{}
 
@@ -165,7 +165,7 @@ func (w *writer) collect(group []*op) []*op {
 }
 
 // commit writes a group and answers each of its members. A member that is
-// refused does not spoil the group: the others are written again without it.
+// a refused write does not fail its group: the others are written again without it.
 func (w *writer) commit(group []*op) {
 	for len(group) > 0 {
 		t, refused, err := w.attempt(group)

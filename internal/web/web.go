@@ -160,7 +160,7 @@ func run(h HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
 }
 
 // log writes the line of a request. An error after the answer was begun is one of
-// ours, whatever the status: the client was told otherwise.
+// ours, whatever the status: the client got another answer.
 func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error, answered bool) {
 	level := slog.LevelInfo
 	status := w.status
