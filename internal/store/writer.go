@@ -164,8 +164,8 @@ func (w *writer) collect(group []*op) []*op {
 	return group
 }
 
-// commit writes a group and answers each of its members. A member that is
-// a refused write does not fail its group: the others are written again without it.
+// commit writes a group and answers each of its members. A member that is refused
+// does not fail the group: the others are written again without it.
 func (w *writer) commit(group []*op) {
 	for len(group) > 0 {
 		t, refused, err := w.attempt(group)
