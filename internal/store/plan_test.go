@@ -203,47 +203,40 @@ func (w *world) exerciseEvents() {
 // plan asks SQLite how it would run a query.
 func (w *world) plan(query string) []string {
 	w.t.Helper()
-	rows, err := w.db.Query("EXPLAIN QUERY PLAN "+query, make([]any, highest(query))...)
-	if err != nil {
-		w.t.Fatalf("%v in %s", err, query)
-	}
-	defer rows.Close()
-	var lines []string
-	for rows.Next() {
-		var id, parent, unused int
-		var line string
-		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
-			w.t.Fatal(err)
-		}
-		lines = append(lines, line)
-	}
-	if err := rows.Err(); err != nil {
-		w.t.Fatal(err)
-	}
-	return lines
+	return w.explain("EXPLAIN QUERY PLAN "+query, 4, 3)
 }
 
 // opcodes are the names of the instructions that SQLite makes of a statement.
 func (w *world) opcodes(statement string) []string {
 	w.t.Helper()
-	rows, err := w.db.Query("EXPLAIN "+statement, make([]any, highest(statement))...)
+	return w.explain("EXPLAIN "+statement, 8, 1)
+}
+
+// explain returns one column, counted from 0, of what a statement yields.
+func (w *world) explain(statement string, columns, column int) []string {
+	w.t.Helper()
+	rows, err := w.db.Query(statement, make([]any, highest(statement))...)
 	if err != nil {
 		w.t.Fatalf("%v in %s", err, statement)
 	}
 	defer rows.Close()
-	var names []string
+	var texts []string
 	for rows.Next() {
-		var name string
-		var unused any
-		if err := rows.Scan(&unused, &name, &unused, &unused, &unused, &unused, &unused, &unused); err != nil {
+		var text string
+		into := make([]any, columns)
+		for i := range into {
+			into[i] = new(any)
+		}
+		into[column] = &text
+		if err := rows.Scan(into...); err != nil {
 			w.t.Fatal(err)
 		}
-		names = append(names, name)
+		texts = append(texts, text)
 	}
 	if err := rows.Err(); err != nil {
 		w.t.Fatal(err)
 	}
-	return names
+	return texts
 }
 
 // highest is the number of a query's last parameter.
