@@ -17,6 +17,7 @@ import (
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 	"onramp/internal/store"
+	"onramp/internal/store/storetest"
 	"onramp/internal/web"
 	"onramp/internal/web/webtest"
 )
@@ -94,7 +95,7 @@ func newOffice(t *testing.T) *office {
 	} {
 		id := o.accept(t, "registration", "email", fmt.Sprintf("person%d@example.org", i))
 		o.ids = append(o.ids, id)
-		settle(t, o.store, id, steps...)
+		storetest.SettleSteps(t, o.store, id, steps...)
 	}
 	o.Handler = adminHandler(o.store, o.pump, func(a *admin.Admin) {
 		a.Desk.Forms, a.Desk.Clients = o.forms, &operator.Clients{Keep: o.store}

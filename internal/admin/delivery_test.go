@@ -9,11 +9,12 @@ import (
 
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/store/storetest"
 	"onramp/internal/web/webtest"
 )
 
 func outcomeOf(state onramp.DeliveryState) *onramp.Outcome {
-	o := outcomes[state]
+	o := storetest.Outcome(state)
 	return &o
 }
 

@@ -13,6 +13,7 @@ import (
 	"onramp/internal/admin"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/store/storetest"
 	"onramp/internal/web/webtest"
 )
 
@@ -40,7 +41,7 @@ func newNewsroom(t *testing.T) *newsroom {
 	}
 	n.sink = sinks[0].ID
 	n.id = n.accept(t, "registration", "email", "ana@example.org")
-	settle(t, n.store, n.id, onramp.DeliveryDelivered, onramp.DeliveryDelivered)
+	storetest.SettleSteps(t, n.store, n.id, onramp.DeliveryDelivered, onramp.DeliveryDelivered)
 	n.receive(t, "events", []int{n.sink},
 		`{ "eventCategoryType": "TransactionalSendEvents.EmailSent", "timestampUTC": 1782226365123, "composite": {"jobId":"5","batchId":"6","listId":"7","subscriberId":"8"},`+
 			`"mid": 1, "info": {"subscriberKey":"ana@example.org","messageKey":"`+n.id+`.2","renderedSubject":"Hi <Ana>","n":12345678901234567890}}`)
@@ -173,7 +174,7 @@ func TestListEvents(t *testing.T) {
 func TestEventDelivery(t *testing.T) {
 	t.Parallel()
 	n := newNewsroom(t)
-	settleOne(t, n.store, &n.change, onramp.DeliveryDead)
+	storetest.Settle(t, n.store, &n.change, onramp.DeliveryDead)
 	at := "/api/deliveries/" + n.change.ID()
 	for _, fields := range []string{`{"first_name":"Ana"}`, `{"email":"no address"}`, `{}`} {
 		webtest.Check(t, webtest.Problem(409, "a delivery of an event can't be edited; retry or discard it", ""), post(n.admin, at+"/edit", `{"fields":`+fields+`}`))

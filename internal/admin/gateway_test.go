@@ -1,12 +1,11 @@
 package admin_test
 
 import (
-	"path/filepath"
 	"testing"
-	"time"
 
 	"onramp/internal/onramp"
 	"onramp/internal/store"
+	"onramp/internal/store/storetest"
 )
 
 // gateway is a real store with the forms "registration" (of the contract) and
@@ -16,27 +15,12 @@ type gateway struct {
 	forms map[string]*onramp.Form
 }
 
-var receivedAt = time.Date(2026, 6, 23, 14, 52, 45, 123456000, time.UTC)
+var receivedAt = storetest.ReceivedAt
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
-	kept, err := store.Open(t.Context(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := kept.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	registered, err := kept.RegisterForms(t.Context(), forms())
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gateway{store: kept, forms: map[string]*onramp.Form{}}
-	for _, f := range registered {
-		g.forms[f.Name] = f
-	}
+	g := &gateway{}
+	g.store, g.forms = storetest.Open(t, forms())
 	return g
 }
 
@@ -91,39 +75,4 @@ func (g *gateway) registrations(t *testing.T) []onramp.Registration {
 		t.Fatal(err)
 	}
 	return page
-}
-
-// settle brings a registration to its end, as the pump would: every step gets
-// the state, or those after the first one that is not delivered stay.
-func settle(t *testing.T, s *store.Store, id string, steps ...onramp.DeliveryState) {
-	t.Helper()
-	for i, state := range steps {
-		d, err := s.FindDelivery(t.Context(), onramp.DeliveryID(id, i+1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		settleOne(t, s, &d, state)
-	}
-}
-
-func settleOne(t *testing.T, s *store.Store, d *onramp.Delivery, state onramp.DeliveryState) {
-	t.Helper()
-	at := receivedAt.Add(time.Duration(d.Step) * time.Minute)
-	settlement := onramp.Settlement{
-		Delivery: d, State: state, Tries: d.Tries + 1, At: at,
-		Attempt: &onramp.Attempt{StartedAt: at.Add(-time.Second), Took: 1500 * time.Microsecond, Outcome: outcomes[state]},
-	}
-	if state == onramp.DeliveryPending {
-		settlement.DueAt = at.Add(time.Hour)
-	}
-	if _, err := s.Settle(t.Context(), []onramp.Settlement{settlement}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-var outcomes = map[onramp.DeliveryState]onramp.Outcome{
-	onramp.DeliveryDelivered: {Verdict: onramp.Delivered, Status: 200, Detail: "written"},
-	onramp.DeliveryDead:      {Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "refused", Hint: "correct the column", Request: "[{}]", Answer: "{}"},
-	onramp.DeliveryUnknown:   {Verdict: onramp.Unknown, Detail: "no answer", Hint: "look whether it has arrived", Request: "[{}]"},
-	onramp.DeliveryPending:   {Verdict: onramp.Retry, Status: 503, Detail: "try again", Request: "[{}]"},
 }

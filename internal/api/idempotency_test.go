@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/storetest"
 	"onramp/internal/web/webtest"
 )
 
@@ -93,7 +94,7 @@ func TestIdempotencyKeyWait(t *testing.T) {
 	g := newGateway(t)
 	const body = `{"email":"a@b.co"}`
 	first := do(g, "POST", registrations, body, "Content-Type: application/json", "Idempotency-Key: k")
-	settle(t, g.store, idOf(first), onramp.DeliveryDelivered, onramp.DeliveryDelivered)
+	storetest.SettleSteps(t, g.store, idOf(first), onramp.DeliveryDelivered, onramp.DeliveryDelivered)
 	again := do(g, "POST", registrations, body, "Content-Type: application/json", "Idempotency-Key: k", "Prefer: wait=30")
 	webtest.Check(t, accepted(201, "delivered", "Preference-Applied: wait=30"), masked(again))
 	if idOf(again) != idOf(first) {

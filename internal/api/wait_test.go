@@ -13,6 +13,7 @@ import (
 
 	"onramp/internal/api"
 	"onramp/internal/onramp"
+	"onramp/internal/store/storetest"
 	"onramp/internal/web/webtest"
 )
 
@@ -219,7 +220,7 @@ func TestWaitForStore(t *testing.T) {
 			}()
 			fresh, _ := g.store.Wake(first)
 			<-fresh
-			settle(t, g.store, g.registrations(t)[0].ID, row.steps...)
+			storetest.SettleSteps(t, g.store, g.registrations(t)[0].ID, row.steps...)
 			webtest.Check(t, row.want, masked(<-answered))
 		})
 	}

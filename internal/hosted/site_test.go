@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"onramp/internal/hosted"
 	"onramp/internal/onramp"
 	"onramp/internal/store"
+	"onramp/internal/store/storetest"
 	"onramp/internal/web"
 )
 
@@ -27,23 +27,7 @@ var receivedAt = time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	kept, err := store.Open(t.Context(), store.Config{URL: filepath.Join(t.TempDir(), "onramp.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := kept.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	registered, err := kept.RegisterForms(t.Context(), forms())
-	if err != nil {
-		t.Fatal(err)
-	}
-	byName := map[string]*onramp.Form{}
-	for _, f := range registered {
-		byName[f.Name] = f
-	}
+	kept, byName := storetest.Open(t, forms())
 	server := &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
 	pages, err := hosted.New(byName, server)
 	if err != nil {
