@@ -40,7 +40,7 @@ func (a *Admin) routes() map[string]web.HandlerFunc {
 		"GET /api/deliveries":                  a.listDeliveries,
 		"GET /api/deliveries/{id}":             answerOne(desk.FindDelivery),
 		"GET /api/causes":                      a.listCauses,
-		"POST /api/deliveries/{id}/retry":      answerOne(desk.RetryDelivery),
+		"POST /api/deliveries/{id}/retry":      a.retryDelivery,
 		"POST /api/deliveries/{id}/edit":       a.editDelivery,
 		"POST /api/deliveries/{id}/discard":    a.discardDelivery,
 		"POST /api/deliveries/retry":           answerTo(desk.RetryDeliveries, `{"cause":"1e48f7c5"}`),

@@ -59,6 +59,19 @@ func (a *Admin) editDelivery(w http.ResponseWriter, r *http.Request) error {
 	return write(w, d, err)
 }
 
+// retryDelivery takes overwrite_newer=true in the query.
+func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
+	overwrite := false
+	if text := r.URL.Query().Get("overwrite_newer"); text != "" {
+		var err error
+		if overwrite, err = strconv.ParseBool(text); err != nil {
+			return &onramp.Error{Kind: onramp.Malformed, Message: "overwrite_newer must be true or false"}
+		}
+	}
+	d, err := a.Desk.RetryDelivery(r.Context(), r.PathValue("id"), overwrite)
+	return write(w, d, err)
+}
+
 func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Reason string `json:"reason"`

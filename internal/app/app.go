@@ -87,7 +87,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.pump = pump.New(pump.Config{
 		Senders: a.cfg.Delivery.Senders, GiveUpAfter: a.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
-	}, a.store, senders{sender, a.events.sinks}, append(destinations(forms), sinks...))
+	}, a.store, a.store, senders{sender, a.events.sinks}, append(destinations(forms), sinks...))
 	byName := make(map[string]*onramp.Form, len(forms))
 	for _, f := range forms {
 		byName[f.Name] = f

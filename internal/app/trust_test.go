@@ -128,7 +128,7 @@ func (r *rig) deliver() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	p := pump.New(pump.Config{}, r.store, sender, r.form.Route)
+	p := pump.New(pump.Config{}, r.store, r.store, sender, r.form.Route)
 	watcher, err := alert.New(alert.Config{}, alert.Sources{
 		Desk: &operator.Desk{Counts: r.store, Pump: p}, Trouble: r.store.Trouble,
 	}, slog.New(r.alerts))

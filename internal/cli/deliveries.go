@@ -74,13 +74,17 @@ func (c *command) deliveriesRetry() *cobra.Command {
 		Long: `Retries one delivery that is dead or unknown, or pending after a failed attempt, or all
 dead deliveries with a cause or from a form, or with --all every dead delivery. Tries are
 counted from 0 again. Deliveries whose answer was lost (--state unknown) may have arrived,
-so retrying several of them always needs --all.`,
+so retrying several of them always needs --all.
+
+A delivery to a data extension is left alone if a newer row of the same person has been
+delivered since: it would overwrite that. --overwrite-newer sends it anyway.`,
 		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
   onramp deliveries retry --cause 1e48f7c5
   onramp deliveries retry --form registration --state unknown --all`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	meant.add(cmd)
+	addOverwriteNewer(cmd, &meant.OverwriteNewer)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		err := meant.check(cmd, args)
 		switch b := meant.Bulk; {
@@ -95,12 +99,23 @@ so retrying several of them always needs --all.`,
 		}
 		return run(func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
-				return c.showDelivery(ctx, http.MethodPost, args[0], "/retry", nil)
+				return c.showDelivery(ctx, http.MethodPost, args[0], "/retry"+overwriteNewer(meant.OverwriteNewer), nil)
 			}
 			return c.changeDeliveries(ctx, "retry", "Retried", meant.Bulk)
 		})(cmd, args)
 	}
 	return cmd
+}
+
+func addOverwriteNewer(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVar(value, "overwrite-newer", false, "send it even if a newer row of the same person has been delivered")
+}
+
+func overwriteNewer(value bool) (query string) {
+	if value {
+		return "?overwrite_newer=true"
+	}
+	return ""
 }
 
 func (c *command) deliveriesDiscard() *cobra.Command {
@@ -142,7 +157,7 @@ never sent. This can't be undone.`,
 
 func (c *command) deliveriesEdit() *cobra.Command {
 	var set []string
-	var retry bool
+	var retry, overwrite bool
 	cmd := &cobra.Command{
 		Use: "edit ID --set FIELD=VALUE", Short: "Change the values of a dead or unknown delivery",
 		Long: `Changes fields of the form. New values are validated like a visitor's; an empty value
@@ -156,13 +171,14 @@ shown with the delivery.`,
 	// not a slice of comma-separated values: a value may hold a comma
 	cmd.Flags().StringArrayVar(&set, "set", nil, "FIELD=VALUE, with the name of the field in the form; can be repeated")
 	cmd.Flags().BoolVar(&retry, "retry", false, "then retry it now")
+	addOverwriteNewer(cmd, &overwrite)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		fields, err := parseSet(set)
 		if err != nil {
 			return err
 		}
 		return run(func(ctx context.Context, args []string) error {
-			return c.showDelivery(ctx, http.MethodPost, args[0], "/edit", map[string]any{"fields": fields, "retry": retry})
+			return c.showDelivery(ctx, http.MethodPost, args[0], "/edit", operator.Correction{Fields: fields, Retry: retry, OverwriteNewer: overwrite})
 		})(cmd, args)
 	}
 	return cmd
@@ -246,12 +262,19 @@ func (c *command) changeDeliveries(ctx context.Context, action, done string, mea
 	if c.output == "json" {
 		return c.printJSON(n)
 	}
-	noun := "deliveries"
-	if n.Count == 1 {
-		noun = "delivery"
+	fmt.Fprintf(c.Stdout, "%s %s.\n", done, countDeliveries(n.Count))
+	if n.Superseded > 0 {
+		fmt.Fprintf(c.Stdout, "Left %s alone: a newer row of the same person has been delivered, and they would overwrite it.\n"+
+			"To send them anyway, add --overwrite-newer.\n", countDeliveries(n.Superseded))
 	}
-	fmt.Fprintf(c.Stdout, "%s %d %s.\n", done, n.Count, noun)
 	return nil
+}
+
+func countDeliveries(n int64) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return fmt.Sprint(n, " deliveries")
 }
 
 func (c *command) listDeliveries(ctx context.Context, query url.Values) error {

@@ -54,7 +54,7 @@ func turnOnce(t *testing.T, path string, by time.Duration) (result tally, waited
 		t.Fatal(err)
 	}
 	cloud := &moodyCloud{failures: map[string]int{}, tried: map[string]time.Time{}, delivered: map[string]int{}}
-	p := pump.New(pump.Config{}, turnedOutbox{s, clock}, cloud, forms[0].Route)
+	p := pump.New(pump.Config{}, turnedOutbox{s, clock}, s, cloud, forms[0].Route)
 	claim, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -30,6 +30,7 @@ type Delivery struct {
 	ReceivedAt      time.Time
 	DueAt           time.Time // when it is tried again; zero: not in the retry set; Never: behind another one
 	Behind          bool      // fresh, with an earlier delivery of its key in the retry set
+	Resend          bool      // delivered, and sent once more, because an earlier row may have been written after it
 	SettledAt       time.Time // zero until it is settled
 	Reason          string    // why it is dead, unknown or discarded
 	Cause           string    // what dead and unknown ones have in common, see Outcome.Cause; empty: neither
@@ -132,16 +133,17 @@ func (v Verdict) String() string { return verdicts[v] }
 
 // Outcome is what came of one attempt.
 type Outcome struct {
-	Verdict    Verdict
-	Status     int           // HTTP status; 0: no answer came
-	Code       int           // the vendor's errorcode, or 0
-	Detail     string        // for the timeline; no personal data
-	Hint       string        // what an operator can do, when it is not delivered
-	RetryAfter time.Duration // as the answer said; 0: it said nothing
-	Late       bool          // the time-out ended it, here or there: a smaller call may get through
-	Refused    bool          // our credentials were refused: it is they that block the destination
-	Request    string        // what was sent, when it was not delivered
-	Answer     string        // what came back, when it was not delivered
+	Verdict        Verdict
+	Status         int           // HTTP status; 0: no answer came
+	Code           int           // the vendor's errorcode, or 0
+	Detail         string        // for the timeline; no personal data
+	Hint           string        // what an operator can do, when it is not delivered
+	RetryAfter     time.Duration // as the answer said; 0: it said nothing
+	Late           bool          // the time-out ended it, here or there: a smaller call may get through
+	Refused        bool          // our credentials were refused: it is they that block the destination
+	MayHaveArrived bool          // the call may have been carried out, or be carried out yet
+	Request        string        // what was sent, when it was not delivered
+	Answer         string        // what came back, when it was not delivered
 }
 
 // Call is one attempt for one or several deliveries to the same destination, of
@@ -150,7 +152,18 @@ type Call struct {
 	Destination Destination
 	Async       bool // by the asynchronous route of a data extension
 	Deliveries  []Delivery
-	Submitted   func() // called when the asynchronous route has taken the deliveries and their outcome is not known yet; may be nil
+	Job         *Job // asks for the outcome of an earlier request, instead of making one
+
+	// Submitted is called when the asynchronous route has taken deliveries and
+	// their outcome is not known yet; may be nil.
+	Submitted func(Job)
+}
+
+// Job is an asynchronous request that Marketing Cloud has taken.
+type Job struct {
+	RequestID   string
+	SubmittedAt time.Time
+	Deliveries  []Delivery // in the order of its rows
 }
 
 // Reason is what came back and what can be done about it, in one line.
@@ -178,6 +191,7 @@ type Settlement struct {
 	DueAt    time.Time // with DeliveryPending: when
 	At       time.Time // now
 	Attempt  *Attempt  // nil: nothing to record
+	Late     bool      // the call may be carried out later than now
 }
 
 // TimelineItem is one thing that happened to a registration.

@@ -103,6 +103,10 @@ func (d Destination) TryFor(longest time.Duration) time.Duration {
 // MayBeAsync says whether calls by the asynchronous route can occur.
 func (d Destination) MayBeAsync() bool { return d.Kind == DataExtension && d.Mode != Sync }
 
+// Upserts says whether a delivery writes over what earlier ones of its key have
+// written, so that the last one stands and each may be repeated.
+func (d Destination) Upserts() bool { return d.Kind == DataExtension && d.OnExisting == Update }
+
 // OnlyAsync says whether calls by any other route must not occur: an existing
 // row can be left alone only there, since Marketing Cloud has no synchronous
 // insert.

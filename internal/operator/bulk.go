@@ -15,11 +15,15 @@ type Bulk struct {
 	State  string `json:"state,omitempty"`  // dead or unknown; default dead
 	All    bool   `json:"all,omitempty"`    // confirms what can't be undone, or names no cause and no form
 	Reason string `json:"reason,omitempty"` // of a discard
+
+	// OverwriteNewer also retries those that would overwrite a newer row.
+	OverwriteNewer bool `json:"overwrite_newer,omitempty"`
 }
 
 // Count is how many deliveries were changed.
 type Count struct {
-	Count int64 `json:"count"`
+	Count      int64 `json:"count"`
+	Superseded int64 `json:"superseded,omitempty"` // left alone, since a newer row has been delivered
 }
 
 var errNoReason = invalidField("reason", "is required", "a discarded delivery needs a reason")
@@ -38,8 +42,8 @@ func (d *Desk) RetryDeliveries(ctx context.Context, b Bulk) (Count, error) {
 	case b.Cause == "" && b.Form == "":
 		return Count{}, invalidField("all", "must be true", `this would retry every dead delivery: specify a cause or a form, or add "all": true`)
 	}
-	n, err := d.Changes.RetryDeliveries(ctx, filter)
-	return Count{n}, err
+	n, superseded, err := d.Changes.RetryDeliveries(ctx, filter, b.OverwriteNewer)
+	return Count{n, superseded}, err
 }
 
 // DiscardDeliveries gives deliveries up for good. The error is of kind Invalid
@@ -55,7 +59,7 @@ func (d *Desk) DiscardDeliveries(ctx context.Context, b Bulk) (Count, error) {
 		return Count{}, invalidField("all", "must be true", `discarding can't be undone: add "all": true to discard several deliveries`)
 	}
 	n, err := d.Changes.DiscardDeliveries(ctx, filter, b.Reason)
-	return Count{n}, err
+	return Count{Count: n}, err
 }
 
 func (b Bulk) filter() (onramp.Filter, error) {

@@ -122,12 +122,13 @@ func (d *Desk) delivery(one *onramp.Delivery) Delivery {
 }
 
 // RetryDelivery makes a delivery due at once and returns it. The error is of kind
-// NotFound, or Conflict when its state forbids it.
-func (d *Desk) RetryDelivery(ctx context.Context, id string) (Delivery, error) {
+// NotFound, or Conflict when its state forbids it, or when it would overwrite a
+// newer row of the same person and overwrite is not set.
+func (d *Desk) RetryDelivery(ctx context.Context, id string, overwrite bool) (Delivery, error) {
 	if _, err := d.findIdle(ctx, id); err != nil {
 		return Delivery{}, err
 	}
-	if err := d.Changes.RetryDelivery(ctx, id); err != nil {
+	if err := d.Changes.RetryDelivery(ctx, id, overwrite); err != nil {
 		return Delivery{}, err
 	}
 	return d.FindDelivery(ctx, id)
@@ -137,6 +138,9 @@ func (d *Desk) RetryDelivery(ctx context.Context, id string) (Delivery, error) {
 type Correction struct {
 	Fields map[string]string `json:"fields"` // by the form's names, every value as a text
 	Retry  bool              `json:"retry"`  // try the delivery again
+
+	// OverwriteNewer retries it although it would overwrite a newer row.
+	OverwriteNewer bool `json:"overwrite_newer,omitempty"`
 }
 
 var (
@@ -172,7 +176,7 @@ func (d *Desk) EditDelivery(ctx context.Context, id string, c Correction) (Deliv
 		return Delivery{}, err
 	}
 	if c.Retry {
-		if err := d.Changes.RetryDelivery(ctx, found.ID()); err != nil {
+		if err := d.Changes.RetryDelivery(ctx, found.ID(), c.OverwriteNewer); err != nil {
 			return Delivery{}, err
 		}
 	}

@@ -50,8 +50,11 @@ type Deliveries interface {
 // Changes changes deliveries. The methods for several change all that are dead or,
 // if the filter's state says so, unknown; they return how many.
 type Changes interface {
-	RetryDelivery(ctx context.Context, id string) error
-	RetryDeliveries(ctx context.Context, f onramp.Filter) (int64, error)
+	// RetryDelivery leaves one alone that would overwrite a newer row, with an error
+	// of kind Conflict, unless overwrite is set.
+	RetryDelivery(ctx context.Context, id string, overwrite bool) error
+	// RetryDeliveries also returns how many it has left alone for that reason.
+	RetryDeliveries(ctx context.Context, f onramp.Filter, overwrite bool) (n, superseded int64, err error)
 	DiscardDelivery(ctx context.Context, id, reason string) error
 	DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (int64, error)
 	// EditDelivery gives the registration of a dead or unknown delivery the values

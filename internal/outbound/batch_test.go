@@ -328,7 +328,7 @@ func TestAsyncAnswers(t *testing.T) {
 				a := &account{answer: row.job.answer}
 				begun, told := time.Now(), time.Duration(-1)
 				got := a.sends(t).Send(t.Context(), onramp.Call{
-					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func() { told = time.Since(begun) },
+					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func(onramp.Job) { told = time.Since(begun) },
 				})
 				for i := range row.want {
 					if row.want[i].Verdict != onramp.Delivered && len(row.want) == 1 {

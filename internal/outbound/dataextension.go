@@ -59,7 +59,7 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 			return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
 		}
 		if c.Submitted != nil {
-			c.Submitted()
+			c.Submitted(onramp.Job{RequestID: id, SubmittedAt: time.Now(), Deliveries: deliveries})
 		}
 		outcomes, existing := s.await(ctx, to, id, len(rows))
 		out.note(outcomes)

@@ -29,6 +29,9 @@ type call struct {
 	entries []*entry
 	async   bool // by the asynchronous route
 	probe   bool // made to find out whether the destination works again
+
+	job      *onramp.Job // whose outcome is asked for; nil: a request is made
+	requests []string    // the asynchronous requests that were made; belongs to the sender
 }
 
 // rule is how calls of one kind are filled.
@@ -65,7 +68,7 @@ func (f *flow) measure(count int, now time.Time) float64 {
 // dispatch starts as many calls as the destination's pace allows.
 func (l *lane) dispatch(work context.Context) {
 	l.lingers = time.Time{}
-	if len(l.toPark) > 0 {
+	if len(l.toPark) > 0 || !l.maySend() {
 		return // until it is known who is behind whom, nobody may go
 	}
 	for {
@@ -77,13 +80,17 @@ func (l *lane) dispatch(work context.Context) {
 		if c == nil {
 			return
 		}
-		l.inFlight++
-		if c.async {
-			l.jobs++
-		}
-		l.setFlying(c, onramp.DeliverySending)
-		l.senders.Go(func() { l.send(work, c) })
+		l.start(work, c, onramp.DeliverySending)
 	}
+}
+
+func (l *lane) start(work context.Context, c *call, state onramp.DeliveryState) {
+	l.inFlight++
+	if c.async {
+		l.jobs++
+	}
+	l.setFlying(c, state)
+	l.senders.Go(func() { l.send(work, c) })
 }
 
 // nextCall takes the deliveries of the next call out of the window; nil when it
@@ -134,23 +141,48 @@ func (l *lane) send(work context.Context, c *call) {
 	startedAt := time.Now()
 	r := &result{call: c}
 	r.outcomes = l.pump.sender.Send(work, onramp.Call{
-		Destination: l.destination, Async: c.async, Deliveries: deliveries,
-		Submitted: func() { l.setFlying(c, onramp.DeliverySubmitted) },
+		Destination: l.destination, Async: c.async, Deliveries: deliveries, Job: c.job,
+		Submitted: func(j onramp.Job) { l.submitted(work, c, j) },
 	})
-	r.settlements = decideAll(deliveries, r.outcomes, startedAt, l.destination.TryFor(l.pump.cfg.GiveUpAfter))
+	r.settlements = l.decideAll(deliveries, r.outcomes, startedAt)
 	l.logCall(work, c, r.outcomes)
 	// a probe that finds what is known already is not worth a line in the timeline
-	verdict := r.outcomes[0].Verdict
-	if known := c.probe && (verdict == onramp.Throttled || verdict == onramp.Blocked); !known {
+	first := &r.outcomes[0]
+	known := c.probe && (first.Verdict == onramp.Throttled || first.Verdict == onramp.Blocked) && !first.MayHaveArrived
+	switch {
+	case known:
+	case work.Err() != nil && len(c.requests) > 0:
+		r.abandoned = true // the next start asks for the outcome
+	default:
 		r.abandoned = !l.settle(work, r.settlements)
+		l.endJobs(work, c, r)
 	}
 	l.tell(message{result: r})
 }
 
+// submitted keeps an asynchronous request, so that its outcome can be asked for
+// after a restart.
+func (l *lane) submitted(work context.Context, c *call, j onramp.Job) {
+	c.requests = append(c.requests, j.RequestID)
+	l.setFlying(c, onramp.DeliverySubmitted)
+	if err := l.pump.journal.SaveJob(work, l.destination.ID, j); err != nil {
+		l.pump.cfg.Log.ErrorContext(work, "asynchronous request not stored; a restart would send its rows again", "destination", l.destination.Name(), "err", err)
+	}
+}
+
+func (l *lane) endJobs(work context.Context, c *call, r *result) {
+	if len(c.requests) == 0 || r.abandoned {
+		return
+	}
+	if err := l.pump.journal.EndJobs(work, c.requests); err != nil {
+		l.pump.cfg.Log.WarnContext(work, "asynchronous request not ended; the next start asks for its outcome once more", "destination", l.destination.Name(), "err", err)
+	}
+}
+
 // decideAll decides for each delivery of a call. Those that were delivered alike
 // share their attempt.
-func decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedAt time.Time, giveUpAfter time.Duration) []onramp.Settlement {
-	now := time.Now()
+func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedAt time.Time) []onramp.Settlement {
+	now, giveUpAfter := time.Now(), l.destination.TryFor(l.pump.cfg.GiveUpAfter)
 	settlements := make([]onramp.Settlement, len(deliveries))
 	var shared *onramp.Attempt
 	for i := range deliveries {
@@ -162,6 +194,7 @@ func decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedA
 			shared = a
 		}
 		settlements[i] = decide(&deliveries[i], a, giveUpAfter, now)
+		settlements[i].Late = mayBeLate(l.destination, &a.Outcome)
 	}
 	return settlements
 }

@@ -249,7 +249,7 @@ func TestAsync(t *testing.T) {
 	const jobTime = 10 * time.Second
 	s := func(_ context.Context, c onramp.Call) []onramp.Outcome {
 		<-time.After(ms(50))
-		c.Submitted()
+		c.Submitted(onramp.Job{RequestID: "j", Deliveries: c.Deliveries})
 		<-time.After(jobTime)
 		return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
 	}
@@ -347,7 +347,7 @@ func runCalls(t *testing.T, to onramp.Destination, cfg pump.Config, send func(ct
 	to.ID = x.ID
 	synctest.Test(t, func(t *testing.T) {
 		r := &calling{o: newOutbox(), send: send, start: time.Now()}
-		r.Pump = pump.New(cfg, r.o, r, []onramp.Destination{to})
+		r.Pump = pump.New(cfg, r.o, r.o, r, []onramp.Destination{to})
 		during(t, r.Pump, func() { test(r) })
 	})
 }

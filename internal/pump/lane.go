@@ -41,10 +41,13 @@ type lane struct {
 
 	crowdedAt time.Time // since when nothing is read, because too many wait for the step before them
 
-	markSaved   int64
+	begun       bool
+	readTo      int64 // as saved
+	sentTo      int64 // as saved: nothing after it may be sent
 	markSavedAt time.Time
-	inFlight    int // calls
-	jobs        int // of these, by the asynchronous route
+	abandoned   bool // calls were given up whose outcomes are not on disk
+	inFlight    int  // calls
+	jobs        int  // of these, by the asynchronous route
 	pace        pace
 	rules       [2]rule // of synchronous calls, and of asynchronous ones
 	flow        flow
@@ -90,7 +93,6 @@ func (l *lane) run(claim, work context.Context) {
 	defer close(l.ended)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	l.begin(work)
 	fresh, due := l.pump.outbox.Wake(l.destination.ID)
 	for claim.Err() == nil && work.Err() == nil {
 		l.refill(work)
@@ -113,16 +115,7 @@ func (l *lane) run(claim, work context.Context) {
 		l.handle(<-l.inbox)
 	}
 	l.senders.Wait()
-	l.saveMark(work)
-}
-
-// begin finds where to start reading; without the mark it starts at the front.
-func (l *lane) begin(work context.Context) {
-	mark, err := l.pump.outbox.ReadTo(work, l.destination.ID)
-	if err != nil {
-		l.pump.cfg.Log.ErrorContext(work, "read position not found, reading from the start", "destination", l.destination.Name(), "err", err)
-	}
-	l.cursor, l.markSaved = mark, mark
+	l.end(work)
 }
 
 // handleAll takes what else has arrived, so that it is acted upon together.
@@ -140,18 +133,14 @@ func (l *lane) handleAll() {
 // refill brings deliveries into the window.
 func (l *lane) refill(work context.Context) {
 	now := time.Now()
-	if now.Sub(l.markSavedAt) >= markEvery {
-		l.saveMark(work)
-	}
 	if now.Before(l.troubled) {
 		return
 	}
-	err := l.readFresh(work, now)
-	if err == nil {
-		err = l.readDue(work, now)
-	}
-	if err == nil {
-		err = l.park(work)
+	var err error
+	for _, step := range []func(context.Context, time.Time) error{l.begin, l.savePosition, l.readFresh, l.readDue, l.park, l.allowSending} {
+		if err = step(work, now); err != nil {
+			break
+		}
 	}
 	if err != nil && work.Err() == nil {
 		l.troubled = now.Add(readTrouble)
@@ -251,7 +240,7 @@ func (l *lane) drop(e *entry) {
 
 // park moves fresh deliveries out of memory that must wait for a parked one of their
 // key: they may have to wait for hours.
-func (l *lane) park(work context.Context) error {
+func (l *lane) park(work context.Context, _ time.Time) error {
 	for seqs := range slices.Chunk(slices.Sorted(maps.Keys(l.toPark)), parkTogether) {
 		parked, err := l.pump.outbox.Park(work, seqs)
 		if err != nil {
@@ -265,19 +254,6 @@ func (l *lane) park(work context.Context) error {
 		}
 	}
 	return nil
-}
-
-// saveMark notes how far everything is settled or parked. It is only a help for
-// the next start: losing it costs time, not deliveries.
-func (l *lane) saveMark(work context.Context) {
-	l.markSavedAt = time.Now()
-	mark := l.window.readTo(l.cursor)
-	if mark <= l.markSaved {
-		return
-	}
-	if err := l.pump.outbox.SaveReadTo(work, l.destination.ID, mark); err == nil {
-		l.markSaved = mark
-	}
 }
 
 // tell hands the lane a message; a lane that has ended needs none.
@@ -320,6 +296,7 @@ func (l *lane) forget(seq int64) {
 func (l *lane) finish(r *result) {
 	l.landed(r.call)
 	if r.abandoned {
+		l.abandoned = true
 		for _, e := range r.call.entries {
 			l.window.land(e)
 		}
@@ -335,6 +312,9 @@ func (l *lane) finish(r *result) {
 // move puts a delivery that has landed where it belongs now: in the window, in the
 // retry set, or nowhere.
 func (l *lane) move(e *entry, s onramp.Settlement) {
+	if e.gone {
+		return
+	}
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
 		l.window.land(e)
 		return // it stays, first of its key
@@ -346,7 +326,9 @@ func (l *lane) move(e *entry, s onramp.Settlement) {
 	if l.nextDue.IsZero() || s.DueAt.Before(l.nextDue) {
 		l.nextDue = s.DueAt
 	}
-	l.parkBehind(&e.delivery)
+	if !e.delivery.Resend { // it is settled: nobody waits for it
+		l.parkBehind(&e.delivery)
+	}
 }
 
 // parkBehind takes those out of the window that are behind a delivery that was
@@ -394,7 +376,7 @@ func (l *lane) untilNext() time.Duration {
 			wait = min(wait, at.Sub(now))
 		}
 	}
-	if l.window.readTo(l.cursor) > l.markSaved {
+	if l.window.readTo(l.cursor) > l.readTo {
 		wait = min(wait, max(markEvery-now.Sub(l.markSavedAt), 0))
 	}
 	return wait

@@ -109,7 +109,7 @@ func TestRevivedAtOnce(t *testing.T) {
 		o.save(1, x)
 		claim, stop := context.WithTimeout(t.Context(), 30*time.Second)
 		defer stop()
-		pump.New(pump.Config{}, o, s, []onramp.Destination{x, y}).Run(claim, t.Context())
+		pump.New(pump.Config{}, o, o, s, []onramp.Destination{x, y}).Run(claim, t.Context())
 		if diff := cmp.Diff(upTo(1), o.seqs(onramp.DeliveryDelivered)); diff != "" {
 			t.Error(diff)
 		}

@@ -15,12 +15,14 @@ type outbox struct {
 	deliveries []onramp.Delivery
 	parked     map[queue][]int64 // the retry set, by destination and key, oldest first
 	marks      map[int]int64
+	sentTo     map[int]int64
+	jobs       []onramp.Job
 	fresh, due map[int]chan struct{}
 
 	settled  []onramp.Settlement
 	settling func() error // called before a settlement is taken
 	reading  func() error // called before deliveries are listed
-	saves    int          // of read marks
+	saves    int          // of read marks that moved
 	listed   int          // fresh deliveries that were handed out
 }
 
@@ -32,7 +34,7 @@ type queue struct {
 func queueOf(d *onramp.Delivery) queue { return queue{d.DestinationID, d.OrderingKey} }
 
 func newOutbox() *outbox {
-	o := &outbox{parked: map[queue][]int64{}, marks: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
+	o := &outbox{parked: map[queue][]int64{}, marks: map[int]int64{}, sentTo: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
 	for _, d := range []onramp.Destination{x, y} {
 		o.fresh[d.ID], o.due[d.ID] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
@@ -92,17 +94,39 @@ func (o *outbox) Wake(destination int) (fresh, due <-chan struct{}) {
 	return o.fresh[destination], o.due[destination]
 }
 
-func (o *outbox) ReadTo(_ context.Context, destination int) (int64, error) {
+func (o *outbox) Resume(_ context.Context, d onramp.Destination) (int64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.marks[destination], nil
+	return o.marks[d.ID], nil
 }
 
-func (o *outbox) SaveReadTo(ctx context.Context, destination int, seq int64) error {
+func (o *outbox) SavePosition(ctx context.Context, destination int, readTo, sentTo int64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.marks[destination] = seq
-	o.saves++
+	if o.marks[destination] != readTo {
+		o.saves++
+	}
+	o.marks[destination], o.sentTo[destination] = readTo, sentTo
+	return ctx.Err()
+}
+
+func (o *outbox) SaveJob(ctx context.Context, _ int, j onramp.Job) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.jobs = append(o.jobs, j)
+	return ctx.Err()
+}
+
+func (o *outbox) ListJobs(context.Context, int) ([]onramp.Job, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.jobs), nil
+}
+
+func (o *outbox) EndJobs(ctx context.Context, requestIDs []string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.jobs = slices.DeleteFunc(o.jobs, func(j onramp.Job) bool { return slices.Contains(requestIDs, j.RequestID) })
 	return ctx.Err()
 }
 

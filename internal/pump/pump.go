@@ -27,11 +27,9 @@ type Outbox interface {
 	// ListFresh returns at most n after a seq, oldest first, pending ones and
 	// ones that wait for the step before them, and where to go on reading.
 	ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error)
-	// ReadTo returns where reading begins after a restart, as SaveReadTo has kept it.
-	ReadTo(ctx context.Context, destination int) (int64, error)
-	SaveReadTo(ctx context.Context, destination int, seq int64) error
 
-	// ListDue returns at most n parked ones that are due and not after the seq to.
+	// ListDue returns at most n that are due: parked ones not after the seq to, and
+	// delivered ones that are to be sent once more.
 	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error)
 	// NextDue returns when the next one becomes due after a time; zero: none.
 	NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error)
@@ -42,6 +40,21 @@ type Outbox interface {
 	// Settle records outcomes. Those of deliveries that are no longer pending
 	// are ignored. It returns later steps whose state or due time has changed.
 	Settle(ctx context.Context, settlements []onramp.Settlement) (followers []onramp.Delivery, err error)
+}
+
+// Journal is what the pump needs to know after a restart.
+type Journal interface {
+	// Resume returns where reading begins, as SavePosition has kept it. What may have
+	// been in flight when the process before this one was killed is taken care of.
+	Resume(ctx context.Context, d onramp.Destination) (readTo int64, err error)
+	// SavePosition keeps that everything up to readTo is settled or parked, and that
+	// nothing after sentTo was sent; sentTo is 0 when nothing is in flight.
+	SavePosition(ctx context.Context, destination int, readTo, sentTo int64) error
+
+	// SaveJob keeps an asynchronous request until EndJobs; ListJobs returns those kept.
+	SaveJob(ctx context.Context, destination int, j onramp.Job) error
+	ListJobs(ctx context.Context, destination int) ([]onramp.Job, error)
+	EndJobs(ctx context.Context, requestIDs []string) error
 }
 
 // Sender makes calls.
@@ -75,16 +88,17 @@ func (c Config) withDefaults() Config {
 
 // Pump runs the lanes of all destinations.
 type Pump struct {
-	cfg    Config
-	outbox Outbox
-	sender Sender
-	lanes  map[int]*lane
-	order  []*lane
+	cfg     Config
+	outbox  Outbox
+	journal Journal
+	sender  Sender
+	lanes   map[int]*lane
+	order   []*lane
 }
 
 // New makes a pump for destinations that the store knows.
-func New(cfg Config, outbox Outbox, sender Sender, destinations []onramp.Destination) *Pump {
-	p := &Pump{cfg: cfg.withDefaults(), outbox: outbox, sender: sender, lanes: map[int]*lane{}}
+func New(cfg Config, outbox Outbox, journal Journal, sender Sender, destinations []onramp.Destination) *Pump {
+	p := &Pump{cfg: cfg.withDefaults(), outbox: outbox, journal: journal, sender: sender, lanes: map[int]*lane{}}
 	for _, d := range destinations {
 		if p.lanes[d.ID] == nil {
 			l := newLane(p, d)

@@ -118,7 +118,7 @@ func runAll(t *testing.T, to []onramp.Destination, cfg pump.Config, send func(ct
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := running{o: newOutbox(), s: newSender(t, send)}
-		r.Pump = pump.New(cfg, r.o, r.s, to)
+		r.Pump = pump.New(cfg, r.o, r.o, r.s, to)
 		during(t, r.Pump, func() { test(r) })
 	})
 }
@@ -372,7 +372,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o, s := newOutbox(), newSender(t, slowly(10*time.Second, ok))
-		p := pump.New(pump.Config{Senders: 4}, o, s, []onramp.Destination{x, y})
+		p := pump.New(pump.Config{Senders: 4}, o, o, s, []onramp.Destination{x, y})
 		for i := range 10 {
 			o.save(int64(i), x)
 		}
@@ -390,7 +390,7 @@ func TestDrain(t *testing.T) {
 		}
 		again, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
-		pump.New(pump.Config{Senders: 4}, o, s, []onramp.Destination{x, y}).Run(again, t.Context())
+		pump.New(pump.Config{Senders: 4}, o, o, s, []onramp.Destination{x, y}).Run(again, t.Context())
 		if diff := cmp.Diff(upTo(10), sorted(o.seqs(onramp.DeliveryDelivered))); diff != "" {
 			t.Error("after the restart:", diff)
 		}
@@ -411,7 +411,7 @@ func TestAbandon(t *testing.T) {
 				}
 				work, abandon := context.WithTimeout(t.Context(), 15*time.Second)
 				defer abandon()
-				pump.New(pump.Config{}, o, s, []onramp.Destination{x, y}).Run(t.Context(), work)
+				pump.New(pump.Config{}, o, o, s, []onramp.Destination{x, y}).Run(t.Context(), work)
 				if took := time.Since(s.start); took != 15*time.Second {
 					t.Errorf("ended after %v, want 15s", took)
 				}

@@ -26,6 +26,9 @@ func retryDelay(tries int) time.Duration {
 
 // decide turns the outcome of an attempt into what is to be recorded.
 func decide(d *onramp.Delivery, a *onramp.Attempt, giveUpAfter time.Duration, now time.Time) onramp.Settlement {
+	if d.Resend {
+		return decideResend(d, a, giveUpAfter, now)
+	}
 	s := onramp.Settlement{Delivery: d, State: onramp.DeliveryPending, Tries: d.Tries, DueAt: d.DueAt, At: now, Attempt: a}
 	switch a.Verdict {
 	case onramp.Throttled, onramp.Blocked:
@@ -50,4 +53,31 @@ func decide(d *onramp.Delivery, a *onramp.Attempt, giveUpAfter time.Duration, no
 	}
 	s.DueAt = time.Time{}
 	return s
+}
+
+// decideResend does the same for a delivery that is sent once more: it stays
+// delivered, and what is recorded is whether it is to be sent yet again.
+func decideResend(d *onramp.Delivery, a *onramp.Attempt, giveUpAfter time.Duration, now time.Time) onramp.Settlement {
+	attempt := *a
+	attempt.Detail += "; sent once more, since an earlier call for this person may have been carried out late"
+	s := onramp.Settlement{Delivery: d, State: onramp.DeliveryDelivered, Tries: d.Tries, At: now, Attempt: &attempt}
+	switch a.Verdict {
+	case onramp.Throttled, onramp.Blocked:
+		s.State, s.DueAt = onramp.DeliveryPending, d.DueAt
+	case onramp.Retry:
+		if now.Sub(d.ReceivedAt) < giveUpAfter {
+			s.State, s.DueAt = onramp.DeliveryPending, now.Add(retryDelay(quickTries))
+		}
+	}
+	return s
+}
+
+// mayBeLate says whether a call may write a row later than now, over a newer one:
+// its outcome is not known, or it is an event of a journey, which Marketing Cloud
+// carries out after it has answered.
+func mayBeLate(to onramp.Destination, o *onramp.Outcome) bool {
+	if to.Kind == onramp.Journey {
+		return o.MayHaveArrived || o.Verdict == onramp.Delivered
+	}
+	return to.Upserts() && o.MayHaveArrived
 }

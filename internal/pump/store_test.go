@@ -25,14 +25,20 @@ type onDisk struct {
 
 func openStore(tb testing.TB, path string) *onDisk {
 	tb.Helper()
-	s, err := store.Open(context.Background(), store.Config{URL: path})
+	return openForms(tb, path, store.Config{}, []onramp.Form{
+		{Name: "both", Route: []onramp.Destination{x, y}}, {Name: "one", Route: []onramp.Destination{y}},
+	})
+}
+
+func openForms(tb testing.TB, path string, cfg store.Config, forms []onramp.Form) *onDisk {
+	tb.Helper()
+	cfg.URL = path
+	s, err := store.Open(context.Background(), cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	d := &onDisk{tb: tb, path: path, s: s}
-	d.forms, err = s.RegisterForms(context.Background(), []onramp.Form{
-		{Name: "both", Route: []onramp.Destination{x, y}}, {Name: "one", Route: []onramp.Destination{y}},
-	})
+	d.forms, err = s.RegisterForms(context.Background(), forms)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -123,7 +129,7 @@ func live(t *testing.T, path string, random *rand.Rand) {
 		for i := range route {
 			route[i].Batch = 1 + random.IntN(4)
 		}
-		p := pump.New(pump.Config{Window: 8, Senders: 4}, d.s, s, route)
+		p := pump.New(pump.Config{Window: 8, Senders: 4}, d.s, d.s, s, route)
 		claim, stop := context.WithCancel(t.Context())
 		work, abandon := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -137,7 +143,7 @@ func live(t *testing.T, path string, random *rand.Rand) {
 			case n < 6 || len(ids) == 0:
 				ids = append(ids, d.save(random.IntN(2), fmt.Sprint("key", random.IntN(5))))
 			case n < 9:
-				_ = d.s.RetryDelivery(t.Context(), onramp.DeliveryID(ids[random.IntN(len(ids))], 1+random.IntN(2)))
+				_ = d.s.RetryDelivery(t.Context(), onramp.DeliveryID(ids[random.IntN(len(ids))], 1+random.IntN(2)), false)
 			default:
 				id := onramp.DeliveryID(ids[random.IntN(len(ids))], 1+random.IntN(2))
 				if found, err := d.s.FindDelivery(t.Context(), id); err == nil && d.s.DiscardDelivery(t.Context(), id, "a test") == nil {
@@ -173,7 +179,7 @@ func settleDown(t *testing.T, d *onDisk, ids []string) {
 				t.Fatal(err)
 			}
 			for i := range page {
-				if err := d.s.RetryDelivery(t.Context(), page[i].ID()); err != nil {
+				if err := d.s.RetryDelivery(t.Context(), page[i].ID(), false); err != nil {
 					t.Error(err)
 				}
 			}
@@ -209,7 +215,7 @@ func BenchmarkLane(b *testing.B) {
 			fill(d, b.N, row.keys)
 			route := slices.Clone(d.forms[0].Route)
 			route[0].Batch, route[1].Batch = 0, 0 // what suits the calls
-			p := pump.New(pump.Config{}, d.s, row.to, route)
+			p := pump.New(pump.Config{}, d.s, d.s, row.to, route)
 			claim, stop := context.WithCancel(context.Background())
 			ended := make(chan struct{})
 			b.ResetTimer()

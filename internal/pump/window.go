@@ -70,6 +70,19 @@ func (w *window) add(d onramp.Delivery) {
 	w.refresh(q)
 }
 
+// hold adds a delivery that is in flight already. One that is settled is no part of
+// the window, and neither is one that is there for another call.
+func (w *window) hold(d onramp.Delivery) *entry {
+	if d.State != onramp.DeliveryPending || w.bySeq[d.Seq] != nil {
+		return &entry{delivery: d, gone: true}
+	}
+	w.add(d)
+	e, q := w.bySeq[d.Seq], w.queues[d.OrderingKey]
+	e.inFlight, q.inFlight = true, e
+	w.refresh(q)
+	return e
+}
+
 // remove takes an entry out, whether it is in flight or not.
 func (w *window) remove(e *entry) {
 	if e.gone {
@@ -147,6 +160,9 @@ func (w *window) take(n, bytes int) []*entry {
 
 // land ends an entry's flight.
 func (w *window) land(e *entry) {
+	if e.gone {
+		return
+	}
 	e.inFlight = false
 	q := w.queues[e.delivery.OrderingKey]
 	q.inFlight = nil

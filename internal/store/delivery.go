@@ -57,21 +57,6 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 	return d, nil
 }
 
-// ReadTo returns the seq up to which every delivery of a destination is settled
-// or parked: reading begins after it.
-func (s *Store) ReadTo(ctx context.Context, destination int) (int64, error) {
-	var seq int64
-	err := s.readers.QueryRowContext(ctx, `SELECT read_to FROM destination WHERE id = $1`, destination).Scan(&seq)
-	return seq, readerErr("find read mark", err)
-}
-
-// SaveReadTo saves that mark, so that there is less to read after a restart.
-func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) error {
-	return s.writer.write(ctx, &op{run: func(t *tx) error {
-		return t.exec(`UPDATE destination SET read_to = $1 WHERE id = $2`, seq, destination)
-	}})
-}
-
 // listFresh reads the rows in the order in which they were appended.
 var listFresh = numbered(`SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
 	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries + `
@@ -111,16 +96,31 @@ var (
 //
 // A delivery whose due time is further away than any retry can be counts as due,
 // too: the clock was ahead when it was parked, and has been set back.
+//
+// First come those that were delivered and are to be sent once more.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
-	due, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
-	if err != nil || len(due) == n {
-		return due, readerErr("list due deliveries", err)
+	found, err := s.listResends(ctx, destination, now, n)
+	for _, parked := range []func(n int) ([]onramp.Delivery, error){
+		func(n int) ([]onramp.Delivery, error) {
+			return s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
+		},
+		func(n int) ([]onramp.Delivery, error) {
+			return s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
+		},
+	} {
+		if err != nil || len(found) == n {
+			return found, readerErr("list due deliveries", err)
+		}
+		var more []onramp.Delivery
+		more, err = parked(n - len(found))
+		found = append(found, more...)
 	}
-	stray, err := s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
-	return append(due, stray...), readerErr("list due deliveries", err)
+	return found, readerErr("list due deliveries", err)
 }
 
-const nextDue = `SELECT MIN(due_at) FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL`
+const nextDue = `SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL
+	UNION ALL SELECT MIN(until_at) FROM late_call WHERE destination_id = $1 AND until_at > $2
+	UNION ALL SELECT MIN(due_at) FROM resend WHERE destination_id = $1 AND due_at > $2) AS next`
 
 // soon is when to look again for deliveries whose due time a wrong clock has set.
 const soon = time.Minute

@@ -66,17 +66,17 @@ func TestReadMark(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.save("both", "ana")
 		for _, seq := range []int64{2, 1} {
-			if err := w.s.SaveReadTo(t.Context(), w.destination("y"), seq); err != nil {
+			if err := w.s.SavePosition(t.Context(), w.destination("y"), seq, 0); err != nil {
 				t.Fatal(err)
 			}
 			for key, want := range map[string]int64{"x": 0, "y": seq} {
-				if got, err := w.s.ReadTo(t.Context(), w.destination(key)); err != nil || got != want {
+				if got, err := w.s.Resume(t.Context(), onramp.Destination{ID: w.destination(key)}); err != nil || got != want {
 					t.Errorf("%s is read to %d, %v; want %d", key, got, err, want)
 				}
 			}
 			w.reopen()
 		}
-		if _, err := w.s.ReadTo(t.Context(), 99); err == nil {
+		if _, err := w.s.Resume(t.Context(), onramp.Destination{ID: 99}); err == nil {
 			t.Error("a destination that is not there was read")
 		}
 	})
@@ -173,9 +173,9 @@ func TestRetryDelivery(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
 				w.save("both", "ana")
 				c.before(w)
-				checkConflict(t, w.s.RetryDelivery(t.Context(), w.id("ana.1")), c.conflict)
+				checkConflict(t, w.s.RetryDelivery(t.Context(), w.id("ana.1"), false), c.conflict)
 				w.wantRows(c.rows...)
-				checkConflict(t, w.s.RetryDelivery(t.Context(), w.id("ana.99")), "no such delivery")
+				checkConflict(t, w.s.RetryDelivery(t.Context(), w.id("ana.99"), false), "no such delivery")
 			})
 		})
 	}

@@ -212,7 +212,7 @@ func TestEventDeliveries(t *testing.T) {
 		if err != nil || len(causes) != 1 || causes[0].Oldest != id || causes[0].Newest != id {
 			t.Errorf("causes: %+v, %v", causes, err)
 		}
-		if err := w.s.RetryDelivery(ctx, id); err != nil {
+		if err := w.s.RetryDelivery(ctx, id, false); err != nil {
 			t.Error(err)
 		}
 		if err := w.s.DiscardDelivery(ctx, id, "a test"); err != nil {

@@ -89,6 +89,20 @@ var migrations = [][]string{{
 	// the same index in other words: to check a list of three, SQLite fills a temporary table at every row that it writes
 	`DROP INDEX delivery_failed`,
 	`CREATE INDEX delivery_failed ON delivery (seq) WHERE (state = 6 OR state = 7 OR state = 9)`,
+}, {
+	// no delivery to the destination after this seq has been sent; 0: nothing is in flight
+	`ALTER TABLE destination ADD COLUMN sent_to BIGINT NOT NULL DEFAULT 0`,
+	`UPDATE destination SET sent_to = (SELECT COALESCE(MAX(seq), 0) FROM delivery)`,
+	// calls that may be carried out late, by the key of what was in them: see late.go
+	`CREATE TABLE late_call (destination_id INTEGER NOT NULL, ordering_key BIGINT NOT NULL, seq BIGINT NOT NULL, until_at BIGINT NOT NULL,
+		PRIMARY KEY (destination_id, ordering_key)) {{without rowid}}`,
+	`CREATE INDEX late_call_until ON late_call (destination_id, until_at)`,
+	// what was delivered and is to be sent once more, of each key the oldest first; form_id is 0 of what an event has changed
+	`CREATE TABLE resend (destination_id INTEGER NOT NULL, ordering_key BIGINT NOT NULL, seq BIGINT NOT NULL, form_id INTEGER NOT NULL,
+		due_at BIGINT NOT NULL, PRIMARY KEY (destination_id, ordering_key, seq)) {{without rowid}}`,
+	`CREATE INDEX resend_due ON resend (destination_id, due_at)`,
+	// asynchronous requests whose outcome is not known yet; seqs are the deliveries, in the order of their rows
+	`CREATE TABLE job (request_id TEXT PRIMARY KEY, destination_id INTEGER NOT NULL, submitted_at BIGINT NOT NULL, seqs TEXT NOT NULL)`,
 }}
 
 // migrate takes the migrations that the database has not had yet. A database

@@ -77,12 +77,12 @@ func (w *world) reset() {
 	if err := w.s.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally"} {
+	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally", "late_call", "resend", "job"} {
 		if _, err := w.db.Exec("DELETE FROM " + table); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	if _, err := w.db.Exec("UPDATE destination SET read_to = 0"); err != nil {
+	if _, err := w.db.Exec("UPDATE destination SET read_to = 0, sent_to = 0"); err != nil {
 		w.t.Fatal(err)
 	}
 	clear(w.ids)
@@ -280,7 +280,7 @@ func (m *model) any(rt *rapid.T) (*modelled, int64) {
 func (m *model) retry(rt *rapid.T) {
 	d, seq := m.any(rt)
 	parked := !m.w.find(d.name).DueAt.IsZero()
-	err := m.w.s.RetryDelivery(context.Background(), m.w.id(d.name))
+	err := m.w.s.RetryDelivery(context.Background(), m.w.id(d.name), false)
 	if allowed := d.state == dead || d.state == unknown || d.state == pending && parked; allowed != (err == nil) {
 		rt.Fatalf("retry of %s, which is %s: %v", d.name, d.state, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sync"
 
 	"onramp/internal/onramp"
@@ -19,6 +20,9 @@ type names struct {
 	destNames    map[int]string
 	callbacks    map[string]int
 	callbackBy   map[int]string
+
+	upserting map[int]bool // destinations whose rows are written over; see onramp.Destination.Upserts
+	shadowed  map[int]bool // of these, those that stand before a journey in a route
 }
 
 func (n *names) load(ctx context.Context, q queryer) error {
@@ -89,6 +93,38 @@ func (n *names) callbackName(id int) string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.callbackBy[id]
+}
+
+// learn notes what the routes of a form say about its destinations.
+func (n *names) learn(route []onramp.Destination) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.upserting == nil {
+		n.upserting, n.shadowed = map[int]bool{}, map[int]bool{}
+	}
+	for i, d := range route {
+		if !d.Upserts() {
+			continue
+		}
+		n.upserting[d.ID] = true
+		if slices.ContainsFunc(route[i:], func(later onramp.Destination) bool { return later.Kind == onramp.Journey }) {
+			n.shadowed[d.ID] = true
+		}
+	}
+}
+
+// upserts says whether the deliveries to a destination write over each other.
+func (n *names) upserts(destination int) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.upserting[destination]
+}
+
+// beforeJourney says whether that is so and a journey's event may write the same rows.
+func (n *names) beforeJourney(destination int) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.shadowed[destination]
 }
 
 // RegisterCallbacks makes the names of callbacks known to the database, so that
@@ -172,6 +208,7 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 		for j := range f.Route {
 			f.Route[j].ID, _ = s.names.destination(f.Route[j].Name())
 		}
+		s.names.learn(f.Route)
 		registered[i] = onramp.NewForm(f, onramp.Secret(secret))
 	}
 	return registered, nil

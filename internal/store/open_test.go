@@ -49,7 +49,7 @@ func TestNewerDatabase(t *testing.T) {
 		if _, err := w.db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
 			t.Fatal(err)
 		}
-		wantOpenError(t, w.url, "the database has version 999, and this onramp supports versions up to 4: use a newer onramp")
+		wantOpenError(t, w.url, "the database has version 999, and this onramp supports versions up to 5: use a newer onramp")
 		if _, err := w.db.Exec(`DELETE FROM goose_db_version WHERE version_id = 999`); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestRegisterForms(t *testing.T) {
 		}
 		for id, want := range map[int]int64{1: 0, 3: 2} {
 			// a new destination begins behind what there was before it
-			if mark, err := w.s.ReadTo(t.Context(), id); err != nil || mark != want {
+			if mark, err := w.s.Resume(t.Context(), onramp.Destination{ID: id}); err != nil || mark != want {
 				t.Errorf("destination %d is read to %d, %v; want %d", id, mark, err, want)
 			}
 		}
@@ -150,14 +150,14 @@ func TestClose(t *testing.T) {
 				return err
 			},
 			"Park":              func() error { _, err := w.s.Park(ctx, []int64{1}); return err },
-			"SaveReadTo":        func() error { return w.s.SaveReadTo(ctx, 1, 1) },
-			"RetryDelivery":     func() error { return w.s.RetryDelivery(ctx, w.id("ana.1")) },
+			"SavePosition":      func() error { return w.s.SavePosition(ctx, 1, 1, 1) },
+			"RetryDelivery":     func() error { return w.s.RetryDelivery(ctx, w.id("ana.1"), false) },
 			"DiscardDelivery":   func() error { return w.s.DiscardDelivery(ctx, w.id("ana.1"), "a test") },
 			"SaveToken":         func() error { return w.s.SaveToken(ctx, nil) },
 			"RegisterForms":     func() error { _, err := w.s.RegisterForms(ctx, nil); return err },
 			"Ping":              func() error { return w.s.Ping(ctx) },
 			"LoadToken":         func() error { _, err := w.s.LoadToken(ctx); return err },
-			"ReadTo":            func() error { _, err := w.s.ReadTo(ctx, 1); return err },
+			"Resume":            func() error { _, err := w.s.Resume(ctx, onramp.Destination{ID: 1}); return err },
 			"ListFresh":         func() error { _, _, err := w.s.ListFresh(ctx, 2, 0, 1); return err },
 			"ListDue":           func() error { _, err := w.s.ListDue(ctx, 1, 1, begin, 1); return err },
 			"NextDue":           func() error { _, err := w.s.NextDue(ctx, 1, begin); return err },

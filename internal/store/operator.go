@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -15,14 +16,37 @@ import (
 // RetryDelivery makes a dead, unknown or parked delivery due at once, whatever the
 // reason for its state. Its tries are counted from 0 again. The error is of kind
 // NotFound, or Conflict when there is nothing to retry.
-func (s *Store) RetryDelivery(ctx context.Context, id string) error {
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+//
+// One that a newer delivery of its key has overtaken is left alone, with an error
+// of kind Conflict, unless overwrite says that it may write over the newer one.
+func (s *Store) RetryDelivery(ctx context.Context, id string, overwrite bool) error {
+	where, arguments, ok := byDeliveryID(id)
+	if !ok {
+		return errNoDelivery
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT d.seq FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `+where, arguments...)
+	seqs, err := collect(rows, err, func(rows *sql.Rows) (seq int64, err error) {
+		err = rows.Scan(&seq)
+		return seq, err
+	})
+	if err != nil {
+		return readerErr("find delivery", err)
+	}
+	retries, end, err := s.beginRetries(ctx, seqs, overwrite)
+	if err != nil {
+		return err
+	}
+	defer end()
+	err = s.writer.write(ctx, &op{run: func(t *tx) error {
 		d, err := t.findDelivery(id)
 		if err != nil {
 			return err
 		}
 		if !failed(d.State) && !(d.State == onramp.DeliveryPending && d.Parked()) {
 			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or unknown, or pending after a failed attempt, can be retried; this one is " + d.State.String()}
+		}
+		if failed(d.State) && retries.decide(t, d.Seq) != 0 {
+			return &onramp.Error{Kind: onramp.Conflict, Message: superseded}
 		}
 		woken := map[int]wakeUp{}
 		if err := t.retry(&d, woken); err != nil {
@@ -105,28 +129,63 @@ const portion = 200
 // RetryDeliveries does for all dead deliveries of a cause or form, or all unknown
 // ones, what RetryDelivery does for one, oldest first, and returns for how many.
 // Each one that was dead when it began is taken once, whatever comes of it
-// meanwhile. It stops when ctx ends; what was retried until then stays so.
-func (s *Store) RetryDeliveries(ctx context.Context, f onramp.Filter) (n int64, err error) {
-	n, err = s.changeFailed(ctx, f, (*tx).retry)
-	return n, wrapUnlessKnown("retry deliveries", err)
+// meanwhile. It stops when ctx ends; what was retried until then stays so. left is
+// how many were left alone because newer ones have overtaken them.
+func (s *Store) RetryDeliveries(ctx context.Context, f onramp.Filter, overwrite bool) (n, left int64, err error) {
+	seqs, err := s.listFailed(ctx, f)
+	for part := range slices.Chunk(seqs, lookedUpTogether) {
+		if err != nil {
+			break
+		}
+		var retried, kept int64
+		retried, kept, err = s.retryPart(ctx, part, f, overwrite)
+		n, left = n+retried, left+kept
+	}
+	return n, left, wrapUnlessKnown("retry deliveries", err)
 }
+
+// lookedUpTogether is for how many deliveries it is looked up together what has
+// overtaken them.
+const lookedUpTogether = 5000
+
+func (s *Store) retryPart(ctx context.Context, seqs []int64, f onramp.Filter, overwrite bool) (n, left int64, err error) {
+	retries, end, err := s.beginRetries(ctx, seqs, overwrite)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer end()
+	overtaken := map[int64]bool{}
+	n, err = s.changePortions(ctx, f, seqs, func(t *tx, d *onramp.Delivery, woken map[int]wakeUp) error {
+		if overtaken[d.Seq] = retries.decide(t, d.Seq) != 0; overtaken[d.Seq] {
+			return errLeftAlone
+		}
+		return t.retry(d, woken)
+	})
+	for _, is := range overtaken {
+		if is {
+			left++
+		}
+	}
+	return n, left, err
+}
+
+// errLeftAlone says that a delivery was not to be changed.
+var errLeftAlone = errors.New("left alone")
 
 // DiscardDeliveries does the same with DiscardDelivery.
 func (s *Store) DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (n int64, err error) {
-	n, err = s.changeFailed(ctx, f, func(t *tx, d *onramp.Delivery, woken map[int]wakeUp) error {
-		return t.discard(d, reason, woken)
-	})
+	seqs, err := s.listFailed(ctx, f)
+	if err == nil {
+		n, err = s.changePortions(ctx, f, seqs, func(t *tx, d *onramp.Delivery, woken map[int]wakeUp) error {
+			return t.discard(d, reason, woken)
+		})
+	}
 	return n, wrapUnlessKnown("discard deliveries", err)
 }
 
-func (s *Store) changeFailed(ctx context.Context, f onramp.Filter, change func(*tx, *onramp.Delivery, map[int]wakeUp) error) (n int64, err error) {
-	if f.State == "" {
-		f.State = onramp.DeliveryDead.String()
-	}
-	seqs, err := s.listFailed(ctx, f)
-	if err != nil {
-		return 0, err
-	}
+func (s *Store) changePortions(
+	ctx context.Context, f onramp.Filter, seqs []int64, change func(*tx, *onramp.Delivery, map[int]wakeUp) error,
+) (n int64, err error) {
 	for seqs := range slices.Chunk(seqs, portion) {
 		if ctx.Err() != nil {
 			return n, context.Cause(ctx)
@@ -138,11 +197,14 @@ func (s *Store) changeFailed(ctx context.Context, f onramp.Filter, change func(*
 			for _, seq := range seqs {
 				d, still, err := t.findFailed(seq, f)
 				if err == nil && still {
-					changed++
 					err = change(t, &d, woken)
 				}
-				if err != nil {
+				switch {
+				case errors.Is(err, errLeftAlone):
+				case err != nil:
 					return err
+				case still:
+					changed++
 				}
 			}
 			t.wakeAfter(woken)
@@ -182,6 +244,7 @@ func (s *Store) failedWhere(f onramp.Filter) (where string, arguments []any, err
 
 // listFailed lists the seqs of dead or unknown deliveries, oldest first.
 func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error) {
+	f.State = cmp.Or(f.State, onramp.DeliveryDead.String())
 	where, arguments, err := s.failedWhere(f)
 	if err != nil {
 		return nil, err
@@ -340,7 +403,7 @@ func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
 
 // findFailed finds a delivery, if it is still one that a filter has let through.
 func (t *tx) findFailed(seq int64, f onramp.Filter) (d onramp.Delivery, still bool, err error) {
-	state, _ := onramp.ParseDeliveryState(f.State)
+	state, _ := onramp.ParseDeliveryState(cmp.Or(f.State, onramp.DeliveryDead.String()))
 	return t.findChange(`WHERE d.seq = $1 AND d.state = $2 AND ($3 = '' OR d.cause = $3)`, seq, uint8(state), storable(f.Cause))
 }
 

@@ -152,7 +152,7 @@ func TestRetryDeliveries(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
 				column, key, lost := failures(w)
 				before := w.states()
-				n, err := w.s.RetryDeliveries(t.Context(), c.filter(column, key, lost))
+				n, _, err := w.s.RetryDeliveries(t.Context(), c.filter(column, key, lost), false)
 				if want := len(strings.Fields(c.want)); err != nil || n != int64(want) {
 					t.Errorf("retried %d, %v; want %d", n, err, want)
 				}
@@ -216,7 +216,10 @@ func TestDiscardDeliveries(t *testing.T) {
 			t.Errorf("what is discarded has the cause %q", cause)
 		}
 		for _, change := range []func(f onramp.Filter) (int64, error){
-			func(f onramp.Filter) (int64, error) { return w.s.RetryDeliveries(t.Context(), f) },
+			func(f onramp.Filter) (int64, error) {
+				n, _, err := w.s.RetryDeliveries(t.Context(), f, false)
+				return n, err
+			},
 			func(f onramp.Filter) (int64, error) { return w.s.DiscardDeliveries(t.Context(), f, "x") },
 		} {
 			_, err := change(onramp.Filter{State: "pending"})
@@ -275,7 +278,7 @@ func TestBulkPortions(t *testing.T) {
 		for _, f := range []onramp.Filter{{Cause: cause}, {}} {
 			var commits int64
 			done := false
-			got, err := w.s.RetryDeliveries(between{t.Context(), func() {
+			got, _, err := w.s.RetryDeliveries(between{t.Context(), func() {
 				if done || w.find("p0x.1").State != pending {
 					return
 				}
@@ -289,7 +292,7 @@ func TestBulkPortions(t *testing.T) {
 				w.retry("p204x.1")
 				w.exec(`UPDATE delivery SET cause = 'another' WHERE seq = $1`, w.find("p203x.1").Seq)
 				commits = w.s.Commits()
-			}}, f)
+			}}, f, false)
 			want, other := int64(n-2), dead
 			if f.Cause == "" {
 				want, other = n-1, pending
@@ -297,7 +300,7 @@ func TestBulkPortions(t *testing.T) {
 			if err != nil || got != want {
 				t.Errorf("%+v: retried %d, %v; want %d", f, got, err, want)
 			}
-			if more := w.s.Commits() - commits; more != 1 {
+			if more := w.s.Commits() - commits; more != 2 {
 				t.Errorf("%d transactions after the first portion, want one", more)
 			}
 			for d, want := range map[string]onramp.DeliveryState{"p0x.1": dead, "old.1": dead, "new.1": dead, "p203x.1": other, "p204x.1": pending} {
@@ -346,7 +349,7 @@ func TestBulkOrder(t *testing.T) {
 		w.settle("ana3.1", pending, time.Minute)
 		w.settle("bob1.1", delivered, 0)
 		w.settle("bob1.2", dead, 0)
-		n, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{})
+		n, _, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}, false)
 		if n != 3 || err != nil {
 			t.Errorf("retried %d, %v", n, err)
 		}
@@ -519,7 +522,7 @@ func (w *world) operate() {
 	w.settle("gil1.1", dead, 0)
 	w.settle("gil2.1", dead, 0)
 	w.edit("gil1.1", "hal")
-	if _, err := w.s.RetryDeliveries(context.Background(), onramp.Filter{}); err != nil {
+	if _, _, err := w.s.RetryDeliveries(context.Background(), onramp.Filter{}, false); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -25,6 +25,8 @@ func (w *world) fill(n int) {
 			`SELECT i, 'id' || i, 2, 'key', 0, '{}', i, 1 FROM number`,
 		`INSERT INTO delivery (seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, due_at) ` + number +
 			`SELECT i, i, 1, 1 + i % 2, 0, i % 1000, CASE WHEN i % 100 < 2 THEN 2 ELSE 5 END, 0, CASE WHEN i % 100 < 2 THEN 1000000 + i ELSE NULL END FROM number`,
+		`INSERT INTO late_call (destination_id, ordering_key, seq, until_at) ` + number + `SELECT 1 + i % 2, i, i, 1000000 + i FROM number`,
+		`INSERT INTO resend (destination_id, ordering_key, seq, form_id, due_at) ` + number + `SELECT 1 + i % 2, i, i, 1, 1000000 + i FROM number`,
 		`INSERT INTO event (seq, at, hash, callback_id, received_at, type, body) ` + number + `SELECT i, i, i, 1, 0, 'type', '{}' FROM number`,
 	} {
 		if _, err := w.db.Exec(statement); err != nil {
@@ -176,7 +178,7 @@ func (w *world) exercise() {
 			w.t.Fatal(err)
 		}
 	}
-	if err := w.s.SaveReadTo(ctx, 1, 1); err != nil {
+	if err := w.s.SavePosition(ctx, 1, 1, 1); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -82,6 +82,9 @@ func (t *tx) saveRegistrations(group []*op) error {
 				t.deliverySeq, r.Seq, int64(i+1), int64(d.ID), int64(uint64(key)%partitions), key, int64(state), int64(0))
 			t.moveDelivery(d.ID, 0, state)
 		}
+		if err := t.noteFollowed(r, key, t.deliverySeq-int64(len(r.Route))+1, woken); err != nil {
+			return err
+		}
 		r.State = onramp.RegistrationQueued
 		t.moveRegistration(0, r.State)
 	}

@@ -71,9 +71,9 @@ func TestNotFound(t *testing.T) {
 			"no step":           func() error { _, err := w.s.FindDelivery(ctx, w.ids["ana"]); return err },
 			"step 0":            func() error { _, err := w.s.FindDelivery(ctx, w.id("ana.0")); return err },
 			"a step too many":   func() error { _, err := w.s.FindDelivery(ctx, w.id("ana.3")); return err },
-			"RetryDelivery":     func() error { return w.s.RetryDelivery(ctx, "none.1") },
-			"retry step 3":      func() error { return w.s.RetryDelivery(ctx, w.id("ana.3")) },
-			"retry nonsense":    func() error { return w.s.RetryDelivery(ctx, "none") },
+			"RetryDelivery":     func() error { return w.s.RetryDelivery(ctx, "none.1", false) },
+			"retry step 3":      func() error { return w.s.RetryDelivery(ctx, w.id("ana.3"), false) },
+			"retry nonsense":    func() error { return w.s.RetryDelivery(ctx, "none", false) },
 			"DiscardDelivery":   func() error { return w.s.DiscardDelivery(ctx, "none.1", "a test") },
 			"discard a step -1": func() error { return w.s.DiscardDelivery(ctx, w.id("ana.-1"), "a test") },
 		} {

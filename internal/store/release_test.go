@@ -307,10 +307,10 @@ func TestReleasedPending(t *testing.T) {
 	w := released(t, "7d0a386")
 	w.save("registration", "ida5")
 	w.retry("fay1.2")
-	if n, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{State: "unknown"}); err != nil || n != 1 {
+	if n, _, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{State: "unknown"}, false); err != nil || n != 1 {
 		t.Errorf("%d unknown deliveries were retried, %v; want the other one", n, err)
 	}
-	if n, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}); err != nil || n != 5 {
+	if n, _, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}, false); err != nil || n != 5 {
 		t.Errorf("%d dead deliveries were retried, %v", n, err)
 	}
 	got := w.deliverAll()
@@ -363,7 +363,7 @@ func (w *world) deliverAll() map[string]string {
 // next lists the deliveries to a destination that may be sent now.
 func (w *world) next(ctx context.Context, destination int) []onramp.Delivery {
 	w.t.Helper()
-	readTo, err := w.s.ReadTo(ctx, destination)
+	readTo, err := w.s.Resume(ctx, onramp.Destination{ID: destination})
 	if err != nil {
 		w.t.Fatal(err)
 	}

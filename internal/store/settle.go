@@ -28,6 +28,15 @@ func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]
 			return err
 		}
 		for _, settlement := range rest {
+			if err := t.noteLateCall(&settlement, woken); err != nil {
+				return err
+			}
+			if settlement.Delivery.Resend {
+				if err := t.settleResend(&settlement, woken); err != nil {
+					return err
+				}
+				continue
+			}
 			next, err := t.settle(&settlement, woken)
 			if err != nil {
 				return err
@@ -59,10 +68,15 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 		}
 	}
 	t.moveDelivery(d.DestinationID, onramp.DeliveryPending, s.State)
-	followers, err := t.moveRoute(s, woken)
+	followers, err := t.outOrder(s, woken)
 	if err != nil {
 		return nil, err
 	}
+	later, err := t.moveRoute(s, woken)
+	if err != nil {
+		return nil, err
+	}
+	followers = append(followers, later...)
 	switch parks := !s.DueAt.IsZero(); {
 	case parks && !d.Parked():
 		err = t.waitBehind(d.DestinationID, d.OrderingKey, d.Seq)
@@ -174,7 +188,8 @@ func (t *tx) startNextStep(d *onramp.Delivery, woken map[int]wakeUp) ([]onramp.D
 	if next.Parked() {
 		woken[next.DestinationID] |= dueUp
 	}
-	return []onramp.Delivery{next}, nil
+	given, err := t.beginStep(&next, woken)
+	return append(given, next), err
 }
 
 // behindParked is true of a delivery if an earlier one with the same destination

@@ -153,7 +153,7 @@ func TestSettleWithoutEffect(t *testing.T) {
 			func(w *world) []string {
 				w.settle("ana.1", pending, time.Minute)
 				d := w.find("ana.1")
-				if err := w.s.RetryDelivery(context.Background(), w.id("ana.1")); err != nil {
+				if err := w.s.RetryDelivery(context.Background(), w.id("ana.1"), false); err != nil {
 					w.t.Fatal(err)
 				}
 				return w.settleRead(d, delivered, 0)

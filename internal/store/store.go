@@ -25,6 +25,10 @@ type Config struct {
 	Now   func() time.Time // default time.Now
 	Owner string           // name of this node in leases; default: host and process
 
+	// LongestCall is how long Marketing Cloud may take to carry out a call whose
+	// answer did not come; default 2 minutes.
+	LongestCall time.Duration
+
 	// Cipher encrypts what is kept of callbacks, clients and keys, and the access
 	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
@@ -55,6 +59,12 @@ type Store struct {
 	damaged      chan error
 	freeze       freeze
 
+	longestCall time.Duration
+	lateTold    map[int]int64 // until when late calls of a destination are known to its readers; belongs to the writer
+	recent      recent
+	resends     resends
+	candidates  candidates
+
 	epoch       int64
 	names       names
 	tallies     tallies
@@ -80,6 +90,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
+		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -142,6 +153,9 @@ func (s *Store) load(ctx context.Context, q queryer) error {
 		return err
 	}
 	if err := s.tallies.load(ctx, q); err != nil {
+		return err
+	}
+	if err := s.loadResends(ctx, q); err != nil {
 		return err
 	}
 	var err error

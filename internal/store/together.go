@@ -130,6 +130,16 @@ func (t *tx) settleCall(all []onramp.Settlement, woken map[int]wakeUp) (rest []o
 			}
 			rest = append(rest, left...)
 		}
+		for i := range part {
+			given, err := t.outOrder(&part[i], woken)
+			if err == nil {
+				err = t.noteLateCall(&part[i], woken)
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			followers = append(followers, given...)
+		}
 		next, err := t.moveRoutes(part, woken)
 		if err != nil {
 			return nil, nil, err

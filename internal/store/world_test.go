@@ -256,7 +256,7 @@ func (w *world) park(deliveries ...string) map[int64]bool {
 
 func (w *world) retry(delivery string) {
 	w.t.Helper()
-	if err := w.s.RetryDelivery(context.Background(), w.id(delivery)); err != nil {
+	if err := w.s.RetryDelivery(context.Background(), w.id(delivery), false); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -1,0 +1,311 @@
+package pump_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/onramp"
+	"onramp/internal/pump"
+	"onramp/internal/store"
+)
+
+// vendor is a Marketing Cloud that carries calls out late: rows are stored when it
+// is their turn, whatever was answered, and when.
+type vendor struct {
+	mu   sync.Mutex
+	dice *rand.Rand
+	calm bool // everything is carried out before it is answered
+	rows map[string]int
+	jobs map[string]*asynchronous // by request
+
+	resent, fired int // rows, and journeys, that were sent once more
+}
+
+type asynchronous struct {
+	done   chan struct{}
+	number int
+}
+
+func newVendor(seed uint64) *vendor {
+	return &vendor{
+		dice: rand.New(rand.NewPCG(seed, 1)), rows: map[string]int{}, jobs: map[string]*asynchronous{},
+	}
+}
+
+func (v *vendor) draw(n int) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.calm {
+		return n - 1
+	}
+	return v.dice.IntN(n)
+}
+
+// carryOut stores rows after a while.
+func (v *vendor) carryOut(after time.Duration, deliveries []onramp.Delivery, done func()) {
+	go func() {
+		if after > 0 {
+			<-time.After(after)
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		for _, d := range deliveries {
+			var values struct{ N int }
+			if err := json.Unmarshal(d.Values, &values); err != nil {
+				panic(err)
+			}
+			v.rows[d.SubscriberKey] = values.N
+		}
+		done()
+	}()
+}
+
+const (
+	longest  = 20 * time.Second // that a call takes to be carried out
+	patience = 3 * time.Second  // of the client
+)
+
+// Send makes a call. Half of the time all is well; else the answer is lost and the
+// call is carried out now, later, or never.
+func (v *vendor) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	all := func(o onramp.Outcome) []onramp.Outcome { return slices.Repeat([]onramp.Outcome{o}, len(c.Deliveries)) }
+	lost := onramp.Outcome{Verdict: onramp.Retry, Detail: "time-out", MayHaveArrived: true}
+	if c.Destination.Kind == onramp.Journey {
+		lost.Verdict = onramp.Unknown
+	}
+	v.note(c)
+	if c.Async || c.Job != nil {
+		return all(v.job(ctx, c, lost))
+	}
+	written := make(chan struct{})
+	after := time.Duration(v.draw(1000)) * time.Millisecond
+	switch v.draw(10) {
+	case 0:
+		return all(onramp.Outcome{Verdict: onramp.Retry, Detail: "refused"})
+	case 1:
+		return all(onramp.Outcome{Verdict: onramp.Rejected, Detail: "a bad row"})
+	case 2, 3:
+		after = time.Duration(v.draw(int(longest/time.Millisecond))) * time.Millisecond
+	}
+	if c.Destination.Kind == onramp.Journey && v.draw(3) == 0 { // answered at once, and carried out when it is its turn
+		v.carryOut(time.Duration(v.draw(int(longest/time.Millisecond)))*time.Millisecond, c.Deliveries, func() {})
+		return all(ok)
+	}
+	v.carryOut(after, c.Deliveries, func() { close(written) })
+	select {
+	case <-written:
+		if v.draw(10) == 0 {
+			return all(lost)
+		}
+		return all(ok)
+	case <-time.After(patience):
+	case <-ctx.Done():
+	}
+	return all(lost)
+}
+
+func (v *vendor) note(c onramp.Call) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, d := range c.Deliveries {
+		switch {
+		case !d.Resend:
+		case c.Destination.Kind == onramp.Journey:
+			v.fired++
+		default:
+			v.resent++
+		}
+	}
+}
+
+// job is an asynchronous request, or one that was made earlier.
+func (v *vendor) job(ctx context.Context, c onramp.Call, lost onramp.Outcome) onramp.Outcome {
+	v.mu.Lock()
+	var j *asynchronous
+	if c.Job != nil {
+		j = v.jobs[c.Job.RequestID]
+	}
+	v.mu.Unlock()
+	if j == nil {
+		j = &asynchronous{done: make(chan struct{})}
+		v.mu.Lock()
+		id := fmt.Sprint("job", len(v.jobs))
+		v.jobs[id] = j
+		v.mu.Unlock()
+		v.carryOut(time.Duration(v.draw(int(longest/time.Millisecond)))*time.Millisecond, c.Deliveries, func() { close(j.done) })
+		if v.draw(10) == 0 {
+			return lost
+		}
+		c.Submitted(onramp.Job{RequestID: id, SubmittedAt: time.Now(), Deliveries: c.Deliveries})
+	}
+	select {
+	case <-j.done:
+		return ok
+	case <-time.After(longest/2 + time.Duration(v.draw(int(longest)))):
+	case <-ctx.Done():
+	}
+	return lost
+}
+
+// killable is a store whose process can be killed: nothing is written any more.
+type killable struct {
+	*onDisk
+	dead atomic.Bool
+}
+
+var errKilled = errors.New("killed")
+
+type killed struct {
+	*store.Store
+	by *killable
+}
+
+func (k killed) Settle(ctx context.Context, s []onramp.Settlement) ([]onramp.Delivery, error) {
+	if k.by.dead.Load() {
+		return nil, errKilled
+	}
+	return k.Store.Settle(ctx, s)
+}
+
+func (k killed) SavePosition(ctx context.Context, destination int, readTo, sentTo int64) error {
+	if k.by.dead.Load() {
+		return errKilled
+	}
+	return k.Store.SavePosition(ctx, destination, readTo, sentTo)
+}
+
+func (k killed) SaveJob(ctx context.Context, destination int, j onramp.Job) error {
+	if k.by.dead.Load() {
+		return errKilled
+	}
+	return k.Store.SaveJob(ctx, destination, j)
+}
+
+// TestLate has a vendor that carries calls out late, while the process is stopped
+// and killed, and while an operator retries what is dead. In the end every row is
+// what the person sent last, of all that was delivered, and no journey was entered
+// twice.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(lives) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "onramp.db")
+			synctest.Test(t, func(t *testing.T) { liveLate(t, path, seed) })
+		})
+	}
+}
+
+func liveLate(t *testing.T, path string, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	v := newVendor(seed)
+	row := onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Mode(random.IntN(3)), Batch: 1 + random.IntN(4)}
+	journey := onramp.Destination{Kind: onramp.Journey, Key: "y", Batch: 1 + random.IntN(4)}
+	forms := []onramp.Form{{Name: "both", Route: []onramp.Destination{row, journey}}, {Name: "row", Route: []onramp.Destination{row}}}
+	n := 0
+	var ids []string
+	for round := range 5 {
+		k := &killable{onDisk: openForms(t, path, store.Config{LongestCall: longest}, forms)}
+		p := pump.New(pump.Config{Window: 8, Senders: 4}, killed{k.s, k}, killed{k.s, k}, v, k.forms[0].Route)
+		claim, stop := context.WithCancel(t.Context())
+		work, abandon := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			p.Run(claim, work)
+		}()
+		for range 40 {
+			<-time.After(time.Duration(random.IntN(1500)) * time.Millisecond)
+			if n++; random.IntN(8) == 0 {
+				_, _, _ = k.s.RetryDeliveries(t.Context(), onramp.Filter{}, false)
+			} else {
+				ids = append(ids, k.saveN(random.IntN(2), fmt.Sprint("key", random.IntN(6)), n))
+			}
+		}
+		switch random.IntN(3) {
+		case 0: // killed
+			k.dead.Store(true)
+			abandon()
+		case 1:
+			abandon()
+		}
+		if round == 4 {
+			v.mu.Lock()
+			v.calm = true
+			v.mu.Unlock()
+			k.dead.Store(false)
+		}
+		stop()
+		<-ended
+		abandon()
+		k.close()
+	}
+	v.mu.Lock()
+	v.calm = true
+	v.mu.Unlock()
+	k := openForms(t, path, store.Config{LongestCall: longest}, forms)
+	defer k.close()
+	p := pump.New(pump.Config{Window: 8, Senders: 4}, k.s, k.s, v, k.forms[0].Route)
+	during(t, p, func() {
+		<-time.After(time.Hour)
+		_, _, _ = k.s.RetryDeliveries(t.Context(), onramp.Filter{}, false)
+		<-time.After(3 * time.Hour)
+	})
+	k.checkRows(v, ids)
+}
+
+// saveN saves a registration whose row holds a number.
+func (d *onDisk) saveN(form int, key string, n int) (id string) {
+	d.tb.Helper()
+	r := onramp.Registration{
+		ID: onramp.NewID(time.Now()), Form: d.forms[form].Name, SubscriberKey: key, ReceivedAt: time.Now(),
+		Values: fmt.Appendf(nil, `{"N":%d}`, n), Route: d.forms[form].Route,
+	}
+	if _, err := d.s.SaveRegistration(context.Background(), &r, onramp.IdempotencyKey{}, false); err != nil {
+		d.tb.Fatal(err)
+	}
+	return r.ID
+}
+
+// checkRows compares the vendor's rows with what was delivered last.
+func (d *onDisk) checkRows(v *vendor, ids []string) {
+	d.tb.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if d.tb.Logf("%d rows were sent once more", v.resent); v.fired > 0 {
+		d.tb.Errorf("%d journeys were entered once more", v.fired)
+	}
+	want := map[string]int{}
+	for _, id := range ids {
+		r, err := d.s.FindRegistration(context.Background(), id)
+		if err != nil {
+			d.tb.Fatal(err)
+		}
+		var values struct{ N int }
+		if err := json.Unmarshal(r.Values, &values); err != nil {
+			d.tb.Fatal(err)
+		}
+		switch r.Deliveries[0].State {
+		case onramp.DeliveryDelivered:
+			want[r.SubscriberKey] = max(want[r.SubscriberKey], values.N)
+		case onramp.DeliveryDead:
+		default:
+			d.tb.Errorf("%s is %s", r.Deliveries[0].ID(), r.Deliveries[0].State)
+		}
+	}
+	if diff := cmp.Diff(want, v.rows); diff != "" {
+		d.tb.Errorf("old over new (-want +got):\n%s", diff)
+	}
+}
