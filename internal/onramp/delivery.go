@@ -140,8 +140,12 @@ type Outcome struct {
 	RetryAfter time.Duration // as the answer said; 0: it said nothing
 	Late       bool          // the time-out ended it, here or there: a smaller call may get through
 	Refused    bool          // our credentials were refused: it is they that block the destination
-	Request    string        // what was sent, when it was not delivered
-	Answer     string        // what came back, when it was not delivered
+	// MayHaveArrived says that the request has left and that no answer tells what
+	// became of it: it may have been carried out, or may yet be, after newer ones.
+	// False of what was surely not sent, of what was refused, and when Delivered.
+	MayHaveArrived bool
+	Request        string // what was sent, when it was not delivered
+	Answer         string // what came back, when it was not delivered
 }
 
 // Call is one attempt for one or several deliveries to the same destination, of

@@ -28,7 +28,7 @@ func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		if err == nil {
 			return attempt.Alike(len(rows), onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), nil
 		}
-		return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
+		return out.note(attempt.Alike(len(rows), judge(err, to, out.sent(err)))), suspects(err, len(rows))
 	})
 }
 
@@ -56,7 +56,7 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 		defer end()
 		id, err := write(limited, to.Key, rows)
 		if err != nil {
-			return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
+			return out.note(attempt.Alike(len(rows), judge(err, to, out.sent(err)))), suspects(err, len(rows))
 		}
 		if c.Submitted != nil {
 			c.Submitted()
@@ -96,9 +96,13 @@ const (
 )
 
 // await polls until every row of a request has its outcome. existing are the rows
-// that were not inserted because they exist.
+// that were not inserted because they exist. A request of which that can't be told
+// may be carried out yet.
 func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) (outcomes []onramp.Outcome, existing []int) {
-	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) { return attempt.Alike(rows, o), nil }
+	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) {
+		o.MayHaveArrived = true
+		return attempt.Alike(rows, o), nil
+	}
 	begun := time.Now()
 	troubles, asked := 0, time.Duration(0) // asked: by the answer, to wait
 	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
@@ -182,7 +186,8 @@ func (s *Sender) results(
 	}
 	for len(outcomes) < rows {
 		outcomes = append(outcomes, onramp.Outcome{
-			Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q and says nothing of this row", id, status.RequestStatus),
+			Verdict: onramp.Retry, Status: http.StatusOK, MayHaveArrived: true,
+			Detail: fmt.Sprintf("request %s is %q and says nothing of this row", id, status.RequestStatus),
 		})
 	}
 	return outcomes, existing, nil
