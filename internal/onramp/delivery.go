@@ -154,7 +154,14 @@ type Call struct {
 	Destination Destination
 	Async       bool // by the asynchronous route of a data extension
 	Deliveries  []Delivery
-	Submitted   func() // called when the asynchronous route has taken the deliveries and their outcome is not known yet; may be nil
+	// Submitted is called when the asynchronous route has taken the deliveries, or the
+	// part of them that the deliveries are, under a request id, and their outcome is
+	// not known yet. It may be nil.
+	Submitted func(requestID string, deliveries []Delivery)
+	// RequestID is that of an earlier call by the asynchronous route whose outcome is
+	// not known: nothing is submitted, it is only asked for. Deliveries are then those
+	// that were submitted under it, all of them in their order.
+	RequestID string
 }
 
 // Reason is what came back and what can be done about it, in one line.

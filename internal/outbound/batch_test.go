@@ -316,7 +316,7 @@ func TestAsyncAnswers(t *testing.T) {
 			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Hint: hintScopes, Request: sent(0, 1), MayHaveArrived: true, Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
 		}, ms(500) + ms(750) + ms(1125) + ms(1687) + 500*time.Microsecond + ms(2531) + 250*time.Microsecond},
 		{"no trace", dataExtension, job{submitted, []reply{missing}, nil, 0}, []onramp.Outcome{
-			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: "request j1 left no trace in 2m0s"},
+			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: "Marketing Cloud knows no request j1 after 2m0s"},
 		}, 0},
 		{"never ends", dataExtension, job{submitted, []reply{status("Executing", "", false)}, nil, 0}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: `request j1 is "Executing" after 15m0s`},
@@ -328,7 +328,7 @@ func TestAsyncAnswers(t *testing.T) {
 				a := &account{answer: row.job.answer}
 				begun, told := time.Now(), time.Duration(-1)
 				got := a.sends(t).Send(t.Context(), onramp.Call{
-					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func() { told = time.Since(begun) },
+					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func(string, []onramp.Delivery) { told = time.Since(begun) },
 				})
 				for i := range row.want {
 					if row.want[i].Verdict != onramp.Delivered && len(row.want) == 1 {

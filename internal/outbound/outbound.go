@@ -96,7 +96,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		return s.fire(ctx, c)
 	case c.Destination.Kind == onramp.Message:
 		return s.sendMessages(ctx, c)
-	case c.Async:
+	case c.Async || c.RequestID != "":
 		return s.storeAsync(ctx, c)
 	}
 	return s.store(ctx, c)

@@ -135,7 +135,7 @@ func (l *lane) send(work context.Context, c *call) {
 	r := &result{call: c}
 	r.outcomes = l.pump.sender.Send(work, onramp.Call{
 		Destination: l.destination, Async: c.async, Deliveries: deliveries,
-		Submitted: func() { l.setFlying(c, onramp.DeliverySubmitted) },
+		Submitted: func(string, []onramp.Delivery) { l.setFlying(c, onramp.DeliverySubmitted) },
 	})
 	r.settlements = decideAll(deliveries, r.outcomes, startedAt, l.destination.TryFor(l.pump.cfg.GiveUpAfter))
 	l.logCall(work, c, r.outcomes)
