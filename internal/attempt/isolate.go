@@ -43,7 +43,7 @@ func (s *search[T]) all(items []T) (outcomes []onramp.Outcome, bad bool) {
 	outcomes, suspects := s.try(items)
 	if trouble := Trouble(outcomes); trouble != nil {
 		shared := *trouble
-		shared.Request = "" // for the others there was none
+		shared.Request, shared.MayHaveArrived = "", false // for the others there was no request
 		s.trouble = &shared
 	}
 	switch {

@@ -59,7 +59,8 @@ journeys, messages and the Event Notification Service, all at one address. It ke
 everything in memory.
 
 It sends no mail, does not evaluate journey rules, and never throttles on its own; use
-PUT /_sandbox/faults to make it fail. Its web page is at /_sandbox/.`,
+PUT /_sandbox/faults to make it fail, lose answers, carry calls out late, or answer as
+a proxy would: see docs/sandbox.md. Its web page is at /_sandbox/.`,
 		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/_sandbox/state",
 		Args:    cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {

@@ -133,17 +133,20 @@ func (v Verdict) String() string { return verdicts[v] }
 
 // Outcome is what came of one attempt.
 type Outcome struct {
-	Verdict        Verdict
-	Status         int           // HTTP status; 0: no answer came
-	Code           int           // the vendor's errorcode, or 0
-	Detail         string        // for the timeline; no personal data
-	Hint           string        // what an operator can do, when it is not delivered
-	RetryAfter     time.Duration // as the answer said; 0: it said nothing
-	Late           bool          // the time-out ended it, here or there: a smaller call may get through
-	Refused        bool          // our credentials were refused: it is they that block the destination
-	MayHaveArrived bool          // the call may have been carried out, or be carried out yet
-	Request        string        // what was sent, when it was not delivered
-	Answer         string        // what came back, when it was not delivered
+	Verdict    Verdict
+	Status     int           // HTTP status; 0: no answer came
+	Code       int           // the vendor's errorcode, or 0
+	Detail     string        // for the timeline; no personal data
+	Hint       string        // what an operator can do, when it is not delivered
+	RetryAfter time.Duration // as the answer said; 0: it said nothing
+	Late       bool          // the time-out ended it, here or there: a smaller call may get through
+	Refused    bool          // our credentials were refused: it is they that block the destination
+	// MayHaveArrived says that the request has left and that no answer tells what
+	// became of it: it may have been carried out, or may yet be, after newer ones.
+	// False of what was surely not sent, of what was refused, and when Delivered.
+	MayHaveArrived bool
+	Request        string // what was sent, when it was not delivered
+	Answer         string // what came back, when it was not delivered
 }
 
 // Call is one attempt for one or several deliveries to the same destination, of
@@ -152,14 +155,17 @@ type Call struct {
 	Destination Destination
 	Async       bool // by the asynchronous route of a data extension
 	Deliveries  []Delivery
-	Job         *Job // asks for the outcome of an earlier request, instead of making one
-
-	// Submitted is called when the asynchronous route has taken deliveries and
-	// their outcome is not known yet; may be nil.
-	Submitted func(Job)
+	// Submitted is called when the asynchronous route has taken the deliveries, or the
+	// part of them that the deliveries are, under a request id, and their outcome is
+	// not known yet. It may be nil.
+	Submitted func(requestID string, deliveries []Delivery)
+	// RequestID is that of an earlier call by the asynchronous route whose outcome is
+	// not known: nothing is submitted, it is only asked for. Deliveries are then those
+	// that were submitted under it, all of them in their order.
+	RequestID string
 }
 
-// Job is an asynchronous request that Marketing Cloud has taken.
+// Job is a request by the asynchronous route that Marketing Cloud has taken.
 type Job struct {
 	RequestID   string
 	SubmittedAt time.Time

@@ -13,21 +13,21 @@ import (
 )
 
 // judge decides what an error of a call means for its deliveries. sent says that
-// the call has left, and that it matters: one that does harm when it is made twice
-// is not repeated then.
+// the call has left: one that does harm when it is made twice is not repeated then.
 func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
-	harmful := sent && to.OnUnknown == onramp.Hold
+	harmful := sent && to.Kind == onramp.Journey && to.OnUnknown == onramp.Hold
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return judgeToken(e.err)
 	}
 	answer, ok := errors.AsType[*sfmc.Error](err)
 	if !ok {
-		return judgeSilence(err, harmful)
+		return judgeSilence(err, sent, harmful)
 	}
 	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: clip(answer.Body)}
 	o.Detail = describeAnswer(answer)
 	o.Verdict, o.Hint = judgeAnswer(answer, to)
 	o.Refused = answer.Status == http.StatusUnauthorized
+	o.MayHaveArrived = isInconclusive(answer)
 	switch {
 	case answer.Err != nil && harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
@@ -35,6 +35,20 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 		o.Late = true
 	}
 	return o
+}
+
+// isInconclusive says that an answer does not tell whether the call was carried out,
+// or will be: one of a proxy or a server in trouble. 503 with code 50300 and a
+// Retry-After is Marketing Cloud's own refusal (vendor page "Rate Limiting Errors"),
+// 596 its gateway's of an address.
+func isInconclusive(e *sfmc.Error) bool {
+	switch {
+	case e.Err != nil, e.Status/100 == 3, e.Status == http.StatusRequestTimeout:
+		return true
+	case e.Status == http.StatusServiceUnavailable && e.Code == sfmc.CodeUnavailable && e.RetryAfter > 0:
+		return false
+	}
+	return e.Status >= 500 && e.Status != sfmc.StatusServiceNotFound
 }
 
 func clip(body []byte) string {
@@ -185,8 +199,8 @@ func judgeToken(err error) onramp.Outcome {
 }
 
 // judgeSilence reads an error that came without an answer.
-func judgeSilence(err error, harmful bool) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error()}
+func judgeSilence(err error, sent, harmful bool) onramp.Outcome {
+	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), MayHaveArrived: sent}
 	switch {
 	case errors.Is(err, sfmc.ErrHost):
 		o.Verdict, o.Hint = onramp.Blocked, hintHost

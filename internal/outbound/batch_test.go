@@ -299,10 +299,10 @@ func TestAsyncAnswers(t *testing.T) {
 			stored, {Verdict: onramp.Retry, Status: 200, Code: 2, Request: sent(1, 3), Detail: "Transaction (Process ID 52) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."}, stored,
 		}, ms(500)},
 		{"too few results", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowOK)}, 0}, []onramp.Outcome{
-			stored, {Verdict: onramp.Retry, Status: 200, Request: sent(1, 2), Detail: `request j1 is "Complete" and says nothing of this row`},
+			stored, {Verdict: onramp.Retry, Status: 200, Request: sent(1, 2), MayHaveArrived: true, Detail: `request j1 is "Complete" and says nothing of this row`},
 		}, ms(500)},
 		{"job failed whole", dataExtension, job{submitted, []reply{status("Error", "", true)}, []reply{results(1, 0)}, 0}, []onramp.Outcome{
-			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), Detail: `request j1 is "Error" and says nothing of this row`},
+			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: `request j1 is "Error" and says nothing of this row`},
 		}, ms(500)},
 		{"exists, insert only", insert, job{submitted, []reply{failed}, []reply{results(1, 2, rowExists, rowOK)}, 0}, []onramp.Outcome{
 			{Verdict: onramp.Delivered, Status: 200, Detail: "a row with this key exists already and stays as it is"}, stored,
@@ -313,13 +313,13 @@ func TestAsyncAnswers(t *testing.T) {
 		{"a poll fails", dataExtension, job{submitted, []reply{{status: 503}, {drop: true}, done}, nil, 0}, []onramp.Outcome{stored}, ms(500) + ms(750) + ms(1125)},
 		{"polls are throttled", dataExtension, job{submitted, []reply{{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"errorcode":50100,"message":"slow"}`}, done}, nil, 0}, []onramp.Outcome{stored}, ms(7500)},
 		{"polls are refused", dataExtension, job{submitted, []reply{{status: 403, body: `{"message":"Insufficient Privileges","errorcode":20002}`}}, nil, 0}, []onramp.Outcome{
-			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Hint: hintScopes, Request: sent(0, 1), Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
+			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Hint: hintScopes, Request: sent(0, 1), MayHaveArrived: true, Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
 		}, ms(500) + ms(750) + ms(1125) + ms(1687) + 500*time.Microsecond + ms(2531) + 250*time.Microsecond},
 		{"no trace", dataExtension, job{submitted, []reply{missing}, nil, 0}, []onramp.Outcome{
-			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), Detail: "request j1 left no trace in 2m0s"},
+			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: "Marketing Cloud knows no request j1 after 2m0s"},
 		}, 0},
 		{"never ends", dataExtension, job{submitted, []reply{status("Executing", "", false)}, nil, 0}, []onramp.Outcome{
-			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), Detail: `request j1 is "Executing" after 15m0s`},
+			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: `request j1 is "Executing" after 15m0s`},
 		}, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -328,7 +328,7 @@ func TestAsyncAnswers(t *testing.T) {
 				a := &account{answer: row.job.answer}
 				begun, told := time.Now(), time.Duration(-1)
 				got := a.sends(t).Send(t.Context(), onramp.Call{
-					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func(onramp.Job) { told = time.Since(begun) },
+					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func(string, []onramp.Delivery) { told = time.Since(begun) },
 				})
 				for i := range row.want {
 					if row.want[i].Verdict != onramp.Delivered && len(row.want) == 1 {
@@ -440,14 +440,14 @@ func TestBatchAnswers(t *testing.T) {
 	}{
 		{"events accepted", journey, reply{status: 202, body: `{"requestId":"q1","count":2,"notQueuedCount":0,"members":[{"contactKey":"p0","eventInstanceId":"i0"},{"contactKey":"p1","eventInstanceId":"i1"}]}`}, []onramp.Outcome{fired, fired}, 1},
 		{"events, connection lost", journey, reply{drop: true}, []onramp.Outcome{
-			{Verdict: onramp.Unknown, Hint: hintUnknown, Request: event(0, 2)}, {Verdict: onramp.Unknown, Hint: hintUnknown, Request: event(1, 2)},
+			{Verdict: onramp.Unknown, MayHaveArrived: true, Hint: hintUnknown, Request: event(0, 2)}, {Verdict: onramp.Unknown, MayHaveArrived: true, Hint: hintUnknown, Request: event(1, 2)},
 		}, 1},
 		{"events, connection lost, repeated", repeated, reply{drop: true}, []onramp.Outcome{
-			{Verdict: onramp.Retry, Request: event(0, 2)}, {Verdict: onramp.Retry, Request: event(1, 2)},
+			{Verdict: onramp.Retry, MayHaveArrived: true, Request: event(0, 2)}, {Verdict: onramp.Retry, MayHaveArrived: true, Request: event(1, 2)},
 		}, 1},
 		{"events, cut off", journey, reply{status: 202, body: `{"requestId":"q1","mem`}, []onramp.Outcome{
-			{Verdict: onramp.Unknown, Status: 202, Hint: hintUnknown, Request: event(0, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
-			{Verdict: onramp.Unknown, Status: 202, Hint: hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintUnknown, Request: event(0, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
 		}, 1},
 		{"events, queue is full", journey, reply{status: 400, body: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 400, Code: 10000, Request: event(0, 2), Detail: "400 10000: Interaction Count Limit Exceeded: We could not queue your events", Answer: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`},
@@ -455,7 +455,7 @@ func TestBatchAnswers(t *testing.T) {
 		}, 1},
 		{"messages accepted", message, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"rp0.1"},{"messageKey":"rp1.1"}]}`}, []onramp.Outcome{mailed, mailed}, 1},
 		{"messages, lost and harmless", message, reply{drop: true}, []onramp.Outcome{
-			{Verdict: onramp.Retry, Request: mail(0, 2)}, {Verdict: onramp.Retry, Request: mail(1, 2)},
+			{Verdict: onramp.Retry, MayHaveArrived: true, Request: mail(0, 2)}, {Verdict: onramp.Retry, MayHaveArrived: true, Request: mail(1, 2)},
 		}, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -28,7 +28,7 @@ func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		if err == nil {
 			return attempt.Alike(len(rows), onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), nil
 		}
-		return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
+		return out.note(attempt.Alike(len(rows), judge(err, to, out.sent(err)))), suspects(err, len(rows))
 	})
 }
 
@@ -40,9 +40,13 @@ func rowKey(to onramp.Destination, d *onramp.Delivery) string {
 	return d.SubscriberKey
 }
 
-// storeAsync gives rows to the asynchronous route and waits for their results.
+// storeAsync gives rows to the asynchronous route and waits for their results. Those
+// that an earlier call has submitted it only waits for.
 func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	to := c.Destination
+	if c.RequestID != "" {
+		return s.finish(ctx, to, c.RequestID, c.Deliveries, new(outgoing))
+	}
 	write := s.client.UpsertRowsAsync
 	if to.InsertOnly {
 		write = s.client.InsertRowsAsync
@@ -56,18 +60,23 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 		defer end()
 		id, err := write(limited, to.Key, rows)
 		if err != nil {
-			return out.note(attempt.Alike(len(rows), judge(err, to, false))), suspects(err, len(rows))
+			return out.note(attempt.Alike(len(rows), judge(err, to, out.sent(err)))), suspects(err, len(rows))
 		}
 		if c.Submitted != nil {
-			c.Submitted(onramp.Job{RequestID: id, SubmittedAt: time.Now(), Deliveries: deliveries})
+			c.Submitted(id, deliveries)
 		}
-		outcomes, existing := s.await(ctx, to, id, len(rows))
-		out.note(outcomes)
-		if to.InsertOnly && to.OnExisting == onramp.Update {
-			s.update(ctx, to, deliveries, existing, outcomes)
-		}
-		return outcomes, nil
+		return s.finish(ctx, to, id, deliveries, out), nil
 	})
+}
+
+// finish waits for the results of rows that were submitted, by the call of out.
+func (s *Sender) finish(ctx context.Context, to onramp.Destination, id string, deliveries []onramp.Delivery, out *outgoing) []onramp.Outcome {
+	outcomes, existing := s.await(ctx, to, id, len(deliveries))
+	out.note(outcomes)
+	if to.InsertOnly && to.OnExisting == onramp.Update {
+		s.update(ctx, to, deliveries, existing, outcomes)
+	}
+	return outcomes
 }
 
 // update stores those rows by the synchronous route that the asynchronous insert
@@ -96,9 +105,13 @@ const (
 )
 
 // await polls until every row of a request has its outcome. existing are the rows
-// that were not inserted because they exist.
+// that were not inserted because they exist. A request of which that can't be told
+// may be carried out yet.
 func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) (outcomes []onramp.Outcome, existing []int) {
-	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) { return attempt.Alike(rows, o), nil }
+	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) {
+		o.MayHaveArrived = true
+		return attempt.Alike(rows, o), nil
+	}
 	begun := time.Now()
 	troubles, asked := 0, time.Duration(0) // asked: by the answer, to wait
 	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
@@ -124,7 +137,7 @@ func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, ro
 		case outcomes != nil:
 			return outcomes, existing
 		case !status.Found && waited >= longestTrace:
-			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s left no trace in %v", id, waited)})
+			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("Marketing Cloud knows no request %s after %v", id, waited)})
 		case waited >= longestJob:
 			return all(onramp.Outcome{Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q after %v", id, status.RequestStatus, waited)})
 		default:
@@ -142,10 +155,16 @@ func passing(v onramp.Verdict) onramp.Verdict {
 	return v
 }
 
+// status asks how far a request has come. 404 says that it is not known, as a 200
+// without a status does: not yet, or no longer.
 func (s *Sender) status(ctx context.Context, id string) (sfmc.AsyncStatus, error) {
 	ctx, _, end := s.begin(ctx)
 	defer end()
-	return s.client.AsyncStatus(ctx, id)
+	status, err := s.client.AsyncStatus(ctx, id)
+	if e, ok := errors.AsType[*sfmc.Error](err); ok && e.Op == sfmc.OpAsyncStatus && e.Status == http.StatusNotFound {
+		return sfmc.AsyncStatus{}, nil
+	}
+	return status, err
 }
 
 // results gives the outcome of each row of a complete request, and which rows were
@@ -166,6 +185,9 @@ func (s *Sender) results(
 		if page > 1 && errors.Is(err, sfmc.ErrAnswer) || err == nil && len(found.Items) == 0 {
 			break // there are no more, or always the same ones
 		}
+		if err == nil && found.Count > rows {
+			err = fmt.Errorf("%w: %d results for %d rows", sfmc.ErrAnswer, found.Count, rows)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -182,7 +204,8 @@ func (s *Sender) results(
 	}
 	for len(outcomes) < rows {
 		outcomes = append(outcomes, onramp.Outcome{
-			Verdict: onramp.Retry, Status: http.StatusOK, Detail: fmt.Sprintf("request %s is %q and says nothing of this row", id, status.RequestStatus),
+			Verdict: onramp.Retry, Status: http.StatusOK, MayHaveArrived: true,
+			Detail: fmt.Sprintf("request %s is %q and says nothing of this row", id, status.RequestStatus),
 		})
 	}
 	return outcomes, existing, nil

@@ -38,7 +38,7 @@ func (s *Sender) fireOne(ctx context.Context, to onramp.Destination, d *onramp.D
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusCreated, Detail: "event accepted, instance " + instance}
 	}
 	// a second welcome mail can't be taken back: an event that may have been accepted is not repeated
-	return out.note([]onramp.Outcome{judge(err, to, out.sent.Load())})[0]
+	return out.note([]onramp.Outcome{judge(err, to, out.sent(err))})[0]
 }
 
 func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
@@ -50,7 +50,7 @@ func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries
 	defer end()
 	fired, err := s.client.FireEvents(ctx, to.Key, members)
 	if err != nil {
-		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, out.sent.Load())), suspects(err, len(deliveries))
+		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, out.sent(err))), suspects(err, len(deliveries))
 	} else {
 		outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
 			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "event accepted, request " + fired.RequestID,

@@ -36,7 +36,7 @@ func (s *Sender) sendMessage(ctx context.Context, to onramp.Destination, d *onra
 	if err == nil {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}
 	}
-	return out.note([]onramp.Outcome{judgeMessage(err, to)})[0]
+	return out.note([]onramp.Outcome{judgeMessage(err, to, out.sent(err))})[0]
 }
 
 func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
@@ -48,14 +48,14 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 	defer end()
 	sent, err := s.client.SendMessages(ctx, to.Key, recipients)
 	if err != nil {
-		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, false)), suspects(err, len(deliveries))
+		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, out.sent(err))), suspects(err, len(deliveries))
 	} else {
 		outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
 			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
 		})
 		for i, m := range sent.Messages {
 			if m.Err != nil {
-				outcomes[i] = judgeMessage(m.Err, to)
+				outcomes[i] = judgeMessage(m.Err, to, false)
 			}
 		}
 	}
@@ -64,9 +64,9 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 
 // judgeMessage takes a message key that is known already for what it is: our own
 // earlier call has arrived.
-func judgeMessage(err error, to onramp.Destination) onramp.Outcome {
+func judgeMessage(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	if e, ok := errors.AsType[*sfmc.Error](err); ok && e.DuplicateMessageKey() {
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: e.Status, Detail: "message was accepted from an earlier attempt"}
 	}
-	return judge(err, to, false)
+	return judge(err, to, sent)
 }

@@ -5,7 +5,9 @@ package outbound
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -94,7 +96,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		return s.fire(ctx, c)
 	case c.Destination.Kind == onramp.Message:
 		return s.sendMessages(ctx, c)
-	case c.Async:
+	case c.Async || c.RequestID != "":
 		return s.storeAsync(ctx, c)
 	}
 	return s.store(ctx, c)
@@ -102,7 +104,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 
 // outgoing is what has left the process for one call.
 type outgoing struct {
-	sent    atomic.Bool  // the call's request has left, at least its headers
+	begun   atomic.Bool  // the call's request has begun to leave
 	request sfmc.Request // zero when there was none
 }
 
@@ -115,9 +117,20 @@ func (s *Sender) begin(ctx context.Context) (limited context.Context, out *outgo
 	out = new(outgoing)
 	ctx = context.WithValue(ctx, outgoingKey{}, out)
 	ctx = sfmc.TraceRequests(ctx, func(r sfmc.Request) { out.request = r })
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { out.sent.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// net/http tries again by itself if nothing has left by a connection that was closed
+		GetConn:      func(string) { out.begun.Store(false) },
+		WroteHeaders: func() { out.begun.Store(true) },
+	})
 	limited, end = attempt.WithTimeout(ctx, s.timeout)
 	return limited, out, end
+}
+
+// sent says whether a call that ended with an error may have been carried out. One
+// that could not be written to its end was not: nobody acts on half a request.
+func (out *outgoing) sent(err error) bool {
+	e, ok := errors.AsType[*net.OpError](err)
+	return out.begun.Load() && !(ok && e.Op == "write")
 }
 
 // note writes into each outcome that is not delivered what was sent for it: the
@@ -163,7 +176,7 @@ func (t tokenSource) Token(ctx context.Context) (*sfmc.Token, error) {
 	token, err := t.cache.Token(ctx)
 	// what the token request has sent is not the call
 	if out, ok := ctx.Value(outgoingKey{}).(*outgoing); ok {
-		out.sent.Store(false)
+		out.begun.Store(false)
 	}
 	if err != nil {
 		return nil, &tokenError{err}

@@ -132,9 +132,9 @@ func TestAnswers(t *testing.T) {
 		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
 		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintData, Answer: noAddress}, sentMail},
 		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, ""},
-		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentMail},
+		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}, sentMail},
 		{"conflict of an insert", insertOnly, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 409, Code: 30004, Detail: "409 30004: exists", Answer: `{"message":"exists","errorcode":30004}`}, ""},
-		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Hint: hintLimit}, sentRow},
+		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Hint: hintLimit, MayHaveArrived: true}, sentRow},
 		{"event accepted", journey, reply{status: 201, body: `{"eventInstanceId":"e1"}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 201, Detail: "event accepted, instance e1"}, ""},
 		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Hint: hintData, Answer: invalidEmail}, sentRow},
 		{"bad value, spec", dataExtension, reply{status: 400, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 1, Detail: "400 1: Unable to save rows", Hint: hintData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, sentRow},
@@ -145,21 +145,21 @@ func TestAnswers(t *testing.T) {
 		{"plain text", dataExtension, reply{status: 400, body: "Bad Request"}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Detail: "400: Bad Request", Hint: hintData, Answer: "Bad Request"}, sentRow},
 		{"bare 10006", dataExtension, reply{status: 400, body: bare10006}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows", Answer: bare10006}, sentRow},
 		{"deadlock", dataExtension, reply{status: 400, body: deadlock}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; Transaction (Process ID 5) was deadlocked. Rerun the transaction.", Answer: deadlock}, sentRow},
-		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408", Late: true}, sentRow},
-		{"500", dataExtension, reply{status: 500, body: `{"documentation":"","errorcode":500,"message":"x"}`}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Code: 500, Detail: "500 500: x", Answer: `{"documentation":"","errorcode":500,"message":"x"}`}, sentRow},
-		{"500 to a journey", journey, reply{status: 500}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Detail: "500"}, sentEvent},
-		{"502", dataExtension, reply{status: 502}, onramp.Outcome{Verdict: onramp.Retry, Status: 502, Detail: "502"}, sentRow},
-		{"503", dataExtension, reply{status: 503}, onramp.Outcome{Verdict: onramp.Retry, Status: 503, Detail: "503"}, sentRow},
-		{"504", dataExtension, reply{status: 504}, onramp.Outcome{Verdict: onramp.Retry, Status: 504, Detail: "504", Late: true}, sentRow},
-		{"503 with Retry-After", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": "7"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: 7 * time.Second, Detail: "503", Hint: hintLimit}, sentRow},
+		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408", Late: true, MayHaveArrived: true}, sentRow},
+		{"500", dataExtension, reply{status: 500, body: `{"documentation":"","errorcode":500,"message":"x"}`}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Code: 500, Detail: "500 500: x", Answer: `{"documentation":"","errorcode":500,"message":"x"}`, MayHaveArrived: true}, sentRow},
+		{"500 to a journey", journey, reply{status: 500}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Detail: "500", MayHaveArrived: true}, sentEvent},
+		{"502", dataExtension, reply{status: 502}, onramp.Outcome{Verdict: onramp.Retry, Status: 502, Detail: "502", MayHaveArrived: true}, sentRow},
+		{"503", dataExtension, reply{status: 503}, onramp.Outcome{Verdict: onramp.Retry, Status: 503, Detail: "503", MayHaveArrived: true}, sentRow},
+		{"504", dataExtension, reply{status: 504}, onramp.Outcome{Verdict: onramp.Retry, Status: 504, Detail: "504", Late: true, MayHaveArrived: true}, sentRow},
+		{"503 with Retry-After", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": "7"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: 7 * time.Second, Detail: "503", Hint: hintLimit, MayHaveArrived: true}, sentRow},
 		{"429 50100", dataExtension, reply{status: 429, header: map[string]string{"Retry-After": "9"}, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Code: 50100, RetryAfter: 9 * time.Second, Detail: "429 50100: Rate limit exceeded", Hint: hintLimit, Answer: limit50100}, sentRow},
 		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Hint: hintLimit}, sentRow},
 		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Hint: hintLimit, Answer: limit50200}, sentRow},
 		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Refused: true, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
 		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Hint: hintScopes, Answer: noScope}, sentEvent},
 		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Hint: hintHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
-		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry}, sentRow},
-		{"connection lost, event", journey, reply{drop: true}, onramp.Outcome{Verdict: onramp.Unknown, Hint: hintUnknown}, sentEvent},
+		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}, sentRow},
+		{"connection lost, event", journey, reply{drop: true}, onramp.Outcome{Verdict: onramp.Unknown, Hint: hintUnknown, MayHaveArrived: true}, sentEvent},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -220,9 +220,9 @@ func TestTimeout(t *testing.T) {
 		to   onramp.Destination
 		want onramp.Outcome
 	}{
-		{dataExtension, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, Request: sentRow}},
-		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Late: true, Hint: hintUnknown, Request: sentEvent}},
-		{repeated, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, Request: sentEvent}},
+		{dataExtension, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, MayHaveArrived: true, Request: sentRow}},
+		{journey, onramp.Outcome{Verdict: onramp.Unknown, Detail: "no answer within the time-out", Late: true, MayHaveArrived: true, Hint: hintUnknown, Request: sentEvent}},
+		{repeated, onramp.Outcome{Verdict: onramp.Retry, Detail: "no answer within the time-out", Late: true, MayHaveArrived: true, Request: sentEvent}},
 	} {
 		t.Run(row.to.Kind.String()+" "+row.to.OnUnknown.String(), func(t *testing.T) {
 			t.Parallel()

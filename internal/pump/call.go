@@ -30,8 +30,8 @@ type call struct {
 	async   bool // by the asynchronous route
 	probe   bool // made to find out whether the destination works again
 
-	job      *onramp.Job // whose outcome is asked for; nil: a request is made
-	requests []string    // the asynchronous requests that were made; belongs to the sender
+	resumes  string   // the earlier asynchronous request whose outcome is asked for; "": a request is made
+	requests []string // the asynchronous requests that were made; belongs to the sender
 }
 
 // rule is how calls of one kind are filled.
@@ -141,8 +141,8 @@ func (l *lane) send(work context.Context, c *call) {
 	startedAt := time.Now()
 	r := &result{call: c}
 	r.outcomes = l.pump.sender.Send(work, onramp.Call{
-		Destination: l.destination, Async: c.async, Deliveries: deliveries, Job: c.job,
-		Submitted: func(j onramp.Job) { l.submitted(work, c, j) },
+		Destination: l.destination, Async: c.async, Deliveries: deliveries, RequestID: c.resumes,
+		Submitted: func(id string, taken []onramp.Delivery) { l.submitted(work, c, id, taken) },
 	})
 	r.settlements = l.decideAll(deliveries, r.outcomes, startedAt)
 	l.logCall(work, c, r.outcomes)
@@ -162,9 +162,10 @@ func (l *lane) send(work context.Context, c *call) {
 
 // submitted keeps an asynchronous request, so that its outcome can be asked for
 // after a restart.
-func (l *lane) submitted(work context.Context, c *call, j onramp.Job) {
-	c.requests = append(c.requests, j.RequestID)
+func (l *lane) submitted(work context.Context, c *call, id string, deliveries []onramp.Delivery) {
+	c.requests = append(c.requests, id)
 	l.setFlying(c, onramp.DeliverySubmitted)
+	j := onramp.Job{RequestID: id, SubmittedAt: time.Now(), Deliveries: deliveries}
 	if err := l.pump.journal.SaveJob(work, l.destination.ID, j); err != nil {
 		l.pump.cfg.Log.ErrorContext(work, "asynchronous request not stored; a restart would send its rows again", "destination", l.destination.Name(), "err", err)
 	}

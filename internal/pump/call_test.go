@@ -249,7 +249,7 @@ func TestAsync(t *testing.T) {
 	const jobTime = 10 * time.Second
 	s := func(_ context.Context, c onramp.Call) []onramp.Outcome {
 		<-time.After(ms(50))
-		c.Submitted(onramp.Job{RequestID: "j", Deliveries: c.Deliveries})
+		c.Submitted("j1", c.Deliveries)
 		<-time.After(jobTime)
 		return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
 	}

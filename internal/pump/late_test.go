@@ -86,7 +86,7 @@ func (v *vendor) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		lost.Verdict = onramp.Unknown
 	}
 	v.note(c)
-	if c.Async || c.Job != nil {
+	if c.Async {
 		return all(v.job(ctx, c, lost))
 	}
 	written := make(chan struct{})
@@ -133,10 +133,7 @@ func (v *vendor) note(c onramp.Call) {
 // job is an asynchronous request, or one that was made earlier.
 func (v *vendor) job(ctx context.Context, c onramp.Call, lost onramp.Outcome) onramp.Outcome {
 	v.mu.Lock()
-	var j *asynchronous
-	if c.Job != nil {
-		j = v.jobs[c.Job.RequestID]
-	}
+	j := v.jobs[c.RequestID]
 	v.mu.Unlock()
 	if j == nil {
 		j = &asynchronous{done: make(chan struct{})}
@@ -148,7 +145,7 @@ func (v *vendor) job(ctx context.Context, c onramp.Call, lost onramp.Outcome) on
 		if v.draw(10) == 0 {
 			return lost
 		}
-		c.Submitted(onramp.Job{RequestID: id, SubmittedAt: time.Now(), Deliveries: c.Deliveries})
+		c.Submitted(id, c.Deliveries)
 	}
 	select {
 	case <-j.done:

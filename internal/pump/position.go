@@ -37,7 +37,7 @@ func (l *lane) begin(work context.Context, _ time.Time) error {
 // resume waits for the outcome of a request that was made before a restart. Its
 // deliveries count as in flight, so that nothing overtakes them.
 func (l *lane) resume(work context.Context, j onramp.Job) {
-	c := &call{async: true, job: &j, requests: []string{j.RequestID}}
+	c := &call{async: true, resumes: j.RequestID, requests: []string{j.RequestID}}
 	for _, d := range j.Deliveries {
 		c.entries = append(c.entries, l.window.hold(d))
 	}

@@ -179,7 +179,7 @@ func settleDown(t *testing.T, d *onDisk, ids []string) {
 				t.Fatal(err)
 			}
 			for i := range page {
-				if err := d.s.RetryDelivery(t.Context(), page[i].ID(), false); err != nil {
+				if err := d.s.RetryDelivery(t.Context(), page[i].ID(), true); err != nil {
 					t.Error(err)
 				}
 			}

@@ -113,12 +113,11 @@ func (s *Sandbox) setFaults(faults []Fault, keep bool) error {
 	return nil
 }
 
-// faultEffect is what the faults do to one call.
+// faultEffect is what the faults do to one call: after the delay the fault decides,
+// which is the zero Fault when none does.
 type faultEffect struct {
-	delay       time.Duration
-	dropRequest bool
-	dropAnswer  bool
-	answer      func(*wire.Call) wire.Answer // nil: the true one
+	Fault
+	delay time.Duration
 }
 
 // arrive counts the call and takes the faults that hit it.
@@ -137,21 +136,14 @@ func (s *Sandbox) arrive(c *call) faultEffect {
 		}
 		f.hit()
 		m.delay += f.delay()
-		switch {
-		case f.Name == FaultRevokeTokens:
+		if f.Name == FaultRevokeTokens {
 			s.world.tokens.revoke()
 			continue
-		case f.Name == FaultDropRequest:
-			m.dropRequest = true
-		case f.Name == FaultDropAnswer:
-			m.dropAnswer = true
-		case f.Name != "" || f.Status != 0:
-			fault := f.Fault
-			m.answer = func(c *wire.Call) wire.Answer { return s.faultAnswer(fault, c) }
-		default:
-			continue // a delay only
 		}
-		break
+		if f.Name != "" || f.Status != 0 || f.applies() { // else a delay only
+			m.Fault = f.Fault
+			break
+		}
 	}
 	s.world.faults = slices.DeleteFunc(s.world.faults, func(f *activeFault) bool { return f.over(now) })
 	return m

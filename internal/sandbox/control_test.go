@@ -27,7 +27,7 @@ const initial = `{"clock":"2026-06-23T14:52:45Z",
 	"journeys":{"APIEvent-sandbox-welcome":{"contacts":[]}},
 	"message_definitions":{"welcome":{"name":"welcome","status":"Active"}},
 	"messages":[],"jobs":[],"tokens":[],"callbacks":[],"subscriptions":[],"deliveries":[],"calls":{},"faults":[],
-	"totals":{"rows":{"Web_Registrations":0},"contacts":{"APIEvent-sandbox-welcome":0},"messages":0,"jobs":0,"tokens":0,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0}}`
+	"totals":{"rows":{"Web_Registrations":0},"contacts":{"APIEvent-sandbox-welcome":0},"messages":0,"jobs":0,"tokens":0,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}}`
 
 func TestState(t *testing.T) {
 	t.Parallel()
@@ -62,7 +62,7 @@ func TestState(t *testing.T) {
 	want["calls"] = map[string]any{
 		"POST /v2/token": 1.0, "POST /interaction/v1/events": 1.0, "POST /hub/v1/dataevents/{id}/rowset": 1.0, "(unknown route)": 2.0,
 	}
-	want["totals"] = decode(t, `{"rows":{"Web_Registrations":2},"contacts":{"APIEvent-sandbox-welcome":1},"messages":0,"jobs":0,"tokens":1,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0}`)
+	want["totals"] = decode(t, `{"rows":{"Web_Registrations":2},"contacts":{"APIEvent-sandbox-welcome":1},"messages":0,"jobs":0,"tokens":1,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}`)
 	want["faults"] = []any{map[string]any{"match": "/hub/v1/", "status": 429.0, "errorcode": 50200.0, "retry_after": 5.0, "count": 3.0}}
 	w := send(t, s, "GET", "/_sandbox/state", "")
 	if diff := cmp.Diff(any(want), decode(t, w.Body.String())); diff != "" {

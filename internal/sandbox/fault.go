@@ -26,6 +26,20 @@ const (
 	FaultPlainText = "plain_text"
 	// FaultHTML answers Status with a gateway's HTML page. Message, RetryAfter.
 	FaultHTML = "html"
+	// FaultForeignJSON answers Status with JSON that is not the vendor's: Body, or
+	// {"ok":true}.
+	FaultForeignJSON = "foreign_json"
+	// FaultRedirect answers Status, by default 302, with a Location.
+	FaultRedirect = "redirect"
+	// FaultCutBody does what was asked for and closes the connection in the middle
+	// of the answer. With a Status that is an answer of the fault's own, and nothing
+	// is done.
+	FaultCutBody = "cut_body"
+	// FaultHang never answers: it waits until the caller hangs up, for an hour, or
+	// until the sandbox is reset.
+	FaultHang = "hang"
+	// FaultReset resets the connection (TCP's RST) before anything is done.
+	FaultReset = "reset"
 	// FaultBare10006 answers 400 with errorcode 10006 and no additionalErrors,
 	// which the vendor gives for locks and load, with good data. Message.
 	FaultBare10006 = "bare_10006"
@@ -96,6 +110,9 @@ const maxDelay = time.Hour
 // when RetryAfter is set and else 50200, 500 500, 503 50300; others have no
 // errorcode, and 596 is the gateway's page. On /v2/token a 400 and a 401 have
 // OAuth's body. Without Status and Name a Fault only delays.
+//
+// What a fault answers stands for a call that was not carried out. Apply and
+// ApplyAfterMS carry it out all the same, as a vendor does whose answer is lost.
 type Fault struct {
 	// Name is one of the Fault… constants, or "".
 	Name string `json:"name,omitempty"`
@@ -129,6 +146,31 @@ type Fault struct {
 	For string `json:"for,omitempty"`
 	// DelayMS is how many milliseconds the call waits first, at most an hour.
 	DelayMS int `json:"delay_ms,omitempty"`
+	// Apply carries the call out as soon as it comes, whatever its caller is
+	// answered and whether it waits for that. A call that would be refused (no
+	// token, no such route) is not carried out.
+	Apply bool `json:"apply,omitempty"`
+	// ApplyAfterMS is Apply after so many milliseconds on the sandbox's clock, at
+	// most an hour. Without Name and Status the caller gets the true answer then,
+	// if it is still there.
+	ApplyAfterMS int `json:"apply_after_ms,omitempty"`
+	// Body is the JSON of FaultForeignJSON.
+	Body string `json:"body,omitempty"`
+	// Location is where FaultRedirect leads; by default https://proxy.invalid/.
+	Location string `json:"location,omitempty"`
+}
+
+// applies reports whether the calls are carried out from their arrival on.
+func (f Fault) applies() bool { return f.Apply || f.ApplyAfterMS > 0 }
+
+// answers reports whether the fault has an answer of its own.
+func (f Fault) answers() bool {
+	return f.Status != 0 || f.Name == FaultRedirect || f.Name == FaultBare10006
+}
+
+// applyAfter is ApplyAfterMS as a duration.
+func (f Fault) applyAfter() time.Duration {
+	return time.Duration(f.ApplyAfterMS) * time.Millisecond
 }
 
 // delay is DelayMS as a duration.

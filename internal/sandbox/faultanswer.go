@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"html"
 	"net/http"
@@ -51,6 +52,12 @@ func (s *Sandbox) faultAnswer(f Fault, c *wire.Call) wire.Answer {
 	case FaultHTML:
 		text := f.message(strconv.Itoa(f.Status) + " " + wire.StatusText(f.Status))
 		a = wire.Answer{Status: f.Status, ContentType: wire.HTMLType, Body: []byte("<html><body><h1>" + html.EscapeString(text) + "</h1></body></html>")}
+	case FaultForeignJSON:
+		a = wire.Answer{Status: f.Status, ContentType: wire.JSONType, Body: []byte(cmp.Or(f.Body, `{"ok":true}`))}
+	case FaultRedirect:
+		a = wire.Answer{Status: cmp.Or(f.Status, http.StatusFound), Location: cmp.Or(f.Location, "https://proxy.invalid/")}
+	case FaultCutBody:
+		a = wire.JSON(f.Status, map[string]any{"requestId": wire.NewGUID(), "resultMessages": []resultMessage{}})
 	default:
 		r := s.faultRefusal(f, c)
 		if e, ok := errors.AsType[*wire.Error](r); ok && retryAfter == 0 {

@@ -150,22 +150,47 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	f := s.arrive(c)
-	if !wait(r.Context(), f.delay) || f.dropRequest {
-		s.logCall(c, 0)
-		panic(http.ErrAbortHandler)
+	var taken *deferredCall
+	if f.applies() {
+		taken = s.take(c, f.applyAfter())
 	}
-	var a wire.Answer
-	if f.answer != nil {
-		a = f.answer(&c.Call)
-	} else {
-		a = s.process(c)
-	}
-	if f.dropAnswer {
-		s.logCall(c, 0)
-		panic(http.ErrAbortHandler)
+	a, answered := wire.Answer{}, false
+	if wait(r.Context(), f.delay) {
+		a, answered = s.answer(r.Context(), c, f.Fault, taken)
 	}
 	s.logCall(c, a.Status)
-	a.Write(w)
+	switch {
+	case f.Name == FaultReset:
+		wire.Reset(w)
+	case !answered:
+		panic(http.ErrAbortHandler)
+	case f.Name == FaultCutBody:
+		a.WriteHalf(w)
+	default:
+		a.Write(w)
+	}
+}
+
+// answer does what the call asks for, unless it was taken already or a fault stands
+// in between, and gives what its caller is answered; ok says whether it is.
+func (s *Sandbox) answer(caller context.Context, c *call, f Fault, taken *deferredCall) (a wire.Answer, ok bool) {
+	switch {
+	case f.Name == FaultDropRequest, f.Name == FaultReset, f.Name == FaultDropAnswer && taken != nil:
+		return a, false
+	case f.Name == FaultHang:
+		s.hang(caller)
+		return a, false
+	case f.answers():
+		return s.faultAnswer(f, &c.Call), true
+	case taken != nil:
+		return s.await(caller, taken)
+	}
+	s.carryOut()
+	a = s.process(c)
+	if f.Name == FaultDropAnswer {
+		return wire.Answer{}, false
+	}
+	return a, true
 }
 
 // readBody reads a body to its end, or as far as tells that it is too large.
@@ -202,10 +227,23 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // process does what the call asks for and turns a refusal into its answer.
 func (s *Sandbox) process(c *call) wire.Answer {
-	a, err := s.perform(c)
-	if err == nil {
-		return a
+	if err := s.admit(c); err != nil {
+		return s.refusal(c, err)
 	}
+	return s.perform(c)
+}
+
+// perform does what an admitted call asks for.
+func (s *Sandbox) perform(c *call) wire.Answer {
+	a, err := c.route.Handle(&c.Call)
+	if err != nil {
+		return s.refusal(c, err)
+	}
+	return a
+}
+
+// refusal is the answer for an error.
+func (s *Sandbox) refusal(c *call, err error) wire.Answer {
 	if r, ok := errors.AsType[wire.Refusal](err); ok {
 		return r.Answer()
 	}
@@ -213,30 +251,30 @@ func (s *Sandbox) process(c *call) wire.Answer {
 	return wire.Failure(http.StatusInternalServerError, wire.CodeInternal).Answer()
 }
 
-// perform checks what all routes have in common, then runs the call's own.
-func (s *Sandbox) perform(c *call) (wire.Answer, error) {
+// admit checks what all routes have in common.
+func (s *Sandbox) admit(c *call) error {
 	if c.route == nil {
-		return wire.Answer{}, gatewayRefusal{}
+		return gatewayRefusal{}
 	}
 	if !c.route.Open {
 		t, err := s.authenticate(c.Request)
 		if err != nil {
-			return wire.Answer{}, err
+			return err
 		}
 		for _, scope := range c.route.Scopes {
 			if !t.Allows(scope) {
-				return wire.Answer{}, wire.Failure(http.StatusForbidden, wire.CodeInsufficientPrivileges)
+				return wire.Failure(http.StatusForbidden, wire.CodeInsufficientPrivileges)
 			}
 		}
 		c.Token = t
 	}
 	if c.route.JSON && !isJSON(c.Request) {
-		return wire.Answer{}, wire.Failure(http.StatusUnsupportedMediaType, wire.NoCode)
+		return wire.Failure(http.StatusUnsupportedMediaType, wire.NoCode)
 	}
 	if c.tooLarge {
-		return wire.Answer{}, wire.Failure(http.StatusRequestEntityTooLarge, wire.NoCode)
+		return wire.Failure(http.StatusRequestEntityTooLarge, wire.NoCode)
 	}
-	return c.route.Handle(&c.Call)
+	return nil
 }
 
 // isJSON reports whether the body is declared as JSON, with any parameters. A

@@ -59,6 +59,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onramp/internal/sandbox/ens"
@@ -153,6 +154,9 @@ type Sandbox struct {
 	log     *slog.Logger
 	routes  []route
 
+	turn   sync.Mutex  // held while deferred calls are carried out; taken before mu
+	defers atomic.Bool // a call was deferred: there may be some in world
+
 	mu    sync.Mutex // guards world, and what ens holds; never held while waiting or writing
 	world *world
 	ens   *ens.Service
@@ -168,7 +172,9 @@ type world struct {
 	messages   messages
 	queries    queries
 	faults     []*activeFault
-	calls      map[string]int // by route pattern, so it cannot grow without end
+	deferred   []*deferredCall // in order of time
+	gone       chan struct{}   // closed when it is thrown away
+	calls      map[string]int  // by route pattern, so it cannot grow without end
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -192,16 +198,23 @@ func New(cfg Config) *Sandbox {
 
 // Reset puts the sandbox back to the start: the initial package, no rows, no
 // contacts, no tokens, no callbacks, no faults, no counts, and the clock at
-// Config.Now. Events on their way are gone.
+// Config.Now. Events on their way are gone, and so are calls that were to be carried out later.
 func (s *Sandbox) Reset() {
 	d := table.New(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
 	w := &world{
 		extensions: map[string]*table.Table{d.Key: d},
 		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
 		calls:      map[string]int{},
+		gone:       make(chan struct{}),
 	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.world != nil {
+		close(s.world.gone)
+	}
+	s.defers.Store(false)
 	s.world = w
 	s.ens.Reset()
 }
@@ -227,20 +240,24 @@ func (s *Sandbox) now() time.Time {
 	return s.base().Add(s.world.offset).UTC()
 }
 
-// Advance moves the clock forward by d; tokens grow older by it, and events that
-// are due by then are sent. It refuses, and leaves the clock alone, when d is
+// Advance moves the clock forward by d; tokens grow older by it, events that are
+// due by then are sent, and calls that were to be carried out by then are, in order. It refuses, and leaves the clock alone, when d is
 // negative or when all advances together would pass a time.Duration's range (292
 // years).
 func (s *Sandbox) Advance(d time.Duration) error {
 	if d < 0 {
 		return fmt.Errorf("advance by %v: the clock does not go back", d)
 	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.world.offset+d < s.world.offset {
+	end := s.world.offset + d
+	if end < s.world.offset {
 		return errors.New("advance: too far for a clock")
 	}
-	s.world.offset += d
+	s.runUntil(end)
+	s.world.offset = end
 	s.ens.Advanced()
 	return nil
 }

@@ -54,6 +54,7 @@ type Totals struct {
 	Subscriptions int `json:"subscriptions"`
 	Deliveries    int `json:"deliveries"` // requests with events, also those forgotten
 	Coming        int `json:"coming"`     // events that are still to happen
+	Late          int `json:"late"`       // calls that were taken and are still to be carried out
 }
 
 // Job is an asynchronous insert or upsert in a State.
@@ -120,6 +121,7 @@ func (s *Sandbox) State() State {
 // callbacks, subscriptions and deliveries, the newest; negative means all. Rows
 // become maps after the mutex is released: there may be a million of them.
 func (s *Sandbox) state(limit int) State {
+	s.carryOut()
 	now := s.lock()
 	w := s.world
 	events := s.ens.View()
@@ -135,7 +137,7 @@ func (s *Sandbox) state(limit int) State {
 		Totals: Totals{
 			Rows: map[string]int{}, Contacts: map[string]int{},
 			Messages: len(w.messages.sent), Jobs: len(w.jobs.list), Tokens: len(w.tokens.issued),
-			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming,
+			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming, Late: len(w.deferred),
 		},
 	}
 	rows, entries := map[string][]table.Row{}, map[string][]entry{}

@@ -32,6 +32,9 @@ func (s *Store) RetryDelivery(ctx context.Context, id string, overwrite bool) er
 	if err != nil {
 		return readerErr("find delivery", err)
 	}
+	if len(seqs) == 0 {
+		return errNoDelivery
+	}
 	retries, end, err := s.beginRetries(ctx, seqs, overwrite)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ const (
 // State is everything that a server holds.
 type State = sandbox.State
 
-// Fault makes a server misbehave; see its fields.
+// Fault makes a server misbehave; see its fields, and docs/sandbox.md for its names.
 type Fault = sandbox.Fault
 
 // Events asks for events of the Event Notification Service; see its fields.
@@ -100,8 +100,9 @@ func (s *Server) SendEvents(e Events) SentEvents {
 }
 
 // Advance moves the server's clock ahead, so that tokens expire, asynchronous
-// jobs are complete (after 300 ms), subscriptions are active, events that were
-// not taken are sent again and faults with a For end. A negative duration
+// jobs are complete (after 300 ms), calls are carried out that a fault made late,
+// subscriptions are active, events that were not taken are sent again and faults
+// with a For end. A negative duration
 // fails the test.
 func (s *Server) Advance(d time.Duration) {
 	s.t.Helper()

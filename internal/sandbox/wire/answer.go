@@ -3,7 +3,9 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"net/http"
+	"strconv"
 )
 
 // The content types of answers.
@@ -19,6 +21,7 @@ type Answer struct {
 	Status      int
 	ContentType string
 	RetryAfter  string // the header's value, or ""
+	Location    string // the header's value, or ""
 	NoStore     bool
 	Body        []byte
 }
@@ -48,6 +51,33 @@ func Encode(v any) ([]byte, error) {
 // Write sends the answer. A write error means that the caller has gone, and
 // nothing is left to do about it.
 func (a Answer) Write(w http.ResponseWriter) {
+	a.writeHeader(w)
+	_, _ = w.Write(a.Body)
+}
+
+// WriteHalf sends the answer as far as the middle of its body, and closes the
+// connection. It panics, as a handler does to that end.
+func (a Answer) WriteHalf(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", strconv.Itoa(max(len(a.Body), 1)))
+	a.writeHeader(w)
+	_, _ = w.Write(a.Body[:len(a.Body)/2])
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// Reset resets the connection where it is one of TCP, and else closes it. It
+// panics, as a handler does to that end.
+func Reset(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // what is not sent yet is dropped, and the other side told so
+		}
+		_ = conn.Close()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (a Answer) writeHeader(w http.ResponseWriter) {
 	h := w.Header()
 	if a.ContentType != "" {
 		h.Set("Content-Type", a.ContentType)
@@ -55,9 +85,11 @@ func (a Answer) Write(w http.ResponseWriter) {
 	if a.RetryAfter != "" {
 		h.Set("Retry-After", a.RetryAfter)
 	}
+	if a.Location != "" {
+		h.Set("Location", a.Location)
+	}
 	if a.NoStore {
 		h.Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body)
 }
