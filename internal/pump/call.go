@@ -19,7 +19,7 @@ const (
 	mostJobs = 4 // asynchronous calls under way: each one is thousands of deliveries in memory
 
 	// Mode auto takes the asynchronous route when this many wait, or when more than
-	// a call's worth waits and the oldest was accepted this long ago.
+	// a call's worth has waited this long.
 	deepQueue = 1000
 	oldQueue  = time.Minute
 )
@@ -120,9 +120,23 @@ func (l *lane) route(now time.Time) (async, ok bool) {
 	case l.destination.OnlyAsync():
 		return true, room
 	}
-	waiting := len(l.window.ready)
-	old := now.Sub(l.window.ready[0].delivery.ReceivedAt) > oldQueue && waiting > l.rules[0].most
-	return room && (waiting >= deepQueue || old), true
+	return room && (len(l.window.ready) >= deepQueue || l.isOld(now)), true
+}
+
+// isOld says whether more than a call's worth could have gone long ago. Those that
+// had to wait for others of their key do not count until then: one person's queue
+// sends nobody else by the slow route.
+func (l *lane) isOld(now time.Time) bool {
+	old := 0
+	for _, e := range l.window.ready {
+		if now.Sub(e.since) > oldQueue {
+			old++
+		}
+		if old > l.rules[0].most {
+			return true
+		}
+	}
+	return false
 }
 
 // send makes one call and waits until its outcomes are on disk.

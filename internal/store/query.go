@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,11 @@ func number[T ~uint8](state T) string { return strconv.Itoa(int(state)) }
 // The index is used only where a query repeats its condition word for word.
 var inFailedIndex = numbered(`(d.state = {{dead}} OR d.state = {{discarded}} OR d.state = {{unknown}})`)
 
+// errEnough ends a collection early, without being a failure.
+var errEnough = errors.New("enough")
+
 // collect reads all rows of a query, in their order, and closes them. It takes
-// the query's two results as they are.
+// the query's two results as they are. With an error it returns what came before.
 func collect[T any](rows *sql.Rows, err error, read func(*sql.Rows) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
@@ -40,7 +44,7 @@ func collect[T any](rows *sql.Rows, err error, read func(*sql.Rows) (T, error)) 
 	for rows.Next() {
 		one, err := read(rows)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		all = append(all, one)
 	}
