@@ -228,7 +228,7 @@ func (h *hotLife) Send(_ context.Context, c onramp.Call) []onramp.Outcome {
 	<-time.After(time.Duration(1+h.roll(50)) * time.Millisecond)
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
 	verdict := onramp.Verdict(0)
-	if n := h.roll(100); n < 10 { // of the whole call
+	if n := h.roll(100); n < 15 { // of the whole call
 		verdict = []onramp.Verdict{onramp.Retry, onramp.Throttled, onramp.Blocked}[n%3]
 	}
 	for i := range outcomes {
@@ -262,7 +262,7 @@ func (h *hotLife) mayGo(d *onramp.Delivery) {
 
 func (h *hotLife) live() {
 	h.dice = rand.New(rand.NewPCG(h.random.Uint64(), 0))
-	window := 1 + h.random.IntN(4)
+	window := 2 + h.random.IntN(3)
 	for round := range 3 {
 		route := []onramp.Destination{x, y}
 		for i := range route {
