@@ -3,6 +3,7 @@ package pump
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"onramp/internal/onramp"
@@ -29,6 +30,7 @@ type call struct {
 	entries []*entry
 	async   bool // by the asynchronous route
 	probe   bool // made to find out whether the destination works again
+	suspect bool // of deliveries that were tried before, while others get through
 }
 
 // rule is how calls of one kind are filled.
@@ -90,7 +92,7 @@ func (l *lane) dispatch(work context.Context) {
 // waits to be filled.
 func (l *lane) nextCall(now time.Time) *call {
 	if l.pace.paused() {
-		return &call{entries: l.window.take(1, l.destination.MostBytes()), async: l.destination.OnlyAsync(), probe: true}
+		return &call{entries: l.window.takeProbe(l.pace.nextProbe()), async: l.destination.OnlyAsync(), probe: true}
 	}
 	async, ok := l.route(now)
 	if !ok {
@@ -107,7 +109,9 @@ func (l *lane) nextCall(now time.Time) *call {
 		l.lingers = now.Add(rule.linger - waited)
 		return nil
 	}
-	return &call{entries: l.window.take(most, l.destination.MostBytes()), async: async}
+	c := &call{entries: l.window.take(most, l.destination.MostBytes(), l.pace.newestFirst()), async: async}
+	c.suspect = c.entries[0].tried() && l.pace.getsThrough(now)
+	return c
 }
 
 // route chooses between the synchronous and the asynchronous route; ok is false
@@ -151,6 +155,9 @@ func (l *lane) send(work context.Context, c *call) {
 		Destination: l.destination, Async: c.async, Deliveries: deliveries,
 		Submitted: func() { l.setFlying(c, onramp.DeliverySubmitted) },
 	})
+	if c.suspect {
+		blameDeliveries(r.outcomes)
+	}
 	r.settlements = decideAll(deliveries, r.outcomes, startedAt, l.destination.TryFor(l.pump.cfg.GiveUpAfter))
 	l.logCall(work, c, r.outcomes)
 	// a probe that finds what is known already is not worth a line in the timeline
@@ -161,11 +168,22 @@ func (l *lane) send(work context.Context, c *call) {
 	l.tell(message{result: r})
 }
 
+// blameDeliveries makes a failure of theirs of what would block the destination: it
+// works for others.
+func blameDeliveries(outcomes []onramp.Outcome) {
+	for i := range outcomes {
+		if outcomes[i].Verdict == onramp.Blocked {
+			outcomes[i].Verdict = onramp.Retry
+		}
+	}
+}
+
 // decideAll decides for each delivery of a call. Those that were delivered alike
 // share their attempt.
 func decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedAt time.Time, giveUpAfter time.Duration) []onramp.Settlement {
 	now := time.Now()
 	settlements := make([]onramp.Settlement, len(deliveries))
+	soon := failedTogether(outcomes, now)
 	var shared *onramp.Attempt
 	for i := range deliveries {
 		a := shared
@@ -176,8 +194,22 @@ func decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedA
 			shared = a
 		}
 		settlements[i] = decide(&deliveries[i], a, giveUpAfter, now)
+		if !soon.IsZero() {
+			settlements[i].State, settlements[i].DueAt = onramp.DeliveryPending, soon
+		}
 	}
 	return settlements
+}
+
+// failedTogether says when the deliveries of a call that failed as a whole are tried
+// again: soon, since it may be for the sake of one of them. They come back together,
+// and go in smaller calls; only one that fails alone waits longer, or is given up.
+func failedTogether(outcomes []onramp.Outcome, now time.Time) time.Time {
+	failed := func(o onramp.Outcome) bool { return o.Verdict == onramp.Retry }
+	if len(outcomes) == 1 || slices.ContainsFunc(outcomes, func(o onramp.Outcome) bool { return !failed(o) }) {
+		return time.Time{}
+	}
+	return now.Add(retryDelay(1))
 }
 
 // settle records outcomes however long the store takes. Only when work has

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,7 +198,7 @@ func TestHotKeyOnDisk(t *testing.T) {
 // everything is settled.
 func TestHotLife(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(5 * lives) {
+	for seed := range uint64(2 * lives) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { (&hotLife{t: t, random: rand.New(rand.NewPCG(seed, 0)), o: newOutbox()}).live() })
@@ -209,6 +210,8 @@ type hotLife struct {
 	t      *testing.T
 	random *rand.Rand
 	o      *outbox
+
+	poison atomic.Bool // some deliveries fail the calls that they are in
 
 	mu   sync.Mutex
 	dice *rand.Rand
@@ -228,7 +231,9 @@ func (h *hotLife) Send(_ context.Context, c onramp.Call) []onramp.Outcome {
 	<-time.After(time.Duration(1+h.roll(50)) * time.Millisecond)
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
 	verdict := onramp.Verdict(0)
-	if n := h.roll(100); n < 15 { // of the whole call
+	if h.poison.Load() && slices.ContainsFunc(c.Deliveries, func(d onramp.Delivery) bool { return d.Seq%37 == 0 }) {
+		verdict = onramp.Retry
+	} else if n := h.roll(100); n < 15 { // of the whole call
 		verdict = []onramp.Verdict{onramp.Retry, onramp.Throttled, onramp.Blocked}[n%3]
 	}
 	for i := range outcomes {
@@ -262,6 +267,7 @@ func (h *hotLife) mayGo(d *onramp.Delivery) {
 
 func (h *hotLife) live() {
 	h.dice = rand.New(rand.NewPCG(h.random.Uint64(), 0))
+	h.poison.Store(true)
 	window := 2 + h.random.IntN(3)
 	for round := range 3 {
 		route := []onramp.Destination{x, y}
@@ -288,6 +294,7 @@ func (h *hotLife) live() {
 				abandon()
 			}
 		} else {
+			h.poison.Store(false)
 			h.settleDown(p)
 			stop()
 		}

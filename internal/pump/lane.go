@@ -78,7 +78,7 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 		pump: p, destination: d, inbox: make(chan message, 4*p.cfg.Senders), ended: make(chan struct{}),
 		size: p.cfg.Window, more: true, checkDue: true, toPark: map[int64]bool{},
 		flying: map[int64]onramp.DeliveryState{}, rules: rules(d),
-		pace: pace{limit: p.cfg.Senders, max: p.cfg.Senders}, state: onramp.Health{Destination: d, State: running},
+		pace: pace{limit: p.cfg.Senders, max: p.cfg.Senders, failed: map[int64]bool{}}, state: onramp.Health{Destination: d, State: running},
 	}
 	if l.size == 0 {
 		l.size = usualWindow
@@ -198,11 +198,8 @@ func (l *lane) readFresh(work context.Context, now time.Time) error {
 	l.checkDue = l.checkDue || l.leftDue
 	l.cursor, l.more = to, more
 	for _, d := range found {
-		switch taken := l.window.offer(d); {
-		case taken && d.Behind:
+		if taken := l.window.offer(d); taken && d.Behind {
 			l.toPark[d.Seq] = true
-		case d.Behind:
-			l.window.passing.behind[d.OrderingKey] = true
 		}
 	}
 	return nil
@@ -348,7 +345,7 @@ func (l *lane) finish(r *result) {
 		}
 		return
 	}
-	l.pace.adapt(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
+	l.pace.adapt(summary(r.outcomes), r.call, time.Now())
 	l.setHealth(r.settlements)
 	for i, e := range r.call.entries {
 		l.move(e, r.settlements[i])
@@ -359,6 +356,7 @@ func (l *lane) finish(r *result) {
 // retry set, or nowhere.
 func (l *lane) move(e *entry, s onramp.Settlement) {
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
+		e.returned, e.turn = true, turn{} // if it was for its sake, others have their turn before
 		l.window.land(e)
 		return // it stays, first of its key
 	}
@@ -383,9 +381,6 @@ func (l *lane) parkBehind(parked *onramp.Delivery) {
 		} else {
 			l.toPark[e.delivery.Seq] = true
 		}
-	}
-	if q := l.window.passing.queues[parked.OrderingKey]; q != nil && len(q.passed) > 0 {
-		l.window.passing.behind[q.key] = true
 	}
 }
 

@@ -3,6 +3,7 @@ package pump
 import (
 	"cmp"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ type entry struct {
 	readyAt   time.Time // since when it may be sent
 	since     time.Time // since when nothing but the destination keeps it waiting
 	again     bool      // it was passed by at first
+	returned  bool      // it was in a call that the destination refused for its own sake
 	waiting   bool      // for the step before it
 	inFlight  bool
 	gone      bool // out of the window
@@ -31,6 +33,13 @@ type entry struct {
 func (e *entry) size() int {
 	const around = 64 // names and punctuation
 	return len(e.delivery.Values) + len(e.delivery.SubscriberKey) + around
+}
+
+func (e *entry) tried() bool { return e.returned || e.delivery.Tries > 0 }
+
+// goesWith says whether two may share a call: neither may break it for the other.
+func (e *entry) goesWith(other *entry) bool {
+	return e.delivery.Tries == other.delivery.Tries && e.returned == other.returned
 }
 
 // kind tells apart what has its own share of the memory, so that many of one kind
@@ -206,32 +215,85 @@ func (w *window) start(e *entry) {
 	}
 }
 
-// take returns the entries whose turn it is, within the limits of number
-// and bytes (but at least one), and marks them as in flight. Those that were tried
-// before go in smaller calls each time, so that one for which calls are refused
-// is alone in the end.
-func (w *window) take(n, bytes int) []*entry {
-	var taken, passed []*entry
-	rest := w.ready
-	for ; len(rest) > 0 && len(taken) < n && bytes > 0; rest = rest[1:] {
-		e := rest[0]
-		most := max(n>>min(e.delivery.Tries, 30), 1)
-		if len(taken) >= most {
-			passed = append(passed, e)
+// take returns the entries whose turn it is, or the newest ones, within the limits of
+// number and bytes (but at least one), and marks them as in flight.
+//
+// Those that were tried equally often go together, and in smaller calls each time,
+// so that one for which calls are refused is alone in the end.
+func (w *window) take(n, bytes int, newest bool) []*entry {
+	var taken []*entry
+	seen := 0
+	for ; seen < len(w.ready) && len(taken) < n && bytes > 0; seen++ {
+		e := w.ready[seen]
+		if newest {
+			e = w.ready[len(w.ready)-1-seen]
+		}
+		if newest && e.tried() || len(taken) > 0 && !e.goesWith(taken[0]) {
 			continue
 		}
+		if len(taken) == 0 {
+			n = halved(n, e.delivery.Tries)
+		}
 		taken = append(taken, e)
-		n, bytes = min(n, most), bytes-e.size()
+		bytes -= e.size()
+		w.fly(e)
 	}
-	if w.ready = rest; len(passed) > 0 {
-		w.ready = append(passed, rest...)
+	if newest {
+		rest := w.ready[len(w.ready)-seen:]
+		w.ready = append(w.ready[:len(w.ready)-seen], slices.DeleteFunc(rest, isInFlight)...)
+		if len(taken) == 0 { // all were tried before
+			return w.take(n, bytes, false)
+		}
+		return taken
 	}
-	for _, e := range taken {
-		e.inFlight = true
-		q := w.queues[e.delivery.OrderingKey]
-		q.inFlight, q.ready = e, nil
-	}
+	passed := slices.DeleteFunc(slices.Clone(w.ready[:seen]), isInFlight)
+	w.ready = w.ready[seen-len(passed):]
+	copy(w.ready, passed)
 	return taken
+}
+
+// halved is a number halved so often, rounded up.
+func halved(n, times int) int {
+	times = min(times, 30)
+	return (n + 1<<times - 1) >> times
+}
+
+// fly marks an entry as in flight.
+func (w *window) fly(e *entry) {
+	e.inFlight = true
+	q := w.queues[e.delivery.OrderingKey]
+	q.inFlight, q.ready = e, nil
+}
+
+func isInFlight(e *entry) bool { return e.inFlight }
+
+// takeProbe takes one entry to find out whether the destination works again. No two
+// probes in a row are alike: if it is only some deliveries that it refuses, others
+// are found, be they the newest, or old and few.
+func (w *window) takeProbe(number int) []*entry {
+	var tried, untried []*entry
+	for _, e := range w.ready {
+		if e.tried() {
+			tried = append(tried, e)
+		} else {
+			untried = append(untried, e)
+		}
+	}
+	from := untried
+	if len(untried) == 0 || len(tried) > 0 && number%4 == 1 {
+		from = tried
+	}
+	at := 0
+	switch number % 4 {
+	case 0, 2:
+		at = len(from) - 1
+	case 3:
+		at = rand.IntN(len(from))
+	}
+	e := from[at]
+	w.fly(e)
+	w.ready = slices.DeleteFunc(w.ready, isInFlight)
+	return []*entry{e}
 }
 
 // land ends an entry's flight.
@@ -297,7 +359,10 @@ func (w *window) giveTurn(e *entry) {
 	}
 	e.turn.count = w.everReady
 	if e.turn.newest == 0 {
-		e.since, e.turn.newest = e.readyAt, max(w.newest, e.delivery.Seq)
+		e.turn.newest = max(w.newest, e.delivery.Seq)
+	}
+	if e.since.IsZero() {
+		e.since = e.readyAt
 	}
 }
 
