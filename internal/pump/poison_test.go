@@ -72,7 +72,7 @@ func TestPoison(t *testing.T) {
 				r.o.mu.Unlock()
 				ring(r.o.fresh[x.ID])
 				r.wait(time.Hour)
-					if n := int(callsUntilAll.Load()); n == 0 || n > row.calls {
+				if n := int(callsUntilAll.Load()); n == 0 || n > row.calls {
 					t.Errorf("%d calls until all others were delivered, want at most %d", n, row.calls)
 				}
 				if took := time.Duration(timeUntilAll.Load()); took > row.within {
