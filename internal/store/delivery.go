@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"onramp/internal/onramp"
@@ -24,6 +23,14 @@ const selectDeliveries = `SELECT ` + deliveryColumns + `, FALSE` + fromDeliverie
 func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) ([]onramp.Delivery, error) {
 	return s.queryDeliveries(ctx, selectDeliveries+where, args...)
 }
+
+// pageDeliveries lists deliveries as collectPage does.
+func (s *Store) pageDeliveries(ctx context.Context, where string, args ...any) (page []onramp.Delivery, more bool, err error) {
+	rows, err := s.readers.QueryContext(ctx, selectDeliveries+where, args...)
+	return collectPage(rows, err, s.scanDelivery, deliverySize)
+}
+
+func deliverySize(d *onramp.Delivery) int { return len(d.Values) }
 
 func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
 	rows, err := s.readers.QueryContext(ctx, query, args...)
@@ -90,8 +97,8 @@ var listFresh = numbered(whatIsFresh + `
 const freshSpan = 100_000
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
-// first: those to be sent and those that wait for the step before them. The next
-// call continues after to, at once if there may be more.
+// first, fewer when they are large: those to be sent and those that wait for the step
+// before them. The next call continues after to, at once if there may be more.
 func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, more bool, err error) {
 	newest := s.newest() // before the query: what is committed after this is for the next call
 	if newest <= after {
@@ -99,11 +106,11 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	}
 	to = min(newest, after+freshSpan)
 	rows, err := s.fresh.QueryContext(ctx, after, to, destination, n)
-	if found, err = collect(rows, err, s.scanDelivery); err != nil {
+	if found, more, err = collectPage(rows, err, s.scanDelivery, deliverySize); err != nil {
 		return nil, after, true, readerErr("list fresh deliveries", err)
 	}
-	if len(found) == n {
-		to = found[n-1].Seq
+	if more || len(found) == n {
+		to = found[len(found)-1].Seq
 	}
 	return found, to, to < newest, nil
 }
@@ -113,30 +120,24 @@ func newListed(d dialect) together {
 	return newTogether(d, whatIsFresh+` WHERE d.seq IN (`, `) AND `+isFresh)
 }
 
-// listedBytes is about how much ListFreshOf returns at once.
-const listedBytes = 4 << 20
-
 // ListFreshOf returns those of the given seqs, which ascend, that are still as
-// ListFresh would return them, oldest first. It ends early when that is much: to is
+// ListFresh would return them, oldest first. It ends early when they are large: to is
 // the last seq that it has looked at.
 func (s *Store) ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.Delivery, to int64, err error) {
-	for size := 0; len(seqs) > 0 && size < listedBytes; {
+	for size := 0; len(seqs) > 0 && size < pageBytes; {
 		text, length := s.listed.fit(len(seqs))
 		part := seqs[:min(length, len(seqs))]
 		rows, err := s.readers.QueryContext(ctx, text, s.listed.arguments(length, part, nil, nil)...)
-		some, err := collect(rows, err, func(rows *sql.Rows) (onramp.Delivery, error) {
-			if size >= listedBytes {
-				return onramp.Delivery{}, errEnough
-			}
-			d, err := s.scanDelivery(rows)
-			size += len(d.Values)
-			return d, err
-		})
-		if found = append(found, some...); errors.Is(err, errEnough) {
-			return found, found[len(found)-1].Seq, nil
-		}
+		page, more, err := collectPage(rows, err, s.scanDelivery, deliverySize)
 		if err != nil {
 			return nil, 0, readerErr("list fresh deliveries by their seqs", err)
+		}
+		found = append(found, page...)
+		if more {
+			return found, found[len(found)-1].Seq, nil
+		}
+		for i := range page {
+			size += deliverySize(&page[i])
 		}
 		seqs, to = seqs[len(part):], part[len(part)-1]
 	}
@@ -151,7 +152,7 @@ var (
 )
 
 // ListDue returns at most n parked deliveries to a destination that are due,
-// the longest overdue first, and when to look again: now if there may be more,
+// the longest overdue first, fewer when they are large, and when to look again: now if there may be more,
 // otherwise when the next one becomes due, zero if none does by itself. It returns
 // none after the seq to, up to which fresh ones were read: a fresh one that was not
 // read yet may come before it.
@@ -159,18 +160,18 @@ var (
 // A delivery whose due time is further away than any retry can be counts as due,
 // too: the clock was ahead when it was parked, and has been set back.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (due []onramp.Delivery, next time.Time, err error) {
-	due, err = s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
+	due, more, err := s.pageDeliveries(ctx, listDue, destination, micros(now), to, n)
 	if err != nil {
 		return nil, now, readerErr("list due deliveries", err)
 	}
-	if len(due) < n {
-		stray, err := s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
-		if err != nil {
-			return nil, now, readerErr("list stray deliveries", err)
-		}
-		due = append(due, stray...)
+	if more || len(due) == n {
+		return due, now, nil
 	}
-	if len(due) == n {
+	stray, more, err := s.pageDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
+	if err != nil {
+		return nil, now, readerErr("list stray deliveries", err)
+	}
+	if due = append(due, stray...); more || len(due) == n {
 		return due, now, nil
 	}
 	next, err = s.nextDue(ctx, destination, now)

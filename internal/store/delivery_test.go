@@ -96,11 +96,23 @@ func TestListFreshOf(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		if _, err := w.db.Exec(`UPDATE registration SET data = $1`, strings.Repeat(" ", store.ListedBytes/2)); err != nil {
+		if _, err := w.db.Exec(`UPDATE registration SET data = $1`, strings.Repeat(" ", store.PageBytes/2)); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff("bob1.2 cem1.2 to 6", list(4, 6, 7, 8, 9, 10)); diff != "" {
+		if diff := cmp.Diff("cem1.2 (ana2.1) to 7", list(6, 7, 8, 9, 10)); diff != "" {
 			t.Error(diff)
+		}
+		found, to, more, err := w.s.ListFresh(t.Context(), w.destination("y"), 0, 10)
+		if err != nil || len(found) != 2 || to != 6 || !more {
+			t.Errorf("%d are large, to %d, more: %v, %v", len(found), to, more, err)
+		}
+		for _, name := range []string{"bob1.2", "cem1.2", "dan1.1"} {
+			w.settle(name, pending, time.Second)
+		}
+		w.clock.advance(time.Minute)
+		found, next, err := w.s.ListDue(t.Context(), w.destination("y"), 10, w.clock.now(), 10)
+		if err != nil || len(found) != 2 || !next.Equal(w.clock.now()) {
+			t.Errorf("%d large ones are due, next at %v, %v", len(found), next, err)
 		}
 	})
 }

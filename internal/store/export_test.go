@@ -26,8 +26,8 @@ var (
 
 // How much is read at once.
 const (
-	FreshSpan   = freshSpan
-	ListedBytes = listedBytes
+	FreshSpan = freshSpan
+	PageBytes = pageBytes
 )
 
 // MigrateTo takes the first n steps of the migrations, for a database as an older
