@@ -156,21 +156,21 @@ func (o turnedOutbox) Settle(ctx context.Context, settlements []onramp.Settlemen
 }
 
 // ListFresh reads by the cursor.
-func (o turnedOutbox) ListFresh(ctx context.Context, destination int, after int64, n int) ([]onramp.Delivery, int64, error) {
-	found, to, err := o.Store.ListFresh(ctx, destination, after, n)
-	return o.trueTimes(found), to, err
+func (o turnedOutbox) ListFresh(ctx context.Context, destination int, after int64, n int) ([]onramp.Delivery, int64, bool, error) {
+	found, to, more, err := o.Store.ListFresh(ctx, destination, after, n)
+	return o.trueTimes(found), to, more, err
 }
 
 // ListDue reads what is due.
-func (o turnedOutbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
-	found, err := o.Store.ListDue(ctx, destination, to, o.clock.shown(now), n)
-	return o.trueTimes(found), err
+func (o turnedOutbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, time.Time, error) {
+	found, next, err := o.Store.ListDue(ctx, destination, to, o.clock.shown(now), n)
+	return o.trueTimes(found), o.clock.trueTime(next), err
 }
 
-// NextDue finds when more is due.
-func (o turnedOutbox) NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
-	at, err := o.Store.NextDue(ctx, destination, o.clock.shown(after))
-	return o.clock.trueTime(at), err
+// ListFreshOf reads by seq.
+func (o turnedOutbox) ListFreshOf(ctx context.Context, seqs []int64) ([]onramp.Delivery, int64, error) {
+	found, to, err := o.Store.ListFreshOf(ctx, seqs)
+	return o.trueTimes(found), to, err
 }
 
 func (o turnedOutbox) trueTimes(deliveries []onramp.Delivery) []onramp.Delivery {

@@ -3,6 +3,7 @@ package pump
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"onramp/internal/onramp"
@@ -19,7 +20,7 @@ const (
 	mostJobs = 4 // asynchronous calls under way: each one is thousands of deliveries in memory
 
 	// Mode auto takes the asynchronous route when this many wait, or when more than
-	// a call's worth waits and the oldest was accepted this long ago.
+	// a call's worth has waited this long.
 	deepQueue = 1000
 	oldQueue  = time.Minute
 )
@@ -32,6 +33,7 @@ type call struct {
 
 	resumes  string   // the earlier asynchronous request whose outcome is asked for; "": a request is made
 	requests []string // the asynchronous requests that were made; belongs to the sender
+	suspect  bool     // of deliveries that were tried before, while others get through
 }
 
 // rule is how calls of one kind are filled.
@@ -97,7 +99,7 @@ func (l *lane) start(work context.Context, c *call, state onramp.DeliveryState) 
 // waits to be filled.
 func (l *lane) nextCall(now time.Time) *call {
 	if l.pace.paused() {
-		return &call{entries: l.window.take(1, l.destination.MostBytes()), async: l.destination.OnlyAsync(), probe: true}
+		return &call{entries: l.window.takeProbe(l.pace.nextProbe()), async: l.destination.OnlyAsync(), probe: true}
 	}
 	async, ok := l.route(now)
 	if !ok {
@@ -114,7 +116,9 @@ func (l *lane) nextCall(now time.Time) *call {
 		l.lingers = now.Add(rule.linger - waited)
 		return nil
 	}
-	return &call{entries: l.window.take(most, l.destination.MostBytes()), async: async}
+	c := &call{entries: l.window.take(most, l.destination.MostBytes(), l.pace.newestFirst()), async: async}
+	c.suspect = c.entries[0].tried() && l.pace.getsThrough(now)
+	return c
 }
 
 // route chooses between the synchronous and the asynchronous route; ok is false
@@ -127,9 +131,23 @@ func (l *lane) route(now time.Time) (async, ok bool) {
 	case l.destination.OnlyAsync():
 		return true, room
 	}
-	waiting := len(l.window.ready)
-	old := now.Sub(l.window.ready[0].delivery.ReceivedAt) > oldQueue && waiting > l.rules[0].most
-	return room && (waiting >= deepQueue || old), true
+	return room && (len(l.window.ready) >= deepQueue || l.isOld(now)), true
+}
+
+// isOld says whether more than a call's worth could have gone long ago. Those that
+// had to wait for others of their key do not count until then: one person's queue
+// sends nobody else by the slow route.
+func (l *lane) isOld(now time.Time) bool {
+	old := 0
+	for _, e := range l.window.ready {
+		if now.Sub(e.since) > oldQueue {
+			old++
+		}
+		if old > l.rules[0].most {
+			return true
+		}
+	}
+	return false
 }
 
 // send makes one call and waits until its outcomes are on disk.
@@ -144,6 +162,9 @@ func (l *lane) send(work context.Context, c *call) {
 		Destination: l.destination, Async: c.async, Deliveries: deliveries, RequestID: c.resumes,
 		Submitted: func(id string, taken []onramp.Delivery) { l.submitted(work, c, id, taken) },
 	})
+	if c.suspect {
+		blameDeliveries(r.outcomes)
+	}
 	r.settlements = l.decideAll(deliveries, r.outcomes, startedAt)
 	l.logCall(work, c, r.outcomes)
 	// a probe that finds what is known already is not worth a line in the timeline
@@ -180,11 +201,22 @@ func (l *lane) endJobs(work context.Context, c *call, r *result) {
 	}
 }
 
+// blameDeliveries makes a failure of theirs of what would block the destination: it
+// works for others.
+func blameDeliveries(outcomes []onramp.Outcome) {
+	for i := range outcomes {
+		if outcomes[i].Verdict == onramp.Blocked {
+			outcomes[i].Verdict = onramp.Retry
+		}
+	}
+}
+
 // decideAll decides for each delivery of a call. Those that were delivered alike
 // share their attempt.
 func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedAt time.Time) []onramp.Settlement {
 	now, giveUpAfter := time.Now(), l.destination.TryFor(l.pump.cfg.GiveUpAfter)
 	settlements := make([]onramp.Settlement, len(deliveries))
+	soon := failedTogether(outcomes, now)
 	var shared *onramp.Attempt
 	for i := range deliveries {
 		a := shared
@@ -195,9 +227,23 @@ func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome
 			shared = a
 		}
 		settlements[i] = decide(&deliveries[i], a, giveUpAfter, now)
+		if !soon.IsZero() {
+			settlements[i].State, settlements[i].DueAt = onramp.DeliveryPending, soon
+		}
 		settlements[i].Late = mayBeLate(l.destination, &a.Outcome)
 	}
 	return settlements
+}
+
+// failedTogether says when the deliveries of a call that failed as a whole are tried
+// again: soon, since it may be for the sake of one of them. They come back together,
+// and go in smaller calls; only one that fails alone waits longer, or is given up.
+func failedTogether(outcomes []onramp.Outcome, now time.Time) time.Time {
+	failed := func(o onramp.Outcome) bool { return o.Verdict == onramp.Retry }
+	if len(outcomes) == 1 || slices.ContainsFunc(outcomes, func(o onramp.Outcome) bool { return !failed(o) }) {
+		return time.Time{}
+	}
+	return now.Add(retryDelay(1))
 }
 
 // settle records outcomes however long the store takes. Only when work has

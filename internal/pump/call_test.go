@@ -202,7 +202,7 @@ func TestSkipIsAsync(t *testing.T) {
 	}, func(r running) {
 		r.o.save(1, x)
 		r.wait(time.Minute)
-		if diff := cmp.Diff([]sized{{0, 1, true}, {5 * time.Second, 1, true}}, r.s.sizes(x.ID)); diff != "" {
+		if diff := cmp.Diff([]sized{{0, 1, true}, {time.Second, 1, true}}, r.s.sizes(x.ID)); diff != "" {
 			t.Error(diff)
 		}
 	})

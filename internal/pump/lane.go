@@ -11,7 +11,10 @@ import (
 )
 
 const (
-	usualWindow   = 2048            // deliveries in memory
+	usualWindow   = 2048            // ordering keys in memory
+	passedFactor  = 128             // a lane knows this many times more deliveries that it has passed by
+	keysFactor    = 8               // and this many times more keys at all
+	mostBytes     = 16 << 20        // of deliveries of one kind in memory; what is read at once comes on top
 	readTogether  = 1024            // deliveries read at once
 	waitingFactor = 4               // a window may hold this many times more that wait for the step before them
 	readTrouble   = time.Second     // pause after the store could not be read
@@ -76,9 +79,9 @@ type result struct {
 func newLane(p *Pump, d onramp.Destination) *lane {
 	l := &lane{
 		pump: p, destination: d, inbox: make(chan message, 4*p.cfg.Senders), ended: make(chan struct{}),
-		window: newWindow(), size: p.cfg.Window, more: true, checkDue: true, toPark: map[int64]bool{},
+		size: p.cfg.Window, more: true, checkDue: true, toPark: map[int64]bool{},
 		flying: map[int64]onramp.DeliveryState{}, rules: rules(d),
-		pace: pace{limit: p.cfg.Senders, max: p.cfg.Senders}, state: onramp.Health{Destination: d, State: running},
+		pace: pace{limit: p.cfg.Senders, max: p.cfg.Senders, failed: map[int64]bool{}}, state: onramp.Health{Destination: d, State: running},
 	}
 	if l.size == 0 {
 		l.size = usualWindow
@@ -86,6 +89,7 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 			l.size = max(l.size, mostJobs*l.rules[1].most)
 		}
 	}
+	l.window = newWindow(passedFactor * l.size)
 	return l
 }
 
@@ -136,10 +140,13 @@ func (l *lane) refill(work context.Context) {
 	if now.Before(l.troubled) {
 		return
 	}
+	steps := []func(context.Context) error{
+		l.begin, l.savePosition, l.readFresh, l.readPassed, l.readLeft, l.readDue, l.park, l.parkPassed, l.allowSending,
+	}
 	var err error
-	for _, step := range []func(context.Context, time.Time) error{l.begin, l.savePosition, l.readFresh, l.readDue, l.park, l.allowSending} {
-		if err = step(work, now); err != nil {
-			break
+	for _, step := range steps {
+		if err == nil {
+			err = step(work)
 		}
 	}
 	if err != nil && work.Err() == nil {
@@ -148,8 +155,8 @@ func (l *lane) refill(work context.Context) {
 	}
 }
 
-// capacity is how many fresh deliveries may be in memory: what the calls under way
-// and the next ones carry. A destination that is paused needs fewer to begin again.
+// capacity is how many keys may have a fresh delivery in memory: what the calls under
+// way and the next ones carry. A destination that is paused needs fewer to begin again.
 func (l *lane) capacity() int {
 	if l.pace.paused() {
 		return min(l.size, usualWindow)
@@ -161,29 +168,30 @@ func (l *lane) capacity() int {
 // is room for a good many, so that few reads are needed.
 func (l *lane) room() bool {
 	size := l.capacity()
-	return l.window.freshOnes-l.window.waiting <= size-min(readTogether, size/2)
+	return l.window.keys[fresh] <= size-min(readTogether, size/2) && l.window.bytes[fresh] < mostBytes && len(l.window.queues) < keysFactor*l.size
 }
 
-func (l *lane) crowded() bool { return l.window.waiting > waitingFactor*l.size }
+func (l *lane) crowded() bool {
+	return l.window.entries[waiting] > waitingFactor*l.size || l.window.bytes[waiting] >= mostBytes
+}
 
-func (l *lane) readFresh(work context.Context, now time.Time) error {
+func (l *lane) readFresh(work context.Context) error {
 	if !l.more || !l.room() {
 		return nil
 	}
 	if l.crowded() {
-		l.makeRoom(now)
+		l.makeRoom(time.Now())
 		return nil
 	}
-	n := min(l.capacity()-(l.window.freshOnes-l.window.waiting), readTogether)
-	found, to, err := l.pump.outbox.ListFresh(work, l.destination.ID, l.cursor, n)
+	n := min(l.capacity()-l.window.keys[fresh], readTogether)
+	found, to, more, err := l.pump.outbox.ListFresh(work, l.destination.ID, l.cursor, n)
 	if err != nil {
 		return err
 	}
 	l.checkDue = l.checkDue || l.leftDue
-	l.cursor, l.more = to, len(found) == n
+	l.cursor, l.more = to, more
 	for _, d := range found {
-		l.window.add(d)
-		if d.Behind {
+		if taken := l.window.offer(d); taken && d.Behind {
 			l.toPark[d.Seq] = true
 		}
 	}
@@ -207,28 +215,41 @@ func (l *lane) makeRoom(now time.Time) {
 	}
 }
 
-func (l *lane) readDue(work context.Context, now time.Time) error {
+func (l *lane) readDue(work context.Context) error {
+	now := time.Now()
 	// a time further away than any retry is set means that the clock was set back
 	waits := l.nextDue.IsZero() || now.Before(l.nextDue) && l.nextDue.Sub(now) <= onramp.LongestRetry
 	if !l.checkDue && waits {
 		return nil
 	}
-	if l.window.due > l.size/2 {
+	if l.window.entries[due] > l.size/2 || l.window.bytes[due] >= mostBytes {
 		return nil // the results make room
 	}
-	found, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, l.size)
+	found, next, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, l.size)
 	if err != nil {
 		return err
 	}
 	for _, d := range found {
 		if e := l.window.bySeq[d.Seq]; e != nil && (e.inFlight || !e.delivery.Parked()) {
 			e.foundDue = true
+		} else if e == nil {
+			l.dropDueBehind(&d)
 		}
-		l.window.add(d)
+		l.window.add(d, false)
 	}
-	l.checkDue, l.leftDue = len(found) == l.size, l.more
-	l.nextDue, err = l.pump.outbox.NextDue(work, l.destination.ID, now)
-	return err
+	l.checkDue, l.leftDue, l.nextDue = !next.IsZero() && !next.After(now), l.more, next
+	return nil
+}
+
+// dropDueBehind drops those that are due behind one of their key that has become
+// due since: an operator has retried it after them. It wakes them, one by one.
+func (l *lane) dropDueBehind(d *onramp.Delivery) {
+	for _, e := range l.window.behind(d.OrderingKey, d.Seq) {
+		if e.delivery.Parked() {
+			l.drop(e)
+			l.checkDue = true
+		}
+	}
 }
 
 // drop takes an entry out of the window. What it stood for may live on: an
@@ -240,8 +261,10 @@ func (l *lane) drop(e *entry) {
 
 // park moves fresh deliveries out of memory that must wait for a parked one of their
 // key: they may have to wait for hours.
-func (l *lane) park(work context.Context, _ time.Time) error {
-	for seqs := range slices.Chunk(slices.Sorted(maps.Keys(l.toPark)), parkTogether) {
+func (l *lane) park(work context.Context) error {
+	for len(l.toPark) > 0 {
+		seqs := slices.Sorted(maps.Keys(l.toPark))
+		seqs = seqs[:min(len(seqs), parkTogether)]
 		parked, err := l.pump.outbox.Park(work, seqs)
 		if err != nil {
 			return err
@@ -250,6 +273,7 @@ func (l *lane) park(work context.Context, _ time.Time) error {
 			delete(l.toPark, seq)
 			if e := l.window.bySeq[seq]; e != nil && parked[seq] {
 				l.drop(e)
+				l.parkBehind(&e.delivery) // they may not have waited for the retry set until now
 			}
 		}
 	}
@@ -302,7 +326,7 @@ func (l *lane) finish(r *result) {
 		}
 		return
 	}
-	l.pace.adapt(summary(r.outcomes), len(r.outcomes), r.call.probe, time.Now())
+	l.pace.adapt(summary(r.outcomes), r.call, time.Now())
 	l.setHealth(r.settlements)
 	for i, e := range r.call.entries {
 		l.move(e, r.settlements[i])
@@ -316,6 +340,7 @@ func (l *lane) move(e *entry, s onramp.Settlement) {
 		return
 	}
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
+		e.returned, e.turn = true, turn{} // if it was for its sake, others have their turn before
 		l.window.land(e)
 		return // it stays, first of its key
 	}
@@ -368,7 +393,8 @@ func (l *lane) untilNext() time.Duration {
 	now := time.Now()
 	wait := time.Minute
 	crowdedTo := l.crowdedAt.Add(crowdedFor)
-	if l.more && l.room() && !now.Before(l.troubled) && (!l.crowded() || !now.Before(crowdedTo)) {
+	fresh := l.more && l.room() && (!l.crowded() || !now.Before(crowdedTo))
+	if (fresh || l.unread()) && !now.Before(l.troubled) {
 		return 0 // there is more to read
 	}
 	for _, at := range []time.Time{l.nextDue, l.pace.until, l.troubled, l.lingers, crowdedTo} {

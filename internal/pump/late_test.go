@@ -21,9 +21,9 @@ import (
 	"onramp/internal/store"
 )
 
-// vendor is a Marketing Cloud that carries calls out late: rows are stored when it
+// lateVendor is a Marketing Cloud that carries calls out late: rows are stored when it
 // is their turn, whatever was answered, and when.
-type vendor struct {
+type lateVendor struct {
 	mu   sync.Mutex
 	dice *rand.Rand
 	calm bool // everything is carried out before it is answered
@@ -38,13 +38,13 @@ type asynchronous struct {
 	number int
 }
 
-func newVendor(seed uint64) *vendor {
-	return &vendor{
+func newLateVendor(seed uint64) *lateVendor {
+	return &lateVendor{
 		dice: rand.New(rand.NewPCG(seed, 1)), rows: map[string]int{}, jobs: map[string]*asynchronous{},
 	}
 }
 
-func (v *vendor) draw(n int) int {
+func (v *lateVendor) draw(n int) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.calm {
@@ -54,7 +54,7 @@ func (v *vendor) draw(n int) int {
 }
 
 // carryOut stores rows after a while.
-func (v *vendor) carryOut(after time.Duration, deliveries []onramp.Delivery, done func()) {
+func (v *lateVendor) carryOut(after time.Duration, deliveries []onramp.Delivery, done func()) {
 	go func() {
 		if after > 0 {
 			<-time.After(after)
@@ -79,7 +79,7 @@ const (
 
 // Send makes a call. Half of the time all is well; else the answer is lost and the
 // call is carried out now, later, or never.
-func (v *vendor) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+func (v *lateVendor) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	all := func(o onramp.Outcome) []onramp.Outcome { return slices.Repeat([]onramp.Outcome{o}, len(c.Deliveries)) }
 	lost := onramp.Outcome{Verdict: onramp.Retry, Detail: "time-out", MayHaveArrived: true}
 	if c.Destination.Kind == onramp.Journey {
@@ -116,7 +116,7 @@ func (v *vendor) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	return all(lost)
 }
 
-func (v *vendor) note(c onramp.Call) {
+func (v *lateVendor) note(c onramp.Call) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, d := range c.Deliveries {
@@ -131,7 +131,7 @@ func (v *vendor) note(c onramp.Call) {
 }
 
 // job is an asynchronous request, or one that was made earlier.
-func (v *vendor) job(ctx context.Context, c onramp.Call, lost onramp.Outcome) onramp.Outcome {
+func (v *lateVendor) job(ctx context.Context, c onramp.Call, lost onramp.Outcome) onramp.Outcome {
 	v.mu.Lock()
 	j := v.jobs[c.RequestID]
 	v.mu.Unlock()
@@ -207,7 +207,7 @@ func TestLate(t *testing.T) {
 
 func liveLate(t *testing.T, path string, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	v := newVendor(seed)
+	v := newLateVendor(seed)
 	row := onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Mode(random.IntN(3)), Batch: 1 + random.IntN(4)}
 	journey := onramp.Destination{Kind: onramp.Journey, Key: "y", Batch: 1 + random.IntN(4)}
 	forms := []onramp.Form{{Name: "both", Route: []onramp.Destination{row, journey}}, {Name: "row", Route: []onramp.Destination{row}}}
@@ -277,7 +277,7 @@ func (d *onDisk) saveN(form int, key string, n int) (id string) {
 }
 
 // checkRows compares the vendor's rows with what was delivered last.
-func (d *onDisk) checkRows(v *vendor, ids []string) {
+func (d *onDisk) checkRows(v *lateVendor, ids []string) {
 	d.tb.Helper()
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -23,7 +23,8 @@ type outbox struct {
 	settling func() error // called before a settlement is taken
 	reading  func() error // called before deliveries are listed
 	saves    int          // of read marks that moved
-	listed   int          // fresh deliveries that were handed out
+	revived  map[int64]bool
+	listed   int // fresh deliveries that were handed out
 }
 
 type queue struct {
@@ -34,7 +35,7 @@ type queue struct {
 func queueOf(d *onramp.Delivery) queue { return queue{d.DestinationID, d.OrderingKey} }
 
 func newOutbox() *outbox {
-	o := &outbox{parked: map[queue][]int64{}, marks: map[int]int64{}, sentTo: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
+	o := &outbox{revived: map[int64]bool{}, parked: map[queue][]int64{}, marks: map[int]int64{}, sentTo: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
 	for _, d := range []onramp.Destination{x, y} {
 		o.fresh[d.ID], o.due[d.ID] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
@@ -139,26 +140,44 @@ func (o *outbox) trouble(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, err error) {
+func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, more bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.trouble(ctx); err != nil {
-		return nil, after, err
+		return nil, after, true, err
 	}
 	for _, d := range o.deliveries[after:] {
-		if d.DestinationID != destination || d.Parked() || d.State != onramp.DeliveryPending && d.State != onramp.DeliveryWaiting {
+		if d.DestinationID != destination || !isFresh(&d) {
 			continue
 		}
 		d.Behind = o.parkedEarlier(&d)
 		o.listed++
 		if found = append(found, d); len(found) == n {
-			return found, d.Seq, nil
+			return found, d.Seq, true, nil
 		}
 	}
-	return found, int64(len(o.deliveries)), nil
+	return found, int64(len(o.deliveries)), false, nil
 }
 
-func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (found []onramp.Delivery, err error) {
+func isFresh(d *onramp.Delivery) bool {
+	return !d.Parked() && (d.State == onramp.DeliveryPending || d.State == onramp.DeliveryWaiting)
+}
+
+// ListFreshOf looks at ten seqs at a time.
+func (o *outbox) ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.Delivery, to int64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, to = range seqs[:min(len(seqs), 10)] {
+		if d := *o.at(to); isFresh(&d) {
+			d.Behind = o.parkedEarlier(&d)
+			o.listed++
+			found = append(found, d)
+		}
+	}
+	return found, to, o.trouble(ctx)
+}
+
+func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (found []onramp.Delivery, next time.Time, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for q, seqs := range o.parked { // only the oldest of a key has a time
@@ -167,19 +186,20 @@ func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now tim
 			found = append(found, *d)
 		}
 	}
-	return found, o.trouble(ctx)
+	if len(found) == n {
+		return found, now, o.trouble(ctx)
+	}
+	return found, o.nextDue(destination, now), o.trouble(ctx)
 }
 
-func (o *outbox) NextDue(_ context.Context, destination int, after time.Time) (next time.Time, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (o *outbox) nextDue(destination int, after time.Time) (next time.Time) {
 	for q, seqs := range o.parked {
 		at := o.at(seqs[0]).DueAt
 		if q.destination == destination && at.After(after) && !at.Equal(onramp.Never) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
-	return next, nil
+	return next
 }
 
 func (o *outbox) parkedEarlier(d *onramp.Delivery) bool {
@@ -293,6 +313,26 @@ func (o *outbox) discard(seq int64) {
 	d.State = onramp.DeliveryDiscarded
 	o.leave(d)
 	o.moveRoute(d, false)
+}
+
+// retry makes a dead or unknown delivery due, as an operator does.
+func (o *outbox) retry(seq int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.at(seq)
+	if d.State != onramp.DeliveryDead && d.State != onramp.DeliveryUnknown {
+		return
+	}
+	d.State, d.Tries = onramp.DeliveryPending, 0
+	o.enter(d, time.Now())
+	o.revived[seq] = true
+	for i := range d.Steps - d.Step {
+		next := o.at(d.Seq + int64(i) + 1)
+		o.revived[next.Seq] = true
+		next.State = onramp.DeliveryWaiting
+		o.enter(next, onramp.Never)
+	}
+	ring(o.due[d.DestinationID])
 }
 
 // seqs lists the settlements of a state, in the order in which they came.

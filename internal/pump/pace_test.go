@@ -47,7 +47,7 @@ func TestPause(t *testing.T) {
 		},
 		"blocked": {
 			onramp.Outcome{Verdict: onramp.Blocked, Detail: "401", Hint: "check the secret", Refused: true},
-			seconds(5, 10, 20, 40, 60, 60, 60),
+			seconds(1, 2, 4, 8, 16, 32, 60),
 			onramp.Health{State: "blocked", Reason: "401", Hint: "check the secret", Refused: true},
 		},
 	} {
@@ -154,7 +154,7 @@ func TestOutage(t *testing.T) {
 		}
 		r.wait(10 * time.Minute)
 		times := r.s.times(x.ID)
-		if diff := cmp.Diff(seconds(1, 2, 4, 8, 16, 30, 30, 30), gaps(times[4:])[:8]); diff != "" {
+		if diff := cmp.Diff(seconds(1, 2, 4, 8, 8, 8, 8, 8), gaps(times[4:])[:8]); diff != "" {
 			t.Error(diff)
 		}
 		down.Store(false)
@@ -170,18 +170,18 @@ func TestOutage(t *testing.T) {
 func TestStraggler(t *testing.T) {
 	run(t, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
 		if d.Seq == 1 {
-			<-time.After(time.Second)
+			<-time.After(500 * time.Millisecond)
 			return onramp.Outcome{Verdict: onramp.Throttled, Detail: "slow"}
 		}
 		return onramp.Outcome{Verdict: onramp.Blocked, Detail: "blocked"}
 	}, func(r running) {
 		r.o.save(1, x)
 		r.o.save(2, x)
-		r.wait(4900 * time.Millisecond)
+		r.wait(900 * time.Millisecond)
 		if health := r.Health()[0]; health.Reason != "blocked" || len(r.s.times(x.ID)) != 2 {
 			t.Errorf("it is %+v after %d calls", health, len(r.s.times(x.ID)))
 		}
-		r.wait(5100 * time.Millisecond)
+		r.wait(1100 * time.Millisecond)
 		if n := len(r.s.times(x.ID)); n != 3 {
 			t.Errorf("%d calls, want the probe", n)
 		}

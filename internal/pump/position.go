@@ -13,7 +13,7 @@ const ahead = 8192
 
 // begin finds where to start reading, and takes up the asynchronous requests that
 // the process before this one has made.
-func (l *lane) begin(work context.Context, _ time.Time) error {
+func (l *lane) begin(work context.Context) error {
 	if l.begun {
 		return nil
 	}
@@ -46,7 +46,8 @@ func (l *lane) resume(work context.Context, j onramp.Job) {
 
 // savePosition saves now and then how far everything is settled or parked, so that
 // there is less to read after a restart.
-func (l *lane) savePosition(work context.Context, now time.Time) error {
+func (l *lane) savePosition(work context.Context) error {
+	now := time.Now()
 	if now.Sub(l.markSavedAt) < markEvery {
 		return nil
 	}
@@ -63,7 +64,7 @@ func (l *lane) savePosition(work context.Context, now time.Time) error {
 
 // allowSending has it on disk that what is in the window may have been sent, should
 // the process be killed.
-func (l *lane) allowSending(work context.Context, _ time.Time) error {
+func (l *lane) allowSending(work context.Context) error {
 	if l.maySend() || len(l.window.ready) == 0 {
 		return nil
 	}

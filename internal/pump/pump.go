@@ -20,19 +20,22 @@ import (
 // time; and where the outcomes go.
 type Outbox interface {
 	// Wake gives two channels of a destination. fresh yields a value when there may
-	// be new deliveries, due when a parked one may be due earlier than NextDue has
+	// be new deliveries, due when a parked one may be due earlier than ListDue has
 	// said.
 	Wake(destination int) (fresh, due <-chan struct{})
 
 	// ListFresh returns at most n after a seq, oldest first, pending ones and
-	// ones that wait for the step before them, and where to go on reading.
-	ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error)
+	// ones that wait for the step before them, and where to go on reading: at once
+	// if there may be more.
+	ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, more bool, err error)
+	// ListFreshOf returns those of some seqs, which ascend, that ListFresh would
+	// still return, and the last seq that it has looked at: it may end early.
+	ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.Delivery, to int64, err error)
 
-	// ListDue returns at most n that are due: parked ones not after the seq to, and
-	// delivered ones that are to be sent once more.
-	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error)
-	// NextDue returns when the next one becomes due after a time; zero: none.
-	NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error)
+	// ListDue returns at most n that are due, parked ones not after the seq to and
+	// delivered ones that are to be sent once more, and when to look again: now if
+	// there may be more, otherwise when the next one becomes due; zero: none.
+	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (due []onramp.Delivery, next time.Time, err error)
 	// Park puts those into the retry set that have an earlier one of their key there,
 	// or wait for the step before them, and returns which.
 	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
@@ -68,7 +71,7 @@ type Sender interface {
 // Config is how the pump works. Zero values mean the defaults.
 type Config struct {
 	Senders     int           // calls in flight for each destination; default 16
-	Window      int           // deliveries of a destination in memory; default 2048, or three asynchronous calls
+	Window      int           // ordering keys of a destination in memory; default 2048, or four asynchronous calls
 	GiveUpAfter time.Duration // age at which a failing delivery becomes a dead letter; default 72 h
 	Log         *slog.Logger  // default: nowhere
 }

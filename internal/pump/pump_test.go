@@ -303,6 +303,38 @@ func TestCrowded(t *testing.T) {
 	})
 }
 
+// When those that wait for the step before them make room, the ones of their keys
+// that could go without them wait for them all the same.
+func TestCrowdedOrder(t *testing.T) {
+	const keys = 100
+	var blocked atomic.Bool
+	blocked.Store(true)
+	run(t, pump.Config{Window: 64}, func(_ context.Context, to onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+		if to.ID == x.ID && blocked.Load() {
+			return onramp.Outcome{Verdict: onramp.Blocked}
+		}
+		return ok
+	}, func(r running) {
+		for i := range keys {
+			r.o.save(int64(i), x, y)
+			r.o.save(int64(i), y)
+		}
+		for i := range 3 * keys {
+			r.o.save(int64(keys+i), x, y)
+		}
+		r.wait(30 * time.Second)
+		if diff := cmp.Diff([]int64(nil), r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error("delivered before what was accepted earlier:", diff)
+		}
+		blocked.Store(false)
+		r.wait(10 * time.Minute)
+		if diff := cmp.Diff(upTo(9*keys), sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff)
+		}
+		inOrder(t, r.o)
+	})
+}
+
 // While outcomes can't be stored nothing is sent twice, and in the end each one
 // is stored.
 func TestSettleTrouble(t *testing.T) {

@@ -24,6 +24,14 @@ func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) (
 	return s.queryDeliveries(ctx, selectDeliveries+where, args...)
 }
 
+// pageDeliveries lists deliveries as collectPage does.
+func (s *Store) pageDeliveries(ctx context.Context, where string, args ...any) (page []onramp.Delivery, more bool, err error) {
+	rows, err := s.readers.QueryContext(ctx, selectDeliveries+where, args...)
+	return collectPage(rows, err, s.scanDelivery, deliverySize)
+}
+
+func deliverySize(d *onramp.Delivery) int { return len(d.Values) }
+
 func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
 	rows, err := s.readers.QueryContext(ctx, query, args...)
 	return collect(rows, err, s.scanDelivery)
@@ -57,30 +65,68 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 	return d, nil
 }
 
+const (
+	// whatIsFresh are the columns of a delivery, and whether an earlier one of its
+	// key is in the retry set.
+	whatIsFresh = `SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
+	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries
+	isFresh = `d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq`
+)
+
 // listFresh reads the rows in the order in which they were appended.
-var listFresh = numbered(`SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
-	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries + `
-	WHERE d.seq > $1 AND d.destination_id = $2 AND d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq LIMIT $3`)
+var listFresh = numbered(whatIsFresh + `
+	WHERE d.seq > $1 AND d.seq <= $2 AND d.destination_id = $3 AND ` + isFresh + ` LIMIT $4`)
+
+// freshSpan is how many seqs are looked at by one reading: most of them may be
+// settled long since, when one that is not is far behind.
+const freshSpan = 100_000
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
-// first: those to be sent and those that wait for the step before them. The next
-// call continues after to.
-func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error) {
+// first, fewer when they are large: those to be sent and those that wait for the step
+// before them. The next call continues after to, at once if there may be more.
+func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, more bool, err error) {
 	newest := s.newest() // before the query: what is committed after this is for the next call
 	if newest <= after {
-		return nil, after, nil
+		return nil, after, false, nil
 	}
-	rows, err := s.fresh.QueryContext(ctx, after, destination, n)
-	if deliveries, err = collect(rows, err, s.scanDelivery); err != nil {
-		return nil, after, readerErr("list fresh deliveries", err)
+	to = min(newest, after+freshSpan)
+	rows, err := s.fresh.QueryContext(ctx, after, to, destination, n)
+	if found, more, err = collectPage(rows, err, s.scanDelivery, deliverySize); err != nil {
+		return nil, after, true, readerErr("list fresh deliveries", err)
 	}
-	if len(deliveries) == n {
-		return deliveries, deliveries[n-1].Seq, nil
+	if more || len(found) == n {
+		to = found[len(found)-1].Seq
 	}
-	if len(deliveries) > 0 {
-		newest = max(newest, deliveries[len(deliveries)-1].Seq)
+	return found, to, to < newest, nil
+}
+
+// newListed makes the statement that reads fresh deliveries by their seqs.
+func newListed(d dialect) together {
+	return newTogether(d, whatIsFresh+` WHERE d.seq IN (`, `) AND `+isFresh)
+}
+
+// ListFreshOf returns those of the given seqs, which ascend, that are still as
+// ListFresh would return them, oldest first. It ends early when they are large: to is
+// the last seq that it has looked at.
+func (s *Store) ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.Delivery, to int64, err error) {
+	for size := 0; len(seqs) > 0 && size < pageBytes; {
+		text, length := s.listed.fit(len(seqs))
+		part := seqs[:min(length, len(seqs))]
+		rows, err := s.readers.QueryContext(ctx, text, s.listed.arguments(length, part, nil, nil)...)
+		page, more, err := collectPage(rows, err, s.scanDelivery, deliverySize)
+		if err != nil {
+			return nil, 0, readerErr("list fresh deliveries by their seqs", err)
+		}
+		found = append(found, page...)
+		if more {
+			return found, found[len(found)-1].Seq, nil
+		}
+		for i := range page {
+			size += deliverySize(&page[i])
+		}
+		seqs, to = seqs[len(part):], part[len(part)-1]
 	}
-	return deliveries, newest, nil
+	return found, to, nil
 }
 
 var (
@@ -91,31 +137,36 @@ var (
 )
 
 // ListDue returns at most n parked deliveries to a destination that are due,
-// the longest overdue first. It returns none after the seq to, up to which fresh
-// ones were read: a fresh one that was not read yet may come before it.
+// the longest overdue first, fewer when they are large, and when to look again: now if there may be more,
+// otherwise when the next one becomes due, zero if none does by itself. It returns
+// none after the seq to, up to which fresh ones were read: a fresh one that was not
+// read yet may come before it.
 //
 // A delivery whose due time is further away than any retry can be counts as due,
 // too: the clock was ahead when it was parked, and has been set back.
 //
 // First come those that were delivered and are to be sent once more.
-func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
-	found, err := s.listResends(ctx, destination, now, n)
-	for _, parked := range []func(n int) ([]onramp.Delivery, error){
-		func(n int) ([]onramp.Delivery, error) {
-			return s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
+func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (due []onramp.Delivery, next time.Time, err error) {
+	more := false
+	for _, list := range []func(n int) ([]onramp.Delivery, bool, error){
+		func(n int) ([]onramp.Delivery, bool, error) { return s.listResends(ctx, destination, now, n) },
+		func(n int) ([]onramp.Delivery, bool, error) {
+			return s.pageDeliveries(ctx, listDue, destination, micros(now), to, n)
 		},
-		func(n int) ([]onramp.Delivery, error) {
-			return s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
+		func(n int) ([]onramp.Delivery, bool, error) {
+			return s.pageDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
 		},
 	} {
-		if err != nil || len(found) == n {
-			return found, readerErr("list due deliveries", err)
+		var found []onramp.Delivery
+		if found, more, err = list(n - len(due)); err != nil {
+			return nil, now, readerErr("list due deliveries", err)
 		}
-		var more []onramp.Delivery
-		more, err = parked(n - len(found))
-		found = append(found, more...)
+		if due = append(due, found...); more || len(due) == n {
+			return due, now, nil
+		}
 	}
-	return found, readerErr("list due deliveries", err)
+	next, err = s.nextDue(ctx, destination, now)
+	return due, next, err
 }
 
 const nextDue = `SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL
@@ -125,9 +176,9 @@ const nextDue = `SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM deli
 // soon is when to look again for deliveries whose due time a wrong clock has set.
 const soon = time.Minute
 
-// NextDue returns when the next parked delivery to a destination becomes due
-// after a time, or zero if none does by itself.
-func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
+// nextDue finds when the next parked delivery to a destination becomes due after a
+// time.
+func (s *Store) nextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
 	var due sql.NullInt64
 	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
 	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {

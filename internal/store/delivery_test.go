@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store"
 )
 
 // names lists deliveries by the test's names for them; behind ones in brackets.
@@ -29,11 +30,15 @@ func TestListFresh(t *testing.T) {
 		x, y := w.destination("x"), w.destination("y")
 		list := func(destination int, after int64, n int) string {
 			t.Helper()
-			found, to, err := w.s.ListFresh(t.Context(), destination, after, n)
+			found, to, more, err := w.s.ListFresh(t.Context(), destination, after, n)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return fmt.Sprint(w.deliveryNames(found), " to ", to)
+			text := fmt.Sprint(w.deliveryNames(found), " to ", to)
+			if more {
+				text += " and on"
+			}
+			return text
 		}
 		check := func(got, want string) {
 			t.Helper()
@@ -46,8 +51,8 @@ func TestListFresh(t *testing.T) {
 		w.save("one", "ana2", "bob2")        // 5, 6
 		w.save("both", "ana3", "cem", "dan") // 7 8, 9 10, 11 12
 		check(list(x, 0, 10), "ana1.1 bob1.1 ana3.1 cem.1 dan.1 to 12")
-		check(list(x, 0, 2), "ana1.1 bob1.1 to 3")
-		check(list(x, 3, 2), "ana3.1 cem.1 to 9")
+		check(list(x, 0, 2), "ana1.1 bob1.1 to 3 and on")
+		check(list(x, 3, 2), "ana3.1 cem.1 to 9 and on")
 		check(list(x, 9, 2), "dan.1 to 12")
 		check(list(x, 12, 2), " to 12")
 		check(list(y, 0, 10), "ana1.2 bob1.2 ana2.1 bob2.1 ana3.2 cem.2 dan.2 to 12")
@@ -60,6 +65,87 @@ func TestListFresh(t *testing.T) {
 		check(list(y, 4, 10), "(ana2.1) bob2.1 (ana3.2) dan.2 to 12")
 		check(list(99, 0, 10), " to 12")
 	})
+}
+
+// Some are read by their seqs, as far as they are still fresh, and not too much
+// at once.
+func TestListFreshOf(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		list := func(seqs ...int64) string {
+			t.Helper()
+			found, to, err := w.s.ListFreshOf(t.Context(), seqs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(w.deliveryNames(found), " to ", to)
+		}
+		w.save("both", "ana1", "bob1", "cem1")        // 1 2, 3 4, 5 6
+		w.save("one", "ana2", "bob2", "cem2", "dan1") // 7, 8, 9, 10
+		w.settle("ana1.1", pending, time.Minute)      // parks ana1.2, too
+		w.settle("bob1.1", delivered, 0)
+		w.settle("cem2.1", dead, 0)
+		var many []int64
+		for seq := int64(1); seq <= 200; seq++ {
+			many = append(many, seq)
+		}
+		got := []string{list(), list(10), list(1, 2, 3, 4, 5), list(4, 6, 7, 8, 9, 10), list(many...)}
+		want := []string{
+			" to 0", "dan1.1 to 10", "bob1.2 cem1.1 to 5", "bob1.2 cem1.2 (ana2.1) bob2.1 dan1.1 to 10",
+			"bob1.2 cem1.1 cem1.2 (ana2.1) bob2.1 dan1.1 to 200",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := w.db.Exec(`UPDATE registration SET data = $1`, strings.Repeat(" ", store.PageBytes/2)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff("cem1.2 (ana2.1) to 7", list(6, 7, 8, 9, 10)); diff != "" {
+			t.Error(diff)
+		}
+		found, to, more, err := w.s.ListFresh(t.Context(), w.destination("y"), 0, 10)
+		if err != nil || len(found) != 2 || to != 6 || !more {
+			t.Errorf("%d are large, to %d, more: %v, %v", len(found), to, more, err)
+		}
+		for _, name := range []string{"bob1.2", "cem1.2", "dan1.1"} {
+			w.settle(name, pending, time.Second)
+		}
+		w.clock.advance(time.Minute)
+		found, next, err := w.s.ListDue(t.Context(), w.destination("y"), 10, w.clock.now(), 10)
+		if err != nil || len(found) != 2 || !next.Equal(w.clock.now()) {
+			t.Errorf("%d large ones are due, next at %v, %v", len(found), next, err)
+		}
+	})
+}
+
+// However many are settled behind one that is not, they are looked at in pieces:
+// no statement takes long.
+func TestListFreshSpan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteEngine)
+	w.fill(2*store.FreshSpan + 10)
+	if _, err := w.db.Exec(`UPDATE delivery SET state = 5, due_at = NULL`); err != nil {
+		t.Fatal(err)
+	}
+	w.reopen()
+	type page struct {
+		Found int
+		To    int64
+		More  bool
+	}
+	var got []page
+	for to, more := int64(0), true; more; {
+		var found []onramp.Delivery
+		var err error
+		if found, to, more, err = w.s.ListFresh(t.Context(), w.destination("x"), to, 10); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, page{len(found), to, more})
+	}
+	want := []page{{0, store.FreshSpan, true}, {0, 2 * store.FreshSpan, true}, {0, 2*store.FreshSpan + 10, false}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	w.reset()
 }
 
 func TestReadMark(t *testing.T) {
@@ -87,11 +173,7 @@ func TestDue(t *testing.T) {
 		y := w.destination("y")
 		check := func(when, want, next string) {
 			t.Helper()
-			found, err := w.s.ListDue(t.Context(), y, 4, w.clock.now(), 2)
-			if err != nil {
-				t.Fatal(err)
-			}
-			at, err := w.s.NextDue(t.Context(), y, w.clock.now())
+			found, at, err := w.s.ListDue(t.Context(), y, 4, w.clock.now(), 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,13 +191,13 @@ func TestDue(t *testing.T) {
 		w.clock.advance(time.Minute)
 		check("one is due", "cem.1", " due 1m0s")
 		w.clock.advance(time.Hour)
-		check("all are due, the longest overdue first", "cem.1 bob.1", "")
+		check("all are due, the longest overdue first", "cem.1 bob.1", " due 0s")
 		w.settle("cem.1", delivered, 0)
-		check("one is delivered", "bob.1 ana.1", "")
+		check("one is delivered", "bob.1 ana.1", " due 0s")
 		w.save("one", "ana2")
 		w.park("ana2.1")
-		check("one is behind another", "bob.1 ana.1", "")
-		other, err := w.s.NextDue(t.Context(), w.destination("x"), begin)
+		check("one is behind another", "bob.1 ana.1", " due 0s")
+		_, other, err := w.s.ListDue(t.Context(), w.destination("x"), 4, begin, 2)
 		if err != nil || !other.IsZero() {
 			t.Errorf("the other destination's next is %v, %v", other, err)
 		}

@@ -90,7 +90,7 @@ func TestSaveEvents(t *testing.T) {
 		if got := w.receive([]int{sink}, a, b, c); got != 0 {
 			t.Errorf("after a restart %d were new", got)
 		}
-		fresh, _, err := w.s.ListFresh(t.Context(), sink, 0, 100)
+		fresh, _, _, err := w.s.ListFresh(t.Context(), sink, 0, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func TestEventDeliveries(t *testing.T) {
 		sink := w.withEvents()
 		ctx := t.Context()
 		w.receive([]int{sink}, sent("ana", 1, "m1"), sent("ana", 2, "m2"), sent("ana", 3, "m3"))
-		fresh, _, err := w.s.ListFresh(ctx, sink, 0, 10)
+		fresh, _, _, err := w.s.ListFresh(ctx, sink, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +357,7 @@ func TestRuling(t *testing.T) {
 		if unjoined, err := w.s.ListUnjoined(ctx); len(unjoined) > 0 || err != nil {
 			t.Error(unjoined, err)
 		}
-		fresh, _, err := w.s.ListFresh(ctx, w.destination("x"), 0, 10)
+		fresh, _, _, err := w.s.ListFresh(ctx, w.destination("x"), 0, 10)
 		if err != nil || len(fresh) != 4 {
 			t.Fatal(fresh, err)
 		}

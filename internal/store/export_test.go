@@ -19,8 +19,15 @@ var (
 	ListDueQuery   = selectDeliveries + listDue
 	ListStrayQuery = selectDeliveries + listStray
 	NextDueQuery   = nextDue
+	ListedQuery, _ = new(newListed(sqliteDialect)).fit(8)
 	InFailedIndex  = inFailedIndex
 	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
+)
+
+// How much is read at once.
+const (
+	FreshSpan = freshSpan
+	PageBytes = pageBytes
 )
 
 // MigrateTo takes the first n steps of the migrations, for a database as an older

@@ -359,13 +359,13 @@ var listResends = numbered(` JOIN resend s ON s.seq = d.seq AND s.destination_id
 		AND d.state = {{delivered}} ORDER BY s.seq LIMIT $3`)
 
 // listResends lists what is to be sent once more now: the oldest of each key.
-func (s *Store) listResends(ctx context.Context, destination int, now time.Time, n int) ([]onramp.Delivery, error) {
+func (s *Store) listResends(ctx context.Context, destination int, now time.Time, n int) (found []onramp.Delivery, more bool, err error) {
 	if err := s.endLateCalls(ctx, destination, now); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	found, err := s.listDeliveries(ctx, listResends, destination, micros(now), n)
+	found, more, err = s.pageDeliveries(ctx, listResends, destination, micros(now), n)
 	for i := range found {
-		found[i].Resend, found[i].DueAt = true, now
+		found[i].Resend, found[i].DueAt, found[i].Tries = true, now, 0
 	}
-	return found, readerErr("list deliveries to send once more", err)
+	return found, more, err
 }

@@ -114,7 +114,7 @@ func (m *model) of(d onramp.Delivery) *modelled { return m.deliveries[d.Seq-1] }
 func (m *model) pick(rt *rapid.T) {
 	ctx := context.Background()
 	destination := m.w.destination(rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "destination"))
-	fresh, to, err := m.w.s.ListFresh(ctx, destination, 0, 1000)
+	fresh, to, _, err := m.w.s.ListFresh(ctx, destination, 0, 1000)
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func (m *model) pick(rt *rapid.T) {
 	for seq := range parked {
 		delete(found, seq)
 	}
-	due, err := m.w.s.ListDue(ctx, destination, to, m.w.clock.now(), 1000)
+	due, _, err := m.w.s.ListDue(ctx, destination, to, m.w.clock.now(), 1000)
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -331,11 +331,11 @@ func (m *model) deliverAll(rt *rapid.T) {
 		m.w.clock.advance(time.Minute)
 		for _, key := range []string{"x", "y"} {
 			id := m.w.destination(key)
-			fresh, to, err := m.w.s.ListFresh(ctx, id, 0, 1000)
+			fresh, to, _, err := m.w.s.ListFresh(ctx, id, 0, 1000)
 			if err != nil {
 				rt.Fatal(err)
 			}
-			due, err := m.w.s.ListDue(ctx, id, to, m.w.clock.now(), 1000)
+			due, _, err := m.w.s.ListDue(ctx, id, to, m.w.clock.now(), 1000)
 			if err != nil {
 				rt.Fatal(err)
 			}

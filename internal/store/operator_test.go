@@ -504,11 +504,11 @@ func TestEditLaterStep(t *testing.T) {
 		}
 		w.edit("ana.1", "bob")
 		w.retry("ana.1")
-		if found, _, err := w.s.ListFresh(t.Context(), w.destination("y"), 0, 10); err != nil || len(found) > 0 {
+		if found, _, _, err := w.s.ListFresh(t.Context(), w.destination("y"), 0, 10); err != nil || len(found) > 0 {
 			t.Errorf("the later step is read as fresh: %v, %v", w.deliveryNames(found), err)
 		}
 		w.settle("ana.1", delivered, 0)
-		found, err := w.s.ListDue(t.Context(), w.destination("y"), 2, w.clock.now(), 10)
+		found, _, err := w.s.ListDue(t.Context(), w.destination("y"), 2, w.clock.now(), 10)
 		if err != nil || len(found) != 1 || found[0].SubscriberKey != "bob" || found[0].OrderingKey != onramp.OrderingKey("bob") {
 			t.Errorf("the later step is read as %+v, %v", found, err)
 		}

@@ -140,7 +140,7 @@ func TestLostCommit(t *testing.T) {
 	if diff := cmp.Diff([]string{"2: pending"}, w.settleRead(d, delivered, 0)); diff != "" {
 		t.Error("the pump tries again and learns of the followers:", diff)
 	}
-	fresh, to, err := w.s.ListFresh(t.Context(), w.destination("x"), 0, 10)
+	fresh, to, _, err := w.s.ListFresh(t.Context(), w.destination("x"), 0, 10)
 	if err != nil || to != 6 || len(fresh) != 2 {
 		t.Errorf("read to %d, %d deliveries, %v", to, len(fresh), err)
 	}

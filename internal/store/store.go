@@ -46,6 +46,7 @@ type Store struct {
 	cipher  Cipher
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
+	listed  together  // reads fresh deliveries by their seqs
 	writer  *writer
 	lock    unlocker
 	release func() // ends the renewal of the lease and gives it back
@@ -128,6 +129,7 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.dialect.lease > 0 {
 		s.renewLease()
 	}
+	s.listed = newListed(s.dialect)
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ const (
 type wakeChannels struct{ fresh, due chan struct{} }
 
 // Wake gives two channels of a destination. fresh yields a value when there may be
-// new deliveries, due when a parked one may have become due earlier than NextDue has
+// new deliveries, due when a parked one may have become due earlier than ListDue has
 // said.
 func (s *Store) Wake(destination int) (fresh, due <-chan struct{}) {
 	c := s.wakeChannels(destination)
