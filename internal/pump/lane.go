@@ -14,7 +14,7 @@ const (
 	usualWindow   = 2048            // ordering keys in memory
 	passedFactor  = 128             // a lane knows this many times more deliveries that it has passed by
 	keysFactor    = 8               // and this many times more keys at all
-	mostBytes     = 16 << 20        // of deliveries of one kind in memory; what is read at once comes on top
+	mostBytes     = 32 << 20        // of deliveries of one kind in memory; what is read at once comes on top
 	readTogether  = 1024            // deliveries read at once
 	waitingFactor = 4               // a window may hold this many times more that wait for the step before them
 	readTrouble   = time.Second     // pause after the store could not be read

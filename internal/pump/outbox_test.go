@@ -24,7 +24,8 @@ type outbox struct {
 	reading  func() error // called before deliveries are listed
 	saves    int          // of read marks that moved
 	revived  map[int64]bool
-	listed   int // fresh deliveries that were handed out
+	listed   int    // fresh deliveries that were handed out
+	values   []byte // of the next ones
 }
 
 type queue struct {
@@ -78,7 +79,7 @@ func (o *outbox) append(key int64, age time.Duration, route ...onramp.Destinatio
 		}
 		o.deliveries = append(o.deliveries, onramp.Delivery{
 			Seq: int64(len(o.deliveries) + 1), RegistrationID: "r", Step: i + 1, Steps: len(route), DestinationID: to.ID,
-			State: state, OrderingKey: key, ReceivedAt: time.Now().Add(-age),
+			State: state, OrderingKey: key, ReceivedAt: time.Now().Add(-age), Values: o.values,
 		})
 	}
 }
@@ -146,13 +147,16 @@ func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n 
 	if err := o.trouble(ctx); err != nil {
 		return nil, after, true, err
 	}
+	const large = 4 << 20
+	bytes := 0
 	for _, d := range o.deliveries[after:] {
 		if d.DestinationID != destination || !isFresh(&d) {
 			continue
 		}
 		d.Behind = o.parkedEarlier(&d)
 		o.listed++
-		if found = append(found, d); len(found) == n {
+		bytes += len(d.Values)
+		if found = append(found, d); len(found) == n || bytes >= large {
 			return found, d.Seq, true, nil
 		}
 	}

@@ -303,6 +303,38 @@ func TestCrowded(t *testing.T) {
 	})
 }
 
+// Large deliveries fill the window by their bytes, and those that wait for the step
+// before them make room then, too.
+func TestLarge(t *testing.T) {
+	const large = 500
+	run(t, pump.Config{}, func(_ context.Context, to onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+		if to.ID == x.ID {
+			return onramp.Outcome{Verdict: onramp.Blocked}
+		}
+		return ok
+	}, func(r running) {
+		r.o.values = make([]byte, 1<<20)
+		for i := range large {
+			r.o.save(int64(i), x)
+		}
+		r.wait(time.Minute)
+		r.o.mu.Lock()
+		if r.o.listed > 32+4 {
+			t.Errorf("%d MiB are in memory", r.o.listed)
+		}
+		r.o.mu.Unlock()
+		for i := range large {
+			r.o.save(int64(i), x, y)
+		}
+		r.o.values = nil
+		r.o.save(large, y)
+		r.wait(10 * time.Minute)
+		if diff := cmp.Diff([]int64{3*large + 1}, r.o.seqs(onramp.DeliveryDelivered)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // When those that wait for the step before them make room, the ones of their keys
 // that could go without them wait for them all the same.
 func TestCrowdedOrder(t *testing.T) {
