@@ -141,17 +141,19 @@ func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (
 
 // Park moves deliveries into the retry set: those that come after a parked one with
 // the same destination and key, and those that wait for the step before them. What
-// they wait for wakes them. Park returns their seqs; the others can be sent.
+// they wait for wakes them. Park returns the seqs of all that are in the retry set
+// now, whoever has moved them: an earlier call may have, though its answer was
+// lost. The others can be sent.
 func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
 	var parked map[int64]bool
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		parked = map[int64]bool{}
 		for _, seq := range seqs {
-			moved, err := t.park(seq)
+			isParked, err := t.park(seq)
 			if err != nil {
 				return err
 			}
-			if moved {
+			if isParked {
 				parked[seq] = true
 			}
 		}
@@ -163,19 +165,19 @@ func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) 
 	return parked, nil
 }
 
-var park = numbered(`UPDATE delivery SET due_at = $1
-	WHERE seq = $2 AND due_at IS NULL AND (state = {{waiting}} OR state = {{pending}} AND ` + behindParked + `)
+var park = numbered(`UPDATE delivery SET due_at = COALESCE(due_at, $1)
+	WHERE seq = $2 AND (due_at IS NOT NULL OR state = {{waiting}} OR state = {{pending}} AND ` + behindParked + `)
 	RETURNING destination_id, ordering_key, state`)
 
-func (t *tx) park(seq int64) (moved bool, err error) {
+func (t *tx) park(seq int64) (parked bool, err error) {
 	var destination int
 	var key int64
 	var state onramp.DeliveryState
-	moved, err = t.find(park, []any{micros(onramp.Never), seq}, &destination, &key, &state)
-	if moved && err == nil && state == onramp.DeliveryWaiting {
+	parked, err = t.find(park, []any{micros(onramp.Never), seq}, &destination, &key, &state)
+	if parked && err == nil && state == onramp.DeliveryWaiting {
 		err = t.waitBehind(destination, key, seq)
 	}
-	return moved, err
+	return parked, err
 }
 
 var errNoDelivery = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such delivery"}

@@ -15,12 +15,13 @@ import (
 
 // The statements of the readers, for the test of their plans.
 var (
-	ListFreshQuery = listFresh
-	ListDueQuery   = selectDeliveries + listDue
-	ListStrayQuery = selectDeliveries + listStray
-	NextDueQuery   = nextDue
-	InFailedIndex  = inFailedIndex
-	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
+	ListFreshQuery   = listFresh
+	ListDueQuery     = selectDeliveries + listDue
+	ListStrayQuery   = selectDeliveries + listStray
+	NextDueQuery     = nextDue
+	ListWaitingQuery = listWaiting
+	InFailedIndex    = inFailedIndex
+	EventsQuery      = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
 
 // MigrateTo takes the first n steps of the migrations, for a database as an older

@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -29,6 +30,11 @@ type Config struct {
 	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
 
+	// Commit, in tests, carries out every COMMIT or does not, and says either.
+	Commit func(commit func() error) error
+
+	Log *slog.Logger // default: nowhere
+
 	freeze       freeze
 	largestCheck int64
 }
@@ -40,6 +46,8 @@ type Store struct {
 	now     func() time.Time
 	owner   string
 	cipher  Cipher
+	log     *slog.Logger
+	commit  func(func() error) error // carries out a COMMIT
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
 	writer  *writer
@@ -67,6 +75,7 @@ type Store struct {
 	lastEvent int64                // seq of the newest committed event
 	events    chan struct{}        // yields a value when there may be new ones
 	unindexed chan struct{}        // the same, for the index
+	doubt     chan struct{}        // yields a value when it is not known whether a commit is on disk
 	lost      chan struct{}
 	closeOnce sync.Once
 }
@@ -77,8 +86,9 @@ type unlocker interface{ Unlock() error }
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
-		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, commit: cfg.Commit, log: cfg.Log, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
+		doubt:        make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 	}
 	if s.now == nil {
@@ -86,6 +96,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if s.owner == "" {
 		s.owner = processName()
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.commit == nil {
+		s.commit = func(commit func() error) error { return commit() }
 	}
 	db, err := s.connect(cfg.URL)
 	if err != nil {
@@ -130,6 +146,7 @@ func (s *Store) startBackground() {
 	var work sync.WaitGroup
 	work.Go(func() { s.indexWhenIdle(ctx) })
 	work.Go(func() { s.checkInBackground(ctx) })
+	work.Go(func() { s.keepMoving(ctx) })
 	s.stopWork = func() {
 		stop()
 		work.Wait()

@@ -73,12 +73,16 @@ func newWriter(db *sql.DB, s *Store) *writer {
 	}
 }
 
-// loadSeqs finds where the numbering goes on.
+// loadSeqs finds where the numbering goes on. It never goes back: what reads by a
+// cursor may have passed a number that is not on disk.
 func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
+	var registration, delivery, call, event int64
 	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0),
 		COALESCE((SELECT MAX(seq) FROM call), 0), COALESCE((SELECT MAX(seq) FROM event), 0)`).Scan(
-		&w.registrationSeq, &w.deliverySeq, &w.callSeq, &w.eventSeq)
+		&registration, &delivery, &call, &event)
 	if err == nil {
+		w.registrationSeq, w.deliverySeq = max(w.registrationSeq, registration), max(w.deliverySeq, delivery)
+		w.callSeq, w.eventSeq = max(w.callSeq, call), max(w.eventSeq, event)
 		w.store.advanceTo(w.deliverySeq)
 		w.store.eventsCame(w.eventSeq)
 	}
@@ -233,9 +237,10 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		}
 		return nil, refused, err
 	}
-	if err := t.exec("COMMIT"); err != nil {
+	if err := w.store.commit(func() error { return t.exec("COMMIT") }); err != nil {
 		w.unsure = true
 		w.rollback()
+		signal(w.store.doubt)
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
 	w.commits.Add(1)
@@ -263,12 +268,11 @@ func (w *writer) ensureSession(ctx context.Context) error {
 	}
 	w.session = &session{conn: conn, statements: map[string]*sql.Stmt{}}
 	if w.unsure {
-		if err := w.store.load(ctx, conn); err != nil {
+		if err := w.reload(ctx, conn); err != nil {
 			w.endSession()
 			return fmt.Errorf("reload: %w", err)
 		}
 		w.unsure = false
-		w.store.wakeAll()
 	}
 	return nil
 }
