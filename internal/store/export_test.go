@@ -46,6 +46,12 @@ func WithLargestCheck(c Config, size int64) Config {
 	return c
 }
 
+// Alone has nothing go on in the background that could mend what a test looks for.
+func Alone(c Config) Config {
+	c.alone = true
+	return c
+}
+
 // CutOff leaves the store as a node that has lost its connection to the others:
 // its lease is renewed no more, and its lock is gone. It goes on believing that
 // all is its own.

@@ -37,6 +37,7 @@ type Config struct {
 
 	freeze       freeze
 	largestCheck int64
+	alone        bool // nothing goes on in the background
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -47,6 +48,7 @@ type Store struct {
 	owner   string
 	cipher  Cipher
 	log     *slog.Logger
+	alone   bool                     // nothing goes on in the background
 	commit  func(func() error) error // carries out a COMMIT
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
@@ -86,7 +88,7 @@ type unlocker interface{ Unlock() error }
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
-		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, commit: cfg.Commit, log: cfg.Log, freeze: cfg.freeze.withDefaults(),
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, commit: cfg.Commit, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
 		doubt:        make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
@@ -136,7 +138,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
 		return err
 	}
-	s.startBackground()
+	if !s.alone {
+		s.startBackground()
+	}
 	return nil
 }
 

@@ -82,6 +82,7 @@ type world struct {
 	began  time.Time // when the last attempt did: each one has a time of its own
 	faults faults    // of commits
 	log    *slog.Logger
+	alone  bool // nothing goes on in the background
 	ids    map[string]string // of registrations, by the test's name for them
 	names  map[string]string // and back
 }
@@ -116,6 +117,9 @@ func forms() []onramp.Form {
 func (w *world) open() {
 	w.t.Helper()
 	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher, Commit: w.faults.commit, Log: w.log}
+	if w.alone {
+		cfg = store.Alone(cfg)
+	}
 	s, err := store.Open(context.Background(), store.WithFreeze(cfg, w.keys, int64(2*w.keys)))
 	if err != nil {
 		w.t.Fatal(err)
