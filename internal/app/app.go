@@ -63,7 +63,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher}); err != nil {
+	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher, Log: a.options.Log.With("part", "store")}); err != nil {
 		return err
 	}
 	if err := a.bind(ctx); err != nil {

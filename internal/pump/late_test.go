@@ -214,7 +214,7 @@ func liveLate(t *testing.T, path string, seed uint64) {
 	n := 0
 	var ids []string
 	for round := range 5 {
-		k := &killable{onDisk: openForms(t, path, store.Config{LongestCall: longest}, forms)}
+		k := &killable{onDisk: openForms(t, store.Config{URL: path, LongestCall: longest}, forms)}
 		p := pump.New(pump.Config{Window: 8, Senders: 4}, killed{k.s, k}, killed{k.s, k}, v, k.forms[0].Route)
 		claim, stop := context.WithCancel(t.Context())
 		work, abandon := context.WithCancel(t.Context())
@@ -252,7 +252,7 @@ func liveLate(t *testing.T, path string, seed uint64) {
 	v.mu.Lock()
 	v.calm = true
 	v.mu.Unlock()
-	k := openForms(t, path, store.Config{LongestCall: longest}, forms)
+	k := openForms(t, store.Config{URL: path, LongestCall: longest}, forms)
 	defer k.close()
 	p := pump.New(pump.Config{Window: 8, Senders: 4}, k.s, k.s, v, k.forms[0].Route)
 	during(t, p, func() {

@@ -192,17 +192,19 @@ func (s *Store) nextDue(ctx context.Context, destination int, after time.Time) (
 
 // Park moves deliveries into the retry set: those that come after a parked one with
 // the same destination and key, and those that wait for the step before them. What
-// they wait for wakes them. Park returns their seqs; the others can be sent.
+// they wait for wakes them. Park returns the seqs of all that are in the retry set
+// now, whoever has moved them: an earlier call may have, though its answer was
+// lost. The others can be sent.
 func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
 	var parked map[int64]bool
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		parked = map[int64]bool{}
 		for _, seq := range seqs {
-			moved, err := t.park(seq)
+			isParked, err := t.park(seq)
 			if err != nil {
 				return err
 			}
-			if moved {
+			if isParked {
 				parked[seq] = true
 			}
 		}
@@ -214,19 +216,19 @@ func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) 
 	return parked, nil
 }
 
-var park = numbered(`UPDATE delivery SET due_at = $1
-	WHERE seq = $2 AND due_at IS NULL AND (state = {{waiting}} OR state = {{pending}} AND ` + behindParked + `)
+var park = numbered(`UPDATE delivery SET due_at = COALESCE(due_at, $1)
+	WHERE seq = $2 AND (due_at IS NOT NULL OR state = {{waiting}} OR state = {{pending}} AND ` + behindParked + `)
 	RETURNING destination_id, ordering_key, state`)
 
-func (t *tx) park(seq int64) (moved bool, err error) {
+func (t *tx) park(seq int64) (parked bool, err error) {
 	var destination int
 	var key int64
 	var state onramp.DeliveryState
-	moved, err = t.find(park, []any{micros(onramp.Never), seq}, &destination, &key, &state)
-	if moved && err == nil && state == onramp.DeliveryWaiting {
+	parked, err = t.find(park, []any{micros(onramp.Never), seq}, &destination, &key, &state)
+	if parked && err == nil && state == onramp.DeliveryWaiting {
 		err = t.waitBehind(destination, key, seq)
 	}
-	return moved, err
+	return parked, err
 }
 
 var errNoDelivery = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such delivery"}
@@ -266,11 +268,11 @@ func byDeliveryID(id string) (where string, arguments []any, ok bool) {
 	return `WHERE d.seq = (SELECT delivery_seq FROM registration WHERE id = $1) + $2 AND $2 < r.steps`, []any{of, number - 1}, true
 }
 
-// listAttempts reads the attempts of a delivery. The last one may be stored as a
-// call that delivered others, too.
+// listAttempts reads the attempts of a delivery. The one that delivered it may be
+// stored as a call that delivered others, too.
 var listAttempts = numbered(`SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
 	FROM attempt WHERE delivery_seq = $1
-	UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1),
+	UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1 AND started_at <= c.started_at),
 		c.started_at, c.took, {{verdict delivered}}, c.status, 0, c.detail, '', '', ''
 		FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
 	ORDER BY 1`)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -204,17 +205,18 @@ func TestDue(t *testing.T) {
 	})
 }
 
-// What is asked to be parked is parked only behind an earlier one, or waiting.
+// What is asked to be parked is parked only behind an earlier one, or waiting. All
+// that are parked are named, also those that were before.
 func TestPark(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.save("both", "ana1", "bob1", "ana2")
 		w.settle("ana1.1", pending, time.Minute)
 		w.settle("bob1.1", delivered, 0)
 		got := w.park("ana1.1", "ana2.1", "bob1.1", "bob1.2", "ana2.2")
-		if diff := cmp.Diff(map[int64]bool{5: true, 6: true}, got); diff != "" {
+		if diff := cmp.Diff(map[int64]bool{1: true, 5: true, 6: true}, got); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(map[int64]bool{}, w.park("ana2.1", "ana2.2")); diff != "" {
+		if diff := cmp.Diff(map[int64]bool{5: true, 6: true}, w.park("ana2.1", "ana2.2")); diff != "" {
 			t.Error("again:", diff)
 		}
 		w.wantRows("ana1.1 pending tries 1 due 1m0s", "ana1.2 waiting due never", "bob1.1 delivered tries 1 settled 0s",
@@ -288,8 +290,16 @@ func TestDiscardDelivery(t *testing.T) {
 			[]string{"ana.1 delivered tries 1 settled 0s", "ana.2 pending"},
 		},
 		"discarded": {
-			func(w *world) { w.discard("ana.1") }, "a delivery that is discarded can't be discarded",
+			func(w *world) { w.discard("ana.1") }, "", // the first answer may have been lost
 			[]string{"ana.1 discarded settled 0s reason a test", "ana.2 out of reach"},
+		},
+		"discarded for another reason": {
+			func(w *world) {
+				if err := w.s.DiscardDelivery(context.Background(), w.id("ana.1"), "another"); err != nil {
+					w.t.Fatal(err)
+				}
+			}, "a delivery that is discarded can't be discarded",
+			[]string{"ana.1 discarded settled 0s reason another", "ana.2 out of reach"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,6 +34,7 @@ type dialect struct {
 	placeholder func(n int) string
 	lease       time.Duration // how long a lease lasts unless renewed; 0: as long as the process
 	fence       string        // begins a transaction by proving the epoch, and keeps it until the end
+	ended       string        // waits until no transaction that began with fence is under way
 	check       string        // says "ok" when the file is whole
 }
 
@@ -58,6 +59,7 @@ var postgresDialect = dialect{
 	placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 	lease:       15 * time.Second,
 	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
+	ended:       "SELECT 1 FROM lease WHERE partition_id = 0 FOR UPDATE",
 }
 
 // IsShared says whether a database's URL is that of a server, which several

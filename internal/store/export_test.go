@@ -15,13 +15,14 @@ import (
 
 // The statements of the readers, for the test of their plans.
 var (
-	ListFreshQuery = listFresh
-	ListDueQuery   = selectDeliveries + listDue
-	ListStrayQuery = selectDeliveries + listStray
-	NextDueQuery   = nextDue
-	ListedQuery, _ = new(newListed(sqliteDialect)).fit(8)
-	InFailedIndex  = inFailedIndex
-	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
+	ListFreshQuery   = listFresh
+	ListDueQuery     = selectDeliveries + listDue
+	ListStrayQuery   = selectDeliveries + listStray
+	NextDueQuery     = nextDue
+	ListWaitingQuery = listWaiting
+	ListedQuery, _   = new(newListed(sqliteDialect)).fit(8)
+	InFailedIndex    = inFailedIndex
+	EventsQuery      = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
 
 // How much is read at once.
@@ -49,6 +50,12 @@ func WithFreeze(c Config, keys int, registrations int64) Config {
 // WithLargestCheck has larger files checked in the background.
 func WithLargestCheck(c Config, size int64) Config {
 	c.largestCheck = size
+	return c
+}
+
+// Alone has nothing go on in the background that could mend what a test looks for.
+func Alone(c Config) Config {
+	c.alone = true
 	return c
 }
 

@@ -332,7 +332,13 @@ func (t *tx) settleResend(s *onramp.Settlement, woken map[int]wakeUp) error {
 	if s.State != onramp.DeliveryPending {
 		t.after = append(t.after, func() { t.store.resends.remove(orderingKey{d.DestinationID, d.OrderingKey}, 1) })
 	}
-	return t.saveAttempt(d.Seq, s.Attempt)
+	var number int // behind the call that delivered it, if it has no attempt of its own
+	_, err = t.find(`SELECT COUNT(a.number) + 1 + CASE WHEN d.call_seq IS NULL THEN 0 ELSE 1 END
+		FROM delivery d LEFT JOIN attempt a ON a.delivery_seq = d.seq WHERE d.seq = $1 GROUP BY d.call_seq`, []any{d.Seq}, &number)
+	if err != nil {
+		return err
+	}
+	return t.saveAttempt(d.Seq, number, s.Attempt)
 }
 
 // loadResends counts what is to be sent once more, by key.

@@ -87,13 +87,18 @@ func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 	return err
 }
 
-// DiscardDelivery gives a delivery up for good. The error is of kind NotFound,
-// or Conflict when it is settled already or waits for the step before it.
+// DiscardDelivery gives a delivery up for good. To repeat it with the same reason
+// changes nothing: the first answer may have been lost. The error is of kind
+// NotFound, or Conflict when the delivery is settled already or waits for the step
+// before it.
 func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		d, err := t.findDelivery(id)
 		if err != nil {
 			return err
+		}
+		if d.State == onramp.DeliveryDiscarded && d.Reason == storable(reason) {
+			return nil
 		}
 		if !failed(d.State) && d.State != onramp.DeliveryPending {
 			return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
@@ -344,11 +349,11 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 	if err != nil {
 		return err
 	}
+	if key == r.SubscriberKey && values == string(r.Values) {
+		return nil // also when an earlier call, whose answer was lost, has changed it
+	}
 	if !found || key != edit.SubscriberKey || values != string(edit.Values) {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration has changed since it was read: read it again"}
-	}
-	if key == r.SubscriberKey && values == string(r.Values) {
-		return nil
 	}
 	fields, err := json.Marshal(edit.Fields)
 	if err != nil {
@@ -390,7 +395,7 @@ const listEdits = `SELECT edited_at, fields, subscriber_key, data FROM edit WHER
 // change is what a change by an operator's hand needs to know of a delivery, as
 // it is now.
 const change = `SELECT COALESCE(r.id, ''), d.registration_seq, d.step, d.seq, COALESCE(r.steps, 1), d.destination_id, d.state, d.tries,
-	d.ordering_key, d.due_at, d.event_seq FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
+	d.ordering_key, d.due_at, COALESCE(d.reason, ''), d.event_seq FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
 
 func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
 	where, arguments, ok := byDeliveryID(id)
@@ -413,7 +418,7 @@ func (t *tx) findFailed(seq int64, f onramp.Filter) (d onramp.Delivery, still bo
 func (t *tx) findChange(where string, arguments ...any) (d onramp.Delivery, found bool, err error) {
 	var due, event sql.NullInt64
 	found, err = t.find(change+where, arguments,
-		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &event)
+		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &d.Reason, &event)
 	if d.DueAt = fromNull(due); event.Valid {
 		d.Event, d.Step, d.Steps = &onramp.Event{Seq: event.Int64}, 1, 1
 	}

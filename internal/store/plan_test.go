@@ -55,7 +55,7 @@ func TestPlans(t *testing.T) {
 	}
 	w.reset()
 	w.fill(filling())
-	for _, query := range append(statements, store.ListFreshQuery, store.ListDueQuery, store.ListStrayQuery, store.NextDueQuery, store.ListedQuery) {
+	for _, query := range append(statements, store.ListFreshQuery, store.ListDueQuery, store.ListStrayQuery, store.NextDueQuery, store.ListWaitingQuery, store.ListedQuery) {
 		switch verb, _, _ := strings.Cut(query, " "); verb {
 		case "SELECT", "UPDATE":
 		default:
@@ -70,12 +70,13 @@ func TestPlans(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		store.ListFreshQuery: "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
-		store.ListedQuery:    "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)",
-		store.ListDueQuery:   "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at<?)",
-		store.ListStrayQuery: "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at>? AND due_at<?)",
-		store.NextDueQuery:   "SEARCH delivery USING COVERING INDEX delivery_due (destination_id=? AND due_at>?)",
-		store.EventsQuery:    "SEARCH k USING PRIMARY KEY (hash=?)",
+		store.ListFreshQuery:   "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+		store.ListedQuery:      "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)",
+		store.ListDueQuery:     "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at<?)",
+		store.ListStrayQuery:   "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at>? AND due_at<?)",
+		store.NextDueQuery:     "SEARCH delivery USING COVERING INDEX delivery_due (destination_id=? AND due_at>?)",
+		store.ListWaitingQuery: "SEARCH d USING INDEX delivery_due (destination_id=? AND due_at=? AND seq>?)",
+		store.EventsQuery:      "SEARCH k USING PRIMARY KEY (hash=?)",
 	} {
 		if plan := strings.Join(w.plan(query), "\n"); !strings.Contains(plan, want) {
 			t.Errorf("no %q in the plan of\n%s\n%s", want, query, plan)
@@ -264,9 +265,10 @@ func TestPostgresPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for query, arguments := range map[string][]any{
-		store.ListFreshQuery: {filling() - 1000, filling(), 2, 100},
-		store.ListDueQuery:   {2, 1_000_500, 50_000, 100},
-		store.NextDueQuery:   {2, 1_000_500},
+		store.ListFreshQuery:   {filling() - 1000, filling(), 2, 100},
+		store.ListDueQuery:     {2, 1_000_500, 50_000, 100},
+		store.NextDueQuery:     {2, 1_000_500},
+		store.ListWaitingQuery: {2, onramp.Never.UnixMicro(), 0, 500},
 	} {
 		var plan []string
 		rows, err := w.db.Query("EXPLAIN "+query, arguments...)

@@ -20,6 +20,7 @@ var stateNumbers = strings.NewReplacer(
 	"{{discarded}}", number(onramp.DeliveryDiscarded),
 	"{{unknown}}", number(onramp.DeliveryUnknown),
 	"{{out of reach}}", number(onramp.DeliveryOutOfReach),
+	"{{held}}", number(onramp.DeliveryHeld),
 	"{{verdict delivered}}", number(onramp.Delivered),
 )
 

@@ -31,18 +31,27 @@ func (s *Store) RuledTo(ctx context.Context) (int64, error) {
 }
 
 // SaveRuling stores what the rules want: the deliveries, and how far they went.
+// What was stored already, though the answer was lost, is not stored again.
 func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 	return s.writer.write(ctx, &op{rows: 1 + len(r.Changes), run: func(t *tx) error {
+		changes, unjoined := r.Changes, r.Unjoined
+		var ruled string
+		if _, err := t.find(`SELECT value FROM meta WHERE name = $1`, []any{ruledTo}, &ruled); err != nil {
+			return err
+		}
+		if to, _ := strconv.ParseInt(ruled, 10, 64); to >= r.To {
+			changes, unjoined = nil, nil
+		}
 		var values []any
 		woken := map[int]wakeUp{}
-		for _, c := range r.Changes {
+		for _, c := range changes {
 			values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
 				sql.NullString{String: string(c.Values), Valid: true}, woken)...)
 		}
 		if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
 			return err
 		}
-		for _, e := range r.Unjoined {
+		for _, e := range unjoined {
 			if err := t.exec(`INSERT INTO unjoined (send, event_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, onramp.SendKey(e.Send), e.Seq); err != nil {
 				return err
 			}

@@ -52,18 +52,29 @@ func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]
 	return followers, nil
 }
 
+// settle decides by what stands on disk, and not by the delivery as the pump has
+// read it: an operator can have changed it since, and an earlier call whose answer
+// was lost can have settled it.
 func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delivery, error) {
-	changed, err := t.settleDelivery(s)
+	d, attempts, open, err := t.findUnsettled(s)
 	if err != nil {
 		return nil, err
 	}
-	d := s.Delivery
-	if !changed {
-		// it may have been settled by an earlier call whose answer was lost
-		return t.listLaterSteps(d)
+	if open {
+		if s.State == onramp.DeliveryPending && s.DueAt.Equal(s.Delivery.DueAt) {
+			s.DueAt = d.DueAt // it uses up no try, and stays as it is
+		}
+		s.Delivery = &d
+		open, err = t.settleDelivery(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !open {
+		return t.listLaterSteps(s.Delivery)
 	}
 	if s.Attempt != nil {
-		if err := t.saveAttempt(d.Seq, s.Attempt); err != nil {
+		if err := t.saveAttempt(d.Seq, attempts+1, s.Attempt); err != nil {
 			return nil, err
 		}
 	}
@@ -86,37 +97,38 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 	return followers, err
 }
 
-// settleDelivery writes a delivery's new state, unless it is no longer pending.
+const unsettled = `SELECT d.state, d.tries, d.due_at, d.ordering_key, COALESCE(a.number, 0), COALESCE(a.started_at, 0)
+	FROM delivery d LEFT JOIN attempt a ON a.delivery_seq = d.seq WHERE d.seq = $1 ORDER BY a.number DESC LIMIT 1`
+
+// findUnsettled returns a settlement's delivery as it is now, and how many attempts
+// are kept of it. It is not open when it is no longer pending, or when this very
+// attempt is the last of those.
+func (t *tx) findUnsettled(s *onramp.Settlement) (d onramp.Delivery, attempts int, open bool, err error) {
+	d = *s.Delivery
+	var due sql.NullInt64
+	var started int64
+	found, err := t.find(unsettled, []any{d.Seq}, &d.State, &d.Tries, &due, &d.OrderingKey, &attempts, &started)
+	d.DueAt = fromNull(due)
+	known := attempts > 0 && s.Attempt != nil && started == micros(s.Attempt.StartedAt)
+	return d, attempts, found && d.State == onramp.DeliveryPending && !known, err
+}
+
+// settleDelivery writes a delivery's new state, but only under the epoch of our
+// lease: a node that has lost its lease changes nothing.
 func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
-	d := s.Delivery
 	settledAt := s.At
 	var reason, cause sql.NullString
 	if s.State == onramp.DeliveryPending {
-		settledAt = d.SettledAt
+		settledAt = s.Delivery.SettledAt
 	} else if s.State != onramp.DeliveryDelivered && s.Attempt != nil {
 		reason = sql.NullString{String: storable(s.Attempt.Reason()), Valid: true}
 		cause = sql.NullString{String: s.Attempt.Cause(), Valid: true}
 	}
-	for {
-		// only under the epoch of our lease, so that a node that has lost its lease changes nothing
-		n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, cause = $5, due_at = CASE
-				WHEN CAST($6 AS BIGINT) IS NULL THEN NULL WHEN `+behindParked+` THEN CAST($7 AS BIGINT) ELSE CAST($6 AS BIGINT) END
-			WHERE seq = $8 AND state = $9 AND tries = $10 AND `+underLease("$11"),
-			uint8(s.State), s.Tries, nullTime(settledAt), reason, cause, nullTime(s.DueAt), micros(onramp.Never),
-			d.Seq, uint8(onramp.DeliveryPending), d.Tries, t.store.epoch)
-		if err != nil || n > 0 {
-			return n > 0, err
-		}
-		// an operator may have reset the tries, which the counts depend on
-		var tries int
-		found, err := t.find(`SELECT tries FROM delivery WHERE seq = $1 AND state = $2`, []any{d.Seq, uint8(onramp.DeliveryPending)}, &tries)
-		if err != nil || !found || tries == d.Tries {
-			return false, err
-		}
-		now := *d
-		now.Tries = tries
-		d, s.Delivery = &now, &now
-	}
+	n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, cause = $5, due_at = CASE
+			WHEN CAST($6 AS BIGINT) IS NULL THEN NULL WHEN `+behindParked+` THEN CAST($7 AS BIGINT) ELSE CAST($6 AS BIGINT) END
+		WHERE seq = $8 AND `+underLease("$9"),
+		uint8(s.State), s.Tries, nullTime(settledAt), reason, cause, nullTime(s.DueAt), micros(onramp.Never), s.Delivery.Seq, t.store.epoch)
+	return n > 0, err
 }
 
 // underLease is true of a delivery whose partition is leased under the epoch in
@@ -125,11 +137,10 @@ func underLease(epoch string) string {
 	return `EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = ` + epoch + `)`
 }
 
-func (t *tx) saveAttempt(delivery int64, a *onramp.Attempt) error {
-	// numbered here, since throttled and blocked attempts do not count as tries
+func (t *tx) saveAttempt(delivery int64, number int, a *onramp.Attempt) error {
 	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, hint, request, answer)
-		VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		delivery, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		delivery, number, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
 		storable(a.Detail), storable(a.Hint), storable(a.Request), storable(a.Answer))
 }
 

@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -33,8 +34,14 @@ type Config struct {
 	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
 
+	// Commit, in tests, carries out every COMMIT or does not, and says either.
+	Commit func(commit func() error) error
+
+	Log *slog.Logger // default: nowhere
+
 	freeze       freeze
 	largestCheck int64
+	alone        bool // nothing goes on in the background
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -44,6 +51,9 @@ type Store struct {
 	now     func() time.Time
 	owner   string
 	cipher  Cipher
+	log     *slog.Logger
+	alone   bool                     // nothing goes on in the background
+	commit  func(func() error) error // carries out a COMMIT
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
 	listed  together  // reads fresh deliveries by their seqs
@@ -78,6 +88,7 @@ type Store struct {
 	lastEvent int64                // seq of the newest committed event
 	events    chan struct{}        // yields a value when there may be new ones
 	unindexed chan struct{}        // the same, for the index
+	doubt     chan struct{}        // yields a value when it is not known whether a commit is on disk
 	lost      chan struct{}
 	closeOnce sync.Once
 }
@@ -88,8 +99,9 @@ type unlocker interface{ Unlock() error }
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
-		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, commit: cfg.Commit, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
+		doubt:        make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
 	}
@@ -98,6 +110,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if s.owner == "" {
 		s.owner = processName()
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.commit == nil {
+		s.commit = func(commit func() error) error { return commit() }
 	}
 	db, err := s.connect(cfg.URL)
 	if err != nil {
@@ -133,7 +151,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
 		return err
 	}
-	s.startBackground()
+	if !s.alone {
+		s.startBackground()
+	}
 	return nil
 }
 
@@ -143,6 +163,7 @@ func (s *Store) startBackground() {
 	var work sync.WaitGroup
 	work.Go(func() { s.indexWhenIdle(ctx) })
 	work.Go(func() { s.checkInBackground(ctx) })
+	work.Go(func() { s.keepMoving(ctx) })
 	s.stopWork = func() {
 		stop()
 		work.Wait()

@@ -29,9 +29,7 @@ type candidate struct {
 type candidates map[orderingKey][]*candidate
 
 func (c candidates) watch(one *candidate) {
-	if !slices.Contains(c[one.orderingKey], one) {
-		c[one.orderingKey] = append(c[one.orderingKey], one)
-	}
+	c[one.orderingKey] = append(c[one.orderingKey], one)
 }
 
 func (c candidates) remove(one *candidate) {
@@ -89,20 +87,18 @@ func (s *Store) beginRetries(ctx context.Context, seqs []int64, overwrite bool) 
 	}
 	end = func() {
 		// what was not decided is not retried; should this fail, watching it costs only memory
-		_ = s.writer.write(context.WithoutCancel(ctx), &op{run: func(t *tx) error {
+		_ = s.writer.write(context.WithoutCancel(ctx), &op{aside: func() {
 			for _, c := range all {
 				if !c.decided {
 					s.candidates.remove(c)
 				}
 			}
-			return nil
 		}})
 	}
-	err = s.writer.write(ctx, &op{run: func(*tx) error {
+	err = s.writer.write(ctx, &op{aside: func() {
 		for _, c := range all {
 			s.candidates.watch(c)
 		}
-		return nil
 	}})
 	for destination, several := range byDestination {
 		if err == nil {
@@ -162,9 +158,8 @@ func (r *retries) decide(t *tx, seq int64) (newer int64) {
 		}
 	}
 	for _, c := range r.candidates[seq] {
-		c.decided = true
-		if newer != 0 || r.overwrite {
-			t.store.candidates.remove(c)
+		if c.decided = true; newer != 0 || r.overwrite {
+			t.store.candidates.settled(&onramp.Delivery{Seq: c.seq, DestinationID: c.destination, OrderingKey: c.key})
 		}
 	}
 	return newer

@@ -113,7 +113,7 @@ func (t *tx) settleCall(all []onramp.Settlement, woken map[int]wakeUp) (rest []o
 		return all, nil, err
 	}
 	t.callSeq++
-	statement := &t.store.writer.settlements.delivered
+	statement, begun := &t.store.writer.settlements.delivered, len(all)
 	for len(all) > 0 {
 		text, length := statement.fit(len(all))
 		part := all[:min(length, len(all))]
@@ -146,7 +146,11 @@ func (t *tx) settleCall(all []onramp.Settlement, woken map[int]wakeUp) (rest []o
 		}
 		followers = append(followers, next...)
 	}
-	return rest, followers, nil
+	if len(rest) == begun { // an earlier call, whose answer was lost, has settled them
+		err = t.exec(`DELETE FROM call WHERE seq = $1`, t.callSeq)
+		t.callSeq--
+	}
+	return rest, followers, err
 }
 
 func seqsOf(settlements []onramp.Settlement) []int64 {

@@ -1,6 +1,10 @@
 package store
 
 import (
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
 	"sync"
 
 	"onramp/internal/onramp"
@@ -61,6 +65,29 @@ func (w *watchers) notify(outcomes []outcome) {
 		}
 		delete(w.waiting, o.id)
 	}
+}
+
+// reload notifies the watchers of what was settled by a commit whose answer was
+// lost.
+func (w *watchers) reload(ctx context.Context, q queryer) error {
+	w.mu.Lock()
+	ids := slices.Collect(maps.Keys(w.waiting))
+	w.mu.Unlock()
+	for _, id := range ids {
+		rows, err := q.QueryContext(ctx, `SELECT d.step, d.state, d.tries FROM registration r
+			JOIN delivery d ON d.seq >= r.delivery_seq AND d.seq < r.delivery_seq + r.steps WHERE r.id = $1 ORDER BY d.seq`, id)
+		steps, err := collect(rows, err, func(rows *sql.Rows) (d onramp.Delivery, err error) {
+			return d, rows.Scan(&d.Step, &d.State, &d.Tries)
+		})
+		if err != nil || len(steps) == 0 {
+			return err
+		}
+		switch state := stateOf(steps); state {
+		case onramp.RegistrationDelivered, onramp.RegistrationFailed:
+			w.notify([]outcome{{id, state}})
+		}
+	}
+	return nil
 }
 
 // Forget ends the watch of a request that waits no longer.

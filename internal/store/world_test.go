@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -77,7 +78,11 @@ type world struct {
 	keys   int // that are moved to their table together; 0: the default
 	s      *store.Store
 	forms  map[string]*onramp.Form
-	db     *sql.DB           // for looking at the tables
+	db     *sql.DB   // for looking at the tables
+	began  time.Time // when the last attempt did: each one has a time of its own
+	faults faults    // of commits
+	log    *slog.Logger
+	alone  bool              // nothing goes on in the background
 	ids    map[string]string // of registrations, by the test's name for them
 	names  map[string]string // and back
 }
@@ -111,7 +116,10 @@ func forms() []onramp.Form {
 
 func (w *world) open() {
 	w.t.Helper()
-	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher}
+	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher, Commit: w.faults.commit, Log: w.log}
+	if w.alone {
+		cfg = store.Alone(cfg)
+	}
 	s, err := store.Open(context.Background(), store.WithFreeze(cfg, w.keys, int64(2*w.keys)))
 	if err != nil {
 		w.t.Fatal(err)
@@ -205,9 +213,12 @@ var verdicts = map[onramp.DeliveryState]onramp.Verdict{
 // due after a time, or at the time it had when that is zero.
 func (w *world) settlement(d onramp.Delivery, state onramp.DeliveryState, after time.Duration) onramp.Settlement {
 	at := w.clock.now()
+	if w.began = w.began.Add(time.Microsecond); w.began.Before(at.Add(-time.Second)) {
+		w.began = at.Add(-time.Second)
+	}
 	s := onramp.Settlement{
 		Delivery: &d, State: state, Tries: d.Tries + 1, At: at,
-		Attempt: &onramp.Attempt{StartedAt: at.Add(-time.Second), Took: time.Second, Outcome: onramp.Outcome{Verdict: verdicts[state], Detail: "answered"}},
+		Attempt: &onramp.Attempt{StartedAt: w.began, Took: time.Second, Outcome: onramp.Outcome{Verdict: verdicts[state], Detail: "answered"}},
 	}
 	switch {
 	case state == onramp.DeliveryPending && after == 0:

@@ -27,6 +27,7 @@ const maxRows = 512
 type op struct {
 	acceptance *acceptance
 	run        func(*tx) error // may run twice: it must set its results each time
+	aside      func()          // instead of run: writes nothing, and needs no commit
 	rows       int             // about how many it writes; 0: few
 	done       chan error
 }
@@ -73,12 +74,16 @@ func newWriter(db *sql.DB, s *Store) *writer {
 	}
 }
 
-// loadSeqs finds where the numbering goes on.
+// loadSeqs finds where the numbering goes on. It never goes back: what reads by a
+// cursor may have passed a number that is not on disk.
 func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
+	var registration, delivery, call, event int64
 	err := q.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(seq) FROM registration), 0), COALESCE((SELECT MAX(seq) FROM delivery), 0),
 		COALESCE((SELECT MAX(seq) FROM call), 0), COALESCE((SELECT MAX(seq) FROM event), 0)`).Scan(
-		&w.registrationSeq, &w.deliverySeq, &w.callSeq, &w.eventSeq)
+		&registration, &delivery, &call, &event)
 	if err == nil {
+		w.registrationSeq, w.deliverySeq = max(w.registrationSeq, registration), max(w.deliverySeq, delivery)
+		w.callSeq, w.eventSeq = max(w.callSeq, call), max(w.eventSeq, event)
 		w.store.advanceTo(w.deliverySeq)
 		w.store.eventsCame(w.eventSeq)
 	}
@@ -138,6 +143,9 @@ func (w *writer) run() {
 	defer close(w.done)
 	group := make([]*op, 0, maxGroup)
 	for first := range w.queue {
+		if first.isAside() {
+			continue
+		}
 		if first.acceptance != nil {
 			// let others come who are about to hand one over: a larger group shares the cost of the commit
 			runtime.Gosched()
@@ -147,6 +155,15 @@ func (w *writer) run() {
 	}
 }
 
+// isAside says that an op writes nothing, and has been carried out.
+func (o *op) isAside() bool {
+	if o.aside != nil {
+		o.aside()
+		o.done <- nil
+	}
+	return o.aside != nil
+}
+
 // collect takes along what has queued up while the last group was committed.
 func (w *writer) collect(group []*op) []*op {
 	for rows := group[0].rows; len(group) < maxGroup && rows < maxRows; {
@@ -154,6 +171,9 @@ func (w *writer) collect(group []*op) []*op {
 		case o, ok := <-w.queue:
 			if !ok {
 				return group
+			}
+			if o.isAside() {
+				continue
 			}
 			group = append(group, o)
 			rows += o.rows
@@ -233,9 +253,10 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		}
 		return nil, refused, err
 	}
-	if err := t.exec("COMMIT"); err != nil {
+	if err := w.store.commit(func() error { return t.exec("COMMIT") }); err != nil {
 		w.unsure = true
 		w.rollback()
+		signal(w.store.doubt)
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
 	w.commits.Add(1)
@@ -263,12 +284,11 @@ func (w *writer) ensureSession(ctx context.Context) error {
 	}
 	w.session = &session{conn: conn, statements: map[string]*sql.Stmt{}}
 	if w.unsure {
-		if err := w.store.load(ctx, conn); err != nil {
+		if err := w.reload(ctx, conn); err != nil {
 			w.endSession()
 			return fmt.Errorf("reload: %w", err)
 		}
 		w.unsure = false
-		w.store.wakeAll()
 	}
 	return nil
 }
