@@ -58,12 +58,13 @@ func TestModel(t *testing.T) {
 			w.reset()
 			m := &model{w: w, sink: sink, unanswered: map[int64]*report{}}
 			rt.Repeat(map[string]func(*rapid.T){
-				"save":    m.save,
+				// what happens most has several names
+				"save": m.save, "save another": m.save,
+				"pick": m.pick, "pick again": m.pick, "pick once more": m.pick,
+				"settle": m.settle, "settle another": m.settle, "settle a third": m.settle,
+				"outage":  m.outage,
 				"event":   m.receive,
 				"rule":    m.rule,
-				"pick":    m.pick,
-				"settle":  m.settle,
-				"another": m.settle,
 				"retry":   m.retry,
 				"discard": m.discard,
 				"bulk":    m.bulk,
@@ -315,9 +316,19 @@ func (m *model) settle(rt *rapid.T) {
 	state := rapid.SampledFrom([]onramp.DeliveryState{delivered, delivered, pending, pending, dead, unknown}).Draw(rt, "state")
 	after := time.Duration(0)
 	if state == pending {
-		after = time.Duration(rapid.IntRange(0, 60).Draw(rt, "seconds")) * time.Second // 0: throttled
+		after = time.Duration(rapid.IntRange(0, 600).Draw(rt, "seconds")) * time.Second // 0: throttled
 	}
 	m.tell(rt, &report{settlements: []onramp.Settlement{m.w.settlement(d, state, after)}})
+}
+
+// outage has all calls fail for half an hour: what comes of their keys waits behind
+// them.
+func (m *model) outage(rt *rapid.T) {
+	for _, d := range slices.Clone(m.inFlight) {
+		if m.unanswered[d.Seq] == nil {
+			m.tell(rt, &report{settlements: []onramp.Settlement{m.w.settlement(d, pending, 30*time.Minute)}})
+		}
+	}
 }
 
 // settleCall settles what one call has delivered.
@@ -548,7 +559,7 @@ func (m *model) deliverAll(rt *rapid.T) {
 	m.forget()
 	m.doubt = true
 	for range 4*len(m.deliveries) + 4 {
-		m.w.clock.advance(time.Minute)
+		m.w.clock.advance(10 * time.Minute)
 		for _, id := range m.destinations() {
 			fresh, to, _, err := m.w.s.ListFresh(ctx, id, 0, 1000)
 			if err != nil {
