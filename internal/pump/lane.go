@@ -89,7 +89,7 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 			l.size = max(l.size, mostJobs*l.rules[1].most)
 		}
 	}
-	l.window = newWindow(passedFactor * l.size)
+	l.window = newWindow(l.size)
 	return l
 }
 

@@ -138,7 +138,7 @@ func (l *lane) readPassed(work context.Context) error {
 	next := map[*queue]int{}
 	var seqs []int64
 	for q := w.want(); q != nil && len(seqs) < readTogether; q = w.want() {
-		n := min(len(q.passed), max(mostOfKey-len(q.entries), 1))
+		n := min(len(q.passed), max(w.share(again)-len(q.entries), 1))
 		next[q] = n
 		seqs = append(seqs, q.passed[:n]...)
 		w.unwant()

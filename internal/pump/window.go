@@ -10,8 +10,8 @@ import (
 	"onramp/internal/onramp"
 )
 
-// mostOfKey is how many deliveries of one ordering key are in memory: one that is
-// sent, and the next ones. All others of the key are passed by.
+// mostOfKey is how many deliveries of one ordering key are in memory when it is full:
+// one that is sent, and the next ones. All others of the key are passed by.
 const mostOfKey = 4
 
 // entry is a delivery in memory.
@@ -114,6 +114,7 @@ type window struct {
 	fresh  []*entry         // never parked, by seq; those that are gone are taken out now and then
 	ready  []*entry         // may be sent now, by their turns
 
+	size    int // keys that it holds, of each kind
 	passing passing
 	wanted  []*queue   // whose passed ones should be read, the longest wanting first
 	newest  int64      // seq up to which deliveries were read
@@ -125,16 +126,20 @@ type window struct {
 	everReady int // how many entries have become ready, ever
 }
 
-func newWindow(mostPassed int) *window {
-	return &window{bySeq: map[int64]*entry{}, queues: map[int64]*queue{}, passing: newPassing(mostPassed)}
+func newWindow(size int) *window {
+	return &window{size: size, bySeq: map[int64]*entry{}, queues: map[int64]*queue{}, passing: newPassing(passedFactor * size)}
 }
+
+// share is how many of one key may be in memory: more than a few while there is room,
+// so that a short queue is not passed by and read again.
+func (w *window) share(k kind) int { return max((w.size-w.entries[k])/64, mostOfKey) }
 
 // offer takes a fresh delivery that the cursor has found, or passes it by when
 // enough of its key is in memory.
 func (w *window) offer(d onramp.Delivery) (taken bool) {
 	w.newest = max(w.newest, d.Seq)
 	q := w.queues[d.OrderingKey]
-	if q == nil || len(q.entries) < mostOfKey && q.nextPassed() == math.MaxInt64 {
+	if q == nil || len(q.entries) < w.share(fresh) && q.nextPassed() == math.MaxInt64 {
 		w.add(d, false)
 		return true
 	}
