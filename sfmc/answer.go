@@ -22,6 +22,28 @@ const (
 	maxLife     = 24 * time.Hour
 )
 
+// What success looks like. Any 2xx status will do, since the pages and what is seen
+// of Marketing Cloud differ in it; the body decides:
+//
+//	POST /v2/token                          an object with access_token (page "Access Token Request Parameters")
+//	POST …/dataevents/key:K/rowset          the rows again, one for each (page "Upsert a Data Extension Rowset by
+//	                                        Key"), or results whose rows add up (Onramp's specification, 4.3)
+//	PUT, POST …/async/dataextensions/…/rows an object with requestId, no error in resultMessages (page "Data
+//	                                        Extensions Asynchronous API")
+//	GET …/async/ID/status                   status; none is "not found yet": so it is answered under load (pull
+//	                                        request 4028 of segmentio/action-destinations)
+//	GET …/async/ID/results                  items, one for each row; none is "not found yet"
+//	POST /interaction/v1/events             an object with eventInstanceId (page "Fire Entry Event")
+//	POST /interaction/v1/async/events       members, one for each, with eventInstanceId or an error (page "Enter
+//	                                        Contacts into a Journey in Batches")
+//	POST …/email/messages[/KEY]             responses, one for each, with its messageKey or an error (pages "Send
+//	                                        Message to Single Recipient" and "… to Multiple Recipients")
+//	POST, PUT /platform/v1/ens-…            the object with its id, in an array or not; an update also 304
+//	GET /platform/v1/ens-…                  the same; a list is an array, or 404 for none
+//	DELETE /platform/v1/ens-…, ens-verify   200, of which the pages show no body: an empty one, too
+//
+// Everything else is an Error with ErrAnswer.
+
 // answer is an HTTP answer, read but not yet understood.
 type answer struct {
 	op      string
@@ -33,86 +55,120 @@ type answer struct {
 	secrets []Secret // more of them, which errors must not show
 }
 
-// rows reads the answer to UpsertRows: an array of rows as Marketing Cloud
-// repeats them, one such row, the {"results": […]} of some descriptions, or
-// nothing.
-func (a *answer) rows() ([]Row, error) {
+// rows reads the answer to UpsertRows with n rows: an array of the rows as Marketing
+// Cloud repeats them, the only row, or the {"results": […]} of some descriptions,
+// which repeats none.
+func (a *answer) rows(n int) ([]Row, error) {
 	v, err := a.success()
 	if err != nil {
 		return nil, err
 	}
+	stored, rows := 0, []Row(nil)
 	switch v := v.(type) {
-	case nil:
-		return nil, nil
 	case map[string]any:
 		if row, ok := rowOf(v); ok {
-			return []Row{row}, nil
+			stored, rows = 1, []Row{row}
+		} else {
+			stored = storedRows(list(v, "results"))
 		}
-		return nil, nil
 	case []any:
-		rows := make([]Row, 0, len(v))
 		for _, el := range v {
-			m, ok := el.(map[string]any)
+			m, _ := el.(map[string]any)
+			row, ok := rowOf(m)
 			if !ok {
 				return nil, a.unfit("an element is not a row")
 			}
-			row, _ := rowOf(m)
 			rows = append(rows, row)
 		}
-		return rows, nil
+		stored = len(rows)
 	}
-	return nil, a.unfit("neither rows nor results")
+	if stored != n {
+		return nil, a.unfit(fmt.Sprintf("%d rows stored of %d sent", stored, n))
+	}
+	return rows, nil
 }
 
-// stored reads the answer to StoreRows. It fails as rows does.
-func (a *answer) stored() error {
-	if a.isGood() && a.readErr == nil && len(a.body) <= maxAnswer && isEcho(a.trimmed()) {
-		return nil
+// storedRows is how many rows the elements of "results" say were stored.
+func storedRows(results []any) (n int) {
+	for _, el := range results {
+		if m, ok := el.(map[string]any); ok && strings.EqualFold(text(m, "status"), "OK") {
+			n += whole(m, "rows")
+		}
 	}
-	_, err := a.rows()
+	return n
+}
+
+// stored reads the answer to StoreRows with n rows. It fails as rows does.
+func (a *answer) stored(n int) error {
+	if a.isGood() && a.readErr == nil && len(a.body) <= maxAnswer {
+		if rows, ok := echoedRows(a.trimmed()); ok && rows == n {
+			return nil
+		}
+	}
+	_, err := a.rows(n)
 	return err
 }
 
-// isEcho reports whether b is the usual answer to rows that were stored: valid JSON,
-// an array of objects with no members but "keys" and "values". Of such an answer
-// rows cannot make an error. It says no to what means the same but is spelled
-// otherwise.
-func isEcho(b []byte) bool {
-	if !json.Valid(b) {
-		return false
+// echoedRows counts the rows in the usual answer to rows that were stored: valid
+// JSON, an array of objects that have "keys" and "values", which are objects, and
+// no other members. Of such an answer rows cannot make an error. It is not ok with
+// what means the same but is spelled otherwise.
+func echoedRows(b []byte) (n int, ok bool) {
+	if !json.Valid(b) || b[0] != '[' {
+		return 0, false
 	}
-	depth, name := 0, false // name: the next string is the name of a row's member
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; c {
-		case '{', '[':
-			if depth == 0 && c == '{' || depth == 1 && c == '[' {
-				return false
-			}
-			depth++
-			name = depth == 2
-		case '}', ']':
-			depth--
-		case ',':
-			name = depth == 2
-		case ' ', '\t', '\r', '\n', ':':
+	for i := 1; ; n++ {
+		if i = skip(b, i, " \t\r\n,"); b[i] == ']' {
+			return n, true
+		}
+		if i, ok = endOfRow(b, i); !ok {
+			return 0, false
+		}
+	}
+}
+
+// endOfRow finds what follows the row that begins at i, in valid JSON.
+func endOfRow(b []byte, i int) (end int, ok bool) {
+	if b[i] != '{' {
+		return 0, false
+	}
+	for i, members := i+1, 0; ; members++ {
+		if i = skip(b, i, " \t\r\n,"); b[i] == '}' {
+			return i + 1, members == 2
+		}
+		nameEnd := endOfString(b, i)
+		if name := string(b[i+1 : nameEnd]); name != "keys" && name != "values" {
+			return 0, false
+		}
+		if i = skip(b, nameEnd+1, " \t\r\n:"); b[i] != '{' {
+			return 0, false
+		}
+		i = endOfObject(b, i)
+	}
+}
+
+// endOfObject finds what follows the object that begins at i, in valid JSON.
+func endOfObject(b []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch b[i] {
 		case '"':
-			begin := i + 1
-			for i++; b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					i++
-				}
-			}
-			if depth < 2 || name && string(b[begin:i]) != "keys" && string(b[begin:i]) != "values" {
-				return false
-			}
-			name = false
-		default: // of a number, true, false or null
-			if depth < 2 {
-				return false
+			i = endOfString(b, i)
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
 			}
 		}
 	}
-	return true
+}
+
+// skip finds the first byte from i on that is none of those.
+func skip(b []byte, i int, those string) int {
+	for strings.IndexByte(those, b[i]) >= 0 {
+		i++
+	}
+	return i
 }
 
 // rowOf reads {"keys": {…}, "values": {…}}; ok reports whether m has any of it.
@@ -126,20 +182,17 @@ func rowOf(m map[string]any) (row Row, ok bool) {
 	return row, hasKeys || hasValues
 }
 
-// named reads an answer that is an object with one member that matters; "" when
-// the answer is empty, or the member is missing.
+// named reads an answer that is an object with one member that matters.
 func (a *answer) named(name string) (string, error) {
 	v, err := a.success()
 	if err != nil {
 		return "", err
 	}
-	switch v := v.(type) {
-	case nil:
-		return "", nil
-	case map[string]any:
-		return text(v, name), nil
+	m, _ := v.(map[string]any)
+	if value := text(m, name); value != "" {
+		return value, nil
 	}
-	return "", a.unfit("not an object")
+	return "", a.unfit("no " + name)
 }
 
 // batch is the answer to several things that were sent together.
@@ -228,11 +281,17 @@ func (a *answer) token(begun time.Time) (*Token, error) {
 	}, nil
 }
 
-// success gives the JSON value of an answer that reports success, nil if it is
-// empty; any other answer is an *Error.
-func (a *answer) success() (any, error) { return a.verdict(a.decode()) }
+// success gives the JSON value of an answer that reports success; any other answer is
+// an *Error, an empty one too.
+func (a *answer) success() (any, error) {
+	v, err := a.verdict(a.decode())
+	if v == nil && err == nil {
+		return nil, a.unfit("empty")
+	}
+	return v, err
+}
 
-// verdict gives what success does, of an answer that was decoded.
+// verdict gives what success does, of an answer that was decoded; nil if it is empty.
 func (a *answer) verdict(v any, err error) (any, error) {
 	if !a.isGood() {
 		// The status alone is a verdict: what could not be read is left out.

@@ -22,6 +22,8 @@ func FuzzAnswer(f *testing.F) {
 		"\ufeff\x00\xff", `{"retryAfter":"NaN","errors":["sesame-1"]}`, `sesame-1`,
 		`[{"keys":{"a\"":[{}],"b":"\\"},"values":{"errorcode":1}}, {"values":{}}]`, `[{"keys":{},"errorcode":1}]`, `[{"keys":{}},[{"errorcode":1}]]`,
 		`[{"Keys":{},"k\u0065ys":{}}]`, `[1]`, `["keys"]`, `[[{"keys":{}}]]`, `[{"keys":{}} 1]`, `{"requestId":7}`, `[{"keys":{},"values":null}]`,
+		`[{"keys":{},"values":{}},{"values":{},"keys":{}}]`, `[{"keys":[],"values":{}}]`, `[{"keys":"values","values":{}}]`, `{"keys":{}}`,
+		`{"results":[{"rows":1,"status":"OK"},{"rows":"1","status":"ok","errorcode":0}]}`, `{"requestId":"sesame-1","responses":[{"messageKey":"m-1"}]}`,
 	} {
 		for _, status := range []int{200, 400, 429} {
 			f.Add(status, "5", "application/json", body)
@@ -31,16 +33,24 @@ func FuzzAnswer(f *testing.F) {
 		a := &answer{op: OpUpsertRows, status: status, body: []byte(body), hide: "sesame-1"}
 		a.header = http.Header{"Retry-After": {retryAfter}, "Content-Type": {contentType}}
 		good := status >= 200 && status <= 299
-		rows, err := a.rows()
-		checkFailure(t, err, rows == nil, good)
-		id, err := a.named("eventInstanceId")
-		checkFailure(t, err, id == "", good)
-		if _, rowsErr := a.rows(); (rowsErr == nil) != (a.stored() == nil) {
-			t.Errorf("rows fails with %v, stored with %v", rowsErr, a.stored())
+		for n := 1; n <= 2; n++ {
+			rows, err := a.rows(n)
+			checkFailure(t, err, rows == nil, good)
+			if stored := a.stored(n); (err == nil) != (stored == nil) {
+				t.Errorf("rows fails with %v, stored with %v", err, stored)
+			}
+			if err == nil && rows != nil && len(rows) != n {
+				t.Errorf("%d rows of %d", len(rows), n)
+			}
 		}
-		id, err = a.asyncRequestID()
-		checkFailure(t, err, id == "", good)
-		id, err = a.named("requestId")
+		for _, name := range []string{"eventInstanceId", "requestId"} {
+			id, err := a.named(name)
+			checkFailure(t, err, id == "", good)
+			if err == nil && id == "" {
+				t.Errorf("success without %s", name)
+			}
+		}
+		id, err := a.sentMessage("m-1")
 		checkFailure(t, err, id == "", good)
 		a.op = OpToken
 		tok, err := a.token(time.Now())
@@ -101,7 +111,7 @@ func FuzzBatchAnswer(f *testing.F) {
 func FuzzAsyncAnswer(f *testing.F) {
 	for _, body := range []string{
 		``, `""`, `[]`, `{}`, `<html>`, `{"status":{"requestStatus":"Complete","resultStatus":"OK","hasErrors":false}}`,
-		`{"status":"Error"}`, `{"status":{"requestStatus":"sesame-1"}}`, `{"resultMessages":[{"resultCode":"AsyncRequestStatusNotFound"}]}`,
+		`{"status":"Error"}`, `{"status":{"requestStatus":"Complete","requestId":"J-1"}}`, `{"status":{"requestStatus":"Complete","requestId":"j-2"}}`, `{"status":{"requestStatus":"sesame-1"}}`, `{"resultMessages":[{"resultCode":"AsyncRequestStatusNotFound"}]}`,
 		`{"page":2,"pageSize":50,"count":9,"items":[{"status":"OK","message":"sesame-1"},{"status":"OK","errorCode":2},{"errors":[{"name":"sesame-1"}]},null,[]]}`,
 		`{"page":"1e9","count":-1,"items":[{}]}`, `{"items":{}}`,
 	} {
@@ -111,7 +121,7 @@ func FuzzAsyncAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		a := &answer{op: OpAsyncStatus, status: status, body: []byte(body), hide: "sesame-1"}
-		s, err := a.asyncStatus()
+		s, err := a.asyncStatus("j-1")
 		checkFailure(t, err, s == AsyncStatus{}, true)
 		switch {
 		case (s.Found || err == nil && !isAsyncNotFound(fuzzed(a))) && !a.isGood():

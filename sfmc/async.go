@@ -59,7 +59,8 @@ func (c *Client) submitRows(ctx context.Context, op, method, key string, rows []
 	if err != nil {
 		return "", err
 	}
-	return a.asyncRequestID()
+	// An id beside an error is that of a request that was turned down.
+	return a.named("requestId")
 }
 
 // items checks the arguments of UpsertRowsAsync and gives the body to send,
@@ -87,20 +88,6 @@ func items(key string, rows []any) ([]byte, error) {
 	}
 	b.WriteString("]}")
 	return b.Bytes(), nil
-}
-
-// asyncRequestID reads the answer to UpsertRowsAsync. A request id beside an error
-// is that of a request that was turned down.
-func (a *answer) asyncRequestID() (string, error) {
-	v, err := a.success()
-	if err != nil {
-		return "", err
-	}
-	m, _ := v.(map[string]any)
-	if id := text(m, "requestId"); id != "" {
-		return id, nil
-	}
-	return "", a.unfit("no request id")
 }
 
 // AsyncStatus is how far an asynchronous request has come.
@@ -138,13 +125,14 @@ func (s AsyncStatus) isComplete() bool { return strings.EqualFold(s.RequestStatu
 //
 // That there is no record of the request yet is not an error, but a status with
 // Found false: Marketing Cloud says so by "AsyncRequestStatusNotFound", or by an
-// answer without a status. An empty id is refused with [ErrInvalid].
+// answer without a status. The status of another request is an [*Error] with
+// [ErrAnswer]. An empty id is refused with [ErrInvalid].
 func (c *Client) AsyncStatus(ctx context.Context, requestID string) (AsyncStatus, error) {
 	a, err := c.askAsync(ctx, OpAsyncStatus, requestID, "/status")
 	if err != nil {
 		return AsyncStatus{}, err
 	}
-	return a.asyncStatus()
+	return a.asyncStatus(requestID)
 }
 
 func (c *Client) askAsync(ctx context.Context, op, requestID, rest string) (*answer, error) {
@@ -163,7 +151,7 @@ func checkSegment(what, s string) error {
 	return nil
 }
 
-func (a *answer) asyncStatus() (AsyncStatus, error) {
+func (a *answer) asyncStatus(requestID string) (AsyncStatus, error) {
 	m, err := a.asyncRecord()
 	if err != nil {
 		return AsyncStatus{}, err
@@ -171,6 +159,9 @@ func (a *answer) asyncStatus() (AsyncStatus, error) {
 	status, ok := member(m, "status").(map[string]any)
 	if !ok {
 		return AsyncStatus{}, nil
+	}
+	if id := text(status, "requestId"); id != "" && !strings.EqualFold(id, strings.TrimSpace(requestID)) {
+		return AsyncStatus{}, a.unfit("the status is that of another request")
 	}
 	hasErrors, _ := member(status, "hasErrors").(bool)
 	return AsyncStatus{

@@ -1,6 +1,8 @@
 package sfmc_test
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -43,8 +45,8 @@ func TestFireEvents(t *testing.T) {
 			answer(sfmc.FiredEvent{"u-1", "e-1", nil}, sfmc.FiredEvent{"u-2", "e-2", nil}), nil,
 		},
 		"names in another case, code 0": {
-			reply{status: 201, body: `{"RequestId":"r-1","Members":[{"ContactKey":"U-1","EventInstanceId":"e-1","ErrorCode":0,"Message":""},{}]}`},
-			answer(sfmc.FiredEvent{"u-1", "e-1", nil}, sfmc.FiredEvent{"u-2", "", nil}), nil,
+			reply{status: 201, body: `{"RequestId":"r-1","Members":[{"ContactKey":"U-1","EventInstanceId":"e-1","ErrorCode":0,"Message":""},{"EVENTINSTANCEID":"e-2"}]}`},
+			answer(sfmc.FiredEvent{"u-1", "e-1", nil}, sfmc.FiredEvent{"u-2", "e-2", nil}), nil,
 		},
 		"one failed": {
 			reply{status: 202, body: `{"requestId":"r-1","count":2,"notQueuedCount":1,"members":[{"contactKey":"u-1","eventInstanceId":"e-1","errorcode":10005,"message":"no token-1"},{"contactKey":"u-2","eventInstanceId":"e-2"}]}`},
@@ -133,7 +135,13 @@ func diffCall(t *testing.T, op string, r reply, want *sfmc.Error, err error) {
 
 func TestSendMessageRequests(t *testing.T) {
 	t.Parallel()
-	rec := &recorder{next: reply{status: 202, body: `{"requestId":"r-1","errorcode":0,"responses":[{},{}]}`}.ServeHTTP}
+	rec := &recorder{next: func(w http.ResponseWriter, r *http.Request) {
+		responses := `{"messageKey":"m/1 é"}`
+		if strings.HasSuffix(r.URL.Path, "/messages") {
+			responses = `{"messageKey":"made-up"},` + responses
+		}
+		_, _ = io.WriteString(w, `{"requestId":"r-1","errorcode":0,"responses":[`+responses+`]}`)
+	}}
 	c := newClient(t, newServer(t, rec))
 	ana := sfmc.Recipient{ContactKey: "u-1001", To: "ana@example.org", Attributes: map[string]any{"FirstName": "Ana"}}
 	bo := sfmc.Recipient{ContactKey: "u-1002", To: "bo@example.org", MessageKey: "m/1 é"}
@@ -167,10 +175,8 @@ func TestSendMessage(t *testing.T) {
 		want  string
 		err   *sfmc.Error
 	}{
-		"queued":     {reply{status: 202, body: `{"requestId":"r-1","errorcode":0,"responses":[{"messageKey":"m-1"}]}`}, "r-1", nil},
-		"no id":      {reply{status: 202, body: `{"responses":[{"messageKey":"m-1"}]}`}, "", nil},
-		"nothing":    {reply{status: 202}, "", nil},
-		"two quotes": {reply{status: 202, body: `""`}, "", nil},
+		"queued": {reply{status: 202, body: `{"requestId":"r-1","errorcode":0,"responses":[{"messageKey":"m-1"}]}`}, "r-1", nil},
+		"no id":  {reply{status: 202, body: `{"responses":[{"messageKey":"m-1"}]}`}, "", nil},
 		"error of the whole": {
 			reply{status: 202, body: `{"requestId":"r-1","errorcode":109001,"message":"MCMS_UTM_ResponsesHasErrors","responses":[{"messageKey":"m-1",` + duplicate + `}]}`},
 			"", &sfmc.Error{Code: 109001, CodeText: "109001", Message: "MCMS_UTM_ResponsesHasErrors", Additional: []sfmc.Detail{detail}},
@@ -235,6 +241,12 @@ func TestSendMessages(t *testing.T) {
 		"responses without keys": {
 			keyed,
 			reply{status: 202, body: `{"requestId":"r-1","responses":[{},{"errorcode":5}]}`},
+			sfmc.SentMessages{},
+			&sfmc.Error{Err: sfmc.ErrAnswer},
+		},
+		"an error without a key": {
+			keyed,
+			reply{status: 202, body: `{"requestId":"r-1","responses":[{"messageKey":"m-1"},{"errorcode":5}]}`},
 			sent(sfmc.SentMessage{"u-1", "m-1", nil}, sfmc.SentMessage{"u-2", "m-2", failed(202, 5, "5", "")}), nil,
 		},
 		"a key twice": {

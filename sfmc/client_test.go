@@ -26,7 +26,7 @@ func TestUpsertRowsRequest(t *testing.T) {
 		EmailAddress string
 		OptInStatus  bool
 	}
-	rec := &recorder{header: []string{"Authorization", "Content-Type", "Accept", "User-Agent"}}
+	rec := &recorder{header: []string{"Authorization", "Content-Type", "Accept", "User-Agent"}, next: repeatRows}
 	_, err := newClient(t, newServer(t, rec)).UpsertRows(within(t), "Web Reg/é%3#?", []sfmc.Row{
 		{Keys: map[string]any{"SubscriberKey": "u-1001"}, Values: contact{"ana@example.org", true}},
 		{Keys: map[string]any{"a": 1, "b": "2"}, Values: map[string]any{"x": nil}},
@@ -55,7 +55,7 @@ func TestUpsertRowsRequest(t *testing.T) {
 
 func TestFireEventRequest(t *testing.T) {
 	t.Parallel()
-	rec := &recorder{header: []string{"User-Agent"}}
+	rec := &recorder{header: []string{"User-Agent"}, next: reply{status: 201, body: `{"eventInstanceId":"e-1"}`}.ServeHTTP}
 	s := newServer(t, rec)
 	c := sfmc.NewClient(fixed("token-1"), sfmc.WithOrigin(s.URL+"/"), sfmc.WithUserAgent("site/1"))
 	for _, e := range []sfmc.JourneyEntry{
@@ -279,7 +279,9 @@ func TestUnauthorized(t *testing.T) {
 			rec := &recorder{header: []string{"Authorization"}, next: func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("Authorization") != tt.accept {
 					w.WriteHeader(401)
+					return
 				}
+				repeatRows(w, r)
 			}}
 			_, err = sfmc.NewClient(src, sfmc.WithOrigin(newServer(t, rec).URL)).UpsertRows(within(t), "DE1", row())
 			if e, ok := errors.AsType[*sfmc.Error](err); ok != (tt.status != 0) || ok && e.Status != tt.status {
@@ -370,12 +372,14 @@ func TestRevokedToken(t *testing.T) {
 	var revoked sync.WaitGroup // ends when all have come with the revoked token
 	revoked.Add(callers)
 	rest := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
 		if r.Header.Get("Authorization") == "Bearer token-1" {
+			_, _ = io.Copy(io.Discard, r.Body)
 			revoked.Done()
 			revoked.Wait()
 			w.WriteHeader(401)
+			return
 		}
+		repeatRows(w, r)
 	}))
 	c := sfmc.NewClient(sfmc.NewTokenCache(requester), sfmc.WithOrigin(rest.URL))
 	var wg sync.WaitGroup

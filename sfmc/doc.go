@@ -60,7 +60,10 @@
 //
 // Whatever Marketing Cloud answers, other than success, is an [*Error]: its
 // status, code, message and a piece of its body. That includes errors which
-// travel inside a 2xx answer. Where a call is for several things that are
+// travel inside a 2xx answer. Success is what the route is known to answer, such as
+// the rows again or an id: a 2xx with anything else, or with nothing, comes from a
+// proxy or the like, and is an Error with [ErrAnswer]. Only calls that delete or
+// verify are known to be answered with no more than a status. Where a call is for several things that are
 // accepted one by one, the result reports each, and the error only what is wrong
 // with the whole call. An error that is no *Error never had an answer: the request
 // was refused before it was sent ([ErrInvalid], [ErrHost]), or the network failed,

@@ -73,10 +73,6 @@ func (a *answer) isUnchanged() bool { return a.status == http.StatusNotModified 
 // false for anything else but nothing.
 func objects(v any) (ms []map[string]any, ok bool) {
 	switch v := v.(type) {
-	case nil:
-		return nil, true
-	case string:
-		return nil, v == ""
 	case map[string]any:
 		return []map[string]any{v}, true
 	case []any:

@@ -30,7 +30,7 @@ func FuzzNotificationAnswer(f *testing.F) {
 		good := read("").isGood()
 		noSecret := func(err error) {
 			t.Helper()
-			if e, ok := err.(*Error); ok && strings.Contains(e.Error()+string(e.Body), "sesame-2") {
+			if e, ok := err.(*Error); ok && strings.Contains(e.Error()+"\n"+string(e.Body), "sesame-2") {
 				t.Errorf("error shows a secret of the request: %v, body %q", e, e.Body)
 			}
 		}

@@ -71,7 +71,9 @@ const (
 
 // ErrAnswer is in the chain of an [*Error] when a 2xx answer was not Marketing
 // Cloud's: an HTML page of a proxy or captive portal, plain text, JSON that is
-// cut off, or more than 8 MiB. Whether the call took effect is not known.
+// cut off or has not what the route answers, nothing at all, or more than 8 MiB.
+// Whether the call took effect is not known. What counts as success stands with
+// each operation.
 var ErrAnswer = errors.New("not an answer of Marketing Cloud")
 
 // Error is an answer of Marketing Cloud, or of something on the way to it, that

@@ -49,6 +49,8 @@ func ExampleNew() {
 		w := httptest.NewRecorder()
 		if r.URL.Path == "/v2/token" {
 			fmt.Fprint(w, `{"access_token":"eyJ.a.b","expires_in":1079,"rest_instance_url":"https://mcx.rest.marketingcloudapis.com/"}`)
+		} else {
+			_, _ = io.Copy(w, r.Body) // Marketing Cloud repeats the rows that it has stored
 		}
 		return w.Result()
 	})
@@ -409,6 +411,7 @@ func ExampleWithOrigin() {
 			return
 		}
 		fmt.Printf("%s %s %s\n", r.Method, r.URL.EscapedPath(), body)
+		_, _ = w.Write(body) // the rows that it has stored
 	}))
 	defer sandbox.Close()
 

@@ -39,8 +39,9 @@ type entryRequest struct {
 // /interaction/v1/events (vendor page "Fire Entry Event"). It needs the scopes
 // journeys_read and list_and_subscribers_read.
 //
-// It returns the id that Marketing Cloud gave to the event, empty if the answer
-// names none. Success means that the event was accepted; whether the contact
+// It returns the id that Marketing Cloud gave to the event. A 2xx answer without one
+// is an [*Error] with [ErrAnswer]: whether the event was accepted is not known.
+// Success means that the event was accepted; whether the contact
 // enters is decided later, by the journey's rules. There is no key to make the
 // call idempotent: repeated after a time-out, a contact may enter twice.
 //
@@ -91,7 +92,8 @@ type FiredEvent struct {
 	// if it gave none.
 	EventInstanceID string
 	// Err says why the event was not accepted; nil if it was. It has the
-	// Status of the whole answer, often 202, and no Body.
+	// Status of the whole answer, often 202, and no Body. Its Err is [ErrAnswer]
+	// if the answer says neither that the event was accepted nor why not.
 	Err *Error
 }
 
@@ -167,8 +169,11 @@ func (a *answer) firedEvents(members []Member) (FiredEvents, error) {
 			return FiredEvents{}, a.unfit("the members are not those that were sent")
 		}
 		// A message comes only with a member that failed (vendor page).
-		if f.Err == nil && f.EventInstanceID == "" && detail(el).Message != "" {
+		if f.Err == nil && f.EventInstanceID == "" {
 			f.Err = a.part(el)
+			if f.Err.Message == "" {
+				f.Err.Err = fmt.Errorf("%w: no eventInstanceId", ErrAnswer)
+			}
 		}
 		if f.Err != nil {
 			failed++

@@ -93,7 +93,22 @@ func (c *Client) SendMessage(ctx context.Context, messageKey, definitionKey stri
 	if err != nil {
 		return "", err
 	}
-	return a.named("requestId")
+	return a.sentMessage(messageKey)
+}
+
+// sentMessage reads the answer to SendMessage: its only response names the message.
+func (a *answer) sentMessage(messageKey string) (requestID string, err error) {
+	v, err := a.success()
+	if err != nil {
+		return "", err
+	}
+	m, _ := v.(map[string]any)
+	if responses := list(m, "responses"); len(responses) == 1 {
+		if one, ok := responses[0].(map[string]any); ok && word(one, "messageKey") == messageKey {
+			return a.cut(text(m, "requestId")), nil
+		}
+	}
+	return "", a.unfit("no response with the message key")
 }
 
 // SendMessages sends the email of a send definition to up to 2,000 persons, or
@@ -213,7 +228,7 @@ func (a *answer) sentMessages(recipients []Recipient) (SentMessages, error) {
 	if err != nil {
 		return SentMessages{}, err
 	}
-	order, ok := matchResponses(recipients, b.elements)
+	order, ok := matchResponses(recipients, b)
 	if !ok {
 		return SentMessages{}, a.unfit("the message keys are not those that were sent")
 	}
@@ -232,15 +247,16 @@ func (a *answer) sentMessages(recipients []Recipient) (SentMessages, error) {
 // does not say in what order they come; in its samples it is that of the
 // recipients. That is taken, unless the message keys contradict it: then they
 // decide, if each recipient has a different one.
-func matchResponses(recipients []Recipient, responses []map[string]any) (order []int, ok bool) {
+func matchResponses(recipients []Recipient, b batch) (order []int, ok bool) {
 	order = make([]int, len(recipients))
 	inOrder := true
-	byKey := make(map[string]int, len(responses))
+	byKey := make(map[string]int, len(recipients))
 	for i, to := range recipients {
 		order[i] = i
-		key := word(responses[i], "messageKey")
+		key := word(b.elements[i], "messageKey")
 		byKey[key] = i
-		inOrder = inOrder && (key == "" || to.MessageKey == "" || key == to.MessageKey)
+		named := key != "" && (to.MessageKey == "" || key == to.MessageKey)
+		inOrder = inOrder && (named || key == "" && b.errs[i] != nil)
 	}
 	if inOrder {
 		return order, true

@@ -13,7 +13,7 @@ import (
 )
 
 func ExampleTraceRequests() {
-	s := tenant(202, `{"requestId":"r-1","members":[{"contactKey":"u-1001"},{"contactKey":"u-1002","errorcode":10005,"message":"Data is not valid."}]}`)
+	s := tenant(202, `{"requestId":"r-1","members":[{"contactKey":"u-1001","eventInstanceId":"e-1"},{"contactKey":"u-1002","errorcode":10005,"message":"Data is not valid."}]}`)
 	defer s.Close()
 
 	var sent sfmc.Request

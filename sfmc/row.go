@@ -36,8 +36,9 @@ type Row struct {
 // anything is sent.
 //
 // On success it returns the rows that came back, with numbers as [json.Number]:
-// normally the rows sent, but their number is not checked, and there are none
-// if the answer does not repeat them. When several rows are sent and one is
+// normally the rows sent, and none if the answer is the {"results": […]} of some
+// descriptions, which does not repeat them. A 2xx answer that does not tell of as
+// many rows as were sent, such as an empty one, is an [*Error] with [ErrAnswer]. When several rows are sent and one is
 // bad, the rows before it are saved, it and those after it are not, and the
 // [*Error] does not tell which one it was.
 func (c *Client) UpsertRows(ctx context.Context, key string, rows []Row) ([]Row, error) {
@@ -45,7 +46,7 @@ func (c *Client) UpsertRows(ctx context.Context, key string, rows []Row) ([]Row,
 	if err != nil {
 		return nil, err
 	}
-	return a.rows()
+	return a.rows(len(rows))
 }
 
 // StoreRows is [Client.UpsertRows] without the rows that come back: the same
@@ -56,7 +57,7 @@ func (c *Client) StoreRows(ctx context.Context, key string, rows []Row) error {
 	if err != nil {
 		return err
 	}
-	return a.stored()
+	return a.stored(len(rows))
 }
 
 func (c *Client) upsertRows(ctx context.Context, key string, rows []Row) (*answer, error) {

@@ -78,6 +78,9 @@ func newClient(t testing.TB, s *httptest.Server) *sfmc.Client {
 	return sfmc.NewClient(fixed("token-1"), sfmc.WithOrigin(s.URL), sfmc.WithHTTPClient(s.Client()))
 }
 
+// repeatRows answers rows as Marketing Cloud does: by repeating them.
+func repeatRows(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
+
 // authServer issues token-1, token-2, … and counts them.
 type authServer struct {
 	mu     sync.Mutex

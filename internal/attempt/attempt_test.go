@@ -109,11 +109,12 @@ func TestTrouble(t *testing.T) {
 	}{
 		{onramp.Outcome{Verdict: onramp.Delivered}, false},
 		{onramp.Outcome{Verdict: onramp.Rejected, Status: 500}, false},
-		{onramp.Outcome{Verdict: onramp.Unknown}, false}, // or others would be taken for sent
+		{onramp.Outcome{Verdict: onramp.Unknown}, true},
 		{onramp.Outcome{Verdict: onramp.Throttled, Status: 400}, true},
 		{onramp.Outcome{Verdict: onramp.Blocked, Status: 200}, true},
 		{onramp.Outcome{Verdict: onramp.Retry}, true},
 		{onramp.Outcome{Verdict: onramp.Retry, Status: 200}, false},
+		{onramp.Outcome{Verdict: onramp.Retry, Status: 200, MayHaveArrived: true}, true}, // somebody else's answer
 		{onramp.Outcome{Verdict: onramp.Retry, Status: 400}, false},
 		{onramp.Outcome{Verdict: onramp.Retry, Status: 408}, true},
 		{onramp.Outcome{Verdict: onramp.Retry, Status: 503}, true},

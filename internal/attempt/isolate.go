@@ -43,7 +43,11 @@ func (s *search[T]) all(items []T) (outcomes []onramp.Outcome, bad bool) {
 	outcomes, suspects := s.try(items)
 	if trouble := Trouble(outcomes); trouble != nil {
 		shared := *trouble
-		shared.Request, shared.MayHaveArrived = "", false // for the others there was no request
+		// for the others there was no request, so that nothing is unknown of them
+		shared.Request, shared.MayHaveArrived = "", false
+		if shared.Verdict == onramp.Unknown {
+			shared.Verdict, shared.Hint = onramp.Retry, ""
+		}
 		s.trouble = &shared
 	}
 	switch {

@@ -29,6 +29,8 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	o.Refused = answer.Status == http.StatusUnauthorized
 	o.MayHaveArrived = isInconclusive(answer)
 	switch {
+	case isForeign(answer) && harmful:
+		o.Verdict, o.Hint = onramp.Unknown, hintForeign+"; "+hintUnknown
 	case answer.Err != nil && harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
 	case answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusGatewayTimeout:
@@ -49,6 +51,12 @@ func isInconclusive(e *sfmc.Error) bool {
 		return false
 	}
 	return e.Status >= 500 && e.Status != sfmc.StatusServiceNotFound
+}
+
+// isForeign says that an answer is not Marketing Cloud's own: a 2xx without what the
+// route answers, or a redirect, of which it has none.
+func isForeign(e *sfmc.Error) bool {
+	return errors.Is(e.Err, sfmc.ErrAnswer) || e.Status/100 == 3
 }
 
 func clip(body []byte) string {
@@ -97,6 +105,7 @@ func isAboutSome(err error) bool {
 
 const (
 	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
+	hintForeign = "something in between seems to answer in Marketing Cloud's place, such as a proxy, a firewall (WAF) or a captive portal: let this machine reach Marketing Cloud without it"
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
 	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
 	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
@@ -128,7 +137,9 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 		return onramp.Retry, ""
 	}
 	switch {
-	case e.Status >= 500 || e.Status >= 300 && e.Status < 400 || e.Err != nil:
+	case isForeign(e):
+		return onramp.Retry, hintForeign
+	case e.Status >= 500 || e.Err != nil:
 		return onramp.Retry, ""
 	case e.Status < 300 && (e.Code == sfmc.CodeRateLimit || e.Code == sfmc.CodeBlocked || e.Code == sfmc.CodeUnavailable):
 		return judgeLimit(e.Code), hintLimit
@@ -192,6 +203,8 @@ func judgeToken(err error) onramp.Outcome {
 	switch {
 	case answer.Status == http.StatusTooManyRequests:
 		o.Verdict, o.Hint = judgeLimit(answer.Code), hintLimit
+	case isForeign(answer):
+		o.Hint = hintForeign
 	case answer.Status >= 400 && answer.Status < 500:
 		o.Hint, o.Refused = hintToken, true
 	}

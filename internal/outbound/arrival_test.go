@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -259,5 +260,92 @@ func TestSplitThatIsLost(t *testing.T) {
 	}
 	if diff := cmp.Diff([]bool{true, true, false, false, false, false, false, false}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What something in between answers is no success of any kind of call, and an event is
+// not repeated after it.
+func TestForeignAnswers(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]reply{
+		"empty 200": {status: 200}, "empty 201": {status: 201}, "empty 202": {status: 202}, "204": {status: 204},
+		"two quotes": {status: 200, body: `""`}, "null": {status: 200, body: "null"}, "text": {status: 200, body: "OK"},
+		"captive portal": {status: 200, body: "<html>Sign in</html>"}, "object": {status: 200, body: `{}`},
+		"list": {status: 200, body: `[]`}, "empty row": {status: 200, body: `[{}]`}, "foreign JSON": {status: 200, body: `{"ok":true}`},
+		"no results": {status: 200, body: `{"results":[]}`}, "cut off": {status: 200, body: `{"requestId":"q`},
+		"302": {status: 302, header: map[string]string{"Location": "https://portal.example/"}}, "303": {status: 303}, "307": {status: 307}, "308": {status: 308},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := cloud(t, reply{status: 200, body: goodToken}, answer)
+			if diff := cmp.Diff(lost(), arrivals(t, outbound.Config{AuthURL: url})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The rows that an answer leaves out are not delivered: all are sent again.
+func TestFewerRowsThanSent(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`[{"keys":{"SubscriberKey":"p0"},"values":{}}]`, `{"results":[{"rows":1,"errorcode":0,"status":"OK"}]}`,
+		`{"results":[{"rows":1,"errorcode":0,"status":"OK"},{"rows":0,"errorcode":0,"status":"OK"}]}`,
+	} {
+		a := &account{answer: func(*http.Request, string) reply { return reply{status: 200, body: body} }}
+		got := a.sends(t).Send(t.Context(), onramp.Call{Destination: dataExtension, Deliveries: several(2)})
+		if diff := cmp.Diff(map[onramp.Verdict][]int{onramp.Retry: {0, 1}}, verdicts(got)); diff != "" || len(a.calls) != 1 {
+			t.Errorf("%s: %d calls: %s", body, len(a.calls), diff)
+		}
+	}
+}
+
+// A poll that something in between answers does not complete a request.
+func TestForeignPolls(t *testing.T) {
+	t.Parallel()
+	for name, poll := range map[string]reply{
+		"empty": {status: 200}, "204": {status: 204}, "captive portal": {status: 200, body: "<html>Sign in</html>"}, "foreign JSON": {status: 200, body: `{"ok":true}`},
+		"status of another kind": {status: 200, body: `{"status":"Complete"}`}, "redirect": {status: 302},
+		"another request": {status: 200, body: `{"status":{"requestStatus":"Complete","resultStatus":"OK","hasErrors":false,"requestId":"j9"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				j := &job{submit: reply{status: 202, body: `{"requestId":"j1"}`}, statuses: []reply{poll}}
+				a := &account{answer: j.answer}
+				got := a.sends(t).Send(t.Context(), onramp.Call{Destination: dataExtension, Async: true, Deliveries: several(1)})
+				if got[0].Verdict != onramp.Retry || !got[0].MayHaveArrived {
+					t.Errorf("for ever: %+v", got)
+				}
+				j = &job{submit: reply{status: 202, body: `{"requestId":"j1"}`}, statuses: []reply{poll, poll, status("Complete", "OK", false)}}
+				a.answer = j.answer
+				got = a.sends(t).Send(t.Context(), onramp.Call{Destination: dataExtension, Async: true, Deliveries: several(1)})
+				if got[0].Verdict != onramp.Delivered {
+					t.Errorf("for a while: %+v", got)
+				}
+				j = &job{submit: reply{status: 202, body: `{"requestId":"j1"}`}, statuses: []reply{status("Complete", "Has Errors", true)}, pages: []reply{poll}}
+				a.answer = j.answer
+				got = a.sends(t).Send(t.Context(), onramp.Call{Destination: dataExtension, Async: true, Deliveries: several(2)})
+				if got[0].Verdict != onramp.Retry || got[1].Verdict != onramp.Retry || !got[1].MayHaveArrived {
+					t.Errorf("results: %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// When a split meets a foreign answer, what was not sent is not unknown.
+func TestSplitOfEvents(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	a := &account{answer: func(_ *http.Request, body string) reply {
+		if calls++; calls == 1 {
+			return reply{status: 400, body: `{"message":"bad","errorcode":10005}`}
+		}
+		return reply{status: 200, body: `<html>Sign in</html>`}
+	}}
+	got := a.sends(t).Send(t.Context(), onramp.Call{Destination: journey, Deliveries: several(4)})
+	if diff := cmp.Diff(map[onramp.Verdict][]int{onramp.Unknown: {0, 1}, onramp.Retry: {2, 3}}, verdicts(got)); diff != "" || calls != 2 {
+		t.Errorf("%d calls: %s", calls, diff)
 	}
 }

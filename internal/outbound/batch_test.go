@@ -446,8 +446,11 @@ func TestBatchAnswers(t *testing.T) {
 			{Verdict: onramp.Retry, MayHaveArrived: true, Request: event(0, 2)}, {Verdict: onramp.Retry, MayHaveArrived: true, Request: event(1, 2)},
 		}, 1},
 		{"events, cut off", journey, reply{status: 202, body: `{"requestId":"q1","mem`}, []onramp.Outcome{
-			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintUnknown, Request: event(0, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
-			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintForeign + "; " + hintUnknown, Request: event(0, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintForeign + "; " + hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
+		}, 1},
+		{"events, one without an id", journey, reply{status: 202, body: `{"requestId":"q1","members":[{"contactKey":"p0","eventInstanceId":"i0"},{"contactKey":"p1"}]}`}, []onramp.Outcome{
+			fired, {Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintForeign + "; " + hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: no eventInstanceId"},
 		}, 1},
 		{"events, queue is full", journey, reply{status: 400, body: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 400, Code: 10000, Request: event(0, 2), Detail: "400 10000: Interaction Count Limit Exceeded: We could not queue your events", Answer: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`},

@@ -57,7 +57,7 @@ func (s *Sender) fireMany(ctx context.Context, to onramp.Destination, deliveries
 		})
 		for i, m := range fired.Members {
 			if m.Err != nil {
-				outcomes[i] = judge(m.Err, to, false)
+				outcomes[i] = judge(m.Err, to, true)
 			}
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
 	hintFresh   = "a new token was refused as well: " + hintToken
 	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
+	hintForeign = "something in between seems to answer in Marketing Cloud's place, such as a proxy, a firewall (WAF) or a captive portal: let this machine reach Marketing Cloud without it"
 	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 )
 
@@ -126,8 +127,14 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"row stored", dataExtension, reply{status: 200, body: `[{"keys":{},"values":{}}]`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
 		{"row stored, spec", dataExtension, reply{status: 200, body: `{"results":[{"rows":1,"errorcode":0,"status":"OK"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
-		{"row stored, 201", dataExtension, reply{status: 201}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
-		{"row stored, 202", dataExtension, reply{status: 202, body: `""`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, ""},
+		{"empty 200, row", dataExtension, reply{status: 200}, onramp.Outcome{Verdict: onramp.Retry, Status: 200, Detail: "200; not an answer of Marketing Cloud: empty", Hint: hintForeign, MayHaveArrived: true}, sentRow},
+		{"empty 200, event", journey, reply{status: 200}, onramp.Outcome{Verdict: onramp.Unknown, Status: 200, Detail: "200; not an answer of Marketing Cloud: empty", Hint: hintForeign + "; " + hintUnknown, MayHaveArrived: true}, sentEvent},
+		{"empty 200, event that may be repeated", repeated, reply{status: 200}, onramp.Outcome{Verdict: onramp.Retry, Status: 200, Detail: "200; not an answer of Marketing Cloud: empty", Hint: hintForeign, MayHaveArrived: true}, sentEvent},
+		{"empty 202, message", mail, reply{status: 202}, onramp.Outcome{Verdict: onramp.Retry, Status: 202, Detail: "202; not an answer of Marketing Cloud: empty", Hint: hintForeign, MayHaveArrived: true}, sentMail},
+		{"foreign JSON, event", journey, reply{status: 201, body: `{"ok":true}`}, onramp.Outcome{Verdict: onramp.Unknown, Status: 201, Detail: "201; not an answer of Marketing Cloud: no eventInstanceId", Hint: hintForeign + "; " + hintUnknown, MayHaveArrived: true, Answer: `{"ok":true}`}, sentEvent},
+		{"captive portal, row", dataExtension, reply{status: 200, body: "<html>Sign in</html>"}, onramp.Outcome{Verdict: onramp.Retry, Status: 200, Detail: "200; not an answer of Marketing Cloud: an HTML page", Hint: hintForeign, MayHaveArrived: true, Answer: "<html>Sign in</html>"}, sentRow},
+		{"redirect, row", dataExtension, reply{status: 302, header: map[string]string{"Location": "https://portal.example/login?x=1"}}, onramp.Outcome{Verdict: onramp.Retry, Status: 302, Detail: "302: redirects are not followed, this one leads to portal.example", Hint: hintForeign, MayHaveArrived: true}, sentRow},
+		{"redirect, event", journey, reply{status: 307, header: map[string]string{"Location": "/login"}}, onramp.Outcome{Verdict: onramp.Unknown, Status: 307, Detail: "307: redirects are not followed", Hint: hintForeign + "; " + hintUnknown, MayHaveArrived: true}, sentEvent},
 		{"message accepted", mail, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"r1.1"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}, ""},
 		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
 		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintData, Answer: noAddress}, sentMail},
@@ -195,6 +202,8 @@ func TestTokenAnswers(t *testing.T) {
 		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Hint: hintLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
 		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Hint: hintHost}},
 		{"connection lost", reply{drop: true}, onramp.Outcome{Verdict: onramp.Blocked, Hint: hintHost}},
+		{"empty 200", reply{status: 200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 200, Detail: "no access token: 200; not an answer of Marketing Cloud: empty", Hint: hintForeign}},
+		{"redirect", reply{status: 302}, onramp.Outcome{Verdict: onramp.Blocked, Status: 302, Detail: "no access token: 302", Hint: hintForeign}},
 	} {
 		for _, to := range []onramp.Destination{dataExtension, journey} {
 			t.Run(row.name+" "+to.Kind.String(), func(t *testing.T) {

@@ -27,6 +27,8 @@ func ignoreNotFound(err error) error {
 const (
 	hintAgain = "run the command again: it continues where it stopped"
 	hintLater = "try again later: it continues where it stopped"
+	hintProxy = "something in between seems to answer in Marketing Cloud's place, such as a proxy, a firewall (WAF) or a captive portal: " +
+		"let this machine reach Marketing Cloud without it, then run the command again"
 )
 
 // failure says at which step the setup stopped, and what helps: hint, unless the
@@ -55,6 +57,8 @@ func betterHint(err error, own string) string {
 	switch {
 	case !ok:
 		return own
+	case errors.Is(answer.Err, sfmc.ErrAnswer) || answer.Status/100 == 3 && answer.Status != http.StatusNotModified:
+		return hintProxy
 	case answer.Op == sfmc.OpToken || answer.Status == http.StatusUnauthorized:
 		return "check marketing_cloud.client_id, client_secret and account_id"
 	case answer.Status == http.StatusForbidden:

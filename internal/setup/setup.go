@@ -154,6 +154,9 @@ func (s *Setup) apply(ctx context.Context, fill planner) ([]Step, error) {
 			return nil, err
 		}
 		err = s.execute(ctx, p, done)
+		if err == nil {
+			err = s.confirm(ctx, seen, fill, done.steps)
+		}
 		if !errors.Is(err, errReplan) {
 			return done.steps, err
 		}
