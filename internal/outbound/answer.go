@@ -16,6 +16,9 @@ import (
 // the call has left, and that it matters: one that does harm when it is made twice
 // is not repeated then.
 func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
+	if o, unsent := attempt.Unsent(err); unsent {
+		return o
+	}
 	harmful := sent && to.OnUnknown == onramp.Hold
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return judgeToken(e.err)

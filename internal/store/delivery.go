@@ -60,9 +60,11 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 // ReadTo returns the seq up to which every delivery of a destination is settled
 // or parked: reading begins after it.
 func (s *Store) ReadTo(ctx context.Context, destination int) (int64, error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	var seq int64
 	err := s.readers.QueryRowContext(ctx, `SELECT read_to FROM destination WHERE id = $1`, destination).Scan(&seq)
-	return seq, readerErr("find read mark", err)
+	return seq, readerErr("find read mark", because(ctx, err))
 }
 
 // SaveReadTo saves that mark, so that there is less to read after a restart.
@@ -85,9 +87,11 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	if newest <= after {
 		return nil, after, nil
 	}
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	rows, err := s.fresh.QueryContext(ctx, after, destination, n)
 	if deliveries, err = collect(rows, err, s.scanDelivery); err != nil {
-		return nil, after, readerErr("list fresh deliveries", err)
+		return nil, after, readerErr("list fresh deliveries", because(ctx, err))
 	}
 	if len(deliveries) == n {
 		return deliveries, deliveries[n-1].Seq, nil
@@ -112,12 +116,14 @@ var (
 // A delivery whose due time is further away than any retry can be counts as due,
 // too: the clock was ahead when it was parked, and has been set back.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	due, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
 	if err != nil || len(due) == n {
-		return due, readerErr("list due deliveries", err)
+		return due, readerErr("list due deliveries", because(ctx, err))
 	}
 	stray, err := s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
-	return append(due, stray...), readerErr("list due deliveries", err)
+	return append(due, stray...), readerErr("list due deliveries", because(ctx, err))
 }
 
 const nextDue = `SELECT MIN(due_at) FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL`
@@ -128,10 +134,12 @@ const soon = time.Minute
 // NextDue returns when the next parked delivery to a destination becomes due
 // after a time, or zero if none does by itself.
 func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	var due sql.NullInt64
 	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
 	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {
-		return time.Time{}, readerErr("find next due time", err)
+		return time.Time{}, readerErr("find next due time", because(ctx, err))
 	}
 	if next := fromMicros(due.Int64); next.Sub(after) <= onramp.LongestRetry {
 		return next, nil
