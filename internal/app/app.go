@@ -76,7 +76,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	mc := a.cfg.MarketingCloud
 	sender, err := outbound.New(outbound.Config{
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
-		AccountID: mc.AccountID, Timeout: a.cfg.Delivery.Timeout,
+		AccountID: mc.AccountID, Timeout: a.cfg.Delivery.Timeout, Fence: a.store.Fence(),
 	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
 	if err != nil {
 		return err
@@ -87,6 +87,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.pump = pump.New(pump.Config{
 		Senders: a.cfg.Delivery.Senders, GiveUpAfter: a.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
+		Fence: a.store.Fence(),
 	}, a.store, a.store, senders{sender, a.events.sinks}, append(destinations(forms), sinks...))
 	byName := make(map[string]*onramp.Form, len(forms))
 	for _, f := range forms {
@@ -194,7 +195,7 @@ func (a *App) adminHandler() http.Handler {
 	operators := &admin.Admin{Desk: a.desk, Server: server, Token: a.cfg.Admin.Token, Open: a.options.OpenAdmin}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(a.health))
-	mux.Handle("GET /readyz", server.Handle(a.health))
+	mux.Handle("GET /readyz", server.Handle(a.readiness))
 	server.Unmatched(mux)
 	return web.Harden(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -202,12 +203,32 @@ func (a *App) adminHandler() http.Handler {
 // health answers 200 while registrations can be taken, else 503.
 func (a *App) health(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
-	if err := a.store.Ping(r.Context()); err != nil || a.isEnding() {
+	if a.ready(r.Context()) != nil {
 		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	return nil
+}
+
+// readiness is health for operators, with the reason.
+func (a *App) readiness(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	if err := a.ready(r.Context()); err != nil {
+		return web.WriteJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "reason": err.Error()})
+	}
+	return web.WriteJSON(w, http.StatusOK, map[string]any{"ready": true})
+}
+
+// ready returns why registrations can't be taken, or nil.
+func (a *App) ready(ctx context.Context) error {
+	if a.isEnding() {
+		return errors.New("this process is ending")
+	}
+	if err := a.store.Trouble(); err != nil {
+		return err
+	}
+	return a.store.Ping(ctx)
 }
 
 func (a *App) isEnding() bool {
@@ -227,6 +248,10 @@ func (a *App) AdminURL() string { return a.admin.URL() }
 
 // Commits counts the transactions since the start.
 func (a *App) Commits() int64 { return a.store.Commits() }
+
+// lostDrain is for the answers to requests that are under way when the database is
+// another process's.
+const lostDrain = 2 * time.Second
 
 // Run serves and delivers until ctx ends, then drains: it takes and leases
 // nothing new, finishes what is in flight, settles it, and closes the database.
@@ -257,17 +282,20 @@ func (a *App) Run(ctx context.Context) error {
 		go func() { failed <- l.Serve() }()
 	}
 	var cause error
+	drain := a.cfg.Drain
 	select {
 	case <-ctx.Done():
 		a.options.Log.Info("draining", "limit", a.cfg.Drain)
 	case cause = <-failed:
 	case <-a.store.Lost():
 		cause = errors.New("another onramp has taken over this database")
+		drain = lostDrain
+		abandon() // nothing can be settled, and the other may be sending the same
 	case cause = <-a.store.Damaged():
 	}
 	close(a.ending)
 	stopClaiming()
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Drain)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	err := errors.Join(cause, a.public.Shutdown(limit), a.admin.Shutdown(limit))
 	select {

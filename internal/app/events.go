@@ -64,7 +64,9 @@ func (a *App) openKeyset() (store.Cipher, error) {
 // startEvents makes the parts, and returns the sinks' destinations.
 func (a *App) startEvents(ctx context.Context, forms []*onramp.Form, account *sfmc.Client) ([]onramp.Destination, error) {
 	log := a.options.Log
-	sinks, err := sink.New(sink.Config{Source: a.cfg.Public.URL, Timeout: a.cfg.Delivery.Timeout, Log: log.With("part", "sink")}, a.cfg.Sinks)
+	sinks, err := sink.New(sink.Config{
+		Source: a.cfg.Public.URL, Timeout: a.cfg.Delivery.Timeout, Fence: a.store.Fence(), Log: log.With("part", "sink"),
+	}, a.cfg.Sinks)
 	if err != nil {
 		return nil, err
 	}

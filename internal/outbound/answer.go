@@ -15,6 +15,9 @@ import (
 // judge decides what an error of a call means for its deliveries. sent says that
 // the call has left: one that does harm when it is made twice is not repeated then.
 func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
+	if o, unsent := attempt.Unsent(err); unsent {
+		return o
+	}
 	harmful := sent && to.Kind == onramp.Journey && to.OnUnknown == onramp.Hold
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return judgeToken(e.err)

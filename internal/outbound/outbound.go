@@ -29,6 +29,7 @@ type Config struct {
 	ClientSecret onramp.Secret
 	AccountID    string            // MID
 	Timeout      time.Duration     // of one call; default 30 s
+	Fence        attempt.Fence     // of the network; default: always open
 	Transport    http.RoundTripper // default: the network
 }
 
@@ -44,6 +45,13 @@ type Sender struct {
 	timeout time.Duration
 }
 
+const (
+	// Marketing Cloud closes idle connections after 5 s, and a call that meets the closing is lost
+	idleFor = 4 * time.Second
+	// of those who set no time-out of their own
+	longestCall = time.Minute
+)
+
 // New makes a sender. It calls nobody; onStoreError is called when the token
 // could not be kept, which fails no delivery.
 func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, error) {
@@ -51,9 +59,10 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Transport != nil {
-		options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: cfg.Transport}))
+	if cfg.Transport == nil {
+		cfg.Transport = cfg.Fence.Transport(idleFor)
 	}
+	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: cfg.Transport, Timeout: longestCall}))
 	requester, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{
 		ClientID: cfg.ClientID, ClientSecret: sfmc.Secret(cfg.ClientSecret.Reveal()), AccountID: cfg.AccountID,
 	}, options...)

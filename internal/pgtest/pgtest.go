@@ -2,7 +2,8 @@
 // cluster that the test process starts for itself. Only tests import it.
 //
 // The cluster listens on a Unix socket in a temporary folder and is not
-// durable. It ends with the test process, however that ends.
+// durable. It ends with the test process, however that ends. A Proxy in front of it is
+// a network whose faults a test chooses.
 package pgtest
 
 import (

@@ -16,6 +16,7 @@ const (
 	busyRate    = 400 // deliveries a second
 	linger      = 25 * time.Millisecond
 	asyncLinger = 500 * time.Millisecond
+	fencePause  = 500 * time.Millisecond // while nothing may be sent
 
 	mostJobs = 4 // asynchronous calls under way: each one is thousands of deliveries in memory
 
@@ -76,6 +77,10 @@ func (l *lane) dispatch(work context.Context) {
 	for {
 		now := time.Now()
 		if len(l.window.ready) == 0 || l.inFlight >= l.pace.allowed(now, l.inFlight) {
+			return
+		}
+		if l.pump.cfg.Fence() != nil {
+			l.lingers = now.Add(fencePause)
 			return
 		}
 		c := l.nextCall(now)

@@ -74,6 +74,10 @@ type Config struct {
 	Window      int           // ordering keys of a destination in memory; default 2048, or four asynchronous calls
 	GiveUpAfter time.Duration // age at which a failing delivery becomes a dead letter; default 72 h
 	Log         *slog.Logger  // default: nowhere
+
+	// Fence returns an error while no call may begin, since another process may be
+	// delivering. Default: never.
+	Fence func() error
 }
 
 func (c Config) withDefaults() Config {
@@ -85,6 +89,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Fence == nil {
+		c.Fence = func() error { return nil }
 	}
 	return c
 }

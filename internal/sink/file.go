@@ -20,8 +20,9 @@ import (
 // they count as delivered. A line can come twice, when it was written and the
 // proof of it failed; a part of a line never stays between others.
 type file struct {
-	path string
-	turn chan struct{} // held by the one who writes
+	path  string
+	fence attempt.Fence
+	turn  chan struct{} // held by the one who writes
 
 	open    *os.File // nil: opened on the next use
 	regular bool     // and not a device or a pipe
@@ -31,7 +32,7 @@ type file struct {
 	sync  func(*os.File) error
 }
 
-func newFile(s *onramp.File) (*file, error) {
+func newFile(cfg Config, s *onramp.File) (*file, error) {
 	if s.Path == "" {
 		return nil, errors.New("file: needs a path")
 	}
@@ -42,7 +43,7 @@ func newFile(s *onramp.File) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file: path: %w", err)
 	}
-	return &file{path: s.Path, turn: make(chan struct{}, 1), write: (*os.File).Write, sync: (*os.File).Sync}, nil
+	return &file{path: s.Path, fence: cfg.Fence, turn: make(chan struct{}, 1), write: (*os.File).Write, sync: (*os.File).Sync}, nil
 }
 
 func (f *file) route(*message) string { return "append to " + f.path }
@@ -70,6 +71,9 @@ func (f *file) append(lines []byte) error {
 	}
 	size, err := f.ready()
 	if err != nil {
+		return err
+	}
+	if err := f.fence.Check(); err != nil {
 		return err
 	}
 	if _, err = f.write(f.open, lines); err == nil && f.regular {
@@ -197,6 +201,9 @@ func (f *file) close() error {
 //	no permission, no folder, not a file       blocked
 //	everything else, as a full disk            throttled
 func judgeFile(err error) onramp.Outcome {
+	if o, unsent := attempt.Unsent(err); unsent {
+		return o
+	}
 	o := onramp.Outcome{Verdict: onramp.Throttled}
 	if err != nil {
 		o.Detail = err.Error()

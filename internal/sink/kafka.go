@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -73,15 +74,19 @@ func newKafka(cfg Config, s *onramp.Kafka) (*kafka, error) {
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(kafkaBackoff<<min(tries, 10), maxBackoff) }),
 		kgo.MetadataMinAge(metadataAge),
 		kgo.UnknownTopicRetries(1),
-		kgo.DialTimeout(step),
 	}
+	var config *tls.Config
 	if s.TLS || s.CAFile != "" {
-		config, err := tlsConfig(s.CAFile)
-		if err != nil {
+		var err error
+		if config, err = tlsConfig(s.CAFile); err != nil {
 			return nil, fmt.Errorf("kafka: %w", err)
 		}
-		k.options = append(k.options, kgo.DialTLSConfig(config))
 	}
+	k.options = append(k.options, kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, step)
+		defer cancel()
+		return dialBroker(ctx, cfg.Fence, config, network, address)
+	}))
 	if s.SASL != "" {
 		mechanism, err := saslMechanism(s)
 		if err != nil {
@@ -93,6 +98,23 @@ func newKafka(cfg Config, s *onramp.Kafka) (*kafka, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return k, nil
+}
+
+// dialBroker connects to a broker, with TLS unless there is no configuration for it.
+func dialBroker(ctx context.Context, fence attempt.Fence, config *tls.Config, network, address string) (net.Conn, error) {
+	conn, err := fence.Dial(ctx, network, address)
+	if err != nil || config == nil {
+		return conn, err
+	}
+	config = config.Clone()
+	if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secure, nil
 }
 
 // tlsConfig trusts the authorities of a PEM file, or else those of the system.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -79,6 +80,7 @@ func newNATS(cfg Config, s onramp.Sink) (*natsSubject, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectBufSize(-1), // nothing is kept for later: the pump tries again
+		nats.SetCustomDialer(fencedDialer{cfg.Fence, min(cfg.Timeout, longestConnect)}),
 	}
 	if n.CAFile != "" {
 		config, err := tlsConfig(n.CAFile)
@@ -99,6 +101,19 @@ func newNATS(cfg Config, s onramp.Sink) (*natsSubject, error) {
 		t.options = append(t.options, nats.UserInfo(n.User, n.Password.Reveal()))
 	}
 	return t, nil
+}
+
+// fencedDialer is the network for NATS.
+type fencedDialer struct {
+	fence   attempt.Fence
+	timeout time.Duration
+}
+
+// Dial connects to a server.
+func (d fencedDialer) Dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
+	defer cancel()
+	return d.fence.Dial(ctx, network, address)
 }
 
 func (n *natsSubject) route(m *message) string {

@@ -29,6 +29,7 @@ import (
 type Config struct {
 	Source    string            // what CloudEvents' source begins with, such as the public URL
 	Timeout   time.Duration     // of one request, or one batch to a broker; default 30 s
+	Fence     attempt.Fence     // of the network and the files; default: always open
 	Transport http.RoundTripper // of webhooks; default: the network
 	Log       *slog.Logger      // default: nowhere
 }
@@ -91,6 +92,7 @@ type message struct {
 // Sender sends events to sinks. It is safe for concurrent use.
 type Sender struct {
 	source string
+	fence  attempt.Fence
 	sinks  map[string]target
 	closed atomic.Bool
 }
@@ -103,7 +105,7 @@ func New(cfg Config, sinks []onramp.Sink) (*Sender, error) {
 	if _, err := url.Parse(cfg.Source); err != nil {
 		return nil, errors.New("source of events: is not a URL")
 	}
-	s := &Sender{source: strings.TrimRight(cfg.Source, "/"), sinks: make(map[string]target, len(sinks))}
+	s := &Sender{source: strings.TrimRight(cfg.Source, "/"), fence: cfg.Fence, sinks: make(map[string]target, len(sinks))}
 	var wrong []error
 	files := map[string]string{}
 	for _, config := range sinks {
@@ -157,7 +159,7 @@ func newTarget(cfg Config, s onramp.Sink) (target, error) {
 	case s.NATS != nil:
 		return newNATS(cfg, s)
 	}
-	return newFile(s.File)
+	return newFile(cfg, s.File)
 }
 
 // Send makes one attempt for the deliveries of a call, and more of them when that
@@ -171,6 +173,9 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		})
 	case s.closed.Load():
 		return attempt.Alike(len(c.Deliveries), stopped())
+	}
+	if o, unsent := attempt.Unsent(s.fence.Check()); unsent {
+		return attempt.Alike(len(c.Deliveries), o)
 	}
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
 	messages, places := make([]message, 0, len(c.Deliveries)), make([]int, 0, len(c.Deliveries))

@@ -34,8 +34,7 @@ type webhook struct {
 	client  *http.Client
 }
 
-// idleConnections are as many as calls are usually under way at once.
-const idleConnections = 64
+const idleFor = 90 * time.Second
 
 func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
 	w := &webhook{url: s.Webhook.URL, header: http.Header{}, batched: Batch(s) > 1, timeout: cfg.Timeout}
@@ -58,9 +57,7 @@ func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
 	w.header.Del("Host") // net/http takes it from elsewhere
 	transport := cfg.Transport
 	if transport == nil {
-		network := http.DefaultTransport.(*http.Transport).Clone()
-		network.MaxIdleConnsPerHost = idleConnections
-		transport = network
+		transport = cfg.Fence.Transport(idleFor)
 	}
 	w.client = &http.Client{
 		Transport:     transport,

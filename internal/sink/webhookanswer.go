@@ -101,6 +101,9 @@ func judgeSilence(err error) onramp.Outcome {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the URL, which may hold a secret
 	}
+	if o, unsent := attempt.Unsent(err); unsent {
+		return o
+	}
 	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), Hint: hintNetwork}
 	switch {
 	case isUntrusted(err):

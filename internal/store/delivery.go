@@ -89,10 +89,12 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	if newest <= after {
 		return nil, after, false, nil
 	}
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	to = min(newest, after+freshSpan)
 	rows, err := s.fresh.QueryContext(ctx, after, to, destination, n)
 	if found, more, err = collectPage(rows, err, s.scanDelivery, deliverySize); err != nil {
-		return nil, after, true, readerErr("list fresh deliveries", err)
+		return nil, after, true, readerErr("list fresh deliveries", because(ctx, err))
 	}
 	if more || len(found) == n {
 		to = found[len(found)-1].Seq
@@ -109,13 +111,15 @@ func newListed(d dialect) together {
 // ListFresh would return them, oldest first. It ends early when they are large: to is
 // the last seq that it has looked at.
 func (s *Store) ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.Delivery, to int64, err error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	for size := 0; len(seqs) > 0 && size < pageBytes; {
 		text, length := s.listed.fit(len(seqs))
 		part := seqs[:min(length, len(seqs))]
 		rows, err := s.readers.QueryContext(ctx, text, s.listed.arguments(length, part, nil, nil)...)
 		page, more, err := collectPage(rows, err, s.scanDelivery, deliverySize)
 		if err != nil {
-			return nil, 0, readerErr("list fresh deliveries by their seqs", err)
+			return nil, 0, readerErr("list fresh deliveries by their seqs", because(ctx, err))
 		}
 		found = append(found, page...)
 		if more {
@@ -151,10 +155,10 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 	for _, list := range []func(n int) ([]onramp.Delivery, bool, error){
 		func(n int) ([]onramp.Delivery, bool, error) { return s.listResends(ctx, destination, now, n) },
 		func(n int) ([]onramp.Delivery, bool, error) {
-			return s.pageDeliveries(ctx, listDue, destination, micros(now), to, n)
+			return s.pageOfDue(ctx, listDue, destination, micros(now), to, n)
 		},
 		func(n int) ([]onramp.Delivery, bool, error) {
-			return s.pageDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
+			return s.pageOfDue(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
 		},
 	} {
 		var found []onramp.Delivery
@@ -169,6 +173,14 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 	return due, next, err
 }
 
+// pageOfDue reads a page within the limit of a wait.
+func (s *Store) pageOfDue(ctx context.Context, where string, args ...any) ([]onramp.Delivery, bool, error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
+	found, more, err := s.pageDeliveries(ctx, where, args...)
+	return found, more, because(ctx, err)
+}
+
 const nextDue = `SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL
 	UNION ALL SELECT MIN(until_at) FROM late_call WHERE destination_id = $1 AND until_at > $2
 	UNION ALL SELECT MIN(due_at) FROM resend WHERE destination_id = $1 AND due_at > $2) AS next`
@@ -179,10 +191,12 @@ const soon = time.Minute
 // nextDue finds when the next parked delivery to a destination becomes due after a
 // time.
 func (s *Store) nextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	var due sql.NullInt64
 	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
 	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {
-		return time.Time{}, readerErr("find next due time", err)
+		return time.Time{}, readerErr("find next due time", because(ctx, err))
 	}
 	if next := fromMicros(due.Int64); next.Sub(after) <= onramp.LongestRetry {
 		return next, nil

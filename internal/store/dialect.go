@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -10,11 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -32,10 +31,10 @@ type dialect struct {
 	// placeholder is the n-th parameter of an INSERT of many rows. Everywhere
 	// else it is $n, for both.
 	placeholder func(n int) string
-	lease       time.Duration // how long a lease lasts unless renewed; 0: as long as the process
-	fence       string        // begins a transaction by proving the epoch, and keeps it until the end
-	ended       string        // waits until no transaction that began with fence is under way
-	check       string        // says "ok" when the file is whole
+	now         string // the database's clock; 0 where leases need none
+	fence       string // begins a transaction by proving the epoch, and keeps it until the end
+	ended       string // waits until no transaction that began with fence is under way
+	check       string // says "ok" when the file is whole
 }
 
 var sqliteDialect = dialect{
@@ -47,6 +46,7 @@ var sqliteDialect = dialect{
 	bulk:         16,
 	// measured: the driver looks up each $n by its name, which costs a third with so many
 	placeholder: func(int) string { return "?" },
+	now:         "0",
 	check:       "PRAGMA quick_check(1)",
 }
 
@@ -57,9 +57,10 @@ var postgresDialect = dialect{
 	versioned:   "SELECT COUNT(to_regclass('goose_db_version'))",
 	bulk:        32,
 	placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
-	lease:       15 * time.Second,
-	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
-	ended:       "SELECT 1 FROM lease WHERE partition_id = 0 FOR UPDATE",
+	now:         "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)", // the same for all rows
+	// a pooler may have handed over another session than the one whose setting this was
+	fence: "SELECT set_config('synchronous_commit', '{{durability}}', TRUE) FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
+	ended: "SELECT 1 FROM lease WHERE partition_id = 0 FOR UPDATE",
 }
 
 // IsShared says whether a database's URL is that of a server, which several
@@ -72,10 +73,10 @@ func IsShared(rawURL string) bool {
 // the readers' pool is kept.
 func (s *Store) connect(rawURL string) (*sql.DB, error) {
 	if IsShared(rawURL) {
-		s.dialect = postgresDialect
+		s.dialect, s.waits = postgresDialect, waitsWithin(cmp.Or(s.waits.lease, usualLease))
 		return s.connectPostgres(rawURL)
 	}
-	s.dialect, s.file = sqliteDialect, rawURL
+	s.dialect, s.file, s.waits = sqliteDialect, rawURL, waits{}
 	return s.connectSQLite(rawURL)
 }
 
@@ -125,21 +126,6 @@ func sqliteDSN(path string, more ...string) string {
 	return "file:" + u.EscapedPath() + "?" + strings.Join(settings, "&")
 }
 
-func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(rawURL)
-	if err != nil {
-		return nil, errors.New("database: invalid PostgreSQL URL; the format is postgres://user:password@host:5432/name")
-	}
-	// an answer promises that the data are on disk, whatever the server's default is
-	cfg.RuntimeParams["synchronous_commit"] = "on"
-	cfg.RuntimeParams["application_name"] = "onramp"
-	s.readers = stdlib.OpenDB(*cfg)
-	s.readers.SetMaxOpenConns(8)
-	writer := stdlib.OpenDB(*cfg)
-	writer.SetMaxOpenConns(1)
-	return writer, nil
-}
-
 // explain adds what an operator can do about an error at the start.
 func (s *Store) explain(err error) error {
 	wayOut := "nothing was changed; do not start it again: " + s.wayOut()
@@ -165,12 +151,13 @@ func (s *Store) wayOut() string {
 		`or recover what is readable: sqlite3 %s ".recover" | sqlite3 recovered.db`, s.file, s.file)
 }
 
+// processName is unique: containers share names and process ids.
 func processName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s-%d", host, os.Getpid())
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
 }
 
 // queryer is what reads: a pool or a connection.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"onramp/internal/onramp"
 )
@@ -59,14 +60,18 @@ func Alone(c Config) Config {
 	return c
 }
 
+// WithLease has leases of another life.
+func WithLease(c Config, life time.Duration) Config {
+	c.lease = life
+	return c
+}
+
 // CutOff leaves the store as a node that has lost its connection to the others:
 // its lease is renewed no more, and its lock is gone. It goes on believing that
 // all is its own.
 func (s *Store) CutOff() error {
-	if s.stopRenewal != nil {
-		s.stopRenewal()
-		s.release = nil
-	}
+	s.lease.stop()
+	s.lease.lose() // so that it is not given back
 	if s.lock == nil {
 		return nil
 	}

@@ -369,7 +369,7 @@ func (s *Store) listResends(ctx context.Context, destination int, now time.Time,
 	if err := s.endLateCalls(ctx, destination, now); err != nil {
 		return nil, false, err
 	}
-	found, more, err = s.pageDeliveries(ctx, listResends, destination, micros(now), n)
+	found, more, err = s.pageOfDue(ctx, listResends, destination, micros(now), n)
 	for i := range found {
 		found[i].Resend, found[i].DueAt, found[i].Tries = true, now, 0
 	}

@@ -14,10 +14,12 @@ import (
 // parked: reading begins after it. It takes note of what the process before this
 // one may have had in flight when it was killed: it may still be carried out.
 func (s *Store) Resume(ctx context.Context, d onramp.Destination) (readTo int64, err error) {
+	reading, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	var sentTo int64
-	err = s.readers.QueryRowContext(ctx, `SELECT read_to, sent_to FROM destination WHERE id = $1`, d.ID).Scan(&readTo, &sentTo)
+	err = s.readers.QueryRowContext(reading, `SELECT read_to, sent_to FROM destination WHERE id = $1`, d.ID).Scan(&readTo, &sentTo)
 	if err != nil || sentTo == 0 || !d.Upserts() && d.Kind != onramp.Journey {
-		return readTo, readerErr("find read mark", err)
+		return readTo, readerErr("find read mark", because(reading, err))
 	}
 	inFlight, err := s.listMaybeInFlight(ctx, d.ID, readTo, sentTo)
 	if err != nil {

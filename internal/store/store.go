@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onramp/internal/onramp"
@@ -41,7 +42,8 @@ type Config struct {
 
 	freeze       freeze
 	largestCheck int64
-	alone        bool // nothing goes on in the background
+	alone        bool          // nothing goes on in the background
+	lease        time.Duration // of a server; default 15 s
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -59,11 +61,14 @@ type Store struct {
 	listed  together  // reads fresh deliveries by their seqs
 	writer  *writer
 	lock    unlocker
-	release func() // ends the renewal of the lease and gives it back
 
-	stopRenewal func()
-	stopWork    func() // ends the work in the background, and waits
-	indexing    sync.Mutex
+	waits     waits
+	migrating *sql.DB     // without limits; of PostgreSQL, until it is open
+	renewals  *sql.DB     // of PostgreSQL
+	warned    atomic.Bool // the writer's session was warned
+	lease     lease
+	stopWork  func() // ends the work in the background, and waits
+	indexing  sync.Mutex
 
 	largestCheck int64 // bytes
 	checkLater   bool
@@ -89,7 +94,6 @@ type Store struct {
 	events    chan struct{}        // yields a value when there may be new ones
 	unindexed chan struct{}        // the same, for the index
 	doubt     chan struct{}        // yields a value when it is not known whether a commit is on disk
-	lost      chan struct{}
 	closeOnce sync.Once
 }
 
@@ -100,10 +104,11 @@ type unlocker interface{ Unlock() error }
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, commit: cfg.Commit, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
-		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
+		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lease: newLease(),
 		doubt:        make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
+		waits: waits{lease: cfg.lease},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -130,7 +135,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	err := s.check(ctx, db)
 	if err == nil {
-		err = migrate(ctx, db, s.dialect, migrations)
+		err = s.migrate(ctx, db)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -144,9 +149,7 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.load(ctx, s.readers); err != nil {
 		return err
 	}
-	if s.dialect.lease > 0 {
-		s.renewLease()
-	}
+	s.startRenewal()
 	s.listed = newListed(s.dialect)
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
 		return err
@@ -157,6 +160,14 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// migrate brings the tables up to date, however long that takes.
+func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
+	if s.migrating == nil {
+		return migrate(ctx, db, s.dialect, migrations)
+	}
+	return errors.Join(migrate(ctx, s.migrating, s.dialect, migrations), s.migrating.Close())
+}
+
 // startBackground starts the work that goes on in the background until Close.
 func (s *Store) startBackground() {
 	ctx, stop := context.WithCancel(context.Background())
@@ -164,6 +175,7 @@ func (s *Store) startBackground() {
 	work.Go(func() { s.indexWhenIdle(ctx) })
 	work.Go(func() { s.checkInBackground(ctx) })
 	work.Go(func() { s.keepMoving(ctx) })
+	work.Go(func() { s.probe(ctx) })
 	s.stopWork = func() {
 		stop()
 		work.Wait()
@@ -196,18 +208,14 @@ func (s *Store) Close() error {
 		if s.stopWork != nil {
 			s.stopWork()
 		}
-		if s.release != nil {
-			s.release()
-		}
 		if s.writer != nil {
 			err = s.writer.close()
 		}
+		s.releaseLease()
 		if s.fresh != nil {
 			err = errors.Join(err, s.fresh.Close())
 		}
-		if s.readers != nil {
-			err = errors.Join(err, s.readers.Close())
-		}
+		err = errors.Join(err, s.closePools())
 		if s.lock != nil {
 			err = errors.Join(err, s.lock.Unlock())
 		}
@@ -215,26 +223,33 @@ func (s *Store) Close() error {
 	return err
 }
 
+// closePools closes all but the writer's. A connection that is lost takes a while
+// to close.
+func (s *Store) closePools() (err error) {
+	var closing sync.WaitGroup
+	var errs [3]error
+	for i, pool := range []*sql.DB{s.readers, s.renewals, s.migrating} {
+		if pool != nil {
+			closing.Go(func() { errs[i] = pool.Close() })
+		}
+	}
+	closing.Wait()
+	return errors.Join(errs[:]...)
+}
+
 // Commits returns the number of transactions committed since Open; on SQLite each
 // of them is one fsync of the write-ahead log.
 func (s *Store) Commits() int64 { return s.writer.commits.Load() }
-
-// Trouble returns why the last commit failed, or nil if it is on disk. Until it is
-// nil again nothing can be accepted or settled.
-func (s *Store) Trouble() error {
-	if err := s.writer.trouble.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
 
 // File returns the name of the SQLite file, "" on PostgreSQL.
 func (s *Store) File() string { return s.file }
 
 // Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := limited(ctx, waitTrouble)
+	defer cancel()
 	if err := s.readers.PingContext(ctx); err != nil {
-		return unavailable(err)
+		return unavailable(because(ctx, err))
 	}
 	return nil
 }

@@ -75,7 +75,8 @@ type world struct {
 	url    string
 	clock  *clock
 	cipher store.Cipher
-	keys   int // that are moved to their table together; 0: the default
+	keys   int           // that are moved to their table together; 0: the default
+	life   time.Duration // of the lease; 0: the default
 	s      *store.Store
 	forms  map[string]*onramp.Form
 	db     *sql.DB   // for looking at the tables
@@ -120,7 +121,7 @@ func (w *world) open() {
 	if w.alone {
 		cfg = store.Alone(cfg)
 	}
-	s, err := store.Open(context.Background(), store.WithFreeze(cfg, w.keys, int64(2*w.keys)))
+	s, err := store.Open(context.Background(), store.WithLease(store.WithFreeze(cfg, w.keys, int64(2*w.keys)), w.life))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ type writer struct {
 	commits atomic.Int64
 	trouble atomic.Pointer[error] // of the last commit; nil: it was on disk
 
+	heartbeat heartbeat
+
 	registrationSeq int64 // of the newest committed registration
 	deliverySeq     int64
 	callSeq         int64
@@ -151,7 +153,9 @@ func (w *writer) run() {
 			runtime.Gosched()
 		}
 		group = w.collect(append(group[:0], first))
+		w.heartbeat.begin()
 		w.commit(group)
+		w.heartbeat.end()
 	}
 }
 
@@ -225,13 +229,9 @@ var errSomeone = errors.New("a write was refused")
 // attempt runs the group in one transaction. It returns the op that failed by
 // itself, or an error that concerns all.
 func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
-	ctx := context.Background() // a write must not be cut short by one caller who leaves
-	if lease := w.store.dialect.lease; lease > 0 {
-		// nor outlast the lease, which is renewed by a write, too
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, lease)
-		defer cancel()
-	}
+	// a write must not be cut short by one caller who leaves
+	ctx, cancel := limited(context.Background(), w.store.waits.write)
+	defer cancel()
 	if err := w.ensureSession(ctx); err != nil {
 		return nil, nil, unavailable(err)
 	}
@@ -239,10 +239,11 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		ctx: ctx, session: w.session, store: w.store, now: w.store.now(),
 		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, callSeq: w.callSeq, eventSeq: w.eventSeq, tally: map[tallyKey]int64{},
 	}
-	if err := t.exec(w.store.dialect.begin); err != nil {
+	if err := t.begin(); err != nil {
 		w.endSession()
 		return nil, nil, unavailable(fmt.Errorf("begin: %w", err))
 	}
+	w.heartbeat.at("a statement, which may wait for a lock")
 	if refused, err = t.carryOut(group); err != nil {
 		w.rollback()
 		switch {
@@ -253,7 +254,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		}
 		return nil, refused, err
 	}
-	if err := w.store.commit(func() error { return t.exec("COMMIT") }); err != nil {
+	if err := t.commit(); err != nil {
 		w.unsure = true
 		w.rollback()
 		signal(w.store.doubt)
@@ -268,7 +269,9 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 // the next group starts afresh.
 func (w *writer) rollback() {
 	// SQLite may have rolled back by itself, and a lost connection can't; closing settles both
-	_, _ = w.session.conn.ExecContext(context.Background(), "ROLLBACK")
+	ctx, cancel := limited(context.Background(), w.store.waits.idle)
+	defer cancel()
+	_, _ = w.session.conn.ExecContext(ctx, "ROLLBACK")
 	w.endSession()
 }
 
@@ -496,5 +499,5 @@ func (t *tx) failed(err error) error {
 		}
 	}
 	t.broken = true
-	return err
+	return because(t.ctx, err)
 }
