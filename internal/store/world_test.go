@@ -82,7 +82,7 @@ type world struct {
 	began  time.Time // when the last attempt did: each one has a time of its own
 	faults faults    // of commits
 	log    *slog.Logger
-	alone  bool // nothing goes on in the background
+	alone  bool              // nothing goes on in the background
 	ids    map[string]string // of registrations, by the test's name for them
 	names  map[string]string // and back
 }
