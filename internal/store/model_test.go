@@ -21,10 +21,10 @@ import (
 // the pump that decides what may be sent.
 type model struct {
 	w          *world
-	sink       int         // its destination
-	deliveries []*modelled // in the order of acceptance
-	events     []string    // their names, in the same order
-	ruled      int         // so many of them
+	sink       int                       // its destination
+	deliveries []*modelled               // in the order of acceptance
+	events     []string                  // their names, in the same order
+	ruled      int                       // so many of them
 	window     map[int64]onramp.Delivery // fresh ones as they were read at first, by seq
 	inFlight   []onramp.Delivery
 	unanswered map[int64]*report // by delivery: of these it is not known whether their settlement is on disk
