@@ -42,6 +42,10 @@ func (w *world) Count() onramp.Counts {
 	return onramp.Counts{Deliveries: w.deliveries, Events: w.events, Repeated: w.repeated}
 }
 
+func (w *world) Behind(context.Context, string) (waiting, earlier int64, oldest onramp.Delivery, err error) {
+	return 0, 0, onramp.Delivery{}, nil // no alert asks for it
+}
+
 func (w *world) Oldest(_ context.Context, destination string) (time.Time, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -359,6 +359,9 @@ func (c *command) printDelivery(d *operator.Delivery) {
 	}
 	fmt.Fprintf(c.Stdout, "destination     %s\nstate           %s\ntries           %d\nsubscriber key  %s\n",
 		d.Destination, d.State, d.Tries, orNone(visible(d.SubscriberKey)))
+	if d.WaitsFor != "" {
+		fmt.Fprintf(c.Stdout, "waits for       %s\n", d.WaitsFor)
+	}
 	if d.Registration != "" {
 		fmt.Fprintf(c.Stdout, "values          %s\n", visible(string(d.Values)))
 	}

@@ -3,9 +3,11 @@ package cli_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +127,7 @@ func TestDeadLetter(t *testing.T) {
 	public := find(t, `form in the browser +(http://[^/]+)/f/registration`, printed)
 	sandbox := find(t, `sandbox +(http://[^/]+)/_sandbox/`, printed)
 	environ := []string{"ONRAMP_ADMIN_LISTEN=" + find(t, `admin API +http://([^/]+)/api/status`, printed)}
+	prefer := "wait=30"
 	send := func(method, url, body string) string {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -132,7 +135,7 @@ func TestDeadLetter(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Prefer", "wait=30")
+		r.Header.Set("Prefer", prefer)
 		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -169,17 +172,33 @@ func TestDeadLetter(t *testing.T) {
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for shown := ""; !strings.Contains(shown, "status          delivered"); shown = run("registrations", "show", id) {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not delivered: %s", shown)
+	until := func(want string, args ...string) {
+		t.Helper()
+		shown := ""
+		for wanted := regexp.MustCompile(want); !wanted.MatchString(shown); shown = run(args...) {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				t.Fatalf("no %s in %s", want, shown)
+			}
 		}
 	}
+	until("status          delivered", "registrations", "show", id)
 	state := send("GET", sandbox+"/_sandbox/state", "")
 	find(t, `("SubscriberKey": ?"ana@example.org")`, state)
 	find(t, `("contact_key": ?"ana@example.org")`, state)
 	if strings.Contains(state, "anna") {
 		t.Errorf("what was edited has arrived: %s", state)
 	}
+
+	prefer = "respond-async"
+	send("PUT", sandbox+"/_sandbox/faults", `[{"match":"/hub/v1/dataevents","status":500}]`)
+	register := func(optIn bool) string {
+		body := fmt.Sprintf(`{"email":"bob@example.org","opt_in":%v}`, optIn)
+		return find(t, `"id":"([^"]+)"`, send("POST", public+"/v1/forms/registration/registrations", body))
+	}
+	first, second := register(true), register(false)
+	until("data_extension:Web_Registrations: 1 delivery waits behind 1 earlier delivery of the same keys; "+
+		`the oldest of these is `+first+`\.1, \d (try|tries), next try at 20`, "status")
+	until("waits for       "+first+`\.1`, "deliveries", "show", second+".1")
 }

@@ -17,7 +17,8 @@ func (c *command) status() *cobra.Command {
 		Short: "Show counts of registrations, deliveries and events, and the state of destinations",
 		Long: `Shows how many registrations were accepted and what state they are in, how many events
 arrived, and the state of each destination. The counts of registrations add up to the
-number accepted.`,
+number accepted. Deliveries with the same destination and key go one after the other: what
+waits behind the retry of an earlier one is shown below.`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
@@ -56,5 +57,32 @@ func (c *command) runStatus(ctx context.Context) error {
 	for _, d := range s.Destinations {
 		rows = append(rows, []string{d.Name, d.State, strconv.FormatInt(d.Waiting, 10), momentOrNone(d.Oldest), d.Reason})
 	}
-	return c.table(rows)
+	if err := c.table(rows); err != nil {
+		return err
+	}
+	c.printBehind(s.Destinations)
+	return nil
+}
+
+// printBehind prints what waits for the retry of something else.
+func (c *command) printBehind(destinations []operator.DestinationStatus) {
+	for _, d := range destinations {
+		b := d.Behind
+		if b == nil {
+			continue
+		}
+		fmt.Fprintf(c.Stdout, "\n%s: %d %s behind %d earlier %s of the same keys", d.Name,
+			b.Waiting, plural(b.Waiting, "delivery waits", "deliveries wait"), b.Earlier, plural(b.Earlier, "delivery", "deliveries"))
+		if b.Oldest != "" {
+			fmt.Fprintf(c.Stdout, "; the oldest of these is %s, %d %s, next try at %s", b.Oldest, b.Tries, plural(int64(b.Tries), "try", "tries"), momentOrNone(b.DueAt))
+		}
+		fmt.Fprintln(c.Stdout)
+	}
+}
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

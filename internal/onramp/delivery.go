@@ -35,6 +35,7 @@ type Delivery struct {
 	Reason          string    // why it is dead, unknown or discarded
 	Cause           string    // what dead and unknown ones have in common, see Outcome.Cause; empty: neither
 	Values          json.RawMessage
+	WaitsFor        string    // id of the earlier one of its key that it is behind; only set when a whole delivery is read
 	Attempts        []Attempt // only set when a whole delivery is read
 	Edits           []Edit    // of its registration, oldest first; the same
 }

@@ -23,7 +23,8 @@ type Delivery struct {
 	Tries         int             `json:"tries"`
 	SubscriberKey string          `json:"subscriber_key"`
 	ReceivedAt    time.Time       `json:"received_at"`
-	DueAt         *time.Time      `json:"due_at,omitempty"` // of its next try
+	DueAt         *time.Time      `json:"due_at,omitempty"`    // of its next try
+	WaitsFor      string          `json:"waits_for,omitempty"` // id of the earlier delivery of its key that is retried first; not in lists
 	SettledAt     *time.Time      `json:"settled_at,omitempty"`
 	Reason        string          `json:"reason,omitempty"`
 	Cause         string          `json:"cause,omitempty"`    // what those that failed alike have in common
@@ -93,6 +94,7 @@ func (d *Desk) FindDelivery(ctx context.Context, id string) (Delivery, error) {
 		return Delivery{}, err
 	}
 	v := d.delivery(&found)
+	v.WaitsFor = found.WaitsFor
 	v.Values, v.Edits = found.Values, edits(found.Edits)
 	for _, t := range found.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{

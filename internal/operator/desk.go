@@ -70,6 +70,9 @@ type Counts interface {
 	// Oldest returns when the oldest registration was accepted that is still to
 	// be sent to a destination; zero when there is none.
 	Oldest(ctx context.Context, destination string) (time.Time, error)
+	// Behind tells how many deliveries to a destination wait for earlier ones of their
+	// keys, how many those are, each up to 10,000, and the oldest of these.
+	Behind(ctx context.Context, destination string) (waiting, earlier int64, oldest onramp.Delivery, err error)
 }
 
 // Pump is what is being sent.

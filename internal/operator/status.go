@@ -26,6 +26,17 @@ type DestinationStatus struct {
 	Since   *time.Time `json:"since,omitempty"`
 	Waiting int64      `json:"waiting"` // deliveries that are still to be made
 	Oldest  *time.Time `json:"oldest"`  // when the longest waiting registration was accepted
+	Behind  *Behind    `json:"behind,omitempty"`
+}
+
+// Behind is what waits for a retry of something else: deliveries with the same
+// destination and ordering key go one after the other.
+type Behind struct {
+	Waiting int64      `json:"waiting"`          // at most 10,000 are counted
+	Earlier int64      `json:"earlier"`          // deliveries that they wait for; the same
+	Oldest  string     `json:"oldest,omitempty"` // id of the oldest of these
+	Tries   int        `json:"tries"`            // of the oldest
+	DueAt   *time.Time `json:"due_at,omitempty"` // of its next try
 }
 
 // EventCounts is how many events have come.
@@ -130,8 +141,24 @@ func (d *Desk) destinationStatus(ctx context.Context, one *Destination) (Destina
 		return s, nil
 	}
 	oldest, err := d.Oldest(ctx, one.Name)
+	if err != nil {
+		return s, err
+	}
 	s.Oldest = timePointer(oldest)
+	s.Behind, err = d.behind(ctx, one.Name)
 	return s, err
+}
+
+func (d *Desk) behind(ctx context.Context, destination string) (*Behind, error) {
+	waiting, earlier, oldest, err := d.Counts.Behind(ctx, destination)
+	if err != nil || waiting == 0 {
+		return nil, err
+	}
+	b := &Behind{Waiting: waiting, Earlier: earlier}
+	if oldest.Seq > 0 {
+		b.Oldest, b.Tries, b.DueAt = oldest.ID(), oldest.Tries, timePointer(oldest.DueAt)
+	}
+	return b, nil
 }
 
 func sum(counts map[string]int64) (n int64) {

@@ -262,6 +262,9 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 		return onramp.Delivery{}, errNoDelivery
 	}
 	d := found[0]
+	if d.WaitsFor, err = s.findWaitedFor(ctx, &d); err != nil {
+		return d, readerErr("find earlier delivery", err)
+	}
 	if d.Attempts, err = s.listAttempts(ctx, d.Seq); err != nil {
 		return d, readerErr("list attempts", err)
 	}

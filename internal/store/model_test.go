@@ -21,10 +21,11 @@ import (
 // the pump that decides what may be sent.
 type model struct {
 	w          *world
-	sink       int         // its destination
-	deliveries []*modelled // in the order of acceptance
-	events     []string    // their names, in the same order
-	ruled      int         // so many of them
+	sink       int                       // its destination
+	deliveries []*modelled               // in the order of acceptance
+	events     []string                  // their names, in the same order
+	ruled      int                       // so many of them
+	window     map[int64]onramp.Delivery // fresh ones as they were read at first, by seq
 	inFlight   []onramp.Delivery
 	unanswered map[int64]*report // by delivery: of these it is not known whether their settlement is on disk
 	doubt      bool              // of the last commit
@@ -56,7 +57,7 @@ func TestModel(t *testing.T) {
 		sink := w.withEvents()
 		rapid.Check(t, func(rt *rapid.T) {
 			w.reset()
-			m := &model{w: w, sink: sink, unanswered: map[int64]*report{}}
+			m := &model{w: w, sink: sink, window: map[int64]onramp.Delivery{}, unanswered: map[int64]*report{}}
 			rt.Repeat(map[string]func(*rapid.T){
 				// what happens most has several names
 				"save": m.save, "save another": m.save,
@@ -91,6 +92,7 @@ func TestModel(t *testing.T) {
 // forget drops what the pump has in memory.
 func (m *model) forget() {
 	m.inFlight = nil
+	clear(m.window)
 	clear(m.unanswered)
 }
 
@@ -240,13 +242,28 @@ func (m *model) pickFor(rt *rapid.T, destination int) {
 		rt.Fatal(err)
 	}
 	found := map[int64]onramp.Delivery{}
+	taken := map[int64]bool{} // keys of which one is in flight
+	flying := map[int64]bool{}
+	for _, d := range m.inFlight {
+		flying[d.Seq] = true
+		if d.DestinationID == destination {
+			taken[d.OrderingKey] = true
+		}
+	}
 	var behind []int64
 	for _, d := range fresh {
-		found[d.Seq] = d
-		if d.Behind {
+		if found[d.Seq] = d; d.Behind && !flying[d.Seq] {
 			behind = append(behind, d.Seq)
 		}
 	}
+	for seq, d := range m.window {
+		if d.DestinationID == destination {
+			found[seq] = d
+			behind = append(behind, seq)
+		}
+	}
+	slices.Sort(behind)
+	behind = slices.Compact(behind)
 	var parked map[int64]bool
 	_, err = m.insist(rt, false, func() (err error) {
 		parked, err = m.w.s.Park(ctx, behind)
@@ -257,36 +274,39 @@ func (m *model) pickFor(rt *rapid.T, destination int) {
 	}
 	for seq := range parked {
 		delete(found, seq)
+		delete(m.window, seq)
 	}
 	due, _, err := m.w.s.ListDue(ctx, destination, to, m.w.clock.now(), 1000)
 	if err != nil {
 		rt.Fatal(err)
 	}
 	for _, d := range due {
-		found[d.Seq] = d
-	}
-	taken := map[int64]bool{}
-	for _, d := range m.inFlight {
-		if d.DestinationID == destination {
-			taken[d.OrderingKey] = true
+		if _, known := m.window[d.Seq]; !known {
+			found[d.Seq] = d
 		}
 	}
 	for _, seq := range slices.Sorted(maps.Keys(found)) {
 		d := found[seq]
-		if taken[d.OrderingKey] {
-			continue
+		switch first := !taken[d.OrderingKey]; {
+		case flying[seq]:
+		case d.State == pending && first:
+			m.start(rt, d)
+		case d.State == pending && !d.Parked():
+			m.window[seq] = d
 		}
 		taken[d.OrderingKey] = true
-		if d.State == pending {
-			m.start(rt, d)
-		}
 	}
 }
 
 // start checks that a delivery may be sent.
 func (m *model) start(rt *rapid.T, d onramp.Delivery) {
 	mine := m.of(d)
-	if mine.state != pending {
+	_, old := m.window[d.Seq]
+	delete(m.window, d.Seq)
+	switch {
+	case mine.state == onramp.DeliveryDiscarded && old:
+		return // whoever did so gave up before there was a clear answer, and did not tell the pump
+	case mine.state != pending:
 		rt.Fatalf("%s is picked, and is %s", mine.name, mine.state)
 	}
 	for _, earlier := range m.deliveries[:d.Seq-1] {
@@ -369,6 +389,9 @@ func (m *model) tell(rt *rapid.T, r *report) {
 			continue
 		}
 		delete(m.unanswered, seq)
+		if s := &r.settlements[i]; s.State == pending && s.DueAt.IsZero() {
+			m.window[seq] = *s.Delivery // throttled: it stays where it is
+		}
 		m.inFlight = slices.DeleteFunc(m.inFlight, func(d onramp.Delivery) bool { return d.Seq == seq })
 	}
 	if err != nil && !failedCommit(err) {

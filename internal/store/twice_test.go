@@ -203,6 +203,33 @@ func checkTwice(t *testing.T, e engine, fresh func() write) {
 	}
 }
 
+// A delivery that was parked while the pump holds it as it was read before is settled
+// as it stands on disk: whoever waits behind it goes on.
+func TestSettleStale(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		for _, state := range []onramp.DeliveryState{delivered, dead, unknown} {
+			w.save("one", "ana1", "ana2", "ana3")
+			read := w.find("ana2.1")
+			w.settle("ana1.1", pending, time.Minute)
+			w.park("ana2.1", "ana3.1")
+			w.settle("ana1.1", delivered, 0)
+			w.settleRead(read, state, 0)
+			if got := w.due(w.find("ana3.1").DueAt); got != " due 0s" {
+				t.Errorf("behind one that is %s:%q, want it due", state, got)
+			}
+			w.settle("ana3.1", delivered, 0)
+		}
+		w.save("one", "bob1", "bob2", "bob3")
+		read := w.find("bob2.1")
+		w.settle("bob1.1", pending, time.Minute)
+		w.park("bob2.1", "bob3.1")
+		w.settleRead(read, pending, 0)
+		if got := w.due(w.find("bob2.1").DueAt); got != " due never" {
+			t.Errorf("throttled while it waits for another:%q, want it to wait", got)
+		}
+	})
+}
+
 // silence takes what the bells have rung for.
 func (w *world) silence() {
 	for _, key := range []string{"x", "y"} {
