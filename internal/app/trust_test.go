@@ -339,6 +339,44 @@ func TestOneBadRow(t *testing.T) {
 	}
 }
 
+// One person's 3,000 registrations and one of another, 300 ms a call: the other one
+// goes at once, by whatever route.
+func TestOnePersonsQueue(t *testing.T) {
+	const n = 3000
+	for _, row := range []struct {
+		name   string
+		to     onramp.Destination
+		within time.Duration
+	}{
+		{"sync", with(rows, onramp.Sync), time.Second},
+		{"auto", with(rows, onramp.Auto), time.Second},
+		{"async", with(rows, onramp.Async), time.Minute}, // with its job
+		{"events", events, time.Second},
+		{"messages", mails, time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, path string) {
+				r := newRig(t, path, row.to)
+				r.fault(sandbox.Fault{DelayMS: 300})
+				for range n {
+					r.accept("hot", "")
+				}
+				r.accept("other", "")
+				r.deliver()
+				defer r.end()
+				<-time.After(row.within)
+				other, err := r.store.FindRegistration(t.Context(), r.ids[n])
+				if err != nil || other.State != onramp.RegistrationDelivered {
+					t.Errorf("the other one is %s after %v, %v", other.State, row.within, err)
+				}
+				if left := r.count()["pending"]; left < n/2 {
+					t.Errorf("%d of the queue are left", left)
+				}
+			})
+		})
+	}
+}
+
 func with(d onramp.Destination, mode onramp.Mode) onramp.Destination {
 	d.Mode = mode
 	return d

@@ -139,3 +139,32 @@ func TestDiscardedInFlight(t *testing.T) {
 		}
 	})
 }
+
+// However many of one key an operator retries, one by one and the newest first, they
+// leave room for others: only the oldest of them is due.
+func TestRetriedBackwards(t *testing.T) {
+	const hot = 3000
+	run(t, pump.Config{}, slowly(10*time.Second, ok), func(r running) {
+		r.o.mu.Lock()
+		for seq := range int64(hot + 1) {
+			r.o.append(min(seq/hot, 1), 0, x)
+			r.o.at(seq + 1).State = onramp.DeliveryDead
+		}
+		r.o.mu.Unlock()
+		r.wait(time.Second)
+		for seq := int64(hot); seq > 0; seq-- {
+			r.o.retry(seq)
+			synctest.Wait()
+		}
+		r.o.retry(hot + 1)
+		r.wait(12 * time.Second)
+		if state := r.o.state(hot + 1); state != onramp.DeliveryDelivered {
+			t.Errorf("the other one is %s", state)
+		}
+		r.wait(12 * time.Hour)
+		want := append([]int64{hot, hot + 1}, upTo(hot-1)...)
+		if diff := cmp.Diff(sorted(want), sorted(r.o.seqs(onramp.DeliveryDelivered))); diff != "" {
+			t.Error(diff[:min(len(diff), 1000)])
+		}
+	})
+}

@@ -103,7 +103,7 @@ func TestPoisonAlone(t *testing.T) {
 		first, all time.Duration // the longest wait, of the first one and of all together
 	}{
 		{onramp.Retry, 24 * time.Second, 4 * time.Minute},
-		{onramp.Throttled, time.Minute, 25 * time.Minute},
+		{onramp.Throttled, 3 * time.Minute, 60 * time.Minute},
 		{onramp.Blocked, 3 * time.Minute, 100 * time.Minute}, // probed once a minute until then
 	} {
 		t.Run(row.verdict.String(), func(t *testing.T) {
