@@ -156,9 +156,9 @@ type Call struct {
 	Destination Destination
 	Async       bool // by the asynchronous route of a data extension
 	Deliveries  []Delivery
-	// Submitted is called when the asynchronous route has taken the deliveries, or the
-	// part of them that the deliveries are, under a request id, and their outcome is
-	// not known yet. It may be nil.
+	// Submitted is called when the asynchronous route has taken deliveries under a
+	// request id and their outcome is not known yet: all of them, or, after a refused
+	// one was looked for, several times with a part. It may be nil.
 	Submitted func(requestID string, deliveries []Delivery)
 	// RequestID is that of an earlier call by the asynchronous route whose outcome is
 	// not known: nothing is submitted, it is only asked for. Deliveries are then those

@@ -31,13 +31,12 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	o.Verdict, o.Hint = judgeAnswer(answer, to)
 	o.Refused = answer.Status == http.StatusUnauthorized
 	o.MayHaveArrived = isInconclusive(answer)
+	o.Late = answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusGatewayTimeout || attempt.IsLate(answer.Err)
 	switch {
 	case isForeign(answer) && harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintForeign+"; "+hintUnknown
 	case answer.Err != nil && harmful:
 		o.Verdict, o.Hint = onramp.Unknown, hintUnknown
-	case answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusGatewayTimeout:
-		o.Late = true
 	}
 	return o
 }

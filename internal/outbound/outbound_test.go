@@ -253,6 +253,28 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// An answer of which only the beginning comes in time is late, too.
+func TestTimeoutInBody(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // to notice that the caller hangs up
+		if r.URL.Path == "/v2/token" {
+			reply{status: 200, body: goodToken}.write(w)
+			return
+		}
+		_, _ = io.WriteString(w, `[{"keys":`)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	got := newSender(t, server.URL, 300*time.Millisecond).Send(t.Context(), one(dataExtension))
+	got[0].Detail = "" // the system's words
+	want := []onramp.Outcome{{Verdict: onramp.Retry, Status: 200, Late: true, MayHaveArrived: true, Request: sentRow, Answer: `[{"keys":`}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestNobodyListens shows that an event which never left is simply tried again.
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
