@@ -69,6 +69,8 @@ func (s *Store) ReadTo(ctx context.Context, destination int) (int64, error) {
 
 // SaveReadTo saves that mark, so that there is less to read after a restart.
 func (s *Store) SaveReadTo(ctx context.Context, destination int, seq int64) error {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	return s.writer.write(ctx, &op{run: func(t *tx) error {
 		return t.exec(`UPDATE destination SET read_to = $1 WHERE id = $2`, seq, destination)
 	}})
@@ -151,6 +153,8 @@ func (s *Store) NextDue(ctx context.Context, destination int, after time.Time) (
 // the same destination and key, and those that wait for the step before them. What
 // they wait for wakes them. Park returns their seqs; the others can be sent.
 func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	var parked map[int64]bool
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		parked = map[int64]bool{}
