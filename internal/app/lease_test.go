@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,25 +14,27 @@ import (
 	"onramp/internal/pgtest"
 )
 
-// cloudOf is the way of one gateway to the sandbox. It can hold the answers to
-// requests for a token, so that calls are ready that have not begun.
+// cloudOf is the way of one gateway to the sandbox. It can hold the second call for
+// rows, and then refuses it: such a call is followed by others for parts of its rows.
 type cloudOf struct {
-	url   string
-	held  sync.RWMutex // for writing: no token is given
-	asked atomic.Int64 // for a token
-	calls atomic.Int64 // other than for a token
+	url     string
+	holds   bool
+	refuse  chan struct{}
+	calls   atomic.Int64 // for rows
+	refused atomic.Bool
 }
 
-func newCloud(t *testing.T, sandbox http.Handler) *cloudOf {
+func newCloud(t *testing.T, sandbox http.Handler, holds bool) *cloudOf {
 	t.Helper()
-	c := &cloudOf{}
+	c := &cloudOf{holds: holds, refuse: make(chan struct{})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v2/token" {
-			c.asked.Add(1)
-			c.held.RLock()
-			defer c.held.RUnlock()
-		} else {
-			c.calls.Add(1)
+		if strings.HasPrefix(r.URL.Path, "/hub/v1/dataevents/") && c.calls.Add(1) == 2 && c.holds {
+			<-c.refuse
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"message":"one of the rows is bad","errorcode":10001}`)
+			c.refused.Store(true)
+			return
 		}
 		sandbox.ServeHTTP(w, r)
 	}))
@@ -51,18 +52,18 @@ func TestLostLease(t *testing.T) {
 	w.end()
 	url := pgtest.URL(t)
 	p := pgtest.NewProxy(t, url)
-	first, second := newCloud(t, w.sandbox), newCloud(t, w.sandbox)
-	first.held.Lock()
+	first, second := newCloud(t, w.sandbox, true), newCloud(t, w.sandbox, false)
 	cutOff, other := *w, *w
 	cutOff.cloud, other.cloud = first.url, second.url
-	cutOff.start(withoutEvents, p.URL())
+	patient := func(cfg string) string { return withoutEvents(cfg) + "\ndelivery: { senders: 1, timeout: 2m }\n" }
+	cutOff.start(patient, p.URL())
 	const people = 40
 	for i := range people {
 		if a := cutOff.post(fmt.Sprintf(`{"email":"person%d@example.org"}`, i), nil); a.Status != "queued" {
 			t.Fatalf("answer %+v", a)
 		}
 	}
-	await(t, "a call that is ready", func() bool { return first.asked.Load() > 0 })
+	await(t, "a call with several rows", func() bool { return first.calls.Load() == 2 })
 	p.Hold()
 	begun := time.Now()
 	await(t, "not ready", func() bool { return ready(t, cutOff.gateway.AdminURL()) != "" })
@@ -72,7 +73,11 @@ func TestLostLease(t *testing.T) {
 
 	other.start(withoutEvents, url) // takes over
 	await(t, "all rows", func() bool { return len(w.sandbox.State().DataExtensions["Web_Registrations"].Rows) == people })
-	first.held.Unlock()
+	close(first.refuse)
+	await(t, "a refusal", first.refused.Load)
+	if ready(t, cutOff.gateway.AdminURL()) == "" { // which takes a while
+		t.Error("the one that is cut off is ready")
+	}
 	p.Release()
 	released := time.Now()
 	err := <-cutOff.ended
@@ -83,8 +88,8 @@ func TestLostLease(t *testing.T) {
 	if took := time.Since(released); took > 5*time.Second {
 		t.Errorf("it ended after %v", took)
 	}
-	if n := first.calls.Load(); n != 0 {
-		t.Errorf("%d calls by the one that was cut off", n)
+	if n := first.calls.Load(); n != 2 {
+		t.Errorf("%d calls by the one that was cut off, want the 2 before", n)
 	}
 	if reason := ready(t, other.gateway.AdminURL()); reason != "" {
 		t.Errorf("the other one is not ready: %s", reason)
