@@ -2,13 +2,10 @@ package attempt
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
 	"onramp/internal/onramp"
@@ -49,19 +46,25 @@ func Unsent(err error) (o onramp.Outcome, unsent bool) {
 const idleConnections = 64
 
 // Transport is the network for clients that call one host often: net/http's default
-// one with more idle connections, each of them kept for so long, behind the fence.
-func (f Fence) Transport(idle time.Duration) http.RoundTripper {
+// one with more idle connections, each of them kept for so long. With a fence it is
+// HTTP/1 only: on a connection that requests share, a write that is stopped would
+// cost others their answers.
+func (f Fence) Transport(idle time.Duration) *http.Transport {
 	network := http.DefaultTransport.(*http.Transport).Clone()
 	network.MaxIdleConns, network.MaxIdleConnsPerHost, network.IdleConnTimeout = 2*idleConnections, idleConnections, idle
 	network.DialContext = f.Dial
-	if f == nil {
-		return network
+	if f != nil {
+		network.ForceAttemptHTTP2, network.Protocols = false, new(http.Protocols)
+		network.Protocols.SetHTTP1(true)
 	}
-	return &transport{network}
+	return network
 }
 
 // Dial connects to an address behind the fence.
 func (f Fence) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
 	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil || f == nil {
@@ -70,6 +73,8 @@ func (f Fence) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return &fencedConn{conn, f}, nil
 }
 
+// fencedConn asks the fence before each write. A request whose write is stopped has
+// not arrived as a whole, and so is not carried out.
 type fencedConn struct {
 	net.Conn
 	fence Fence
@@ -81,26 +86,3 @@ func (c *fencedConn) Write(b []byte) (int, error) {
 	}
 	return c.Conn.Write(b)
 }
-
-type transport struct{ network *http.Transport }
-
-// RoundTrip makes a request. A connection by HTTP/1 writes nothing but requests; by
-// HTTP/2 the fence may also stop what comes after a request that has left.
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	var shared, left atomic.Bool
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			secure, is := info.Conn.(*tls.Conn)
-			shared.Store(is && secure.ConnectionState().NegotiatedProtocol == "h2")
-		},
-		WroteRequest: func(info httptrace.WroteRequestInfo) { left.Store(info.Err == nil) },
-	})
-	resp, err := t.network.RoundTrip(r.WithContext(ctx))
-	if errors.Is(err, errUnsent) && shared.Load() && left.Load() {
-		err = fmt.Errorf("connection lost: %v", err) // not unsent
-	}
-	return resp, err
-}
-
-// CloseIdleConnections is what http.Client looks for.
-func (t *transport) CloseIdleConnections() { t.network.CloseIdleConnections() }

@@ -48,8 +48,21 @@ func URL(t testing.TB) string {
 	return c.url(name)
 }
 
+// Server starts a server that is the test's own, with settings such as
+// "wal_level=logical", and returns the URL of an empty database on it.
+func Server(t testing.TB, settings ...string) string {
+	t.Helper()
+	URL(t) // skips the test where there is no PostgreSQL
+	c, err := start(settings...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.keepAlive.Close() })
+	return c.url("postgres")
+}
+
 // shared starts the process's cluster on first use.
-var shared = sync.OnceValues(start)
+var shared = sync.OnceValues(func() (*cluster, error) { return start() })
 
 // cluster is a running PostgreSQL.
 type cluster struct {
@@ -92,7 +105,7 @@ func (c *cluster) giveBack(name string) error {
 // the kernel does for a test process that is killed, too; then it clears up.
 const watch = `"$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$FOLDER"`
 
-func start() (*cluster, error) {
+func start(settings ...string) (*cluster, error) {
 	initdb, err := find("initdb")
 	if err != nil {
 		return nil, err
@@ -105,14 +118,14 @@ func start() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := startIn(folder, initdb, server)
+	c, err := startIn(folder, initdb, server, settings)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	return c, nil
 }
 
-func startIn(folder, initdb, server string) (*cluster, error) {
+func startIn(folder, initdb, server string, settings []string) (*cluster, error) {
 	data := filepath.Join(folder, "data")
 	create := exec.Command(initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")
@@ -133,8 +146,11 @@ func startIn(folder, initdb, server string) (*cluster, error) {
 		return nil, err
 	}
 	defer pipe.Close()
-	run := exec.Command("/bin/sh", "-c", watch, "sh", server, "-D", data, "-k", folder, "-c", "listen_addresses=",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200")
+	arguments := []string{"-c", watch, "sh", server, "-D", data, "-k", folder}
+	for _, setting := range append([]string{"listen_addresses=", "fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200"}, settings...) {
+		arguments = append(arguments, "-c", setting)
+	}
+	run := exec.Command("/bin/sh", arguments...)
 	if err := isolate(run, folder); err != nil {
 		return nil, errors.Join(err, keepAlive.Close())
 	}

@@ -210,6 +210,8 @@ func (s *Store) nextDue(ctx context.Context, destination int, after time.Time) (
 // now, whoever has moved them: an earlier call may have, though its answer was
 // lost. The others can be sent.
 func (s *Store) Park(ctx context.Context, seqs []int64) (map[int64]bool, error) {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	var parked map[int64]bool
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		parked = map[int64]bool{}

@@ -72,6 +72,8 @@ func (s *Store) listMaybeInFlight(ctx context.Context, destination int, readTo, 
 // parked, and nothing after sentTo has been sent. sentTo is 0 when nothing is in
 // flight.
 func (s *Store) SavePosition(ctx context.Context, destination int, readTo, sentTo int64) error {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	return s.writer.write(ctx, &op{run: func(t *tx) error {
 		return t.exec(`UPDATE destination SET read_to = $1, sent_to = $2 WHERE id = $3`, readTo, sentTo, destination)
 	}})
@@ -80,6 +82,8 @@ func (s *Store) SavePosition(ctx context.Context, destination int, readTo, sentT
 // SaveJob keeps what an asynchronous request has taken, so that its result can be
 // asked for after a restart.
 func (s *Store) SaveJob(ctx context.Context, destination int, j onramp.Job) error {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	seqs := make([]int64, len(j.Deliveries))
 	for i := range j.Deliveries {
 		seqs[i] = j.Deliveries[i].Seq
@@ -96,6 +100,8 @@ func (s *Store) SaveJob(ctx context.Context, destination int, j onramp.Job) erro
 
 // EndJobs forgets asynchronous requests whose outcomes are settled.
 func (s *Store) EndJobs(ctx context.Context, requestIDs []string) error {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	return s.writer.write(ctx, &op{run: func(t *tx) error {
 		for _, id := range requestIDs {
 			if err := t.exec(`DELETE FROM job WHERE request_id = $1`, storable(id)); err != nil {
