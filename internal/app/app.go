@@ -66,6 +66,9 @@ func (a *App) start(ctx context.Context) (err error) {
 	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher}); err != nil {
 		return err
 	}
+	for _, notice := range a.store.Notices() {
+		a.options.Log.Warn("the database is not as Onramp left it", "notice", notice)
+	}
 	if err := a.bind(ctx); err != nil {
 		return err
 	}
@@ -102,6 +105,7 @@ func (a *App) start(ctx context.Context) (err error) {
 func (a *App) newDesk(forms map[string]*onramp.Form) *operator.Desk {
 	desk := &operator.Desk{
 		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: a.pump, Forms: forms,
+		Notices: a.store.Notices(), Trouble: a.store.Trouble,
 		Log: a.options.Log.With("part", "admin"),
 	}
 	if a.events.setup != nil {
@@ -120,6 +124,15 @@ func (a *App) newAlerts() (*alert.Watcher, error) {
 		Receivers: a.cfg.Alerts, Oldest: watch.Oldest, FreePercent: watch.DiskFree.Percent, FreeBytes: watch.DiskFree.Bytes,
 		Events: watch.Events, Callbacks: a.callbackNames(),
 	}, from, a.options.Log.With("part", "alert"))
+}
+
+// tellGone has the log say that the database file went away.
+func (a *App) tellGone(ctx context.Context) {
+	select {
+	case <-a.store.Gone():
+		a.options.Log.Error("the database file is gone", "err", a.store.Trouble())
+	case <-ctx.Done():
+	}
 }
 
 func destinations(forms []*onramp.Form) []onramp.Destination {
@@ -247,6 +260,7 @@ func (a *App) Run(ctx context.Context) error {
 		defer close(watching)
 		a.alerts.Run(claim)
 	}()
+	go a.tellGone(claim)
 	attending := make(chan struct{})
 	go func() {
 		defer close(attending)

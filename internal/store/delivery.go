@@ -81,6 +81,9 @@ var listFresh = numbered(`SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM 
 // first: those to be sent and those that wait for the step before them. The next
 // call continues after to.
 func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error) {
+	if gone := s.goneFile(); gone != nil {
+		return nil, after, unavailable(gone) // what is sent from now on couldn't be settled
+	}
 	newest := s.newest() // before the query: what is committed after this is for the next call
 	if newest <= after {
 		return nil, after, nil
@@ -112,6 +115,9 @@ var (
 // A delivery whose due time is further away than any retry can be counts as due,
 // too: the clock was ahead when it was parked, and has been set back.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
+	if gone := s.goneFile(); gone != nil {
+		return nil, unavailable(gone)
+	}
 	due, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
 	if err != nil || len(due) == n {
 		return due, readerErr("list due deliveries", err)

@@ -53,12 +53,10 @@ func (s *Store) CutOff() error {
 		s.stopRenewal()
 		s.release = nil
 	}
-	if s.lock == nil {
+	if s.own == nil {
 		return nil
 	}
-	lock := s.lock
-	s.lock = nil
-	return lock.Unlock()
+	return s.own.Unlock()
 }
 
 // Partitions is how many rows the lease table has.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/dbfile"
 )
 
 // Config says where the data are. Zero values mean the defaults.
@@ -43,8 +44,9 @@ type Store struct {
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
 	writer  *writer
-	lock    unlocker
-	release func() // ends the renewal of the lease and gives it back
+	own     *dbfile.File // nil on PostgreSQL
+	keeper  *sql.Conn    // a reader that stays open
+	release func()       // ends the renewal of the lease and gives it back
 
 	stopRenewal func()
 	stopWork    func() // ends the work in the background, and waits
@@ -54,6 +56,9 @@ type Store struct {
 	checkLater   bool
 	damaged      chan error
 	freeze       freeze
+
+	notices []string // about the start
+	doubt   string   // why the database may be older than what was last written; "": it isn't
 
 	epoch       int64
 	names       names
@@ -70,8 +75,6 @@ type Store struct {
 	lost      chan struct{}
 	closeOnce sync.Once
 }
-
-type unlocker interface{ Unlock() error }
 
 // Open opens or creates the database, brings its tables up to date and takes
 // the lease over all partitions. Its errors say what an operator can do.
@@ -114,6 +117,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.load(ctx, s.readers); err != nil {
 		return err
 	}
+	if err := s.beginRun(ctx); err != nil {
+		return err
+	}
 	if s.dialect.lease > 0 {
 		s.renewLease()
 	}
@@ -130,6 +136,9 @@ func (s *Store) startBackground() {
 	var work sync.WaitGroup
 	work.Go(func() { s.indexWhenIdle(ctx) })
 	work.Go(func() { s.checkInBackground(ctx) })
+	if s.own != nil {
+		work.Go(func() { s.own.Watch(ctx) })
+	}
 	s.stopWork = func() {
 		stop()
 		work.Wait()
@@ -162,17 +171,28 @@ func (s *Store) Close() error {
 		if s.release != nil {
 			s.release()
 		}
+		gone := s.own != nil && s.own.Closing() != nil
 		if s.writer != nil {
-			err = s.writer.close()
+			s.writer.close()
+		}
+		if gone {
+			err = s.own.Abandon()
+			return
+		}
+		if s.writer != nil {
+			err = s.writer.db.Close()
 		}
 		if s.fresh != nil {
 			err = errors.Join(err, s.fresh.Close())
 		}
+		if s.keeper != nil {
+			err = errors.Join(err, s.keeper.Close())
+		}
 		if s.readers != nil {
 			err = errors.Join(err, s.readers.Close())
 		}
-		if s.lock != nil {
-			err = errors.Join(err, s.lock.Unlock())
+		if s.own != nil {
+			err = errors.Join(err, s.own.Closed())
 		}
 	})
 	return err
@@ -185,8 +205,16 @@ func (s *Store) Commits() int64 { return s.writer.commits.Load() }
 // Trouble returns why the last commit failed, or nil if it is on disk. Until it is
 // nil again nothing can be accepted or settled.
 func (s *Store) Trouble() error {
+	if gone := s.goneFile(); gone != nil {
+		select {
+		case <-s.Gone():
+			return gone
+		default:
+			return nil // its content is being saved: in a moment there is more to say
+		}
+	}
 	if err := s.writer.trouble.Load(); err != nil {
-		return *err
+		return dbfile.Explain(*err)
 	}
 	return nil
 }
@@ -196,6 +224,9 @@ func (s *Store) File() string { return s.file }
 
 // Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
+	if gone := s.goneFile(); gone != nil {
+		return unavailable(gone)
+	}
 	if err := s.readers.PingContext(ctx); err != nil {
 		return unavailable(err)
 	}

@@ -115,7 +115,7 @@ func (w *writer) enqueue(ctx context.Context, o *op) error {
 }
 
 // close lets the writer finish what is queued.
-func (w *writer) close() error {
+func (w *writer) close() {
 	w.closing.Lock()
 	if !w.closed {
 		w.closed = true
@@ -126,7 +126,6 @@ func (w *writer) close() error {
 		<-w.done
 	}
 	w.endSession()
-	return w.db.Close()
 }
 
 func (w *writer) start() {
@@ -212,6 +211,9 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		ctx, cancel = context.WithTimeout(ctx, lease)
 		defer cancel()
 	}
+	if err := w.store.intactRecently(); err != nil {
+		return nil, nil, unavailable(err)
+	}
 	if err := w.ensureSession(ctx); err != nil {
 		return nil, nil, unavailable(err)
 	}
@@ -238,7 +240,14 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		w.rollback()
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
+	// what went into a file that has lost its name by now is not to be answered
+	if err := w.store.intact(); err != nil {
+		return nil, nil, unavailable(err)
+	}
 	w.commits.Add(1)
+	if w.store.own != nil {
+		w.store.own.Committed(w.store.progress(t))
+	}
 	w.registrationSeq, w.deliverySeq, w.callSeq, w.eventSeq = t.registrationSeq, t.deliverySeq, t.callSeq, t.eventSeq
 	return t, nil, nil
 }
@@ -324,6 +333,7 @@ func (t *tx) carryOut(group []*op) (refused *op, err error) {
 			return o, err
 		}
 	}
+	t.countCommit()
 	return nil, t.saveTallies()
 }
 
