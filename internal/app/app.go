@@ -32,6 +32,7 @@ type Options struct {
 	OpenAdmin bool // the admin API asks for no token: for the demo, on loopback
 	OwnURL    bool // the public URL is where the public listener is: for the demo
 	NoPump    bool // accept only; for measurements
+	Restored  bool // the database is a backup: what may have gone out since is not sent again
 }
 
 // App is a gateway that is ready to run.
@@ -63,11 +64,8 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher}); err != nil {
+	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher, Restored: a.options.Restored}); err != nil {
 		return err
-	}
-	for _, notice := range a.store.Notices() {
-		a.options.Log.Warn("the database is not as Onramp left it", "notice", notice)
 	}
 	if err := a.bind(ctx); err != nil {
 		return err
@@ -75,6 +73,12 @@ func (a *App) start(ctx context.Context) (err error) {
 	forms, err := a.store.RegisterForms(ctx, a.cfg.Forms)
 	if err != nil {
 		return err
+	}
+	if _, err := a.store.HoldRestored(ctx, forms); err != nil {
+		return err
+	}
+	for _, notice := range a.store.Notices() {
+		a.options.Log.Warn("the database is not as Onramp left it", "notice", notice)
 	}
 	mc := a.cfg.MarketingCloud
 	sender, err := outbound.New(outbound.Config{

@@ -73,23 +73,31 @@ func (s *Store) progress(t *tx) int64 {
 // beginRun notes that the database is in use, and doubts it if it is not the one
 // that this gateway has left.
 func (s *Store) beginRun(ctx context.Context) error {
+	if s.isRestored {
+		s.doubt = "it was started with --restored"
+	}
 	if s.own == nil {
-		return nil
+		return s.saveRun(nil, 0)
 	}
 	keeper, err := s.readers.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	s.keeper = keeper
-	s.doubt, err = s.own.Begin(ctx, dbfile.Meta{
+	return s.own.Begin(ctx, dbfile.Meta{
 		Find: func(name string) (string, error) { return findMeta(ctx, s.readers, name) },
-		Save: s.saveRun,
+		Save: s.saveRun, Doubted: func(why string) { s.doubt = why },
 	}, func() int64 { return s.progress(nil) }, keeper)
-	return err
 }
 
 func (s *Store) saveRun(texts map[string]string, userVersion uint32) error {
+	begins := userVersion != 0 || texts == nil
 	return s.writer.write(context.Background(), &op{run: func(t *tx) error {
+		if begins && s.doubt != "" {
+			if err := t.markRestored(); err != nil {
+				return err
+			}
+		}
 		for name, text := range texts {
 			if err := t.exec(saveMeta, name, text); err != nil {
 				return err

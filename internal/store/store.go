@@ -26,6 +26,9 @@ type Config struct {
 	Now   func() time.Time // default time.Now
 	Owner string           // name of this node in leases; default: host and process
 
+	// Restored says that the database is a backup, where that can't be recognised.
+	Restored bool
+
 	// Cipher encrypts what is kept of callbacks, clients and keys, and the access
 	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
@@ -57,8 +60,10 @@ type Store struct {
 	damaged      chan error
 	freeze       freeze
 
-	notices []string // about the start
-	doubt   string   // why the database may be older than what was last written; "": it isn't
+	notices    []string // about the start
+	isRestored bool     // an operator says so
+	doubt      string   // why the database may be older than what was last written; "": it isn't
+	restored   restored
 
 	epoch       int64
 	names       names
@@ -82,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
-		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
+		isRestored: cfg.Restored, largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -115,6 +120,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	}
 	// only now: until we took the lease its previous owner went on writing
 	if err := s.load(ctx, s.readers); err != nil {
+		return err
+	}
+	if err := s.loadRestored(ctx); err != nil {
 		return err
 	}
 	if err := s.beginRun(ctx); err != nil {

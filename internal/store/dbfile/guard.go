@@ -208,36 +208,40 @@ type Meta struct {
 	// Save writes all of them in one commit, with the header's user version unless
 	// that is 0.
 	Save func(texts map[string]string, userVersion uint32) error
+	// Doubted is told why the database may be older than what was last written under
+	// its name, before that commit.
+	Doubted func(why string)
 }
 
 // Begin stamps the database, so that it is known from every other, and notes
-// that it is in use. commits says how many it has had; keeper is a connection that
-// stays open. doubt says why the database may be older than what was last written
-// under its name, "" if it isn't.
-func (f *File) Begin(ctx context.Context, meta Meta, commits func() int64, keeper *sql.Conn) (doubt string, err error) {
+// that it is in use. commits says how far it has come; keeper is a connection that
+// stays open.
+func (f *File) Begin(ctx context.Context, meta Meta, commits func() int64, keeper *sql.Conn) (err error) {
 	known := known{Commits: commits()}
 	closed := ""
 	for name, into := range map[string]*string{metaRun: &known.Run, metaBefore: &known.Before, metaClosed: &closed} {
 		if *into, err = meta.Find(name); err != nil {
-			return "", err
+			return err
 		}
 	}
 	known.Closed = closed == known.Run
-	doubt = f.doubt(known)
+	if why := f.doubt(known); why != "" {
+		meta.Doubted(why)
+	}
 	run, stamp := newRun()
 	if err := meta.Save(map[string]string{metaRun: run, metaBefore: f.previous(known)}, stamp); err != nil {
-		return "", err
+		return err
 	}
 	// the header is looked at in the file itself, not in the log
 	if _, err := keeper.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
-		return "", err
+		return err
 	}
 	f.keeper, f.meta = keeper, meta
 	if err := f.takeNote(run, stamp, commits()); err != nil {
-		return "", err
+		return err
 	}
 	f.begun.Store(true)
-	return doubt, nil
+	return nil
 }
 
 // Closing has the database say that it is being closed. The error is that of Intact.

@@ -121,7 +121,7 @@ func (f *File) doubt(known known) string {
 	case note == nil:
 		return fmt.Sprintf("it is a copy of a database that was in use, or %s.state was deleted", f.Path)
 	case note.Run != known.Run && note.Run != known.Before:
-		return "another database had this name when Onramp last ran"
+		return "it is a backup from before the last start, or another database than that of the last start"
 	case known.Commits < note.Commits && inode(f.own) == note.Inode:
 		return fmt.Sprintf("at least %d registrations or other changes are missing: its write-ahead log %s-wal was deleted or cut off, or the file was overwritten with a backup",
 			note.Commits-known.Commits, f.Path)
