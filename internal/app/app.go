@@ -60,11 +60,7 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 }
 
 func (a *App) start(ctx context.Context) (err error) {
-	cipher, err := a.openKeyset()
-	if err != nil {
-		return err
-	}
-	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher, Restored: a.options.Restored}); err != nil {
+	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, OpenCipher: a.openKeyset, Restored: a.options.Restored}); err != nil {
 		return err
 	}
 	if err := a.bind(ctx); err != nil {

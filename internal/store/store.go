@@ -33,6 +33,10 @@ type Config struct {
 	// token of Marketing Cloud. Without it nothing of them is kept.
 	Cipher Cipher
 
+	// OpenCipher gets the cipher once it is known whether the database has secrets
+	// that were encrypted with it; nil: it is Cipher.
+	OpenCipher func(hasSecrets bool) (Cipher, error)
+
 	freeze       freeze
 	largestCheck int64
 }
@@ -44,6 +48,9 @@ type Store struct {
 	now     func() time.Time
 	owner   string
 	cipher  Cipher
+
+	getCipher func(hasSecrets bool) (Cipher, error)
+
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
 	writer  *writer
@@ -85,7 +92,7 @@ type Store struct {
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
-		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, getCipher: cfg.OpenCipher, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
 		isRestored: cfg.Restored, largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 	}
@@ -120,6 +127,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	}
 	// only now: until we took the lease its previous owner went on writing
 	if err := s.load(ctx, s.readers); err != nil {
+		return err
+	}
+	if err := s.openCipher(ctx, s.getCipher); err != nil {
 		return err
 	}
 	if err := s.loadRestored(ctx); err != nil {
