@@ -20,7 +20,7 @@ var (
 	ListStrayQuery = selectDeliveries + listStray
 	NextDueQuery   = nextDue
 	InFailedIndex  = inFailedIndex
-	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
+	EventsQuery    = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + ` AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
 
 // MigrateTo takes the first n steps of the migrations, for a database as an older
@@ -109,6 +109,20 @@ func (s *Store) Together(ctx context.Context, writes ...func() error) []error {
 	close(release)
 	writing.Wait()
 	return errs
+}
+
+// HoldWriter keeps the writer from going on until release is called.
+func (s *Store) HoldWriter(ctx context.Context) (release func()) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = s.writer.write(ctx, &op{run: func(*tx) error {
+			close(begun)
+			<-end
+			return nil
+		}})
+	}()
+	<-begun
+	return sync.OnceFunc(func() { close(end) })
 }
 
 // ErrRefused is what Refuse is answered with.

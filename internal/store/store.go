@@ -18,6 +18,7 @@ import (
 
 	"onramp/internal/onramp"
 	"onramp/internal/store/dbfile"
+	"onramp/internal/store/eventtail"
 )
 
 // Config says where the data are. Zero values mean the defaults.
@@ -60,7 +61,6 @@ type Store struct {
 
 	stopRenewal func()
 	stopWork    func() // ends the work in the background, and waits
-	indexing    sync.Mutex
 
 	largestCheck int64 // bytes
 	checkLater   bool
@@ -77,6 +77,7 @@ type Store struct {
 	tallies     tallies
 	watchers    watchers
 	idempotency *idempotency
+	tail        eventtail.Tail // the events that are not in the index yet
 
 	mu        sync.Mutex
 	wake      map[int]wakeChannels // by destination
@@ -261,7 +262,7 @@ func unavailable(err error) error {
 
 // readerErr wraps the error of a query.
 func readerErr(step string, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if _, known := errors.AsType[*onramp.Error](err); known || err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return &onramp.Error{

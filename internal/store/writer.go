@@ -80,6 +80,7 @@ func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 		&w.registrationSeq, &w.deliverySeq, &w.callSeq, &w.eventSeq)
 	if err == nil {
 		w.store.advanceTo(w.deliverySeq)
+		w.store.tail.Begin(w.eventSeq + 1)
 		w.store.eventsCame(w.eventSeq)
 	}
 	return err
