@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ const (
 	deadHint      = "find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
 	unknownHint   = "list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"
 	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
+	noticeHint    = "onramp status shows the whole text; it is repeated until Onramp is started again"
 	lateHint      = "find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"
 	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503"
 )
@@ -57,14 +59,37 @@ func (w *Watcher) quick(now time.Time) []Condition {
 		waiting += all.Destinations[i].Waiting()
 	}
 	found = append(found, w.silent(now, all)...)
+	found = append(found, noticed(all.Notices)...)
 	if w.from.Trouble == nil {
 		return found
 	}
 	if err := w.from.Trouble(); err != nil {
-		found = append(found, Condition{
-			Cause: "store", Title: "store unreachable: registrations refused", Severe: true,
-			Detail: oneLine(err.Error()), Hint: storeHint, Waiting: waiting,
-		})
+		found = append(found, troubled(err, waiting))
+	}
+	return found
+}
+
+// troubled is a store that can't be written. Some errors know their remedy.
+func troubled(err error, waiting int64) Condition {
+	detail, hint := err.Error(), storeHint
+	type remedied interface {
+		error
+		Remedy() (cause, remedy string)
+	}
+	if e, ok := errors.AsType[remedied](err); ok {
+		detail, hint = e.Remedy()
+	}
+	return Condition{
+		Cause: "store", Title: "store unreachable: registrations refused", Severe: true,
+		Detail: oneLine(detail), Hint: hint, Waiting: waiting,
+	}
+}
+
+// noticed is what the store has to say about its start.
+func noticed(notices []string) []Condition {
+	var found []Condition
+	for _, n := range notices {
+		found = append(found, Condition{Cause: "notice:" + n, Title: "database at the start: see onramp status", Detail: oneLine(n), Hint: noticeHint})
 	}
 	return found
 }

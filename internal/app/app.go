@@ -32,6 +32,7 @@ type Options struct {
 	OpenAdmin bool // the admin API asks for no token: for the demo, on loopback
 	OwnURL    bool // the public URL is where the public listener is: for the demo
 	NoPump    bool // accept only; for measurements
+	Restored  bool // the database is a backup: what may have gone out since is not sent again
 }
 
 // App is a gateway that is ready to run.
@@ -59,11 +60,9 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 }
 
 func (a *App) start(ctx context.Context) (err error) {
-	cipher, err := a.openKeyset()
-	if err != nil {
-		return err
-	}
-	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher, Log: a.options.Log.With("part", "store")}); err != nil {
+	if a.store, err = store.Open(ctx, store.Config{
+		URL: a.cfg.Database, OpenCipher: a.openKeyset, Restored: a.options.Restored, Log: a.options.Log.With("part", "store"),
+	}); err != nil {
 		return err
 	}
 	if err := a.bind(ctx); err != nil {
@@ -72,6 +71,12 @@ func (a *App) start(ctx context.Context) (err error) {
 	forms, err := a.store.RegisterForms(ctx, a.cfg.Forms)
 	if err != nil {
 		return err
+	}
+	if _, err := a.store.HoldRestored(ctx, forms); err != nil {
+		return err
+	}
+	for _, notice := range a.store.Notices() {
+		a.options.Log.Warn("the database is not as Onramp left it", "notice", notice)
 	}
 	mc := a.cfg.MarketingCloud
 	sender, err := outbound.New(outbound.Config{
@@ -103,6 +108,7 @@ func (a *App) start(ctx context.Context) (err error) {
 func (a *App) newDesk(forms map[string]*onramp.Form) *operator.Desk {
 	desk := &operator.Desk{
 		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: a.pump, Forms: forms,
+		Notices: a.store.Notices(), Trouble: a.store.Trouble,
 		Log: a.options.Log.With("part", "admin"),
 	}
 	if a.events.setup != nil {
@@ -121,6 +127,15 @@ func (a *App) newAlerts() (*alert.Watcher, error) {
 		Receivers: a.cfg.Alerts, Oldest: watch.Oldest, FreePercent: watch.DiskFree.Percent, FreeBytes: watch.DiskFree.Bytes,
 		Events: watch.Events, Callbacks: a.callbackNames(),
 	}, from, a.options.Log.With("part", "alert"))
+}
+
+// tellGone has the log say that the database file went away.
+func (a *App) tellGone(ctx context.Context) {
+	select {
+	case <-a.store.Gone():
+		a.options.Log.Error("the database file is gone", "err", a.store.Trouble())
+	case <-ctx.Done():
+	}
 }
 
 func destinations(forms []*onramp.Form) []onramp.Destination {
@@ -272,6 +287,7 @@ func (a *App) Run(ctx context.Context) error {
 		defer close(watching)
 		a.alerts.Run(claim)
 	}()
+	go a.tellGone(claim)
 	attending := make(chan struct{})
 	go func() {
 		defer close(attending)

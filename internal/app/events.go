@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"slices"
 	"sync"
 
+	"onramp/internal/config"
 	"onramp/internal/ens"
 	"onramp/internal/keyset"
 	"onramp/internal/oauth"
@@ -38,19 +41,15 @@ func (a *App) takesEvents() bool {
 // openKeyset finds the key that encrypts what is kept. With a file for the
 // database it stands beside it unless the configuration names one. It is nil when
 // there is none: then the access token is not kept across restarts.
-func (a *App) openKeyset() (store.Cipher, error) {
-	if a.cfg.EncryptionKey != "" {
-		keys, err := keyset.Open(a.cfg.EncryptionKey)
-		if err != nil {
-			return nil, fmt.Errorf("encryption_key: %w", err)
-		}
-		return keys, nil
-	}
-	if store.IsShared(a.cfg.Database) {
+//
+// A new key is made only for a database that has no secrets yet: beside it, the one
+// that is missing could no longer be told from one that is there.
+func (a *App) openKeyset(hasSecrets bool) (store.Cipher, error) {
+	if a.cfg.EncryptionKey == "" && store.IsShared(a.cfg.Database) {
 		return nil, nil
 	}
-	keys, err := keyset.OpenFile(a.cfg.Database + ".key")
-	if err != nil && !a.takesEvents() {
+	keys, err := openKeyset(a.cfg, hasSecrets)
+	if err != nil && a.cfg.EncryptionKey == "" && !a.takesEvents() {
 		// nothing but the token needs the key; a disk without hard links, say, must not keep a gateway from its work
 		a.options.Log.Warn("the access token is not kept across restarts", "err", err)
 		return nil, nil
@@ -59,6 +58,49 @@ func (a *App) openKeyset() (store.Cipher, error) {
 		return nil, err
 	}
 	return keys, nil
+}
+
+func openKeyset(cfg *config.Config, hasSecrets bool) (*keyset.Keyset, error) {
+	if cfg.EncryptionKey != "" {
+		keys, err := keyset.Open(cfg.EncryptionKey)
+		if err != nil {
+			return nil, fmt.Errorf("encryption_key: %w", err)
+		}
+		return keys, nil
+	}
+	path := cfg.Database + ".key"
+	if !hasSecrets {
+		return keyset.OpenFile(path)
+	}
+	keys, err := keyset.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the encryption key %s is missing, and the database has secrets that only it can decrypt: restore it from a backup. "+
+			"If it is lost, run onramp keys reset: it shows what is lost with it, and what brings it back", path)
+	}
+	return keys, err
+}
+
+// LostSecret is something in the database that can't be decrypted.
+type LostSecret = store.Unreadable
+
+// ResetKeys lists what the database keeps and can't decrypt, of the named callbacks or
+// of all, and with remove removes it. The gateway must not be running.
+func ResetKeys(ctx context.Context, cfg *config.Config, callbacks []string, remove bool) (lost []LostSecret, err error) {
+	s, err := store.Open(ctx, store.Config{URL: cfg.Database, OpenCipher: func(bool) (store.Cipher, error) {
+		if cfg.EncryptionKey == "" && store.IsShared(cfg.Database) {
+			return nil, nil
+		}
+		keys, err := openKeyset(cfg, true)
+		if err != nil {
+			return nil, nil // nothing can be decrypted, which is what this is about
+		}
+		return keys, nil
+	}})
+	if err != nil {
+		return nil, err
+	}
+	lost, err = s.ResetKept(ctx, callbacks, remove)
+	return lost, errors.Join(err, s.Close())
 }
 
 // startEvents makes the parts, and returns the sinks' destinations.

@@ -12,7 +12,7 @@ import (
 )
 
 func (c *command) keys() *cobra.Command {
-	return group("keys", "Create secrets and encryption keys; manage stored token clients", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove())
+	return group("keys", "Create secrets and encryption keys; manage stored token clients", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove(), c.keysReset())
 }
 
 // kindOfKey is one kind of what keys new makes.

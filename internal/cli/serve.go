@@ -15,25 +15,33 @@ import (
 )
 
 func (c *command) serve() *cobra.Command {
-	return &cobra.Command{
+	var restored bool
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Runs the gateway with the given configuration until it is stopped (Ctrl-C or
 SIGTERM). It then accepts nothing new, finishes the requests in flight and exits;
-remaining deliveries are sent after the next start.`,
-		Example: "  onramp init\n  onramp serve --config onramp.yaml",
+remaining deliveries are sent after the next start.
+
+A restored backup sends again what went out after it was made. Onramp mostly recognises
+one by the file onramp.db.state beside the database; where it can't, as with PostgreSQL
+or on another machine, say it with --restored. Deliveries to journeys, and messages that
+Marketing Cloud no longer recognises, are then unknown: see onramp deliveries list.`,
+		Example: "  onramp init\n  onramp serve --config onramp.yaml\n  onramp serve --restored",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runServe(ctx) }),
+		RunE:    run(func(ctx context.Context, _ []string) error { return c.runServe(ctx, restored) }),
 	}
+	cmd.Flags().BoolVar(&restored, "restored", false, "the database is a restored backup; give it for one start only")
+	return cmd
 }
 
-func (c *command) runServe(ctx context.Context) error {
+func (c *command) runServe(ctx context.Context, restored bool) error {
 	cfg, err := config.Load(c.configPath(), c.Environ)
 	if err != nil {
 		return err
 	}
 	log := c.logger(cfg)
-	a, err := app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion()})
+	a, err := app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion(), Restored: restored})
 	if err != nil {
 		return err
 	}

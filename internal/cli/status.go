@@ -39,6 +39,9 @@ func (c *command) runStatus(ctx context.Context) error {
 	if c.output == "json" {
 		return c.printJSON(s)
 	}
+	for _, notice := range s.Notices {
+		fmt.Fprintf(c.Stdout, "NOTICE: %s\n\n", notice)
+	}
 	rows := [][]string{{"REGISTRATIONS", ""}}
 	for _, state := range onramp.RegistrationStates() {
 		rows = append(rows, []string{state.String(), strconv.FormatInt(s.Registrations[state.String()], 10)})

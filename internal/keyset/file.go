@@ -20,13 +20,20 @@ const maxFile = 64 << 10
 // so at once end with the same key. A file that holds something else, or
 // nothing, is an error and stays as it is.
 func OpenFile(path string) (*Keyset, error) {
-	text, err := readFile(path)
+	keys, err := ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
 			return nil, fmt.Errorf("create the encryption key %s (or set encryption_key): %w", path, err)
 		}
-		text, err = readFile(path)
+		return ReadFile(path)
 	}
+	return keys, err
+}
+
+// ReadFile is OpenFile for a file that must be there: the error is [fs.ErrNotExist]
+// if it isn't.
+func ReadFile(path string) (*Keyset, error) {
+	text, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the encryption key: %w", err)
 	}

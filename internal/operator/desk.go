@@ -24,6 +24,8 @@ type Desk struct {
 	Setup         Setup                   // nil: there is no Event Notification Service to set up
 	Clients       *Clients                // nil: there is no token endpoint
 	Forms         map[string]*onramp.Form // by name, as configured
+	Notices       []string                // what was unusual about the database at the start
+	Trouble       func() error            // why the database can't be written, or nil; may be nil
 	Log           *slog.Logger
 }
 

@@ -16,6 +16,7 @@ type Status struct {
 	Deliveries    map[string]int64    `json:"deliveries"`    // by state
 	Destinations  []DestinationStatus `json:"destinations"`
 	Events        EventCounts         `json:"events"`
+	Notices       []string            `json:"notices,omitempty"` // what is unusual about the database, each with what to do
 }
 
 // DestinationStatus is how one destination is doing.
@@ -63,11 +64,12 @@ func (d *Destination) Waiting() int64 {
 type Overview struct {
 	Counts       onramp.Counts // as of the last commit
 	Destinations []Destination // by name: those that are configured, and those that have deliveries from before
+	Notices      []string      // what was unusual about the database at the start
 }
 
 // Overview returns at once.
 func (d *Desk) Overview() Overview {
-	o := Overview{Counts: d.Counts.Count()}
+	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices}
 	known := map[string]Destination{}
 	for name := range o.Counts.Deliveries {
 		known[name] = Destination{Name: name, Deliveries: o.Counts.Deliveries[name]}
@@ -94,7 +96,11 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 	o := d.Overview()
 	s := Status{
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
-		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)},
+		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: o.Notices,
+	}
+	trouble := d.trouble()
+	if trouble != nil {
+		s.Notices = append(slices.Clip(s.Notices), "the database can't be written: "+trouble.Error())
 	}
 	for _, state := range onramp.RegistrationStates() {
 		n := o.Counts.Registrations[state]
@@ -106,13 +112,21 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 	}
 	for i := range o.Destinations {
 		one, err := d.destinationStatus(ctx, &o.Destinations[i])
-		if err != nil {
+		if err != nil && trouble == nil { // with trouble, what can be had is better than nothing
 			return Status{}, err
 		}
 		s.Destinations = append(s.Destinations, one)
 		s.countDeliveries(&o.Destinations[i])
 	}
 	return s, nil
+}
+
+// trouble is why the database can't be written, or nil.
+func (d *Desk) trouble() error {
+	if d.Trouble == nil {
+		return nil
+	}
+	return d.Trouble()
 }
 
 // countDeliveries adds those of one destination. What is in flight is stored as

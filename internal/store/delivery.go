@@ -85,6 +85,9 @@ const freshSpan = 100_000
 // first, fewer when they are large: those to be sent and those that wait for the step
 // before them. The next call continues after to, at once if there may be more.
 func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (found []onramp.Delivery, to int64, more bool, err error) {
+	if gone := s.goneFile(); gone != nil {
+		return nil, after, false, unavailable(gone) // what is sent from now on couldn't be settled
+	}
 	newest := s.newest() // before the query: what is committed after this is for the next call
 	if newest <= after {
 		return nil, after, false, nil
@@ -151,6 +154,9 @@ var (
 //
 // First come those that were delivered and are to be sent once more.
 func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (due []onramp.Delivery, next time.Time, err error) {
+	if gone := s.goneFile(); gone != nil {
+		return nil, now, unavailable(gone)
+	}
 	more := false
 	for _, list := range []func(n int) ([]onramp.Delivery, bool, error){
 		func(n int) ([]onramp.Delivery, bool, error) { return s.listResends(ctx, destination, now, n) },

@@ -7,16 +7,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
-	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"onramp/internal/store/dbfile"
 )
 
 // dialect holds everything in which the two databases differ.
@@ -76,54 +75,8 @@ func (s *Store) connect(rawURL string) (*sql.DB, error) {
 		s.dialect, s.waits = postgresDialect, waitsWithin(cmp.Or(s.waits.lease, usualLease))
 		return s.connectPostgres(rawURL)
 	}
-	s.dialect, s.file, s.waits = sqliteDialect, rawURL, waits{}
+	s.dialect, s.waits = sqliteDialect, waits{}
 	return s.connectSQLite(rawURL)
-}
-
-func (s *Store) connectSQLite(path string) (*sql.DB, error) {
-	if path == "" {
-		return nil, errors.New("database: the file name is missing")
-	}
-	lock := flock.New(path + ".lock")
-	locked, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("database %s: %w; its folder must exist and be writable", path, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("database %s is in use by another onramp; stop that process, or use another file", path)
-	}
-	s.lock = lock
-	// the file holds personal data: create it for its owner only, before SQLite would
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), lock.Unlock())
-	}
-	if err := file.Close(); err != nil {
-		return nil, errors.Join(err, lock.Unlock())
-	}
-	writer, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=wal_autocheckpoint(1000)", "_pragma=cache_size(-4000)", "_pragma=temp_store(memory)"))
-	if err != nil {
-		return nil, errors.Join(err, lock.Unlock())
-	}
-	writer.SetMaxOpenConns(1)
-	s.readers, err = sql.Open("sqlite", sqliteDSN(path, "_pragma=query_only(on)", "_pragma=cache_size(-1000)"))
-	if err != nil {
-		return nil, errors.Join(err, writer.Close(), lock.Unlock())
-	}
-	s.readers.SetMaxOpenConns(4)
-	s.readers.SetMaxIdleConns(4)
-	return writer, nil
-}
-
-// sqliteDSN puts the settings where every pooled connection gets them.
-func sqliteDSN(path string, more ...string) string {
-	settings := append([]string{
-		"_pragma=busy_timeout(10000)",
-		"_pragma=journal_mode(wal)",
-		"_pragma=synchronous(full)",
-	}, more...)
-	u := url.URL{Path: filepath.ToSlash(path)}
-	return "file:" + u.EscapedPath() + "?" + strings.Join(settings, "&")
 }
 
 // explain adds what an operator can do about an error at the start.
@@ -136,11 +89,8 @@ func (s *Store) explain(err error) error {
 		switch e.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			return fmt.Errorf("%s: the database file is damaged or not a SQLite database: %w; %s", s.file, err, wayOut)
-		case sqlite3.SQLITE_FULL:
-			return fmt.Errorf("the disk is full: %w; free some space and start again", err)
-		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
-			return fmt.Errorf("the database file can't be written: %w; check its owner and permissions, and that the disk is mounted for writing", err)
 		}
+		return fmt.Errorf("open database %s: %w", s.file, dbfile.Explain(err))
 	}
 	return fmt.Errorf("open database: %w", err)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/eventtail"
 )
 
 // portionOfEvents is how many events one write stores, so that registrations
@@ -61,11 +62,17 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	statement := &t.store.writer.events
 	first := t.eventSeq + 1
 	values := make([]any, 0, len(events)*statement.columns)
+	tail := make([]eventtail.Event, len(events))
 	for i := range events {
 		e := &events[i]
 		t.eventSeq++
+		person, isAbout := e.Person()
+		tail[i] = eventtail.Event{Seq: t.eventSeq, Person: person}
+		if e.Send != "" {
+			tail[i].Send = onramp.SendKey(e.Send)
+		}
 		values = append(values, t.eventSeq, e.Identity.At, e.Identity.Hash, callback, micros(e.ReceivedAt), storable(e.Type),
-			nullKey(e.Person()), nullKey(onramp.SendKey(e.Send), e.Send != ""), storableJSON(e.Body))
+			nullKey(person, isAbout), nullKey(tail[i].Send, e.Send != ""), storableJSON(e.Body))
 	}
 	n, err := t.insertNew(*statement, values)
 	if err != nil {
@@ -87,7 +94,10 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 		isNew = func(seq int64) bool { return seqs[seq] }
 	}
 	last := t.eventSeq
-	t.after = append(t.after, func() { t.store.eventsCame(last) })
+	t.after = append(t.after, func() {
+		t.store.tail.Add(tail)
+		t.store.eventsCame(last)
+	})
 	return int(n), t.forward(events, first, isNew)
 }
 
@@ -262,15 +272,11 @@ const mostEvents = 500
 // of its subscriber since it was accepted, and the engagement that belongs to
 // either by its send.
 func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.Event, error) {
-	if err := s.indexEvents(ctx); err != nil {
-		return nil, err
-	}
-	found, err := s.listEvents(ctx, byEventKey+`ORDER BY e.seq LIMIT $2`, onramp.MessagePerson(r.ID), mostEvents)
+	found, err := s.eventsByKey(ctx, onramp.MessagePerson(r.ID), "", mostEvents)
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.listEvents(ctx, byEventKey+`AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`,
-		onramp.SubscriberPerson(r.SubscriberKey), micros(r.ReceivedAt), mostEvents)
+	more, err := s.eventsByKey(ctx, onramp.SubscriberPerson(r.SubscriberKey), ` AND e.received_at >= $2`, mostEvents, micros(r.ReceivedAt))
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +289,7 @@ func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.
 		}
 	}
 	for send := range sends {
-		engaged, err := s.listEvents(ctx, byEventKey+`ORDER BY e.seq LIMIT $2`, onramp.SendKey(send), mostEvents)
+		engaged, err := s.eventsByKey(ctx, onramp.SendKey(send), "", mostEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -296,6 +302,3 @@ func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.
 	}
 	return found, nil
 }
-
-// byEventKey is the condition for the events of a hash.
-const byEventKey = `WHERE e.seq IN (SELECT k.event_seq FROM event_key k WHERE k.hash = $1) `

@@ -297,6 +297,41 @@ func TestEventsInTimeline(t *testing.T) {
 	})
 }
 
+// A timeline has all events also while they can't be indexed, and waits for no
+// one: neither for those that came just now, nor for those from before a start.
+func TestTimelineNeverWaits(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.withEvents()
+		w.save("one", "ana")
+		w.receive(nil, sent("ana", 3, "x"), opened(3, 300))
+		count := func(want int) {
+			t.Helper()
+			release := w.s.HoldWriter(t.Context())
+			defer release()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			items, err := w.s.Timeline(ctx, w.ids["ana"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for _, item := range items {
+				if item.What == "event" {
+					n++
+				}
+			}
+			if n != want {
+				t.Errorf("%d events, want %d", n, want)
+			}
+		}
+		count(2)
+		w.reopen()
+		count(2)
+		w.receive(nil, opened(3, 301))
+		count(3)
+	})
+}
+
 // What the rules want is stored with how far they went, and shows in the
 // timeline of whose row it is.
 func TestRuling(t *testing.T) {

@@ -23,7 +23,7 @@ var (
 	ListWaitingQuery = listWaiting
 	ListedQuery, _   = new(newListed(sqliteDialect)).fit(8)
 	InFailedIndex    = inFailedIndex
-	EventsQuery      = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + `AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
+	EventsQuery      = `SELECT ` + eventColumns + ` FROM event e ` + byEventKey + ` AND e.received_at >= $2 ORDER BY e.seq LIMIT $3`
 )
 
 // How much is read at once.
@@ -72,12 +72,10 @@ func WithLease(c Config, life time.Duration) Config {
 func (s *Store) CutOff() error {
 	s.lease.stop()
 	s.lease.lose() // so that it is not given back
-	if s.lock == nil {
+	if s.own == nil {
 		return nil
 	}
-	lock := s.lock
-	s.lock = nil
-	return lock.Unlock()
+	return s.own.Unlock()
 }
 
 // Partitions is how many rows the lease table has.
@@ -130,6 +128,20 @@ func (s *Store) Together(ctx context.Context, writes ...func() error) []error {
 	close(release)
 	writing.Wait()
 	return errs
+}
+
+// HoldWriter keeps the writer from going on until release is called.
+func (s *Store) HoldWriter(ctx context.Context) (release func()) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = s.writer.write(ctx, &op{run: func(*tx) error {
+			close(begun)
+			<-end
+			return nil
+		}})
+	}()
+	<-begun
+	return sync.OnceFunc(func() { close(end) })
 }
 
 // ErrRefused is what Refuse is answered with.

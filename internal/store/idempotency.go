@@ -38,9 +38,12 @@ type idempotency struct {
 	frozen map[int64]int64 // the same, on their way into it
 	sorted []int64         // keys of frozen that are not there yet
 
-	frozenTo int64 // registrations up to here are in the tables once frozen is
-	mergedTo int64 // registrations up to here are in the tables
-	day      int64 // since 1970; the table of this day takes the keys
+	frozenTo int64         // registrations up to here are in the tables once frozen is
+	mergedTo int64         // registrations up to here are in the tables
+	day      int64         // goes up by one each time the older table is emptied; the table of this day takes the keys
+	aged     time.Duration // of this day so far, as far as the writer saw it pass
+	agedOn   time.Duration // of that, what is on disk
+	seen     time.Time     // the last commit; zero: none since the start
 
 	insert [2]insertion // by day
 	find   together     // in both
@@ -65,6 +68,12 @@ func loadIdempotency(ctx context.Context, q queryer, d dialect, f freeze) (*idem
 		return nil, err
 	}
 	i.day, _ = strconv.ParseInt(value, 10, 64)
+	if value, err = findMeta(ctx, q, idempotencyAge); err != nil {
+		return nil, err
+	}
+	seconds, _ := strconv.ParseInt(value, 10, 64)
+	i.aged = time.Duration(seconds) * time.Second
+	i.agedOn = i.aged
 	rows, err := q.QueryContext(ctx, `SELECT seq, idempotency_hash FROM registration WHERE seq > $1 AND idempotency_hash IS NOT NULL`, i.mergedTo)
 	type keyed struct{ seq, hash int64 }
 	recent, err := collect(rows, err, func(rows *sql.Rows) (k keyed, err error) {
@@ -112,7 +121,10 @@ func (t *tx) findIdempotency(group []*op) (known map[int64]int64, err error) {
 	return known, nil
 }
 
-const idempotencyDay = "idempotency_day"
+const (
+	idempotencyDay = "idempotency_day"
+	idempotencyAge = "idempotency_day_age" // in seconds
+)
 
 // advanceIdempotency takes in the keys of a group and moves some older ones on
 // to their table.
@@ -166,27 +178,42 @@ func (i *idempotency) advanced(fresh []*acceptance, merged int, seq int64) {
 	}
 }
 
-// turnDay forgets the keys of the day before yesterday when a new day begins.
+const (
+	dayLength = 25 * time.Hour // a day, and what the last of it may have been wrong by
+	// longestStep is how much of a day may pass between two commits. No clock that is
+	// set ahead can make a day pass, and when nothing is committed nothing is to be
+	// forgotten.
+	longestStep  = time.Hour
+	saveAgeEvery = 10 * time.Minute
+)
+
+// turnDay forgets the keys of the day before when a day has passed. A day is the time
+// that passed while the writer was looking, whatever the clock says: a clock that is
+// set back or ahead forgets nothing, and keys that live longer do no harm.
+//
 // When nobody uses keys it also keeps the mark from falling behind.
 func (t *tx) turnDay(i *idempotency) error {
-	day := max(i.day, t.now.Unix()/int64((24*time.Hour).Seconds())) // a clock that goes back forgets nothing
-	if day != i.day {
-		table := [2]string{"idempotency_even", "idempotency_odd"}[day%2]
-		if day-i.day > 1 {
-			// after a pause of days both tables are old
-			if err := t.exec(`DELETE FROM idempotency_even`); err != nil {
-				return err
-			}
-			table = "idempotency_odd"
-		}
-		if err := t.exec(`DELETE FROM ` + table); err != nil {
+	day, aged, agedOn := i.day, i.aged, i.agedOn
+	if !i.seen.IsZero() {
+		aged += min(max(t.now.Sub(i.seen), 0), longestStep)
+	}
+	if aged >= dayLength {
+		day, aged = day+1, 0
+		if err := t.exec(`DELETE FROM ` + [2]string{"idempotency_even", "idempotency_odd"}[day%2]); err != nil {
 			return err
 		}
 		if err := t.exec(saveMeta, idempotencyDay, strconv.FormatInt(day, 10)); err != nil {
 			return err
 		}
-		t.after = append(t.after, func() { i.day = day })
 	}
+	if day != i.day || aged-agedOn >= saveAgeEvery {
+		if err := t.exec(saveMeta, idempotencyAge, strconv.FormatInt(int64(aged.Seconds()), 10)); err != nil {
+			return err
+		}
+		agedOn = aged
+	}
+	now := t.now
+	t.after = append(t.after, func() { i.day, i.aged, i.agedOn, i.seen = day, aged, agedOn, now })
 	if len(i.recent)+len(i.frozen) == 0 && t.registrationSeq-i.mergedTo >= i.freeze.registrations {
 		// this group's keys are not in memory yet, so the mark stops before it
 		mark := t.store.writer.registrationSeq

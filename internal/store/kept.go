@@ -29,8 +29,8 @@ const (
 )
 
 // hintKey is what an operator can do when the key does not fit.
-const hintKey = "it was encrypted with another encryption key: restore that key; if it is lost, " +
-	"delete all rows of the database table kept, restart onramp and run onramp ens setup"
+const hintKey = "it was encrypted with another encryption key, or is damaged: restore that key; if it is lost, " +
+	"onramp keys reset shows what is lost with it, and what brings it back"
 
 var errNoCipher = errors.New("the database was opened without an encryption key")
 

@@ -317,6 +317,11 @@ func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {
 			onramp.TimelineItem{At: a.StartedAt.Add(a.Took), What: a.Verdict.String(), Destination: d.Destination, Detail: detail})
 	}
 	switch d.State {
+	case onramp.DeliveryUnknown:
+		if n := len(d.Attempts); n > 0 && d.Attempts[n-1].Verdict == onramp.Unknown {
+			break // the attempt has said so
+		}
+		fallthrough
 	case onramp.DeliveryDead, onramp.DeliveryDiscarded:
 		items = append(items, onramp.TimelineItem{At: d.SettledAt, What: d.State.String(), Destination: d.Destination, Detail: d.Reason})
 	}

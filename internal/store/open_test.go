@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -181,6 +182,73 @@ func TestLock(t *testing.T) {
 	w := newWorld(t, sqliteEngine)
 	wantOpenError(t, w.url, "is in use by another onramp; stop that process, or use another file")
 	w.reopen()
+}
+
+// Nor does another name of the file let a second process in.
+func TestLockByOtherNames(t *testing.T) {
+	t.Parallel()
+	const inUse = "is in use by another onramp"
+	for name, link := range map[string]func(path, folder string) (string, error){
+		"symbolic link beside it": func(path, folder string) (string, error) {
+			return filepath.Dir(path) + "/link.db", os.Symlink("onramp.db", filepath.Dir(path)+"/link.db")
+		},
+		"symbolic link elsewhere": func(path, folder string) (string, error) {
+			return folder + "/link.db", os.Symlink(path, folder+"/link.db")
+		},
+		"symbolic link to a symbolic link": func(path, folder string) (string, error) {
+			return folder + "/two.db", errors.Join(os.Symlink(path, folder+"/one.db"), os.Symlink("one.db", folder+"/two.db"))
+		},
+		"link to the folder": func(path, folder string) (string, error) {
+			return folder + "/link/onramp.db", os.Symlink(filepath.Dir(path), folder+"/link")
+		},
+		"another way to write the path": func(path, _ string) (string, error) {
+			return filepath.Dir(path) + "/../" + filepath.Base(filepath.Dir(path)) + "/./onramp.db", nil
+		},
+		"hard link": func(path, folder string) (string, error) {
+			return folder + "/hard.db", os.Link(path, folder+"/hard.db")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sqliteEngine)
+			other, err := link(w.url, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := inUse
+			if name == "hard link" {
+				want = "has 2 names (hard links)"
+			}
+			wantOpenError(t, other, want)
+			w.save("one", "ana")
+			if name == "hard link" {
+				if err := os.Remove(other); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.reopen()
+		})
+	}
+}
+
+// A symbolic link to a file that is still to be made leads there, and the write-ahead
+// log lies beside that.
+func TestDanglingLink(t *testing.T) {
+	t.Parallel()
+	folder, elsewhere := t.TempDir(), t.TempDir()
+	if err := os.Symlink(filepath.Join(elsewhere, "real.db"), filepath.Join(folder, "onramp.db")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Config{URL: filepath.Join(folder, "onramp.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, side := range []string{"", "-wal", ".lock"} {
+		if _, err := os.Stat(filepath.Join(elsewhere, "real.db"+side)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestOpenErrors(t *testing.T) {

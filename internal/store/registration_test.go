@@ -312,8 +312,8 @@ func TestIdempotencyMark(t *testing.T) {
 	})
 }
 
-// A key lives for at least a day, and not for ever; a clock that goes back
-// forgets nothing.
+// A key lives for at least a day, and not for ever; a clock that is set forgets
+// nothing.
 func TestIdempotencyDays(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		known := func(key int) bool {
@@ -336,30 +336,50 @@ func TestIdempotencyDays(t *testing.T) {
 			}
 			known(key) // carries it into the table
 		}
-		merge(1)
-		w.clock.advance(-72 * time.Hour)
-		if !known(1) {
-			t.Error("forgotten when the clock went back")
+		// time in which there is something to write now and then
+		pass := func(d time.Duration) {
+			t.Helper()
+			for ; d > 0; d -= 50 * time.Minute {
+				w.clock.advance(min(d, 50*time.Minute))
+				w.save("one", "ben")
+			}
 		}
-		w.clock.advance(72*time.Hour + 11*time.Hour + 59*time.Minute)
+		merge(1)
+		w.save("one", "ben")
+		for _, jump := range []time.Duration{72 * time.Hour, 30 * 24 * time.Hour, -72 * time.Hour, -365 * 24 * time.Hour, 24 * time.Hour} {
+			w.clock.advance(jump) // for a moment
+			w.save("one", "ben")
+			if !known(1) {
+				t.Errorf("forgotten when the clock was set by %v", jump)
+			}
+			w.clock.advance(-jump)
+			w.save("one", "ben")
+			if !known(1) {
+				t.Errorf("forgotten when the clock was set by %v and back", jump)
+			}
+		}
+		pass(12 * time.Hour)
 		merge(2)
-		w.clock.advance(24 * time.Hour) // the day after
+		w.reopen()
+		pass(11 * time.Hour)
 		if !known(1) || !known(2) {
 			t.Error("forgotten before a day had passed")
 		}
+		pass(3 * time.Hour)
 		merge(3)
-		w.reopen()
-		w.clock.advance(2 * time.Minute) // the second day after
-		if known(10); known(2) {
-			t.Error("remembered after the day after")
+		w.clock.advance(72 * time.Hour)
+		w.reopen() // with a clock that is ahead
+		w.save("one", "ben")
+		if !known(1) || !known(2) || !known(3) {
+			t.Error("forgotten when the clock was ahead at a start")
+		}
+		w.clock.advance(-72 * time.Hour)
+		pass(27 * time.Hour)
+		if known(1) || known(2) {
+			t.Error("remembered after two days")
 		}
 		if !known(3) {
 			t.Error("the other day's key was forgotten, too")
-		}
-		w.clock.advance(5 * 24 * time.Hour)
-		known(11)
-		if kept := w.mergedKeys(); kept != 0 {
-			t.Errorf("%d keys kept after days", kept)
 		}
 	})
 }

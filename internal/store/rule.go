@@ -81,10 +81,7 @@ func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
 // FindSend returns the event that names the subscriber of a send, or false if none
 // has come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
-	if err := s.indexEvents(ctx); err != nil {
-		return onramp.Event{}, false, err
-	}
-	events, err := s.listEvents(ctx, byEventKey+`AND e.person IS NOT NULL ORDER BY e.seq LIMIT 20`, onramp.SendKey(send))
+	events, err := s.eventsByKey(ctx, onramp.SendKey(send), ` AND e.person IS NOT NULL`, 20)
 	if err != nil {
 		return onramp.Event{}, false, readerErr("find send", err)
 	}

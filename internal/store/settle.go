@@ -196,6 +196,10 @@ func (t *tx) startNextStep(d *onramp.Delivery, woken map[int]wakeUp) ([]onramp.D
 	}
 	next.DueAt = fromNull(due)
 	t.moveDelivery(next.DestinationID, onramp.DeliveryWaiting, onramp.DeliveryPending)
+	if held, later, err := t.holdStarted(next.Seq, woken); err != nil || held {
+		next.State, next.DueAt = onramp.DeliveryUnknown, time.Time{}
+		return append(later, next), err
+	}
 	if next.Parked() {
 		woken[next.DestinationID] |= dueUp
 	}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/dbfile"
+	"onramp/internal/store/eventtail"
 )
 
 // Config says where the data are. Zero values mean the defaults.
@@ -30,6 +32,8 @@ type Config struct {
 	// LongestCall is how long Marketing Cloud may take to carry out a call whose
 	// answer did not come; default 2 minutes.
 	LongestCall time.Duration
+	// Restored says that the database is a backup, where that can't be recognised.
+	Restored bool
 
 	// Cipher encrypts what is kept of callbacks, clients and keys, and the access
 	// token of Marketing Cloud. Without it nothing of them is kept.
@@ -39,6 +43,9 @@ type Config struct {
 	Commit func(commit func() error) error
 
 	Log *slog.Logger // default: nowhere
+	// OpenCipher gets the cipher once it is known whether the database has secrets
+	// that were encrypted with it; nil: it is Cipher.
+	OpenCipher func(hasSecrets bool) (Cipher, error)
 
 	freeze       freeze
 	largestCheck int64
@@ -48,19 +55,22 @@ type Config struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	dialect dialect
-	file    string // of SQLite
-	now     func() time.Time
-	owner   string
-	cipher  Cipher
-	log     *slog.Logger
-	alone   bool                     // nothing goes on in the background
-	commit  func(func() error) error // carries out a COMMIT
+	dialect   dialect
+	file      string // of SQLite
+	now       func() time.Time
+	owner     string
+	cipher    Cipher
+	log       *slog.Logger
+	alone     bool                     // nothing goes on in the background
+	commit    func(func() error) error // carries out a COMMIT
+	getCipher func(hasSecrets bool) (Cipher, error)
+
 	readers *sql.DB
 	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
 	listed  together  // reads fresh deliveries by their seqs
 	writer  *writer
-	lock    unlocker
+	own     *dbfile.File // nil on PostgreSQL
+	keeper  *sql.Conn    // a reader that stays open
 
 	waits     waits
 	migrating *sql.DB     // without limits; of PostgreSQL, until it is open
@@ -68,7 +78,6 @@ type Store struct {
 	warned    atomic.Bool // the writer's session was warned
 	lease     lease
 	stopWork  func() // ends the work in the background, and waits
-	indexing  sync.Mutex
 
 	largestCheck int64 // bytes
 	checkLater   bool
@@ -80,12 +89,17 @@ type Store struct {
 	recent      recent
 	resends     resends
 	candidates  candidates
+	notices     []string // about the start
+	isRestored  bool     // an operator says so
+	doubt       string   // why the database may be older than what was last written; "": it isn't
+	restored    restored
 
 	epoch       int64
 	names       names
 	tallies     tallies
 	watchers    watchers
 	idempotency *idempotency
+	tail        eventtail.Tail // the events that are not in the index yet
 
 	mu        sync.Mutex
 	wake      map[int]wakeChannels // by destination
@@ -93,19 +107,17 @@ type Store struct {
 	lastEvent int64                // seq of the newest committed event
 	events    chan struct{}        // yields a value when there may be new ones
 	unindexed chan struct{}        // the same, for the index
-	doubt     chan struct{}        // yields a value when it is not known whether a commit is on disk
+	unsure    chan struct{}        // yields a value when it is not known whether a commit is on disk
 	closeOnce sync.Once
 }
-
-type unlocker interface{ Unlock() error }
 
 // Open opens or creates the database, brings its tables up to date and takes
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
-		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, commit: cfg.Commit, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, getCipher: cfg.OpenCipher, isRestored: cfg.Restored, commit: cfg.Commit, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lease: newLease(),
-		doubt:        make(chan struct{}, 1),
+		unsure:       make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
 		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
 		waits: waits{lease: cfg.lease},
@@ -149,6 +161,15 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.load(ctx, s.readers); err != nil {
 		return err
 	}
+	if err := s.openCipher(ctx, s.getCipher); err != nil {
+		return err
+	}
+	if err := s.loadRestored(ctx); err != nil {
+		return err
+	}
+	if err := s.beginRun(ctx); err != nil {
+		return err
+	}
 	s.startRenewal()
 	s.listed = newListed(s.dialect)
 	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
@@ -176,6 +197,9 @@ func (s *Store) startBackground() {
 	work.Go(func() { s.checkInBackground(ctx) })
 	work.Go(func() { s.keepMoving(ctx) })
 	work.Go(func() { s.probe(ctx) })
+	if s.own != nil {
+		work.Go(func() { s.own.Watch(ctx) })
+	}
 	s.stopWork = func() {
 		stop()
 		work.Wait()
@@ -208,16 +232,27 @@ func (s *Store) Close() error {
 		if s.stopWork != nil {
 			s.stopWork()
 		}
+		gone := s.own != nil && s.own.Closing() != nil
 		if s.writer != nil {
-			err = s.writer.close()
+			s.writer.close()
+		}
+		if gone {
+			err = s.own.Abandon()
+			return
+		}
+		if s.writer != nil {
+			err = s.writer.db.Close()
 		}
 		s.releaseLease()
 		if s.fresh != nil {
 			err = errors.Join(err, s.fresh.Close())
 		}
+		if s.keeper != nil {
+			err = errors.Join(err, s.keeper.Close())
+		}
 		err = errors.Join(err, s.closePools())
-		if s.lock != nil {
-			err = errors.Join(err, s.lock.Unlock())
+		if s.own != nil {
+			err = errors.Join(err, s.own.Closed())
 		}
 	})
 	return err
@@ -246,6 +281,9 @@ func (s *Store) File() string { return s.file }
 
 // Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
+	if gone := s.goneFile(); gone != nil {
+		return unavailable(gone)
+	}
 	ctx, cancel := limited(ctx, waitTrouble)
 	defer cancel()
 	if err := s.readers.PingContext(ctx); err != nil {
@@ -264,7 +302,7 @@ func unavailable(err error) error {
 
 // readerErr wraps the error of a query.
 func readerErr(step string, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if _, known := errors.AsType[*onramp.Error](err); known || err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return &onramp.Error{

@@ -32,7 +32,7 @@ func (s *Store) keepMoving(ctx context.Context) {
 			pause = strandedTrouble
 		}
 		select {
-		case <-s.doubt:
+		case <-s.unsure:
 			s.resolveDoubt(ctx)
 		case <-time.After(pause):
 		case <-ctx.Done():

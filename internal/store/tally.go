@@ -75,10 +75,20 @@ func listEventTallies(ctx context.Context, q queryer) (map[int]eventTally, error
 	return events, err
 }
 
+// count gives one count, as of the last commit.
+func (a *tallies) count(k tallyKey) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.n[k]
+}
+
 // apply takes in what a committed transaction has counted.
 func (a *tallies) apply(t *tx) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.n == nil {
+		return // the lease is taken before they are loaded
+	}
 	for k, n := range t.tally {
 		a.n[k] += n
 	}
@@ -166,6 +176,7 @@ func (s *Store) Count() onramp.Counts {
 		name := s.names.callbackName(callback)
 		c.Events[name], c.Repeated[name] = n.stored, n.repeated
 	}
+	delete(n, commits)
 	for k, n := range n {
 		if k.destination == 0 {
 			c.Registrations[onramp.RegistrationState(k.state)] = n

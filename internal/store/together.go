@@ -196,13 +196,18 @@ func (t *tx) moveRoutes(all []onramp.Settlement, woken map[int]wakeUp) (follower
 		}
 		t.moveRegistrationOf(d, stateAt(d.Step, 0), onramp.RegistrationDelivering)
 		waiting[d.Seq+1] = d
-		seqs = append(seqs, d.Seq+1)
+		if d.Seq+1 > t.store.restored.to {
+			seqs = append(seqs, d.Seq+1)
+		}
 	}
-	if len(seqs) == 0 {
+	if len(waiting) == 0 {
 		return nil, nil
 	}
 	statement := &t.store.writer.settlements.started
 	text, length := statement.fit(len(seqs))
+	if len(seqs) == 0 {
+		seqs = []int64{0} // of none
+	}
 	err = t.each(text, statement.arguments(length, seqs, nil, nil), func(scan func(...any) error) error {
 		next := onramp.Delivery{State: onramp.DeliveryPending}
 		if err := scan(&next.Seq, &next.DestinationID); err != nil {

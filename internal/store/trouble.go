@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"onramp/internal/store/dbfile"
 )
 
 const (
@@ -34,13 +36,21 @@ func (h *heartbeat) at(step string) {
 // for too long; nil if all is well. Until it is nil again nothing can be accepted or
 // settled. It answers at once.
 func (s *Store) Trouble() error {
+	if gone := s.goneFile(); gone != nil {
+		select {
+		case <-s.Gone():
+			return gone
+		default:
+			return nil // its content is being saved: in a moment there is more to say
+		}
+	}
 	if b := s.writer.heartbeat.now.Load(); b != nil {
 		if age := time.Since(b.since); age > waitTrouble {
 			return fmt.Errorf("a write has been waiting for %v: %s", age.Round(time.Second), b.step)
 		}
 	}
 	if err := s.writer.trouble.Load(); err != nil {
-		return *err
+		return dbfile.Explain(*err)
 	}
 	return nil
 }

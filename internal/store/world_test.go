@@ -77,6 +77,7 @@ type world struct {
 	cipher store.Cipher
 	keys   int           // that are moved to their table together; 0: the default
 	life   time.Duration // of the lease; 0: the default
+	backup bool          // an operator says that the database is one
 	s      *store.Store
 	forms  map[string]*onramp.Form
 	db     *sql.DB   // for looking at the tables
@@ -117,7 +118,7 @@ func forms() []onramp.Form {
 
 func (w *world) open() {
 	w.t.Helper()
-	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher, Commit: w.faults.commit, Log: w.log}
+	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher, Commit: w.faults.commit, Log: w.log, Restored: w.backup}
 	if w.alone {
 		cfg = store.Alone(cfg)
 	}

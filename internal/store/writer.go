@@ -87,6 +87,7 @@ func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 		w.registrationSeq, w.deliverySeq = max(w.registrationSeq, registration), max(w.deliverySeq, delivery)
 		w.callSeq, w.eventSeq = max(w.callSeq, call), max(w.eventSeq, event)
 		w.store.advanceTo(w.deliverySeq)
+		w.store.tail.Begin(w.eventSeq + 1)
 		w.store.eventsCame(w.eventSeq)
 	}
 	return err
@@ -122,7 +123,7 @@ func (w *writer) enqueue(ctx context.Context, o *op) error {
 }
 
 // close lets the writer finish what is queued.
-func (w *writer) close() error {
+func (w *writer) close() {
 	w.closing.Lock()
 	if !w.closed {
 		w.closed = true
@@ -133,7 +134,6 @@ func (w *writer) close() error {
 		<-w.done
 	}
 	w.endSession()
-	return w.db.Close()
 }
 
 func (w *writer) start() {
@@ -232,6 +232,9 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	// a write must not be cut short by one caller who leaves
 	ctx, cancel := limited(context.Background(), w.store.waits.write)
 	defer cancel()
+	if err := w.store.intactRecently(); err != nil {
+		return nil, nil, unavailable(err)
+	}
 	if err := w.ensureSession(ctx); err != nil {
 		return nil, nil, unavailable(err)
 	}
@@ -257,10 +260,17 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	if err := t.commit(); err != nil {
 		w.unsure = true
 		w.rollback()
-		signal(w.store.doubt)
+		signal(w.store.unsure)
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
 	}
+	// what went into a file that has lost its name by now is not to be answered
+	if err := w.store.intact(); err != nil {
+		return nil, nil, unavailable(err)
+	}
 	w.commits.Add(1)
+	if w.store.own != nil {
+		w.store.own.Committed(w.store.progress(t))
+	}
 	w.registrationSeq, w.deliverySeq, w.callSeq, w.eventSeq = t.registrationSeq, t.deliverySeq, t.callSeq, t.eventSeq
 	return t, nil, nil
 }
@@ -347,6 +357,7 @@ func (t *tx) carryOut(group []*op) (refused *op, err error) {
 			return o, err
 		}
 	}
+	t.countCommit()
 	return nil, t.saveTallies()
 }
 

@@ -1,0 +1,90 @@
+package dbfile
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+)
+
+// save copies all that a connection sees of the database to a new file beside it,
+// and has that on disk. The connection reads from the file that it has open,
+// whatever now bears its name.
+func (f *File) save(conn *sql.Conn) (path string, err error) {
+	path = f.beside("rescued")
+	partial := path + ".partial"
+	made, err := os.OpenFile(partial, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	err = conn.Raw(func(c any) error { return copyAll(c, partial) })
+	if err == nil {
+		err = made.Sync()
+	}
+	if err = errors.Join(err, made.Close()); err == nil {
+		err = os.Rename(partial, path)
+	}
+	if err != nil {
+		return "", errors.Join(err, os.Remove(partial))
+	}
+	return path, syncFolder(filepath.Dir(path))
+}
+
+func copyAll(conn any, to string) (err error) {
+	source, ok := conn.(interface {
+		NewBackup(string) (*sqlite.Backup, error)
+	})
+	if !ok {
+		return errors.New("the connection can't copy its database")
+	}
+	backup, err := source.NewBackup(URI(to))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, backup.Finish()) }()
+	_, err = backup.Step(-1)
+	return err
+}
+
+// URI names a file as SQLite wants it.
+func URI(path string) string {
+	u := url.URL{Path: filepath.ToSlash(path)}
+	return "file:" + u.EscapedPath()
+}
+
+// Guard makes connections only while the file is the one that was opened: SQLite
+// opens by name, and would take a stranger's file for ours.
+func (f *File) Guard(dsn string) (driver.Connector, error) {
+	inner, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", f.Path, err)
+	}
+	return guarded{inner, f.Intact}, nil
+}
+
+type guarded struct {
+	driver.Connector
+	check func() error
+}
+
+// Connect opens a connection. One that was opened while the file was replaced is
+// not closed: that would write to what it has opened.
+func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	conn, err := g.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
