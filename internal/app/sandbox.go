@@ -86,6 +86,7 @@ ens:
 forms:
   registration:
     title: Register
+    origins: []
     subscriber_key: email
     fields:
 `

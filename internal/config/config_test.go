@@ -504,6 +504,7 @@ func TestTemplate(t *testing.T) {
 	form := exampleForm()
 	form.Fields[0].Label, form.Fields[3].Label = "Email address", "Yes, send me news"
 	form.Route = form.Route[:1]
+	form.Origins = []string{"https://www.example.com"}
 	want.Forms = []onramp.Form{form}
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
@@ -511,7 +512,7 @@ func TestTemplate(t *testing.T) {
 	for _, key := range strings.Fields(`database public listen url trusted_proxies admin token marketing_cloud
 		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout drain_timeout
 		log level format forms title success_url origins subscriber_key fields name label column type required max
-		pattern choices default from value route data_extension key key_column mode journey event_definition_key
+		pattern choices default query from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message
 		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
 		previous_password ens callbacks auth client user max_batch subscribe filters paused subscriptions types sinks
