@@ -59,8 +59,11 @@ journeys, messages and the Event Notification Service, all at one address. It ke
 everything in memory.
 
 It sends no mail, does not evaluate journey rules, and never throttles on its own; use
-PUT /_sandbox/faults to make it fail. Its web page is at /_sandbox/.`,
-		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/_sandbox/state",
+PUT /_sandbox/faults to make it fail. Its web page is at /_sandbox/.
+
+It answers to localhost, to IP addresses and to the names given with --host, such as
+that of a service in a compose file, and not to web pages of another origin.`,
+		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  onramp sandbox --listen :8090 --host sandbox\n  curl http://127.0.0.1:8090/_sandbox/state",
 		Args:    cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {
 			o.Log = c.logger(config.Default())
@@ -76,6 +79,7 @@ PUT /_sandbox/faults to make it fail. Its web page is at /_sandbox/.`,
 		}),
 	}
 	cmd.Flags().StringVar(&o.Address, "listen", "127.0.0.1:8090", "address to listen on")
+	cmd.Flags().StringSliceVar(&o.Hosts, "host", nil, "host name that the sandbox is reached by, beside localhost and IP addresses; repeat it for several")
 	cmd.Flags().BoolVar(&o.Strict, "strict", false, "accept only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
 	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time until a new or changed subscription takes effect, on the sandbox's clock")
 	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: shorter token answers, and row answers in a results object")
