@@ -115,13 +115,13 @@ func exampleEnviron() []string {
 func TestExample(t *testing.T) {
 	t.Parallel()
 	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("t0ken\n"), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte("t0ken-of-the-operator\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	want := &config.Config{
 		Database: "onramp.db",
 		Public:   config.Public{Listen: ":8080", URL: "https://signup.example.com"},
-		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken"},
+		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken-of-the-operator"},
 		MarketingCloud: config.MarketingCloud{
 			Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
 		},
@@ -418,7 +418,7 @@ func TestEnvironment(t *testing.T) {
 	want := config.Default()
 	want.Database = "/data/o.db"
 	want.Public = config.Public{Listen: ":1", URL: "http://p"}
-	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "t"}
+	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "token-of-the-operator"}
 	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
 	want.Drain = 8 * time.Second
@@ -433,7 +433,7 @@ log: { level: error }
 `
 	got, err := config.Parse("onramp.yaml", []byte(file), []string{
 		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p",
-		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=t",
+		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=token-of-the-operator",
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
 		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
@@ -528,7 +528,7 @@ func TestTemplate(t *testing.T) {
 func TestTemplateUncommented(t *testing.T) {
 	t.Parallel()
 	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("t0ken"), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte("t0ken-of-the-operator"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	webhook := "whsec_" + strings.Repeat("A", 42)

@@ -191,6 +191,12 @@ log:
 		{"alerts are no list", shortAccount + "alerts: slack://hook:hunter2@webhook", nil, []config.Problem{
 			{2, "alerts", "must be a list, not a single value"},
 		}},
+		{"short admin token", shortAccount + "admin: { token: b }", nil, []config.Problem{
+			{2, "admin.token", "must have at least 16 characters; onramp keys new admin creates one"},
+		}},
+		{"almost long enough admin token", shortAccount + `admin: { token: "fifteen letters" }`, []string{"ONRAMP_ADMIN_TOKEN=äääääääääääääää"}, []config.Problem{
+			{0, "ONRAMP_ADMIN_TOKEN", "must have at least 16 characters; onramp keys new admin creates one"},
+		}},
 		{"environment", shortAccount + "admin: { token: a }\npublic: { listen: nowhere }", []string{
 			"ONRAMP_DELIVERY_SENDERS=many", "ONRAMP_PUBLIC_LISTEN=8080", "ONRAMP_ADMIN_TOKEN=${env:NOT_SET}", "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=a.b",
 		}, []config.Problem{

@@ -20,7 +20,7 @@ import (
 const setupConfig = `
 database: %s
 public: { listen: "%[2]s", url: "http://%[2]s" }
-admin: { listen: "127.0.0.1:0", token: operator }
+admin: { listen: "127.0.0.1:0", token: operator-of-the-test }
 marketing_cloud: { auth_url: "%[3]s", client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
 oauth:
   clients: [{ id: mc, secret: a-secret-of-the-client }]
