@@ -215,7 +215,7 @@ func (g *gateway) awaitDelivered(t *testing.T, id string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer operator")
+		r.Header.Set("Authorization", "Bearer operator-of-the-test")
 		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

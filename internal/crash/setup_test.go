@@ -164,7 +164,7 @@ func (g *gateway) setUp() (failed string, err error) {
 	if err != nil {
 		return "", err
 	}
-	r.Header.Set("Authorization", "Bearer operator")
+	r.Header.Set("Authorization", "Bearer operator-of-the-test")
 	response, err := g.client.Do(r)
 	if err != nil {
 		return "", err
