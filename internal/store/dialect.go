@@ -35,6 +35,8 @@ type dialect struct {
 	lease       time.Duration // how long a lease lasts unless renewed; 0: as long as the process
 	fence       string        // begins a transaction by proving the epoch, and keeps it until the end
 	check       string        // says "ok" when the file is whole
+	eraseMeta   []string      // empties the table meta, and overwrites what it held
+	emptyLog    string        // writes the write-ahead log into the file and empties it
 }
 
 var sqliteDialect = dialect{
@@ -47,6 +49,8 @@ var sqliteDialect = dialect{
 	// measured: the driver looks up each $n by its name, which costs a third with so many
 	placeholder: func(int) string { return "?" },
 	check:       "PRAGMA quick_check(1)",
+	eraseMeta:   []string{"PRAGMA secure_delete = ON", "DELETE FROM meta", "PRAGMA secure_delete = OFF"},
+	emptyLog:    "PRAGMA wal_checkpoint(TRUNCATE)",
 }
 
 var postgresDialect = dialect{
@@ -58,6 +62,7 @@ var postgresDialect = dialect{
 	placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 	lease:       15 * time.Second,
 	fence:       "SELECT 1 FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
+	eraseMeta:   []string{"TRUNCATE TABLE meta"}, // a new file in place of the old one
 }
 
 // IsShared says whether a database's URL is that of a server, which several

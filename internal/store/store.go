@@ -114,6 +114,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.load(ctx, s.readers); err != nil {
 		return err
 	}
+	if err := s.seal(ctx); err != nil {
+		return err
+	}
 	if s.dialect.lease > 0 {
 		s.renewLease()
 	}
