@@ -66,6 +66,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if a.store, err = store.Open(ctx, store.Config{URL: a.cfg.Database, Cipher: cipher}); err != nil {
 		return err
 	}
+	WarnOfReadable(a.options.Log, a.files()...)
 	if err := a.bind(ctx); err != nil {
 		return err
 	}

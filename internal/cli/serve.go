@@ -37,6 +37,9 @@ func (c *command) runServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if literal, err := config.LiteralSecrets(c.configPath(), c.Environ); err == nil && len(literal) > 0 {
+		app.WarnOfReadable(log.With("settings", literal), c.configPath())
+	}
 	if cfg.Admin.Token == "" {
 		log.Warn("the admin API is closed: set admin.token to open it")
 	}
