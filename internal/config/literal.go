@@ -19,17 +19,12 @@ func LiteralSecrets(file string, environ []string) ([]string, error) {
 	r := newReader(environ)
 	c := r.parse(data)
 	found := map[string]bool{}
-	note := func(secret string) {
-		if path := r.literals[secret]; path != "" {
-			found[path] = true
-		}
-	}
+	note := func(secret string) { found[r.literals[secret]] = true }
 	eachSecret(reflect.ValueOf(c), note)
-	if u, err := url.Parse(c.Database); err == nil {
-		if _, given := u.User.Password(); given {
-			note(c.Database)
-		}
+	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
+		note(c.Database)
 	}
+	delete(found, "")
 	return slices.Sorted(maps.Keys(found)), nil
 }
 
