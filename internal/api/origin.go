@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -66,21 +65,20 @@ func (p *Public) allows(form *onramp.Form, origin, host string) bool {
 	}) || p.isOwn(origin, host)
 }
 
-// isOwn says whether an origin is that of the hosted forms. Without a public URL
-// only an address is known to be ours: a name that a stranger has lead here for a
-// moment (DNS rebinding) stands in the Host header, too.
+// isOwn says whether an origin is that of the hosted forms: of the public URL, or of
+// the address that the request came to. A name that it came to proves nothing: a
+// stranger can have one lead here for a moment (DNS rebinding).
 func (p *Public) isOwn(origin, host string) bool {
 	u, ok := onramp.ParseWebURL(origin)
-	switch {
-	case !ok:
+	if !ok {
 		return false
-	case p.BaseURL != "":
-		own, ok := onramp.ParseWebURL(p.BaseURL)
-		return ok && u.Scheme == own.Scheme && port(u) == port(own) &&
-			(strings.EqualFold(u.Hostname(), own.Hostname()) || isLoopback(u) && isLoopback(own))
 	}
 	_, err := netip.ParseAddr(u.Hostname())
-	return strings.EqualFold(u.Host, host) && (err == nil || isLoopback(u))
+	if strings.EqualFold(u.Host, host) && (err == nil || strings.EqualFold(u.Hostname(), "localhost")) {
+		return true
+	}
+	own, ok := onramp.ParseWebURL(p.BaseURL)
+	return ok && u.Scheme == own.Scheme && port(u) == port(own) && strings.EqualFold(u.Hostname(), own.Hostname())
 }
 
 func port(u *url.URL) string {
@@ -88,10 +86,6 @@ func port(u *url.URL) string {
 		return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return u.Port()
-}
-
-func isLoopback(u *url.URL) bool {
-	return strings.EqualFold(u.Hostname(), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()
 }
 
 // wellFormed is an origin that holds nothing but a host: what else a stranger puts

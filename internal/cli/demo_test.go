@@ -93,6 +93,13 @@ func TestDemo(t *testing.T) {
 	}
 	id := find(t, `"id":"([^"]+)"`, string(body))
 
+	host := strings.TrimPrefix(public, "http://")
+	for origin, want := range map[string]int{public: 422, "https://evil.example.net": 403, "null": 403} {
+		if got := ask(t, public, host, "POST /v1/forms/registration/registrations", "{}", "Origin: "+origin); got != want {
+			t.Errorf("a page of %s is answered %d, want %d", origin, got, want)
+		}
+	}
+
 	for _, row := range []struct {
 		args   string
 		status int
