@@ -152,7 +152,7 @@ func setUpKilled(t *testing.T, auth string, call int64, afterwards bool) bool {
 func sendOne(t *testing.T, cloud http.Handler) {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	cloud.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/_sandbox/events", strings.NewReader(`{"type":"EmailSent"}`)))
+	cloud.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1/_sandbox/events", strings.NewReader(`{"type":"EmailSent"}`)))
 	if answer.Code != http.StatusAccepted {
 		t.Fatalf("the sandbox answered %d: %s", answer.Code, answer.Body)
 	}
