@@ -21,10 +21,13 @@ type Admin struct {
 	Server *web.Server
 	Token  onramp.Secret // that requests must bring; "": the API is closed
 	Open   bool          // no token is asked for, but only loopback is answered: for the demo
+
+	tries *tries
 }
 
 // Routes adds the admin routes to a mux.
 func (a *Admin) Routes(mux *http.ServeMux) {
+	a.tries = newTries()
 	for pattern, h := range a.routes() {
 		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
 	}
@@ -96,6 +99,7 @@ func write(w http.ResponseWriter, v any, err error) error {
 // authenticated lets only operators through.
 func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 	want := sha256.Sum256([]byte(a.Token.Reveal()))
+	bring := &onramp.Error{Kind: onramp.Denied, Message: "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store") // most answers hold personal data
 		if a.Open {
@@ -110,8 +114,11 @@ func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 		}
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return &onramp.Error{Kind: onramp.Denied, Message: "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"}
+		switch {
+		case !strings.EqualFold(scheme, "Bearer"):
+			return bring
+		case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+			return a.refuse(w, r, bring)
 		}
 		return h(w, r)
 	}

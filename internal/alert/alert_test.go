@@ -129,11 +129,11 @@ func TestConditions(t *testing.T) {
 			"store",
 			alert.Config{},
 			func(w *world, _ time.Time) {
-				w.trouble = errors.New("write: disk I/O error " + strings.Repeat("ä", 600))
+				w.trouble = errors.New("write: disk I/O error " + strings.Repeat("ä ", 600))
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 3)
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
-			[]sentAlert{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä", 478) + "…\nwaiting: 6 deliveries\n" +
+			[]sentAlert{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä ", 139) + "…\nwaiting: 6 deliveries\n" +
 				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"}},
 		},
 		{

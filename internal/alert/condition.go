@@ -16,7 +16,7 @@ import (
 type Condition struct {
 	Cause   string    // identifies it over time
 	Title   string    // what and where
-	Detail  string    // why; no personal data, no secrets
+	Detail  string    // why; no personal data, no secrets, and of what came from elsewhere only what remote leaves
 	Hint    string    // what to do about it
 	Waiting int64     // deliveries that wait because of it
 	Since   time.Time // zero: since it was first seen
@@ -81,7 +81,7 @@ func troubled(err error, waiting int64) Condition {
 	}
 	return Condition{
 		Cause: "store", Title: "store unreachable: registrations refused", Severe: true,
-		Detail: oneLine(detail), Hint: hint, Waiting: waiting,
+		Detail: remote(detail), Hint: hint, Waiting: waiting,
 	}
 }
 
@@ -205,7 +205,7 @@ func (s standing) throttled() Condition {
 }
 
 func (s standing) detail() string {
-	detail := oneLine(s.Reason)
+	detail := remote(s.Reason)
 	if len(s.names) == 1 {
 		return detail
 	}
@@ -305,9 +305,12 @@ const maxDetail = 500
 
 // oneLine makes a text fit for a line of an alert.
 func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > maxDetail {
-		return string(r[:maxDetail]) + "…"
+	return clip(strings.Join(strings.Fields(s), " "), maxDetail)
+}
+
+func clip(s string, limit int) string {
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit]) + "…"
 	}
 	return s
 }

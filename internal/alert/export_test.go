@@ -4,3 +4,6 @@ package alert
 func (w *Watcher) AddReceiver(name string, send func(title, text string) error) {
 	w.receivers = append(w.receivers, makeReceiver(name, "test", func(m message) error { return send(m.title(), m.text()) }, w.log))
 }
+
+// Remote is what alerts say of a text from elsewhere.
+var Remote = remote

@@ -224,10 +224,14 @@ func (t target) send(m message) error {
 	switch {
 	case t.scheme == "smtp":
 		params.SetTitle(mime.QEncoding.Encode("utf-8", m.title()))
+		params["usehtml"] = "No" // an alert is plain text, whatever the URL says
 	case t.titled:
 		params.SetTitle(m.title())
 	default:
 		text = m.title() + "\n" + text
+	}
+	if t.scheme == "telegram" {
+		params["parsemode"] = "None" // as with mail; a name with one _ would not get through
 	}
 	if t.scheme == "pagerduty" { // one incident from the beginning to the end
 		params["dedup_key"], params["action"] = "onramp:"+m.Cause, "trigger"
@@ -236,7 +240,7 @@ func (t target) send(m message) error {
 		}
 	}
 	if err := s.Send(text, &params); err != nil {
-		return errors.New(t.redact(err))
+		return errors.New(remote(t.redact(err)))
 	}
 	return nil
 }

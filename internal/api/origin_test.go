@@ -1,7 +1,15 @@
 package api_test
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
 	"testing"
+
+	"onramp/internal/api"
+	"onramp/internal/onramp"
+	"onramp/internal/store/storetest"
 
 	"onramp/internal/web/webtest"
 )
@@ -62,13 +70,160 @@ func TestOrigins(t *testing.T) {
 	}{
 		"accepted":     {"POST", registrations, site, `{"email":"a@b.co"}`, accepted(202, "queued")},
 		"refused":      {"POST", "/v1/forms/survey/registrations", site, `{}`, withHeaders(invalid("color", "is required"), mine, exposed)},
-		"from another": {"POST", "/v1/forms/survey/registrations", other, `{}`, invalid("color", "is required")},
+		"from another": {"POST", "/v1/forms/survey/registrations", other, `{}`, elsewhere()},
 		"for all":      {"POST", "/v1/forms/open/registrations", "null", `{"x":1}`, withHeaders(invalid("x", "is not a field of this form"), "Access-Control-Allow-Origin: null", exposed)},
 		"unknown form": {"GET", "/v1/forms/nobody", site, "", webtest.Problem(404, "there is no such form", "", vary)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			webtest.Check(t, row.want, masked(do(g, row.method, row.path, row.body, "Content-Type: application/json", "Origin: "+row.origin)))
+		})
+	}
+}
+
+// A form with origins takes nothing from pages elsewhere, however it is sent, and
+// stores nothing of it; without origins it does.
+func TestPagesElsewhere(t *testing.T) {
+	t.Parallel()
+	const (
+		site    = "Origin: https://www.example.com"
+		other   = "Origin: https://evil.example.net"
+		own     = "Origin: https://signup.example.com"
+		cross   = "Sec-Fetch-Site: cross-site"
+		within  = "Sec-Fetch-Site: same-site"
+		ours    = "Sec-Fetch-Site: same-origin"
+		loop    = "http://localhost:8080"
+		address = "http://192.0.2.7:8080"
+		rebound = "http://evil.example.net"
+	)
+	store, forms := storetest.Open(t, originForms())
+	bodies := map[string][2]string{ // content type and body, each valid for all three forms but the last
+		"JSON":      {"application/json", `{"note":"a"}`},
+		"form":      {"application/x-www-form-urlencoded", "note=a"},
+		"multipart": {partType, parts(`form-data; name="note"`, "a")},
+		"text":      {"text/plain", `{"note":"a"}`},
+	}
+	for name, row := range map[string]struct {
+		form, to, public string
+		headers          []string
+		refused          bool
+	}{
+		"no header":                  {"narrow", "", "https://signup.example.com", nil, false},
+		"its own site":               {"narrow", "", "https://signup.example.com", []string{site, cross}, false},
+		"another site":               {"narrow", "", "https://signup.example.com", []string{other, cross}, true},
+		"another, old browser":       {"narrow", "", "https://signup.example.com", []string{other}, true},
+		"another that says same":     {"narrow", "", "https://signup.example.com", []string{other, ours}, true},
+		"two at once":                {"narrow", "", "https://signup.example.com", []string{site, other}, true},
+		"null":                       {"narrow", "", "https://signup.example.com", []string{"Origin: null"}, true},
+		"null that says same":        {"narrow", "", "https://signup.example.com", []string{"Origin: null", ours}, true},
+		"no origin":                  {"narrow", "", "https://signup.example.com", []string{"Origin: ;;"}, true},
+		"cross-site without origin":  {"narrow", "", "https://signup.example.com", []string{cross}, true},
+		"same-site without origin":   {"narrow", "", "https://signup.example.com", []string{within}, true},
+		"cross-site, empty origin":   {"narrow", "", "https://signup.example.com", []string{"Origin: ", cross}, true},
+		"unknown site":               {"narrow", "", "https://signup.example.com", []string{"Sec-Fetch-Site: Same-Origin?"}, true},
+		"second site header":         {"narrow", "", "https://signup.example.com", []string{ours, cross}, true},
+		"typed by the visitor":       {"narrow", "", "https://signup.example.com", []string{"Sec-Fetch-Site: none"}, false},
+		"referrer only":              {"narrow", "", "https://signup.example.com", []string{"Referer: https://evil.example.net/a"}, false},
+		"hosted form":                {"narrow", "", "https://signup.example.com", []string{own, ours}, false},
+		"hosted form, default port":  {"narrow", "", "https://signup.example.com:443/base", []string{own, ours}, false},
+		"hosted form, other scheme":  {"narrow", "", "https://signup.example.com", []string{"Origin: http://signup.example.com"}, true},
+		"hosted form, other port":    {"narrow", "", "https://signup.example.com", []string{"Origin: https://signup.example.com:8443"}, true},
+		"own name in a user":         {"narrow", "", "https://signup.example.com", []string{"Origin: https://signup.example.com@evil.example.net"}, true},
+		"host header only":           {"narrow", rebound, "https://signup.example.com", []string{"Origin: " + rebound, ours}, true},
+		"demo by name":               {"narrow", loop, "http://127.0.0.1:8080", []string{"Origin: " + loop, ours}, false},
+		"demo, other port":           {"narrow", loop, "http://127.0.0.1:8080", []string{"Origin: http://localhost:3000", within}, true},
+		"by address":                 {"narrow", address, "https://signup.example.com", []string{"Origin: " + address}, false},
+		"another address":            {"narrow", address, "https://signup.example.com", []string{"Origin: http://192.0.2.8:8080"}, true},
+		"address as public url":      {"narrow", "http://10.0.0.2", "https://192.0.2.9", []string{"Origin: https://192.0.2.9"}, false},
+		"no public url, by address":  {"narrow", address, "", []string{"Origin: " + address}, false},
+		"no public url, localhost":   {"narrow", loop, "", []string{"Origin: " + loop, ours}, false},
+		"no public url, rebound":     {"narrow", rebound, "", []string{"Origin: " + rebound, ours}, true},
+		"no public url, other":       {"narrow", address, "", []string{"Origin: http://192.0.2.8:8080"}, true},
+		"hosted form only, its own":  {"none", "", "https://signup.example.com", []string{own, ours}, false},
+		"hosted form only, another":  {"none", "", "https://signup.example.com", []string{site, cross}, true},
+		"hosted form only, no page":  {"none", "", "https://signup.example.com", nil, false},
+		"open to all":                {"open", "", "https://signup.example.com", []string{other, cross}, false},
+		"open to all, null":          {"open", "", "https://signup.example.com", []string{"Origin: null", cross}, false},
+		"open to all, no origin":     {"open", "", "https://signup.example.com", []string{cross}, false},
+		"without origins":            {"bare", "", "https://signup.example.com", []string{other, cross}, false},
+		"without origins, no origin": {"bare", "", "https://signup.example.com", []string{cross}, false},
+	} {
+		for kind, body := range bodies {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				t.Parallel()
+				saved := &counter{Registrar: store}
+				p := &api.Public{Forms: forms, Store: saved}
+				h := publicHandler(t, p)
+				p.BaseURL = row.public
+				got := do(h, "POST", row.to+"/v1/forms/"+row.form+"/registrations", body[1], append([]string{"Content-Type: " + body[0]}, row.headers...)...)
+				switch stored := saved.n; {
+				case row.refused:
+					webtest.Check(t, elsewhere(), got)
+					if stored != 0 {
+						t.Error("it is stored all the same")
+					}
+				case kind == "text":
+					if got.Status != 415 || stored != 0 {
+						t.Errorf("answered %d, %d stored; want 415 and none", got.Status, stored)
+					}
+				case got.Status != 202 || stored != 1:
+					t.Errorf("answered %d %s, %d stored; want 202 and one", got.Status, got.Body, stored)
+				}
+			})
+		}
+	}
+}
+
+// counter counts what is handed on to be stored.
+type counter struct {
+	api.Registrar
+	n int
+}
+
+func (c *counter) SaveRegistration(ctx context.Context, r *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error) {
+	c.n++
+	return c.Registrar.SaveRegistration(ctx, r, key, watch)
+}
+
+// originForms are alike but for who may submit them.
+func originForms() []onramp.Form {
+	var all []onramp.Form
+	for name, origins := range map[string][]string{
+		"bare": nil, "none": {}, "narrow": {"https://www.example.com"}, "open": {"*"},
+	} {
+		all = append(all, onramp.Form{
+			Name: name, Origins: origins, SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+			Fields: []onramp.Field{{Name: "note", Column: "Note"}},
+			Route:  []onramp.Destination{{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}},
+		})
+	}
+	return all
+}
+
+func elsewhere() answer {
+	return webtest.Problem(403, "this form does not accept registrations from that page", "", vary)
+}
+
+// The operator learns from the log which origin was refused and what to do; what
+// is no origin is not repeated.
+func TestPageElsewhereInLog(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ origin, want string }{
+		"an origin":  {"https://evil.example.net", "form survey, sent from https://evil.example.net: if its pages may submit the form, add it to the form's origins; if it is Onramp's own address, set public.url"},
+		"none":       {"null", "form survey, sent from null: the page hides its origin"},
+		"an address": {"https://ana@example.org/x y", "form survey, sent from an origin that is none: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t)
+			var log bytes.Buffer
+			p := &api.Public{Forms: g.forms, Store: g.store}
+			h := publicHandler(t, p)
+			p.Server.Log = slog.New(slog.NewTextHandler(&log, nil))
+			do(h, "POST", "/v1/forms/survey/registrations", `{"color":"red"}`, "Content-Type: application/json", "Origin: "+row.origin)
+			if !strings.Contains(log.String(), row.want) || strings.Contains(log.String(), "ana@") {
+				t.Errorf("logged %s, want %s", log.String(), row.want)
+			}
 		})
 	}
 }

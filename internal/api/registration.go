@@ -6,16 +6,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/rs/cors"
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
@@ -49,35 +45,28 @@ type Public struct {
 
 // Routes adds the public routes to a mux.
 func (p *Public) Routes(mux *http.ServeMux) error {
-	document, err := p.openAPI()
+	openAPI, err := newDocument("application/json", p.openAPI())
 	if err != nil {
 		return err
 	}
+	schemas := make(map[string]*document, len(p.Forms))
+	for name, form := range p.Forms {
+		if schemas[name], err = newDocument("application/schema+json", formSchema(form)); err != nil {
+			return err
+		}
+	}
 	allow := p.crossOrigin()
 	mux.Handle("POST /v1/forms/{form}/registrations", allow(p.Server.Handle(p.register)))
-	mux.Handle("GET /v1/forms/{form}", allow(p.Server.Handle(p.form)))
+	mux.Handle("GET /v1/forms/{form}", allow(p.Server.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		schema := schemas[r.PathValue("form")]
+		if schema == nil {
+			return errNoForm
+		}
+		return schema.serve(w, r)
+	})))
 	mux.Handle("OPTIONS /v1/forms/", allow(p.Server.Handle(web.NotFound)))
-	mux.Handle("GET /openapi.json", p.Server.Handle(func(w http.ResponseWriter, _ *http.Request) error {
-		return web.WriteJSON(w, http.StatusOK, document)
-	}))
+	mux.Handle("GET /openapi.json", p.Server.Handle(openAPI.serve))
 	return nil
-}
-
-// crossOrigin lets the pages of a form's origins use its routes from a script.
-func (p *Public) crossOrigin() func(http.Handler) http.Handler {
-	return cors.New(cors.Options{
-		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (allowed bool, vary []string) {
-			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/forms/"), "/")
-			form := p.Forms[name]
-			return form != nil && slices.ContainsFunc(form.Origins, func(o string) bool {
-				return o == "*" || strings.EqualFold(o, origin)
-			}), nil
-		},
-		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Content-Type", "Idempotency-Key", "Prefer"},
-		ExposedHeaders: []string{"Retry-After"},
-		MaxAge:         600,
-	}).Handler
 }
 
 // answer is what an accepted registration is answered with.
@@ -97,6 +86,9 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 	form := p.Forms[r.PathValue("form")]
 	if form == nil {
 		return errNoForm
+	}
+	if err := p.checkOrigin(form, r); err != nil {
+		return err
 	}
 	body := buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -178,21 +170,6 @@ func (p *Public) await(ctx context.Context, a onramp.Accepted, wait time.Duratio
 		return r.State
 	}
 	return onramp.RegistrationQueued // it is stored: that much is certain
-}
-
-// form is GET /v1/forms/{form}.
-func (p *Public) form(w http.ResponseWriter, r *http.Request) error {
-	form := p.Forms[r.PathValue("form")]
-	if form == nil {
-		return errNoForm
-	}
-	schema, err := json.Marshal(formSchema(form))
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/schema+json")
-	_, _ = w.Write(append(schema, '\n')) // a client that has gone away is nobody's error
-	return nil
 }
 
 // maxKey is the longest Idempotency-Key.

@@ -24,11 +24,11 @@ func TestRegister(t *testing.T) {
 		asForm  = "Content-Type: application/x-www-form-urlencoded"
 		browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 		agent   = "User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
-		page    = "Referer: https://jane:secret@example.com/register?a=b#top"
+		page    = "Referer: https://jane:secret@example.com/register?a=b&utm_source=mail&token=s3cret#top"
 	)
 	spec := `{"EmailAddress":"user@example.com","FirstName":"Jane","LastName":"Doe","OptInStatus":true,` +
 		`"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1",` +
-		`"UserAgent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)","PageURL":"https://example.com/register?a=b#top"}`
+		`"UserAgent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)","PageURL":"https://example.com/register?utm_source=mail"}`
 	bare := `{"EmailAddress":"user@example.com","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"}`
 	multipart := parts(`form-data; name="email"`, "user@example.com", `form-data; name="first_name"`, "Jane", `form-data; name="last_name"`, "Doe", `form-data; name="opt_in"`, "true")
 	sent := webtest.Good(303, webtest.Headers(vary, "Location: /f/registration?thanks"), "")

@@ -76,7 +76,7 @@ func plain(v onramp.Scalar) any {
 }
 
 // openAPI describes the public routes (OpenAPI 3.1).
-func (p *Public) openAPI() (*huma.OpenAPI, error) {
+func (p *Public) openAPI() *huma.OpenAPI {
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -113,7 +113,7 @@ func (p *Public) openAPI() (*huma.OpenAPI, error) {
 			}},
 		}}
 	}
-	return doc, nil
+	return doc
 }
 
 func stateNames() []any {
@@ -164,7 +164,7 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 		},
 	}
 	for kind, description := range map[onramp.Kind]string{
-		onramp.Malformed: "The body can't be parsed", onramp.NotFound: "No such form", onramp.Conflict: "The key was used with another body",
+		onramp.Malformed: "The body can't be parsed", onramp.Forbidden: "The form does not accept registrations from that page", onramp.NotFound: "No such form", onramp.Conflict: "The key was used with another body",
 		onramp.TooLarge: "Body too large", onramp.Unsupported: "Content type not supported", onramp.Invalid: "Invalid fields",
 		onramp.Unavailable: "Could not be stored; see Retry-After",
 	} {

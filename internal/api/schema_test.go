@@ -34,7 +34,7 @@ func TestFormSchema(t *testing.T) {
 		t.Errorf("schema (-want +got):\n%s", diff)
 	}
 	got.Body = ""
-	webtest.Check(t, webtest.Good(200, webtest.Headers("Content-Type: application/schema+json", vary), ""), got)
+	webtest.Check(t, webtest.Good(200, webtest.Headers("Content-Type: application/schema+json", vary, kept, tagOf(t, got), "Accept-Ranges: bytes"), ""), got)
 }
 
 // Filled-in values are no part of what a site may send.
@@ -74,7 +74,7 @@ func TestOpenAPI(t *testing.T) {
 	got := do(newGateway(t), "GET", "/openapi.json", "")
 	document := decoded(t, got.Body)
 	got.Body = ""
-	webtest.Check(t, webtest.Good(200, webtest.Headers("Content-Type: application/json"), ""), got)
+	webtest.Check(t, webtest.Good(200, webtest.Headers("Content-Type: application/json", kept, tagOf(t, got), "Accept-Ranges: bytes"), ""), got)
 
 	delete(document["info"].(map[string]any), "description")
 	top := map[string]any{"openapi": document["openapi"], "info": document["info"], "servers": document["servers"]}
@@ -98,7 +98,7 @@ func TestOpenAPI(t *testing.T) {
 			answers[method+" "+path] = slices.Sorted(maps.Keys(operation["responses"].(map[string]any)))
 		}
 	}
-	all := []string{"201", "202", "303", "400", "404", "409", "413", "415", "422", "503"}
+	all := []string{"201", "202", "303", "400", "403", "404", "409", "413", "415", "422", "503"}
 	if diff := cmp.Diff(map[string][]string{
 		"get /v1/forms/registration": {"200"}, "post /v1/forms/registration/registrations": all,
 		"get /v1/forms/survey": {"200"}, "post /v1/forms/survey/registrations": all,
@@ -119,6 +119,39 @@ func TestOpenAPI(t *testing.T) {
 		t.Errorf("schemas (-want +got):\n%s", diff)
 	}
 	checkReferences(t, document, document)
+}
+
+const kept = "Cache-Control: no-cache"
+
+func tagOf(t *testing.T, a answer) string {
+	t.Helper()
+	tag := a.Header.Get("ETag")
+	if len(tag) < 10 {
+		t.Errorf("the ETag is %q", tag)
+	}
+	return "ETag: " + tag
+}
+
+// Who has a document already is not sent it again.
+func TestDocumentsByTag(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/openapi.json", "/v1/forms/registration"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			g, again := newGateway(t), newGateway(t)
+			first := do(g, "GET", path, "")
+			tag := first.Header.Get("ETag")
+			if got := do(again, "GET", path, "", "If-None-Match: "+tag); got.Status != 304 || got.Body != "" || got.Header.Get("ETag") != tag {
+				t.Errorf("with the tag: answered %d with %d bytes and the tag %s, want 304, none and %s", got.Status, len(got.Body), got.Header.Get("ETag"), tag)
+			}
+			if got := do(g, "GET", path, "", `If-None-Match: "other"`); got.Status != 200 || got.Body != first.Body {
+				t.Errorf("with another tag: answered %d, want 200 and the document", got.Status)
+			}
+			if got := do(g, "HEAD", path, ""); got.Status != 200 || got.Header.Get("ETag") != tag {
+				t.Errorf("HEAD: answered %d with the tag %q, want 200 and %s", got.Status, got.Header.Get("ETag"), tag)
+			}
+		})
+	}
 }
 
 // checkReferences follows every $ref of a document, and finds none of the links

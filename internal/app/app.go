@@ -65,6 +65,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	WarnOfReadable(a.options.Log, a.files()...)
 	if err := a.bind(ctx); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net"
+	"slices"
 	"time"
 
 	"onramp/internal/config"
@@ -18,6 +20,7 @@ type Sandbox struct {
 // SandboxOptions say where a sandbox listens and how it behaves.
 type SandboxOptions struct {
 	Address    string
+	Hosts      []string      // names that it is reached by, beside localhost, IP addresses and that of Address
 	Dialect    string        // facts or spec
 	Strict     bool          // callbacks and token endpoints must be https, without a port
 	Activation time.Duration // of subscriptions; 0: the vendor's two minutes; negative: at once
@@ -30,7 +33,13 @@ func StartSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := web.Listen(ctx, o.Address, sandbox.New(sandbox.Config{Dialect: d, Strict: o.Strict, Activation: o.Activation, Log: o.Log}))
+	hosts := o.Hosts
+	if name, _, err := net.SplitHostPort(o.Address); err == nil && name != "" {
+		hosts = append(slices.Clone(hosts), name)
+	}
+	l, err := web.Listen(ctx, o.Address, sandbox.New(sandbox.Config{
+		Dialect: d, Strict: o.Strict, Activation: o.Activation, Hosts: hosts, Log: o.Log,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +95,7 @@ ens:
 forms:
   registration:
     title: Register
+    origins: []
     subscriber_key: email
     fields:
 `

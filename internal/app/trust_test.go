@@ -122,7 +122,7 @@ func newRig(t *testing.T, path string, route ...onramp.Destination) *rig {
 // deliver begins to deliver; end drains and closes.
 func (r *rig) deliver() {
 	sender, err := outbound.New(outbound.Config{
-		AuthURL: "http://sandbox.test", ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret, AccountID: sandbox.AccountID,
+		AuthURL: "http://127.0.0.1:8090", ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret, AccountID: sandbox.AccountID,
 		Transport: direct{r.sandbox},
 	}, noKeeper{}, func(error) {})
 	if err != nil {

@@ -91,7 +91,7 @@ func (g *gateway) kill() {
 const killConfig = `
 database: %s
 public: { listen: "127.0.0.1:0" }
-admin: { listen: "127.0.0.1:0", token: operator }
+admin: { listen: "127.0.0.1:0", token: operator-of-the-test }
 marketing_cloud: { auth_url: "%s", client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
 log: { level: info }
 forms:
@@ -215,7 +215,7 @@ func (g *gateway) awaitDelivered(t *testing.T, id string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer operator")
+		r.Header.Set("Authorization", "Bearer operator-of-the-test")
 		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

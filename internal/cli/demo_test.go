@@ -23,28 +23,34 @@ func onramp(ctx context.Context, environ []string, args ...string) (status int, 
 // startDemo runs a demo until the test ends and returns what it has printed.
 func startDemo(t *testing.T, data string) (printed string) {
 	t.Helper()
+	return start(t, "Stop with Ctrl-C",
+		"demo", "--data", data, "--public-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0")
+}
+
+// start runs a command until the test ends and returns what it has printed up to
+// the words that say it is ready.
+func start(t *testing.T, ready string, args ...string) (printed string) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	reader, writer := io.Pipe()
 	ended := make(chan int)
 	var stderr bytes.Buffer
 	go func() {
-		status := cli.Main(ctx, []string{
-			"demo", "--data", data, "--public-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0",
-		}, cli.System{Stdin: strings.NewReader(""), Stdout: writer, Stderr: &stderr})
+		status := cli.Main(ctx, args, cli.System{Stdin: strings.NewReader(""), Stdout: writer, Stderr: &stderr})
 		writer.Close()
 		ended <- status
 	}()
 	t.Cleanup(func() {
 		stop()
 		if status := <-ended; status != 0 {
-			t.Errorf("demo ended with %d: %s", status, stderr.String())
+			t.Errorf("%s ended with %d: %s", args[0], status, stderr.String())
 		}
 	})
 	buf := make([]byte, 4096)
-	for !strings.Contains(printed, "Stop with Ctrl-C") {
+	for !strings.Contains(printed, ready) {
 		n, err := reader.Read(buf)
 		if err != nil {
-			t.Fatalf("demo did not start: %v", err)
+			t.Fatalf("%s did not start: %v", args[0], err)
 		}
 		printed += string(buf[:n])
 	}
@@ -86,6 +92,13 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("the registration that demo prints answered %s %s %v", response.Status, body, err)
 	}
 	id := find(t, `"id":"([^"]+)"`, string(body))
+
+	host := strings.TrimPrefix(public, "http://")
+	for origin, want := range map[string]int{public: 422, "https://evil.example.net": 403, "null": 403} {
+		if got := ask(t, public, host, "POST /v1/forms/registration/registrations", "{}", "Origin: "+origin); got != want {
+			t.Errorf("a page of %s is answered %d, want %d", origin, got, want)
+		}
+	}
 
 	for _, row := range []struct {
 		args   string

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/config"
+	"onramp/internal/notices"
 )
 
 // System is what a program gets from the operating system. In a test all of it
@@ -160,9 +161,14 @@ func buildVersion() string {
 }
 
 func (c *command) version() *cobra.Command {
+	var licenses bool
 	cmd := &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  onramp version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Example: "  onramp version\n  onramp version --licenses", Args: cobra.NoArgs,
 		RunE: run(func(context.Context, []string) error {
+			if licenses {
+				_, err := io.WriteString(c.Stdout, notices.Text)
+				return err
+			}
 			info, _ := debug.ReadBuildInfo()
 			goVersion := ""
 			if info != nil {
@@ -176,5 +182,6 @@ func (c *command) version() *cobra.Command {
 		}),
 	}
 	c.outputFlag(cmd)
+	cmd.Flags().BoolVar(&licenses, "licenses", false, "print the licenses of the software that Onramp contains")
 	return cmd
 }

@@ -45,6 +45,9 @@ func (c *command) runServe(ctx context.Context, restored bool) error {
 	if err != nil {
 		return err
 	}
+	if literal, err := config.LiteralSecrets(c.configPath(), c.Environ); err == nil && len(literal) > 0 {
+		app.WarnOfReadable(log.With("settings", literal), c.configPath())
+	}
 	if cfg.Admin.Token == "" {
 		log.Warn("the admin API is closed: set admin.token to open it")
 	}
@@ -68,8 +71,11 @@ everything in memory.
 
 It sends no mail, does not evaluate journey rules, and never throttles on its own; use
 PUT /_sandbox/faults to make it fail, lose answers, carry calls out late, or answer as
-a proxy would: see docs/sandbox.md. Its web page is at /_sandbox/.`,
-		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/_sandbox/state",
+a proxy would: see docs/sandbox.md. Its web page is at /_sandbox/.
+
+It answers to localhost, to IP addresses and to the names given with --host, such as
+that of a service in a compose file, and not to web pages of another origin.`,
+		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  onramp sandbox --listen :8090 --host sandbox\n  curl http://127.0.0.1:8090/_sandbox/state",
 		Args:    cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error {
 			o.Log = c.logger(config.Default())
@@ -85,6 +91,7 @@ a proxy would: see docs/sandbox.md. Its web page is at /_sandbox/.`,
 		}),
 	}
 	cmd.Flags().StringVar(&o.Address, "listen", "127.0.0.1:8090", "address to listen on")
+	cmd.Flags().StringSliceVar(&o.Hosts, "host", nil, "host name that the sandbox is reached by, beside localhost and IP addresses; repeat it for several")
 	cmd.Flags().BoolVar(&o.Strict, "strict", false, "accept only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
 	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time until a new or changed subscription takes effect, on the sandbox's clock")
 	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: shorter token answers, and row answers in a results object")

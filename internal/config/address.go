@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"onramp/internal/onramp"
 )
 
@@ -49,11 +51,15 @@ func parseOrigin(s string) (string, bool) {
 	if s == "*" {
 		return s, true
 	}
-	u, err := url.Parse(s)
-	if err != nil || !isAbsoluteURL(s) {
+	u, ok := onramp.ParseWebURL(s)
+	if !ok || s != u.Scheme+"://"+u.Host {
 		return "", false
 	}
-	return s, s == u.Scheme+"://"+u.Host
+	host, err := idna.Lookup.ToASCII(u.Hostname())
+	if err == nil {
+		s = strings.Replace(s, u.Hostname(), host, 1)
+	}
+	return strings.TrimSuffix(s, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]), true
 }
 
 // proxies reads the addresses of proxies whose X-Forwarded-For is trusted.
@@ -71,8 +77,13 @@ func (r *reader) proxies(v value) []string {
 	return list
 }
 
+// origins reads the sites whose pages may submit a form; nil when the key is left
+// out: an empty list leaves only the hosted form.
 func (r *reader) origins(v value) []string {
-	var list []string
+	if !v.isSet() {
+		return nil
+	}
+	list := []string{}
 	for _, s := range r.texts(v) {
 		origin, ok := parseOrigin(s.text)
 		if !ok {

@@ -170,12 +170,23 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 
 // parse gives what could be read, and what is wrong with the rest.
 func parse(data []byte, environ []string) (*Config, []Problem) {
-	r := &reader{environ: environment(environ), steps: map[string]step{}, given: map[string]position{}}
+	r := newReader(environ)
+	c := r.parse(data)
+	return c, r.problems
+}
+
+func newReader(environ []string) *reader {
+	return &reader{
+		environ: environment(environ), steps: map[string]step{}, given: map[string]position{}, literals: map[string]string{},
+	}
+}
+
+func (r *reader) parse(data []byte) *Config {
 	c := Default()
 	if root, ok := r.document(data); ok {
 		r.config(c, root)
 	}
-	return c, r.problems
+	return c
 }
 
 func environment(environ []string) map[string]string {

@@ -115,13 +115,13 @@ func exampleEnviron() []string {
 func TestExample(t *testing.T) {
 	t.Parallel()
 	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("t0ken\n"), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte("t0ken-of-the-operator\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	want := &config.Config{
 		Database: "onramp.db",
 		Public:   config.Public{Listen: ":8080", URL: "https://signup.example.com"},
-		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken"},
+		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken-of-the-operator"},
 		MarketingCloud: config.MarketingCloud{
 			Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
 		},
@@ -418,7 +418,7 @@ func TestEnvironment(t *testing.T) {
 	want := config.Default()
 	want.Database = "/data/o.db"
 	want.Public = config.Public{Listen: ":1", URL: "http://p"}
-	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "t"}
+	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "token-of-the-operator"}
 	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
 	want.Drain = 8 * time.Second
@@ -433,7 +433,7 @@ log: { level: error }
 `
 	got, err := config.Parse("onramp.yaml", []byte(file), []string{
 		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p",
-		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=t",
+		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=token-of-the-operator",
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
 		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
@@ -504,6 +504,7 @@ func TestTemplate(t *testing.T) {
 	form := exampleForm()
 	form.Fields[0].Label, form.Fields[3].Label = "Email address", "Yes, send me news"
 	form.Route = form.Route[:1]
+	form.Origins = []string{"https://www.example.com"}
 	want.Forms = []onramp.Form{form}
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
@@ -511,7 +512,7 @@ func TestTemplate(t *testing.T) {
 	for _, key := range strings.Fields(`database public listen url trusted_proxies admin token marketing_cloud
 		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout drain_timeout
 		log level format forms title success_url origins subscriber_key fields name label column type required max
-		pattern choices default from value route data_extension key key_column mode journey event_definition_key
+		pattern choices default query from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message
 		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
 		previous_password ens callbacks auth client user max_batch subscribe filters paused subscriptions types sinks
@@ -527,7 +528,7 @@ func TestTemplate(t *testing.T) {
 func TestTemplateUncommented(t *testing.T) {
 	t.Parallel()
 	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("t0ken"), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte("t0ken-of-the-operator"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	webhook := "whsec_" + strings.Repeat("A", 42)

@@ -50,7 +50,7 @@ func (r *reader) fields(v value) fieldSet {
 
 func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 	before := len(r.problems)
-	keys, ok := r.mapping(v, "name", "label", "column", "type", "required", "max", "pattern", "choices", "default", "from", "value")
+	keys, ok := r.mapping(v, "name", "label", "column", "type", "required", "max", "pattern", "choices", "default", "from", "value", "query")
 	if !ok {
 		return f, false
 	}
@@ -67,6 +67,9 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 		r.filledIn(&f, keys)
 	case f.Name != "":
 		clear = r.submitted(&f, keys) && clear
+		if keys["query"].isSet() {
+			r.report(keys["query"].position, "applies only to from: page_url")
+		}
 	default:
 		if named || !keys["name"].isSet() {
 			r.report(v.position, "needs a name, if the visitor fills it in, or from, if Onramp does")
@@ -282,6 +285,26 @@ func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 	} else if keys["value"].isSet() {
 		r.report(keys["value"].position, "applies only to from: constant")
 	}
+	if f.From == onramp.FromPageURL {
+		f.Query = r.query(keys["query"])
+	} else if keys["query"].isSet() {
+		r.report(keys["query"].position, "applies only to from: page_url")
+	}
+}
+
+// query reads the parameters that a page's URL keeps; nil when the key is left
+// out, which is not the same as an empty list.
+func (r *reader) query(v value) []string {
+	if !v.isSet() {
+		return nil
+	}
+	names := r.unique(r.texts(v), func(s scalar) string {
+		if s.text == "" || strings.Contains(strings.TrimSuffix(s.text, "*"), "*") {
+			return s.quoted() + " must be the name of a query parameter, with * only at its end, such as utm_*"
+		}
+		return ""
+	})
+	return append([]string{}, names...)
 }
 
 func (r *reader) constant(v value) *onramp.Scalar {

@@ -23,6 +23,7 @@ type reader struct {
 	environ  map[string]string
 	given    map[string]position // settings that have a value, right or wrong
 	steps    map[string]step     // the routes' steps by the names of their destinations
+	literals map[string]string   // paths of the values that stand in the file themselves, by their text
 }
 
 // position is where a value stands in the file: its line, and its path for messages.
@@ -311,7 +312,11 @@ func (r *reader) scalar(v value) (scalar, bool) {
 	at := position{v.node.Line, v.path}
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
-		return r.resolve(scalar{position: at, text: n.Value, tag: tag})
+		s, ok := r.resolve(scalar{position: at, text: n.Value, tag: tag})
+		if ok && s.ref == "" {
+			r.literals[s.text] = at.path
+		}
+		return s, ok
 	case "!!merge": // a lone <<
 		return r.resolve(scalar{position: at, text: n.Value, tag: "!!str"})
 	}

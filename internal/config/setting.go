@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -40,7 +41,7 @@ func settings() []setting {
 		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
 		{"public.url", func(c *Config, s scalar) error { return setURL(&c.Public.URL, s) }},
 		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
-		{"admin.token", func(c *Config, s scalar) error { return setText(&c.Admin.Token, s) }},
+		{"admin.token", setAdminToken},
 		{"marketing_cloud.subdomain", setSubdomain},
 		{"marketing_cloud.auth_url", func(c *Config, s scalar) error { return setURL(&c.MarketingCloud.AuthURL, s) }},
 		{"marketing_cloud.client_id", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientID, s) }},
@@ -107,6 +108,17 @@ func setDuration(to *time.Duration, s scalar) error {
 	}
 	*to = d
 	return nil
+}
+
+// minAdminToken is the length of the shortest admin token, in characters. The admin
+// API changes and shows everything, and a shorter one can be guessed.
+const minAdminToken = 16
+
+func setAdminToken(c *Config, s scalar) error {
+	if utf8.RuneCountInString(s.text) < minAdminToken {
+		return fmt.Errorf("must have at least %d characters; onramp keys new admin creates one", minAdminToken)
+	}
+	return setText(&c.Admin.Token, s)
 }
 
 // The limits of a token's lifetime: a shorter one is asked for with each call, a

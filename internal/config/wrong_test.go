@@ -107,12 +107,12 @@ func TestLoadAdmin(t *testing.T) {
 		problems   []config.Problem
 	}{
 		{
-			"mistakes elsewhere", "admin: { listen: '127.0.0.1:1', token: t }\nlog: x\ndatabse: y\nforms: { F: }\nens: { callbacks: { a: } }\nencryption_key: []\nsinks: x",
+			"mistakes elsewhere", "admin: { listen: '127.0.0.1:1', token: token-of-the-operator }\nlog: x\ndatabse: y\nforms: { F: }\nens: { callbacks: { a: } }\nencryption_key: []\nsinks: x",
 			[]string{"ONRAMP_LOG_LEVEL=x"},
-			config.Admin{Listen: "127.0.0.1:1", Token: "t"},
+			config.Admin{Listen: "127.0.0.1:1", Token: "token-of-the-operator"},
 			nil,
 		},
-		{"nothing", "", []string{"ONRAMP_ADMIN_TOKEN=e"}, config.Admin{Listen: "127.0.0.1:8081", Token: "e"}, nil},
+		{"nothing", "", []string{"ONRAMP_ADMIN_TOKEN=token-of-the-operator"}, config.Admin{Listen: "127.0.0.1:8081", Token: "token-of-the-operator"}, nil},
 		{"mistakes", "admin:\n  listn: x\n  token: ['']\nadministrator: x", []string{"ONRAMP_ADMIN_LISTEN=y"}, config.Admin{}, []config.Problem{
 			{0, "ONRAMP_ADMIN_LISTEN", listenHint},
 			{2, "admin.listn", "unknown key; did you mean listen?"},
@@ -138,8 +138,8 @@ func TestLoadAdmin(t *testing.T) {
 			}
 		})
 	}
-	if got, err := config.LoadAdmin(filepath.Join(folder, "none"), true, []string{"ONRAMP_ADMIN_TOKEN=e"}); err != nil ||
-		got != (config.Admin{Listen: "127.0.0.1:8081", Token: "e"}) {
+	if got, err := config.LoadAdmin(filepath.Join(folder, "none"), true, []string{"ONRAMP_ADMIN_TOKEN=token-of-the-operator"}); err != nil ||
+		got != (config.Admin{Listen: "127.0.0.1:8081", Token: "token-of-the-operator"}) {
 		t.Errorf("without a file that may be missing: %+v, %v", got, err)
 	}
 	if _, err := config.LoadAdmin(filepath.Join(folder, "none"), false, nil); !errors.Is(err, fs.ErrNotExist) {

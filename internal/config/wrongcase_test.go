@@ -191,6 +191,12 @@ log:
 		{"alerts are no list", shortAccount + "alerts: slack://hook:hunter2@webhook", nil, []config.Problem{
 			{2, "alerts", "must be a list, not a single value"},
 		}},
+		{"short admin token", shortAccount + "admin: { token: b }", nil, []config.Problem{
+			{2, "admin.token", "must have at least 16 characters; onramp keys new admin creates one"},
+		}},
+		{"almost long enough admin token", shortAccount + `admin: { token: "fifteen letters" }`, []string{"ONRAMP_ADMIN_TOKEN=äääääääääääääää"}, []config.Problem{
+			{0, "ONRAMP_ADMIN_TOKEN", "must have at least 16 characters; onramp keys new admin creates one"},
+		}},
 		{"environment", shortAccount + "admin: { token: a }\npublic: { listen: nowhere }", []string{
 			"ONRAMP_DELIVERY_SENDERS=many", "ONRAMP_PUBLIC_LISTEN=8080", "ONRAMP_ADMIN_TOKEN=${env:NOT_SET}", "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=a.b",
 		}, []config.Problem{
@@ -378,6 +384,9 @@ func wrongFields() []wrong {
       - { column: H, from: constant, value: "a\tb" }
       - { column: I, from: [ip] }
       - { column: J, from: page_url, max: 4001, pattern: x, choices: [], default: 1 }
+      - { column: K, from: page_url, query: [a, "u*m", "", a] }
+      - { column: L, from: ip, query: [a] }
+      - { name: m, column: M, query: [] }
 `, nil, []config.Problem{
 			{7, form + "[1].value", "is missing: set it to the constant"},
 			{8, form + "[2].from", `"referer" is not known; use received_at, constant, ip, user_agent, page_url, uuid or form`},
@@ -395,6 +404,11 @@ func wrongFields() []wrong {
 			{16, form + "[10].choices", "applies only to fields with a name; Onramp fills this one in"},
 			{16, form + "[10].default", "applies only to fields with a name; Onramp fills this one in"},
 			{16, form + "[10].max", "must be a whole number from 1 to 4000, without quotes"},
+			{17, form + "[11].query[1]", `"u*m" must be the name of a query parameter, with * only at its end, such as utm_*`},
+			{17, form + "[11].query[2]", `"" must be the name of a query parameter, with * only at its end, such as utm_*`},
+			{17, form + "[11].query[3]", "is listed twice: remove one"},
+			{18, form + "[12].query", "applies only to from: page_url"},
+			{19, form + "[13].query", "applies only to from: page_url"},
 		}},
 	}
 }

@@ -19,7 +19,7 @@ import (
 const eventConfig = `
 database: %s
 public: { listen: "127.0.0.1:0", url: "http://127.0.0.1" }
-admin: { listen: "127.0.0.1:0", token: operator }
+admin: { listen: "127.0.0.1:0", token: operator-of-the-test }
 marketing_cloud: { auth_url: "%s", client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
 oauth:
   clients: [{ id: mc, secret: a-secret-of-the-client }]

@@ -231,7 +231,7 @@ func (g *gateway) get(path string, into any) (code int) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer operator")
+	r.Header.Set("Authorization", "Bearer operator-of-the-test")
 	response, err := g.client.Do(r)
 	if err != nil {
 		g.t.Fatalf("GET %s: %v; it said: %s", path, err, g.said())

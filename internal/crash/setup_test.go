@@ -20,7 +20,7 @@ import (
 const setupConfig = `
 database: %s
 public: { listen: "%[2]s", url: "http://%[2]s" }
-admin: { listen: "127.0.0.1:0", token: operator }
+admin: { listen: "127.0.0.1:0", token: operator-of-the-test }
 marketing_cloud: { auth_url: "%[3]s", client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
 oauth:
   clients: [{ id: mc, secret: a-secret-of-the-client }]
@@ -152,7 +152,7 @@ func setUpKilled(t *testing.T, auth string, call int64, afterwards bool) bool {
 func sendOne(t *testing.T, cloud http.Handler) {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	cloud.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/_sandbox/events", strings.NewReader(`{"type":"EmailSent"}`)))
+	cloud.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1/_sandbox/events", strings.NewReader(`{"type":"EmailSent"}`)))
 	if answer.Code != http.StatusAccepted {
 		t.Fatalf("the sandbox answered %d: %s", answer.Code, answer.Body)
 	}
@@ -164,7 +164,7 @@ func (g *gateway) setUp() (failed string, err error) {
 	if err != nil {
 		return "", err
 	}
-	r.Header.Set("Authorization", "Bearer operator")
+	r.Header.Set("Authorization", "Bearer operator-of-the-test")
 	response, err := g.client.Do(r)
 	if err != nil {
 		return "", err

@@ -17,7 +17,7 @@ import (
 const configText = `
 database: %s
 public: { listen: "127.0.0.1:0" }
-admin: { listen: "127.0.0.1:0", token: operator }
+admin: { listen: "127.0.0.1:0", token: operator-of-the-test }
 marketing_cloud: { auth_url: "%s", client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
 drain_timeout: %v
 forms:

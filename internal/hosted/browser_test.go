@@ -77,7 +77,7 @@ func TestBrowser(t *testing.T) {
 	}
 
 	do("register",
-		chromedp.Navigate(server.URL+"/f/registration?from=test"),
+		chromedp.Navigate(server.URL+"/f/registration?utm_source=test"),
 		chromedp.SendKeys(chromedp.CSS("#email"), "Jane@BÜCHER.example"),
 		chromedp.SendKeys(chromedp.CSS("#first_name"), "Jane 😀"),
 		chromedp.Click(chromedp.CSS("#opt_in")),
@@ -97,7 +97,7 @@ func TestBrowser(t *testing.T) {
 	want := []map[string]any{{
 		"EmailAddress": "Jane@xn--bcher-kva.example", "FirstName": "Jane 😀", "OptInStatus": true,
 		"RegistrationTimestamp": "2026-06-23T14:52:45Z", "Source": "Website Registration", "IPAddress": "127.0.0.1",
-		"UserAgent": ask(t, browser, chromedp.Evaluate[string](`navigator.userAgent`)), "PageURL": server.URL + "/f/registration?from=test",
+		"UserAgent": ask(t, browser, chromedp.Evaluate[string](`navigator.userAgent`)), "PageURL": server.URL + "/f/registration?utm_source=test",
 	}}
 	if diff := cmp.Diff(want, values); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)

@@ -1,21 +1,21 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
-	"strings"
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
 
+var errNoIssuer = errors.New("set public.url: the metadata of the token endpoint name it")
+
 // metadata answers GET /.well-known/oauth-authorization-server (RFC 8414, 2).
-func (s *Server) metadata(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) error {
 	issuer := s.cfg.Issuer
-	if issuer == "" {
-		issuer = baseOf(r)
+	if issuer == "" { // the Host header is the stranger's word
+		return &onramp.Error{Kind: onramp.NotFound, Message: "there is nothing at this address", Err: errNoIssuer}
 	}
-	// what is taken from the request must not be stored for others
-	w.Header().Set("Cache-Control", "no-store")
 	return web.WriteJSON(w, http.StatusOK, struct {
 		Issuer        string   `json:"issuer"`
 		TokenEndpoint string   `json:"token_endpoint"`
@@ -32,13 +32,4 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) error {
 		[]string{},
 		s.cfg.Scopes,
 	})
-}
-
-// baseOf is the address that the request came to, as far as can be seen.
-func baseOf(r *http.Request) string {
-	scheme := "http"
-	if forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); r.TLS != nil || strings.TrimSpace(forwarded) == "https" {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
 }

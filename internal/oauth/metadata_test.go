@@ -11,11 +11,12 @@ import (
 	"onramp/internal/oauth"
 )
 
-// RFC 8414, 2 and 3.
+// RFC 8414, 2 and 3. Without a configured address there are none: the one that a
+// stranger has sent the request to is not repeated to others.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	document := func(base, scopes string) answer {
-		return answer{200, http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}, strings.Join([]string{
+		return answer{200, http.Header{"Content-Type": {"application/json"}}, strings.Join([]string{
 			`{"issuer":"` + base + `"`,
 			`"token_endpoint":"` + base + `/oauth2/token"`,
 			`"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]`,
@@ -31,8 +32,12 @@ func TestMetadata(t *testing.T) {
 		want   answer
 	}{
 		{"configured", oauth.Config{Issuer: "https://on.example/"}, header("X-Forwarded-Proto", "http"), document("https://on.example", `"ens"`)},
-		{"not configured", oauth.Config{}, nil, document("http://example.com", `"ens"`)},
-		{"behind a proxy", oauth.Config{Scopes: []string{"a", "b"}}, header("X-Forwarded-Proto", "https, http"), document("https://example.com", `"a","b"`)},
+		{"other scopes", oauth.Config{Issuer: "https://on.example", Scopes: []string{"a", "b"}}, nil, document("https://on.example", `"a","b"`)},
+		{"not configured", oauth.Config{}, header("X-Forwarded-Proto", "https"), answer{
+			404,
+			http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}},
+			`{"type":"about:blank","title":"Not Found","status":404,"detail":"there is nothing at this address"}` + "\n",
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

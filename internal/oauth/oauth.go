@@ -33,7 +33,7 @@ import (
 // Config says for whom tokens are made, and how long they and the keys last. A
 // zero value means the default.
 type Config struct {
-	Issuer      string               // public base URL; default "onramp" in tokens, and in the metadata what the request came to
+	Issuer      string               // public base URL; default "onramp" in tokens, and no metadata
 	Lifetime    time.Duration        // of a token, at least a second; 20m
 	RotateAfter time.Duration        // age at which a signing key gets its successor; 30 days
 	Clients     []onramp.TokenClient // of the configuration; they win over kept ones of the same id

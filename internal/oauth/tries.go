@@ -13,7 +13,7 @@ const (
 	maxTries     = 10              // failed tries in a row
 	tryEvery     = 6 * time.Second // one more try
 	provenFor    = 24 * time.Hour  // how long an address is trusted that has shown the right secret
-	rememberable = 4096            // half the number of pairs of client and address that are remembered
+	rememberable = 4096            // half the number of pairs of client and address that are remembered, twice: see tries
 )
 
 // tries limits failed tries for each client, user and address.
@@ -27,10 +27,14 @@ const (
 // which the limit only saves work, and one that was right at this address
 // before. What remains is that a short secret can be guessed without limit from
 // the very address of its owner; a short one is warned about at start.
+//
+// Names that nobody has are remembered apart: a stranger can invent any number, and
+// must not push out what is known of the real ones.
 type tries struct {
-	mu    sync.Mutex
-	seed  maphash.Seed
-	pairs recent[uint64, *pair]
+	mu       sync.Mutex
+	seed     maphash.Seed
+	pairs    recent[uint64, *pair]
+	invented recent[uint64, *pair]
 }
 
 // pair is what is known of a client at an address.
@@ -49,7 +53,9 @@ const (
 )
 
 func newTries() *tries {
-	return &tries{seed: maphash.MakeSeed(), pairs: newRecent[uint64, *pair](rememberable)}
+	return &tries{
+		seed: maphash.MakeSeed(), pairs: newRecent[uint64, *pair](rememberable), invented: newRecent[uint64, *pair](rememberable),
+	}
 }
 
 // who is whose tries are counted together.
@@ -65,10 +71,14 @@ func (t *tries) judge(w who, a *account, right bool, now time.Time) verdict {
 	key := maphash.Comparable(t.seed, w) // a stranger's names may be long: they are not kept
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p, known := t.pairs.get(key)
+	pairs := &t.pairs
+	if a.id == "" { // nobody
+		pairs = &t.invented
+	}
+	p, known := pairs.get(key)
 	if !known {
 		p = &pair{left: rate.NewLimiter(rate.Every(tryEvery), maxTries)}
-		t.pairs.put(key, p)
+		pairs.put(key, p)
 	}
 	switch {
 	case right && (p.left.TokensAt(now) >= 1 || now.Sub(p.proven) < provenFor):

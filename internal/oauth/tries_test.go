@@ -70,6 +70,34 @@ func TestTries(t *testing.T) {
 	})
 }
 
+// Names that strangers invent push nothing out: neither how often a secret was tried
+// nor where it was right before.
+func TestInventedNames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, oauth.Config{}, &keeper{})
+		try := func(what string, want answer, address, basic string) {
+			t.Helper()
+			if diff := cmp.Diff(want, n.answer(ask{from: address, basic: basic, body: plainForm})); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", what, diff)
+			}
+		}
+		try("the real client", good("ens"), home, "weak:s3cret")
+		for i := range 10 {
+			try(fmt.Sprintf("guess %d", i+1), unknown, strange, "weak:guess")
+			try(fmt.Sprintf("guess %d at home", i+1), unknown, home, "weak:guess")
+		}
+		for i := range 10000 { // more than are remembered
+			n.answer(ask{from: strange, basic: fmt.Sprintf("invented-%d:guess", i), body: plainForm})
+		}
+		for i := range 10000 {
+			n.answer(form("grant_type=password&username=invented-" + fmt.Sprint(i) + "&password=guess"))
+		}
+		try("the right guess still comes too late", limited, strange, "weak:s3cret")
+		try("the real client is still known where it was right", good("ens"), home, "weak:s3cret")
+	})
+}
+
 // Passwords are limited for each user; one that is set up wrongly doesn't keep
 // out the others of its client.
 func TestPasswordTries(t *testing.T) {

@@ -13,8 +13,9 @@ type Field struct {
 	Max      int      // longest text, counted in UTF-16 code units as the data extension does; 0: 4000
 	Pattern  *Pattern // of the whole text; nil: any
 	Choices  []string
-	Default  *Scalar // used when nothing was submitted; nil: the column is left out
-	Constant *Scalar // with FromConstant
+	Default  *Scalar  // used when nothing was submitted; nil: the column is left out
+	Constant *Scalar  // with FromConstant
+	Query    []string // with FromPageURL: the parameters that stay, * at the end for any text; nil: those of campaigns
 }
 
 // FieldType is what a field's value must be.
@@ -107,7 +108,7 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 	case FromUserAgent:
 		return f.filledIn(s.UserAgent)
 	case FromPageURL:
-		return f.filledIn(s.PageURL)
+		return f.filledIn(keepQuery(s.PageURL, f.Query))
 	case FromUUID:
 		return Scalar{String, newRandomUUID()}, true, nil
 	case FromForm:

@@ -6,9 +6,9 @@ import "time"
 // comes from the configuration; build it with NewForm.
 type Form struct {
 	Name          string
-	Title         string // heading of the hosted form
-	SuccessURL    string // where a browser goes after a plain form post; empty: the hosted thank-you page
-	Origins       []string
+	Title         string   // heading of the hosted form
+	SuccessURL    string   // where a browser goes after a plain form post; empty: the hosted thank-you page
+	Origins       []string // whose pages may submit it, beside the hosted form; "*": all. nil: nobody is refused
 	SubscriberKey KeyStrategy
 	Fields        []Field
 	Route         []Destination

@@ -65,7 +65,7 @@ func (w *nobody) Write(b []byte) (int, error) { return len(b), nil }
 
 // post sends a body without the cost of a recorder.
 func post(b testing.TB, s *sandbox.Sandbox, method, target, auth string, body []byte) int {
-	r, err := http.NewRequestWithContext(b.Context(), method, "http://sandbox.test"+target, nil)
+	r, err := http.NewRequestWithContext(b.Context(), method, "http://127.0.0.1:8090"+target, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -212,7 +212,7 @@ func TestPage(t *testing.T) {
 		page := w.Body.String()
 		for _, part := range []string{
 			"&lt;script&gt;alert(1)&lt;/script&gt;", "61 contacts entered, the newest 50 first", "drop_answer",
-			"POST /interaction/v1/events", "curl -s http://sandbox.test/v2/token", "2026-06-23 14:52:45 UTC", "2 rows, newest first",
+			"POST /interaction/v1/events", "curl -s http://127.0.0.1:8090/v2/token", "2026-06-23 14:52:45 UTC", "2 rows, newest first",
 			"ana@example.org", "1 message sent", "2 jobs", "upsert", "Complete", "Pending", "&lt;poison&gt;", "1h0m0s",
 		} {
 			if !strings.Contains(page, part) {

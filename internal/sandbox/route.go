@@ -128,9 +128,14 @@ func origin(r *http.Request) string {
 	return scheme + "://" + r.Host
 }
 
-// ServeHTTP answers as Marketing Cloud would, after the faults that match. The
-// order of refusals is: 596, 401, 403, 415, 413, then what the route says.
+// ServeHTTP answers as Marketing Cloud would, after the faults that match; web
+// pages of another origin are refused before all else. The order of refusals is: 596, 401, 403, 415, 413, then what the route says.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if refused := s.guard.Refusal(r); refused != "" {
+		s.log.DebugContext(r.Context(), "call refused", "reason", refused)
+		(&controlError{http.StatusForbidden, refused}).answer().Write(w)
+		return
+	}
 	if p := r.URL.Path; p == "/_sandbox" || strings.HasPrefix(p, "/_sandbox/") {
 		s.control(w, r)
 		return

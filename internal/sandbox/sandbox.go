@@ -64,6 +64,7 @@ import (
 
 	"onramp/internal/sandbox/ens"
 	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 // What a new sandbox, or one that was reset, starts with.
@@ -140,6 +141,9 @@ type Config struct {
 	// Transport makes the sandbox's own calls: probes, token requests and events;
 	// nil means http.DefaultTransport.
 	Transport http.RoundTripper
+	// Hosts are the names that it is reached by, beside localhost and IP addresses,
+	// without a port. Calls by another name are refused.
+	Hosts []string
 	// Log gets one line for each call, at level debug, without bodies, paths or
 	// tokens; nil means no log.
 	Log *slog.Logger
@@ -153,6 +157,7 @@ type Sandbox struct {
 	base    func() time.Time
 	log     *slog.Logger
 	routes  []route
+	guard   wire.Guard
 
 	turn   sync.Mutex  // held while deferred calls are carried out; taken before mu
 	defers atomic.Bool // a call was deferred: there may be some in world
@@ -182,7 +187,7 @@ var _ http.Handler = (*Sandbox)(nil)
 // New makes a sandbox with the initial package, data extension, event
 // definition and message definition, and nothing in them.
 func New(cfg Config) *Sandbox {
-	s := &Sandbox{dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log}
+	s := &Sandbox{dialect: cfg.Dialect, base: cfg.Now, log: cfg.Log, guard: wire.NewGuard(cfg.Hosts)}
 	if s.base == nil {
 		s.base = time.Now
 	}

@@ -53,7 +53,7 @@ func send(t testing.TB, s http.Handler, method, target, body string, header ...s
 func newRequest(t testing.TB, method, target string, header ...string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
-	r.Host = "sandbox.test"
+	r.Host = "127.0.0.1:8090"
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Set(name, value)
@@ -191,15 +191,15 @@ func TestIdentity(t *testing.T) {
 	auth := authorize(t, s)
 	t.Run("endpoints", func(t *testing.T) {
 		t.Parallel()
-		want := `{"page":1,"pageSize":3,"count":3,"items":[{"type":"ftp","url":"ftp://sandbox.test"},
-			{"type":"rest","url":"http://sandbox.test"},{"type":"soap","url":"http://sandbox.test/Service.asmx"}]}`
+		want := `{"page":1,"pageSize":3,"count":3,"items":[{"type":"ftp","url":"ftp://127.0.0.1:8090"},
+			{"type":"rest","url":"http://127.0.0.1:8090"},{"type":"soap","url":"http://127.0.0.1:8090/Service.asmx"}]}`
 		same(t, send(t, s, "GET", "/platform/v1/endpoints", "", auth), 200, want)
 		same(t, send(t, s, "GET", "/platform/v1/endpoints/?IsTSE=true", "", auth), 200, want)
 	})
 	t.Run("one endpoint", func(t *testing.T) {
 		t.Parallel()
 		same(t, send(t, s, "GET", "/platform/v1/endpoints/soap", "", auth), 200,
-			`{"type":"soap","url":"http://sandbox.test/Service.asmx"}`)
+			`{"type":"soap","url":"http://127.0.0.1:8090/Service.asmx"}`)
 		same(t, send(t, s, "GET", "/platform/v1/endpoints/x", "", auth), 404,
 			`{"message":"No endpoint exists for key 'x'.","errorcode":30003,"documentation":""}`)
 	})
@@ -220,8 +220,8 @@ func TestIdentity(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Exp != 1782227565 || got.Iss != "https://sandbox.test" || got.Organization.MemberID != 510000001 ||
-			got.Rest["soap_instance_url"] != "https://sandbox.test/" || len(got.Application.AppScopes) < 80 {
+		if got.Exp != 1782227565 || got.Iss != "https://127.0.0.1:8090" || got.Organization.MemberID != 510000001 ||
+			got.Rest["soap_instance_url"] != "https://127.0.0.1:8090/" || len(got.Application.AppScopes) < 80 {
 			t.Errorf("got %+v", got)
 		}
 		same(t, send(t, s, "GET", "/v2/userinfo", ""), 401, notAuthorized())

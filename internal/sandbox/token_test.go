@@ -38,7 +38,7 @@ func TestTokenGranted(t *testing.T) {
 	answer := func(scope string) map[string]any {
 		return map[string]any{
 			"token_type": "Bearer", "expires_in": 1079.0, "scope": scope,
-			"rest_instance_url": "http://sandbox.test/", "soap_instance_url": "http://sandbox.test/",
+			"rest_instance_url": "http://127.0.0.1:8090/", "soap_instance_url": "http://127.0.0.1:8090/",
 		}
 	}
 	all := strings.Join(allScopes(t), " ")
@@ -77,7 +77,7 @@ func TestTokenGranted(t *testing.T) {
 	t.Run("behind a proxy with TLS", func(t *testing.T) {
 		t.Parallel()
 		want := answer(all)
-		want["rest_instance_url"], want["soap_instance_url"] = "https://sandbox.test/", "https://sandbox.test/"
+		want["rest_instance_url"], want["soap_instance_url"] = "https://127.0.0.1:8090/", "https://127.0.0.1:8090/"
 		w := send(t, newSandbox(t), "POST", "/v2/token", `{`+credentials+`}`, "X-Forwarded-Proto: https, http")
 		if diff := cmp.Diff(want, granted(t, w)); diff != "" {
 			t.Errorf("body (-want +got):\n%s", diff)
@@ -85,7 +85,7 @@ func TestTokenGranted(t *testing.T) {
 	})
 	t.Run("dialect spec", func(t *testing.T) {
 		t.Parallel()
-		want := map[string]any{"token_type": "Bearer", "expires_in": 1199.0, "rest_instance_url": "http://sandbox.test/"}
+		want := map[string]any{"token_type": "Bearer", "expires_in": 1199.0, "rest_instance_url": "http://127.0.0.1:8090/"}
 		w := send(t, newDialect(t, sandbox.DialectSpec), "POST", "/v2/token", `{`+credentials+`}`)
 		if diff := cmp.Diff(want, granted(t, w)); diff != "" {
 			t.Errorf("body (-want +got):\n%s", diff)

@@ -30,10 +30,12 @@ type dialect struct {
 	// placeholder is the n-th parameter of an INSERT of many rows. Everywhere
 	// else it is $n, for both.
 	placeholder func(n int) string
-	now         string // the database's clock; 0 where leases need none
-	fence       string // begins a transaction by proving the epoch, and keeps it until the end
-	ended       string // waits until no transaction that began with fence is under way
-	check       string // says "ok" when the file is whole
+	now         string   // the database's clock; 0 where leases need none
+	fence       string   // begins a transaction by proving the epoch, and keeps it until the end
+	ended       string   // waits until no transaction that began with fence is under way
+	check       string   // says "ok" when the file is whole
+	eraseMeta   []string // empties the table meta, and overwrites what it held
+	emptyLog    string   // writes the write-ahead log into the file and empties it
 }
 
 var sqliteDialect = dialect{
@@ -47,6 +49,8 @@ var sqliteDialect = dialect{
 	placeholder: func(int) string { return "?" },
 	now:         "0",
 	check:       "PRAGMA quick_check(1)",
+	eraseMeta:   []string{"PRAGMA secure_delete = ON", "DELETE FROM meta", "PRAGMA secure_delete = OFF"},
+	emptyLog:    "PRAGMA wal_checkpoint(TRUNCATE)",
 }
 
 var postgresDialect = dialect{
@@ -58,8 +62,9 @@ var postgresDialect = dialect{
 	placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 	now:         "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)", // the same for all rows
 	// a pooler may have handed over another session than the one whose setting this was
-	fence: "SELECT set_config('synchronous_commit', '{{durability}}', TRUE) FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
-	ended: "SELECT 1 FROM lease WHERE partition_id = 0 FOR UPDATE",
+	fence:     "SELECT set_config('synchronous_commit', '{{durability}}', TRUE) FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",
+	ended:     "SELECT 1 FROM lease WHERE partition_id = 0 FOR UPDATE",
+	eraseMeta: []string{"TRUNCATE TABLE meta"}, // a new file in place of the old one
 }
 
 // IsShared says whether a database's URL is that of a server, which several

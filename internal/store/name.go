@@ -179,9 +179,9 @@ func (t *tx) registerDestination(d onramp.Destination) error {
 // and returns the forms with the ids of their destinations and the database's
 // secret filled in. Calling it again changes nothing.
 func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onramp.Form, error) {
-	secret, err := findMeta(ctx, s.readers, "key_secret")
+	secret, err := s.keySecret(ctx, forms)
 	if err != nil {
-		return nil, readerErr("find key secret", err)
+		return nil, err
 	}
 	err = s.writer.write(ctx, &op{run: func(t *tx) error {
 		for _, f := range forms {
@@ -209,7 +209,7 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 			f.Route[j].ID, _ = s.names.destination(f.Route[j].Name())
 		}
 		s.names.learn(f.Route)
-		registered[i] = onramp.NewForm(f, onramp.Secret(secret))
+		registered[i] = onramp.NewForm(f, secret)
 	}
 	return registered, nil
 }

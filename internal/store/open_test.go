@@ -135,6 +135,8 @@ func TestKeySecret(t *testing.T) {
 // Close itself is safe.
 func TestClose(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
+		w.cipher = reversing{}
+		w.reopen()
 		w.save("one", "ana")
 		d := w.find("ana.1")
 		for range 2 {

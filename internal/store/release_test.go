@@ -75,6 +75,14 @@ func TestMoveTallies(t *testing.T) {
 func released(t *testing.T, release string) *world {
 	t.Helper()
 	path := filepath.Join("testdata", "releases", release)
+	key, err := os.ReadFile(path + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cipher, err := keyset.Open(onramp.Secret(key))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := newWorld(t, engine{release, "sqlite", func(t testing.TB) string {
 		content, err := os.ReadFile(path + ".sqlite")
 		if err != nil {
@@ -85,14 +93,7 @@ func released(t *testing.T, release string) *world {
 			t.Fatal(err)
 		}
 		return copied
-	}})
-	key, err := os.ReadFile(path + ".key")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.cipher, err = keyset.Open(onramp.Secret(key)); err != nil {
-		t.Fatal(err)
-	}
+	}, cipher})
 	w.clock.advance(time.Hour) // it was left two minutes after the clock's start
 	w.reopen()
 	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations"}

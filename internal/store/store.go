@@ -164,6 +164,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.openCipher(ctx, s.getCipher); err != nil {
 		return err
 	}
+	if err := s.seal(ctx); err != nil {
+		return err
+	}
 	if err := s.loadRestored(ctx); err != nil {
 		return err
 	}

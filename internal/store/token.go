@@ -9,27 +9,18 @@ import (
 const (
 	keptToken  = "access token"
 	tokenName  = "marketing cloud"
-	clearToken = "marketing_cloud_token" // where older databases have it in clear text
+	clearToken = "marketing_cloud_token" // where older databases have it in clear text, until seal finds it
 )
 
 // LoadToken returns the access token of Marketing Cloud that SaveToken was last
 // given, or nil when there is none. The error of one that can't be decrypted does
 // no harm: the next SaveToken replaces it.
-//
-// A token that an older Onramp has left in clear text is still read.
 func (s *Store) LoadToken(ctx context.Context) ([]byte, error) {
-	old, err := findMeta(ctx, s.readers, clearToken)
-	if err != nil {
-		return nil, readerErr("find token", err)
-	}
-	if old != "" {
-		return []byte(old), nil
-	}
 	if s.cipher == nil {
 		return nil, nil
 	}
 	row := keptRow{name: tokenName}
-	err = s.readers.QueryRowContext(ctx, `SELECT data FROM kept WHERE kind = $1 AND name = $2`, keptToken, tokenName).Scan(&row.text)
+	err := s.readers.QueryRowContext(ctx, `SELECT data FROM kept WHERE kind = $1 AND name = $2`, keptToken, tokenName).Scan(&row.text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -43,9 +34,8 @@ func (s *Store) LoadToken(ctx context.Context) ([]byte, error) {
 // Marketing Cloud rations the requests for tokens. It is encrypted. Without a
 // cipher it is not kept, which is no error: every start then asks for a token.
 func (s *Store) SaveToken(ctx context.Context, token []byte) error {
-	removeClear := func(t *tx) error { return t.exec(`DELETE FROM meta WHERE name = $1`, clearToken) }
 	if s.cipher == nil {
-		return s.writer.write(ctx, &op{run: removeClear})
+		return nil
 	}
-	return s.keep(ctx, keptToken, tokenName, token, removeClear)
+	return s.keep(ctx, keptToken, tokenName, token)
 }

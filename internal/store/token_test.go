@@ -3,8 +3,6 @@ package store_test
 import (
 	"strings"
 	"testing"
-
-	"onramp/internal/store"
 )
 
 func (w *world) saveToken(token string) {
@@ -54,24 +52,6 @@ func TestTokenWithoutCipher(t *testing.T) {
 		w.saveToken(`{"token":1}`)
 		w.wantToken("")
 		w.wantNoClearToken()
-	})
-}
-
-// The token that an older onramp has left in clear text is used until there is a
-// new one, and then it is gone.
-func TestClearToken(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
-		for _, cipher := range []store.Cipher{nil, reversing{}} {
-			w.cipher = cipher
-			w.reopen()
-			if _, err := w.db.Exec(`INSERT INTO meta (name, value) VALUES ('marketing_cloud_token', '{"token":1}')`); err != nil {
-				t.Fatal(err)
-			}
-			w.wantToken(`{"token":1}`)
-			w.saveToken(`{"token":2}`)
-			w.wantNoClearToken()
-		}
-		w.wantToken(`{"token":2}`)
 	})
 }
 

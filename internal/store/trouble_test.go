@@ -82,7 +82,7 @@ func TestTroubleEndsUnasked(t *testing.T) {
 func standby(t *testing.T) (w *world, away func(bool)) {
 	t.Helper()
 	url := pgtest.Server(t)
-	w = newWorld(t, engine{"postgres", "pgx", func(testing.TB) string { return url }})
+	w = newWorld(t, engine{"postgres", "pgx", func(testing.TB) string { return url }, nil})
 	w.life = 5 * time.Second
 	w.reopen()
 	return w, func(is bool) {

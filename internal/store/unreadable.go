@@ -25,15 +25,16 @@ var losses = map[string]string{
 	keptKey:      "the validity of access tokens: Marketing Cloud requests new ones",
 	keptClient:   "the client's secrets: create the client again with onramp keys new client --save, then run onramp ens setup",
 	keptToken:    "nothing: a new one is requested",
+	sealedSecret: "what subscriber_key: uuid is made from: people who register again get another subscriber key",
 }
 
 // ResetKept lists what can't be decrypted: all of it, or, with callbacks, what is
 // theirs, and what is made again by itself. With remove it removes that, and nothing
 // that can be decrypted.
 func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) ([]Unreadable, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT kind, name, data FROM kept ORDER BY kind, name`)
-	type kept struct{ kind, name, text string }
-	all, err := collect(rows, err, func(rows *sql.Rows) (k kept, err error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT kind, name, data FROM kept
+		UNION ALL SELECT name, '', value FROM meta WHERE name = $1 ORDER BY 1, 2`, sealedSecret)
+	all, err := collect(rows, err, func(rows *sql.Rows) (k encrypted, err error) {
 		err = rows.Scan(&k.kind, &k.name, &k.text)
 		return k, err
 	})
@@ -42,19 +43,11 @@ func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) 
 	}
 	found := []Unreadable{}
 	for _, k := range all {
-		if s.cipher != nil {
-			if _, err := s.cipher.Decrypt(k.text, keptAs(k.kind, k.name)); err == nil {
-				continue
-			}
+		if s.decrypts(k) {
+			continue
 		}
-		u := Unreadable{Kind: k.kind, Name: k.name, Lost: losses[k.kind]}
-		switch k.kind {
-		case keptCallback:
-			u.Callback = k.name
-		case keptProbe:
-			u.Callback, _, _ = strings.Cut(k.name, "/")
-		}
-		others := u.Callback != "" && !slices.Contains(callbacks, u.Callback) || k.kind == keptClient
+		u := k.unreadable()
+		others := u.Callback != "" && !slices.Contains(callbacks, u.Callback) || k.kind == keptClient || k.kind == sealedSecret
 		if len(callbacks) == 0 || !others {
 			found = append(found, u)
 		}
@@ -62,14 +55,46 @@ func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) 
 	if !remove || len(found) == 0 {
 		return found, nil
 	}
-	return found, s.writer.write(ctx, &op{run: func(t *tx) error {
-		for _, u := range found {
-			if err := t.exec(`DELETE FROM kept WHERE kind = $1 AND name = $2`, u.Kind, u.Name); err != nil {
-				return err
-			}
+	return found, s.writer.write(ctx, &op{run: func(t *tx) error { return t.removeUnreadable(found) }})
+}
+
+// encrypted is something encrypted: a row of kept, or the key secret.
+type encrypted struct{ kind, name, text string }
+
+func (s *Store) decrypts(k encrypted) bool {
+	if s.cipher == nil {
+		return false
+	}
+	as := keptAs(k.kind, k.name)
+	if k.kind == sealedSecret {
+		as = sealedAs
+	}
+	_, err := s.cipher.Decrypt(k.text, as)
+	return err == nil
+}
+
+func (k encrypted) unreadable() Unreadable {
+	u := Unreadable{Kind: k.kind, Name: k.name, Lost: losses[k.kind]}
+	switch k.kind {
+	case keptCallback:
+		u.Callback = k.name
+	case keptProbe:
+		u.Callback, _, _ = strings.Cut(k.name, "/")
+	}
+	return u
+}
+
+func (t *tx) removeUnreadable(found []Unreadable) error {
+	for _, u := range found {
+		remove, of := `DELETE FROM kept WHERE kind = $1 AND name = $2`, []any{u.Kind, u.Name}
+		if u.Kind == sealedSecret {
+			remove, of = `DELETE FROM meta WHERE name = $1`, []any{u.Kind} // the next start makes a new one
 		}
-		return nil
-	}})
+		if err := t.exec(remove, of...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openCipher gets the cipher. Of an access token alone no key is worth keeping: a new
@@ -79,7 +104,7 @@ func (s *Store) openCipher(ctx context.Context, get func(hasSecrets bool) (Ciphe
 		return nil
 	}
 	var n int
-	if err := s.readers.QueryRowContext(ctx, `SELECT COUNT(*) FROM kept WHERE kind <> $1`, keptToken).Scan(&n); err != nil {
+	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind <> $1) + (SELECT COUNT(*) FROM meta WHERE name = $2)`, keptToken, sealedSecret).Scan(&n); err != nil {
 		return err
 	}
 	var err error

@@ -27,11 +27,12 @@ type engine struct {
 	name   string
 	driver string
 	newURL func(t testing.TB) string
+	cipher store.Cipher // from the start; nil: none
 }
 
 var (
-	sqliteEngine = engine{"sqlite", "sqlite", func(t testing.TB) string { return filepath.Join(t.TempDir(), "onramp.db") }}
-	pgEngine     = engine{"postgres", "pgx", pgtest.URL}
+	sqliteEngine = engine{"sqlite", "sqlite", func(t testing.TB) string { return filepath.Join(t.TempDir(), "onramp.db") }, nil}
+	pgEngine     = engine{"postgres", "pgx", pgtest.URL, nil}
 )
 
 // onBoth runs a test on both databases.
@@ -92,7 +93,7 @@ type world struct {
 func newWorld(t testing.TB, e engine) *world {
 	t.Helper()
 	w := &world{
-		t: t, e: e, url: e.newURL(t), clock: &clock{at: begin}, forms: map[string]*onramp.Form{},
+		t: t, e: e, url: e.newURL(t), cipher: e.cipher, clock: &clock{at: begin}, forms: map[string]*onramp.Form{},
 		ids: map[string]string{}, names: map[string]string{},
 	}
 	w.open()
