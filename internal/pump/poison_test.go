@@ -104,7 +104,7 @@ func TestPoisonAlone(t *testing.T) {
 	}{
 		{onramp.Retry, 24 * time.Second, 4 * time.Minute},
 		{onramp.Throttled, 3 * time.Minute, 60 * time.Minute},
-		{onramp.Blocked, 3 * time.Minute, 100 * time.Minute}, // probed once a minute until then
+		{onramp.Blocked, 5 * time.Minute, 5 * time.Hour}, // probed once a minute until then
 	} {
 		t.Run(row.verdict.String(), func(t *testing.T) {
 			const poison = 1000
