@@ -104,7 +104,7 @@ func TestPoisonAlone(t *testing.T) {
 	}{
 		{onramp.Retry, 24 * time.Second, 4 * time.Minute},
 		{onramp.Throttled, 3 * time.Minute, 60 * time.Minute},
-		{onramp.Blocked, 3 * time.Minute, 100 * time.Minute}, // probed once a minute until then
+		{onramp.Blocked, 5 * time.Minute, 5 * time.Hour}, // probed once a minute until then
 	} {
 		t.Run(row.verdict.String(), func(t *testing.T) {
 			const poison = 1000
@@ -181,4 +181,38 @@ func TestSuccessEndsPause(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A few that are answered as if the destination were blocked do not block it again
+// and again: it works for others, so it is they that fail.
+func TestBlockedByFew(t *testing.T) {
+	const poison, healthy = 5, 300
+	var calls atomic.Int64 // with poison
+	sink := onramp.Destination{Kind: onramp.SinkDestination, Key: "x"}
+	runTo(t, sink, pump.Config{}, func(_ context.Context, _ onramp.Destination, d onramp.Delivery) onramp.Outcome {
+		<-time.After(300 * time.Millisecond)
+		if d.Seq <= poison {
+			calls.Add(1)
+			return onramp.Outcome{Verdict: onramp.Blocked, Status: 403}
+		}
+		return ok
+	}, func(r running) {
+		r.o.saveMany(poison, 0, x)
+		var all time.Duration
+		for i := range healthy {
+			r.wait(time.Minute + time.Duration(i)*time.Second)
+			r.o.save(int64(poison+i), x)
+		}
+		r.wait(10 * time.Minute)
+		delivered := 0
+		for _, s := range r.o.settled {
+			if s.State == onramp.DeliveryDelivered {
+				delivered++
+				all += s.At.Sub(r.o.at(s.Delivery.Seq).ReceivedAt)
+			}
+		}
+		if n := calls.Load(); delivered != healthy || all > healthy*10*time.Second || n > 100 {
+			t.Errorf("%d were delivered after %v on average, with %d calls for the others", delivered, all/healthy, n)
+		}
+	})
 }
