@@ -138,9 +138,8 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		}
 		return n
 	}
-	url := w.url + "&application_name=failing"
-	start := func() error {
-		s, err := store.Open(t.Context(), store.WithLease(store.Config{URL: url}, w.life))
+	start := func(url string) error {
+		s, err := store.Open(t.Context(), store.WithLease(store.Config{URL: url + "&application_name=failing"}, w.life))
 		if err == nil {
 			s.Close()
 		}
@@ -151,13 +150,13 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		damage, mend string // and how to mend it
 	}{
 		{"lease is taken", ``, ``},
-		{"newer database", `UPDATE goose_db_version SET version_id = version_id + 100`, `UPDATE goose_db_version SET version_id = version_id - 100 WHERE version_id > 100`},
+		{"newer database", `UPDATE goose_db_version SET version_id = version_id + 100`, `UPDATE goose_db_version SET version_id = version_id - 100 WHERE version_id >= 100`},
 		{"table is missing", `ALTER TABLE lease RENAME TO gone`, `ALTER TABLE gone RENAME TO lease`},
 	} {
 		if c.damage != "" {
 			w.exec(c.damage)
 		}
-		if err := start(); err == nil {
+		if err := start(w.url); err == nil {
 			t.Errorf("%s: the start succeeded", c.name)
 		}
 		if c.mend != "" {
@@ -165,4 +164,20 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		}
 		await(t, func() bool { return sessions() == 0 })
 	}
+
+	// nor does one whose connection is lost while it has the lease's row locked
+	if err := w.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := pgtest.NewProxy(t, w.url)
+	happened := p.Once("UPDATE lease", pgtest.HoldAnswer)
+	go func() {
+		<-happened
+		p.Lose()
+	}()
+	if err := start(p.URL()); err == nil {
+		t.Error("the start succeeded without a connection")
+	}
+	await(t, func() bool { return sessions() == 0 })
+	w.open()
 }

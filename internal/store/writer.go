@@ -200,8 +200,8 @@ func (w *writer) commit(group []*op) {
 			return
 		}
 		if refused == nil {
-			w.trouble.Store(nil)
 			if err == nil {
+				w.trouble.Store(nil)
 				t.applied(w.store)
 			} else {
 				w.trouble.Store(&err)
