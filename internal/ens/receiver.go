@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
@@ -33,6 +35,7 @@ type Events interface {
 	SaveEvents(ctx context.Context, callback string, events []onramp.Event) (stored int, err error)
 	// SaveProbe keeps the key that a probe has brought.
 	SaveProbe(ctx context.Context, p onramp.Probe) error
+	ListProbes(ctx context.Context, callback string) ([]onramp.Probe, error)
 }
 
 // Records are what is known of the callbacks in Marketing Cloud.
@@ -68,6 +71,8 @@ type ReceiverConfig struct {
 type Receiver struct {
 	cfg       ReceiverConfig
 	callbacks map[string]onramp.Callback
+	probes    probes
+	saves     *rate.Limiter // of probes
 
 	mu      sync.Mutex
 	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
@@ -79,7 +84,7 @@ type Receiver struct {
 // NewReceiver makes a receiver. It must Reload before it can check signatures.
 func NewReceiver(cfg ReceiverConfig) *Receiver {
 	r := &Receiver{
-		cfg: cfg, callbacks: map[string]onramp.Callback{}, keys: map[string][]onramp.Secret{},
+		cfg: cfg, callbacks: map[string]onramp.Callback{}, saves: newSaves(), keys: map[string][]onramp.Secret{},
 		refused: map[string]map[onramp.Refusal]int64{}, taken: map[string]map[string]int64{},
 	}
 	for _, c := range cfg.Callbacks {
@@ -154,7 +159,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 		return err
 	}
 	if probe, ok := readProbe(body); ok {
-		return r.takeProbe(ctx, w, callback.Name, probe)
+		return r.takeProbe(ctx, w, callback, probe)
 	}
 	proof, err := r.checkSignature(ctx, req, callback, body)
 	if err != nil {

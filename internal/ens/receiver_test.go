@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +67,12 @@ func (m *memory) SaveProbe(_ context.Context, p onramp.Probe) error {
 	}
 	m.probes = append(m.probes, p)
 	return nil
+}
+
+func (m *memory) ListProbes(context.Context, string) ([]onramp.Probe, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.probes, nil
 }
 
 func (m *memory) ListCallbackRecords(context.Context) ([]onramp.CallbackRecord, error) {
@@ -368,44 +375,110 @@ func TestReceivedWhole(t *testing.T) {
 }
 
 // The probe comes before anything is known of the callback. It is answered with
-// exactly 200, once its key is kept.
+// exactly 200, once its key is kept: that of a stranger only while it is expected.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	const body = `{"callbackId":"0f3c","verificationKey":"` + oldKey + `"}`
 	at, _ := time.Parse(time.RFC3339, now)
 	for name, row := range map[string]struct {
-		request callOf
-		broken  error
-		want    reply
-		kept    bool
+		request  callOf
+		expected bool
+		broken   error
+		want     reply
+		kept     bool
 	}{
-		"with a token":    {callOf{callback: "fresh", body: body, token: "good"}, nil, reply{Status: 200}, true},
-		"without a token": {callOf{callback: "fresh", body: body}, nil, denied("the access token is not valid", `Bearer realm="onramp"`), false},
-		"unsigned":        {callOf{callback: "unset", body: body}, nil, reply{Status: 200}, true},
-		"more fields":     {callOf{callback: "unset", body: `{"callbackId":"0f3c","x":1,"verificationKey":"` + oldKey + `"}`}, nil, reply{Status: 200}, true},
+		"with a token":      {callOf{callback: "fresh", body: body, token: "good"}, false, nil, reply{Status: 200}, true},
+		"expected":          {callOf{callback: "fresh", body: body, token: "good"}, true, nil, reply{Status: 200}, true},
+		"without a token":   {callOf{callback: "fresh", body: body}, true, nil, denied("the access token is not valid", `Bearer realm="onramp"`), false},
+		"unsigned":          {callOf{callback: "unset", body: body}, true, nil, reply{Status: 200}, true},
+		"unsigned, unasked": {callOf{callback: "unset", body: body}, false, nil, reply{Status: 200}, false},
+		"more fields":       {callOf{callback: "unset", body: `{"callbackId":"0f3c","x":1,"verificationKey":"` + oldKey + `"}`}, true, nil, reply{Status: 200}, true},
+		"no id":             {callOf{callback: "unset", body: `{"callbackId":"a\u0000","verificationKey":"k"}`}, true, nil, refusal(422, "the id or the key of the probe is not valid"), false},
+		"no key at all":     {callOf{callback: "unset", body: `{"callbackId":"a","verificationKey":" "}`}, true, nil, refusal(422, "the id or the key of the probe is not valid"), false},
+		"the disk broken":   {callOf{callback: "unset", body: body}, true, errors.New("disk"), reply{Status: 200}, true},
 		"not kept": {
-			callOf{callback: "unset", body: body},
+			callOf{callback: "fresh", body: body, token: "good"},
+			false,
 			errors.New("disk"),
 			reply{503, refusal(503, "the events could not be stored in time; please send them again").Body, "", "5"},
 			false,
 		},
-		"no key": {callOf{callback: "unset", body: `{"callbackId":"0f3c"}`}, nil, refusal(403, "the batch is not signed"), false},
+		"no key": {callOf{callback: "unset", body: `{"callbackId":"0f3c"}`}, true, nil, refusal(403, "the batch is not signed"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newReceiving(t)
 			w.broken = row.broken
+			if row.expected {
+				w.ExpectProbes(t.Context(), row.request.callback)
+			}
 			if diff := cmp.Diff(row.want, w.send(t, row.request)); diff != "" {
 				t.Error(diff)
 			}
 			var want []onramp.Probe
 			if row.kept {
-				want = []onramp.Probe{{Callback: row.request.callback, CallbackID: "0f3c", VerificationKey: oldKey, ReceivedAt: at}}
+				want = []onramp.Probe{{Callback: row.request.callback, CallbackID: "0f3c", VerificationKey: oldKey, ReceivedAt: at, Proven: row.request.token != ""}}
 			}
-			if fmt.Sprint(want) != fmt.Sprint(w.probes) || row.kept && w.probes[0].VerificationKey.Reveal() != oldKey || len(w.events) > 0 {
-				t.Errorf("kept %v, want %v", w.probes, want)
+			got, err := w.Receiver.ListProbes(t.Context(), row.request.callback)
+			if err != nil || fmt.Sprint(want) != fmt.Sprint(got) || row.kept && got[0].VerificationKey.Reveal() != oldKey || len(w.events) > 0 {
+				t.Errorf("kept %v, %v; want %v", got, err, want)
 			}
 		})
+	}
+}
+
+// While a callback is set up its first probes are held, whatever comes after them:
+// for each id the first few keys, and those with a token before all others.
+func TestHeldProbes(t *testing.T) {
+	t.Parallel()
+	w := newReceiving(t)
+	ctx, end := context.WithCancel(t.Context())
+	w.ExpectProbes(ctx, "unset")
+	w.ExpectProbes(t.Context(), "signed")
+	send := func(callback, id, key string) int {
+		return w.send(t, callOf{callback: callback, body: fmt.Sprintf(`{"callbackId":%q,"verificationKey":%q}`, id, key)}).Status
+	}
+	var first []string
+	for i := range 5 {
+		if status := send("unset", []string{"real", "REAL"}[i%2], fmt.Sprint("k", i)); status != map[bool]int{true: 200, false: 503}[i < 3] {
+			t.Errorf("key %d of an id: %d", i, status)
+		}
+	}
+	for i := range 20_000 {
+		send("unset", fmt.Sprint("flood", i), "k")
+	}
+	if status := send("unset", "late", "k"); status != 503 {
+		t.Errorf("beyond all bounds: %d", status)
+	}
+	if status := send("signed", "other", "k"); status != 200 {
+		t.Errorf("another callback: %d", status)
+	}
+	held, err := w.Receiver.ListProbes(t.Context(), "unset")
+	for _, p := range held[:4] {
+		first = append(first, p.CallbackID+" "+p.VerificationKey.Reveal())
+	}
+	if diff := cmp.Diff([]string{"real k0", "REAL k1", "real k2", "flood0 k"}, first); diff != "" || err != nil || len(held) != 20_000 {
+		t.Error(diff, err, len(held))
+	}
+	end()
+	for deadline := time.Now().Add(10 * time.Second); len(held) > 0 && time.Now().Before(deadline); runtime.Gosched() {
+		held, _ = w.Receiver.ListProbes(t.Context(), "unset")
+	}
+	if len(held) > 0 || len(w.probes) > 0 {
+		t.Errorf("%d are held and %d saved after the end", len(held), len(w.probes))
+	}
+}
+
+// A stolen token doesn't make the database take any number of probes.
+func TestSavedProbes(t *testing.T) {
+	t.Parallel()
+	w := newReceiving(t)
+	statuses := map[int]int{}
+	for i := range 60 {
+		statuses[w.send(t, callOf{callback: "fresh", token: "good", body: fmt.Sprintf(`{"callbackId":"c%d","verificationKey":"k"}`, i)}).Status]++
+	}
+	if diff := cmp.Diff(map[int]int{200: 50, 503: 10}, statuses); diff != "" || len(w.probes) != 50 {
+		t.Error(diff, len(w.probes))
 	}
 }
 
@@ -460,11 +533,14 @@ func FuzzReceive(f *testing.F) {
 			return
 		}
 		w := newReceiving(t)
+		w.ExpectProbes(t.Context(), "signed")
 		got := w.send(t, callOf{callback: "signed", body: string(body), signature: signature})
+		probes, _ := w.Receiver.ListProbes(t.Context(), "signed")
 		_, proved := sfmc.VerifySignature(key, body, signature)
 		_, isBatch := onramp.SplitEvents(body)
 		switch {
-		case got.Status == 200 && len(w.probes) == 1 && !proved:
+		case got.Status == 200 && len(probes) == 1 && onramp.ValidID(probes[0].CallbackID) && onramp.ValidID(probes[0].VerificationKey.Reveal()):
+		case got.Status == 422 && len(w.events) == 0 && bytes.Contains(bytes.ToLower(body), []byte("id")):
 		case got.Status == 200 && proved && (isBatch || bytes.Contains(body, []byte("verificationKey"))):
 		case got.Status == 403 && !proved && len(w.events) == 0:
 		case got.Status == 422 && proved && !isBatch && len(w.events) == 0:

@@ -49,6 +49,7 @@ const (
 	RefusedNoSignatureKey Refusal = "no signature key" // it is not known here yet
 	RefusedWrongSignature Refusal = "wrong signature"
 	RefusedNotStored      Refusal = "not stored"
+	RefusedProbe          Refusal = "probe" // its id or key can't be one, or too many came
 )
 
 // TokenRefused is RefusedToken with what was wrong with the token.
@@ -103,6 +104,14 @@ type Probe struct {
 	CallbackID      string
 	VerificationKey Secret
 	ReceivedAt      time.Time
+	Proven          bool // it came with a valid access token
+}
+
+// Unreadable is something kept encrypted that can't be read.
+type Unreadable struct {
+	Kind, Name string
+	Err        error
+	Hint       string // what the operator can do about it
 }
 
 // TokenClient is a client of our token endpoint. It is stored encrypted.

@@ -28,6 +28,15 @@ func (s *Setup) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	status := Status{}
+	if s.cfg.Unreadable != nil {
+		unreadable, err := s.cfg.Unreadable(ctx)
+		if err != nil {
+			return Status{}, err
+		}
+		for _, u := range unreadable {
+			status.Wrong = append(status.Wrong, Finding{What: fmt.Sprintf("the stored %s %s can't be read", u.Kind, u.Name), Hint: u.Hint})
+		}
+	}
 	patience, stop := context.WithTimeout(ctx, statusPatience)
 	defer stop()
 	if err := s.readAccount(patience, actual); err != nil {

@@ -163,6 +163,11 @@ func (w *world) ListProbes(_ context.Context, callback string) (list []onramp.Pr
 	return list, nil
 }
 
+func (w *world) ExpectProbes(context.Context, string) {}
+
+// SaveProbe has nothing to do: all probes are in the database.
+func (w *world) SaveProbe(context.Context, onramp.Probe) error { return w.point("probe") }
+
 func (w *world) LastEvent(_ context.Context, callback string) (time.Time, error) {
 	return w.events[callback], nil
 }
