@@ -162,9 +162,9 @@ func (o turnedOutbox) ListFresh(ctx context.Context, destination int, after int6
 }
 
 // ListDue reads what is due.
-func (o turnedOutbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
-	found, err := o.Store.ListDue(ctx, destination, to, o.clock.shown(now), n)
-	return o.trueTimes(found), err
+func (o turnedOutbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, bool, error) {
+	found, more, err := o.Store.ListDue(ctx, destination, to, o.clock.shown(now), n)
+	return o.trueTimes(found), more, err
 }
 
 // NextDue finds when more is due.

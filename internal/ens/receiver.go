@@ -165,18 +165,19 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	stored, all, err := r.takeEvents(ctx, callback.Name, body)
+	receipt, err := r.takeEvents(ctx, callback.Name, body)
 	if err != nil {
 		return err
 	}
 	r.take(callback.Name, proof)
-	return web.WriteJSON(w, http.StatusOK, Receipt{Stored: stored, Repeated: all - stored})
+	return web.WriteJSON(w, http.StatusOK, receipt)
 }
 
 // Receipt is the answer to a batch that is on disk.
 type Receipt struct {
 	Stored   int `json:"stored"`
-	Repeated int `json:"repeated"` // were stored before
+	Repeated int `json:"repeated"`      // were stored before
+	Cut      int `json:"cut,omitempty"` // of both: were too long or too many to be kept whole
 }
 
 // checkToken refuses a call without a valid token, where the scheme demands one,
@@ -238,34 +239,41 @@ func isJSON(contentType string) bool {
 func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(encoding, "identity") }
 
 // takeEvents stores a batch. Whatever an element of it holds is kept, known type
-// or not: only what is no batch at all is refused.
-func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (stored, all int, err error) {
-	bodies, ok := onramp.SplitEvents(body)
-	if !ok {
-		return 0, 0, r.refuse(callback, onramp.RefusedNotABatch, &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
-	}
-	if len(bodies) == 0 {
-		return 0, 0, nil
+// or not, however large: only what is no batch at all is refused.
+func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (receipt Receipt, err error) {
+	events, err := onramp.ReadBatch(ctx, body)
+	switch {
+	case errors.Is(err, onramp.ErrNotABatch):
+		return Receipt{}, r.refuse(callback, onramp.RefusedNotABatch, &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
+	case err != nil:
+		return Receipt{}, r.refuse(callback, onramp.RefusedNotStored, busy(err))
+	case len(events) == 0:
+		return Receipt{}, nil
 	}
 	now := r.cfg.Now().UTC().Truncate(time.Microsecond)
 	sinks := map[string][]int{} // by type; a batch has few
-	events := make([]onramp.Event, len(bodies))
-	for i, b := range bodies {
-		e := onramp.ReadEvent(b)
+	for i := range events {
+		e := &events[i]
 		e.Callback, e.ReceivedAt = callback, now
-		if to, known := sinks[e.Type]; known {
-			e.Sinks = to
-		} else {
-			e.Sinks = r.sinksFor(e.Type)
-			sinks[e.Type] = e.Sinks
+		to, known := sinks[e.Type]
+		if !known {
+			to = r.sinksFor(e.Type)
+			sinks[e.Type] = to
 		}
-		events[i] = e
+		e.Sinks = to
+		if e.CutFrom > 0 {
+			receipt.Cut++
+		}
 	}
-	stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
+	receipt.Stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
 	if err != nil {
-		return 0, 0, r.refuse(callback, onramp.RefusedNotStored, busy(err))
+		return Receipt{}, r.refuse(callback, onramp.RefusedNotStored, busy(err))
 	}
-	return stored, len(events), nil
+	if receipt.Cut > 0 {
+		r.cfg.Log.WarnContext(ctx, "events were too long or too many, and were stored in part", "callback", callback, "events", receipt.Cut)
+	}
+	receipt.Repeated = len(events) - receipt.Stored
+	return receipt, nil
 }
 
 func (r *Receiver) sinksFor(eventType string) []int {

@@ -374,6 +374,34 @@ func TestReceivedWhole(t *testing.T) {
 	}
 }
 
+// A batch with too much in it is answered, and stored within bounds: nothing has
+// Marketing Cloud send it again for a week.
+func TestLargeBatch(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		body   string
+		want   string
+		events int
+	}{
+		"a million zeros": {`[` + strings.Repeat("0,", 1e6) + `0]`, `{"stored":2,"repeated":9999,"cut":1}`, 2},
+		"a long type":     {`[{"eventCategoryType":"` + strings.Repeat("a", 100_000) + `"},` + open + `]`, `{"stored":2,"repeated":0,"cut":1}`, 2},
+		"a long text":     {`{"eventCategoryType":"A.EmailOpen","x":"` + strings.Repeat("a", 15<<20) + `"}`, `{"stored":1,"repeated":0,"cut":1}`, 1},
+	} {
+		w := newReceiving(t)
+		if diff := cmp.Diff(reply{Status: 200, Body: row.want}, w.send(t, callOf{callback: "signed", body: row.body, signature: sign(row.body)})); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		for _, e := range w.events {
+			if len(e.Body) > 70_000 || len(e.Type) > 1024 {
+				t.Errorf("%s: an event of %d bytes, with a type of %d", name, len(e.Body), len(e.Type))
+			}
+		}
+		if len(w.events) != row.events {
+			t.Errorf("%s: %d events", name, len(w.events))
+		}
+	}
+}
+
 // The probe comes before anything is known of the callback. It is answered with
 // exactly 200, once its key is kept: that of a stranger only while it is expected.
 func TestProbe(t *testing.T) {
@@ -537,7 +565,8 @@ func FuzzReceive(f *testing.F) {
 		got := w.send(t, callOf{callback: "signed", body: string(body), signature: signature})
 		probes, _ := w.Receiver.ListProbes(t.Context(), "signed")
 		_, proved := sfmc.VerifySignature(key, body, signature)
-		_, isBatch := onramp.SplitEvents(body)
+		_, err := onramp.ReadBatch(t.Context(), body)
+		isBatch := err == nil
 		switch {
 		case got.Status == 200 && len(probes) == 1 && onramp.ValidID(probes[0].CallbackID) && onramp.ValidID(probes[0].VerificationKey.Reveal()):
 		case got.Status == 422 && len(w.events) == 0 && bytes.Contains(bytes.ToLower(body), []byte("id")):

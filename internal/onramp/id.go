@@ -65,6 +65,10 @@ func isRegistrationID(text string) bool {
 // maxID is the longest id, in characters, that is taken from outside.
 const maxID = 255
 
+// SamePerson says whether two subscriber keys are the same one, as Marketing Cloud
+// compares them. Hashes of them only say that they may be.
+func SamePerson(a, b string) bool { return strings.ToLower(a) == strings.ToLower(b) }
+
 // ValidID says whether a text that came from outside can be the id or the key of
 // something: 1 to 255 visible ASCII characters. It is the one rule for the ids that
 // Marketing Cloud and strangers send and ask for, and it leaves nothing over that a

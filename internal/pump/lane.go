@@ -227,7 +227,7 @@ func (l *lane) readDue(work context.Context, now time.Time) error {
 	if l.window.due > l.size/2 {
 		return nil // the results make room
 	}
-	found, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, l.size)
+	found, more, err := l.pump.outbox.ListDue(work, l.destination.ID, l.cursor, now, l.size)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (l *lane) readDue(work context.Context, now time.Time) error {
 		}
 		l.window.add(d)
 	}
-	l.checkDue, l.leftDue = len(found) == l.size, l.more
+	l.checkDue, l.leftDue = more, l.more
 	l.nextDue, err = l.pump.outbox.NextDue(work, l.destination.ID, now)
 	return err
 }

@@ -134,7 +134,7 @@ func (o *outbox) ListFresh(ctx context.Context, destination int, after int64, n 
 	return found, int64(len(o.deliveries)), nil
 }
 
-func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (found []onramp.Delivery, err error) {
+func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (found []onramp.Delivery, more bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for q, seqs := range o.parked { // only the oldest of a key has a time
@@ -143,7 +143,7 @@ func (o *outbox) ListDue(ctx context.Context, destination int, to int64, now tim
 			found = append(found, *d)
 		}
 	}
-	return found, o.trouble(ctx)
+	return found, len(found) == n, o.trouble(ctx)
 }
 
 func (o *outbox) NextDue(_ context.Context, destination int, after time.Time) (next time.Time, err error) {

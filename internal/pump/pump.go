@@ -31,8 +31,9 @@ type Outbox interface {
 	ReadTo(ctx context.Context, destination int) (int64, error)
 	SaveReadTo(ctx context.Context, destination int, seq int64) error
 
-	// ListDue returns at most n parked ones that are due and not after the seq to.
-	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error)
+	// ListDue returns at most n parked ones that are due and not after the seq to, and
+	// says whether there may be more.
+	ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (due []onramp.Delivery, more bool, err error)
 	// NextDue returns when the next one becomes due after a time; zero: none.
 	NextDue(ctx context.Context, destination int, after time.Time) (time.Time, error)
 	// Park puts those into the retry set that have an earlier one of their key there,

@@ -24,6 +24,14 @@ func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) (
 	return s.queryDeliveries(ctx, selectDeliveries+where, args...)
 }
 
+// pageDeliveries lists deliveries as collectPage does.
+func (s *Store) pageDeliveries(ctx context.Context, where string, args ...any) (page []onramp.Delivery, more bool, err error) {
+	rows, err := s.readers.QueryContext(ctx, selectDeliveries+where, args...)
+	return collectPage(rows, err, s.scanDelivery, deliverySize)
+}
+
+func deliverySize(d *onramp.Delivery) int { return len(d.Values) }
+
 func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
 	rows, err := s.readers.QueryContext(ctx, query, args...)
 	return collect(rows, err, s.scanDelivery)
@@ -79,18 +87,23 @@ var listFresh = numbered(`SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM 
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
 // first: those to be sent and those that wait for the step before them. The next
-// call continues after to.
+// call continues after to. When they are large there are fewer, and Wake's channel
+// yields a value for the others.
 func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n int) (deliveries []onramp.Delivery, to int64, err error) {
 	newest := s.newest() // before the query: what is committed after this is for the next call
 	if newest <= after {
 		return nil, after, nil
 	}
 	rows, err := s.fresh.QueryContext(ctx, after, destination, n)
-	if deliveries, err = collect(rows, err, s.scanDelivery); err != nil {
+	deliveries, more, err := collectPage(rows, err, s.scanDelivery, deliverySize)
+	if err != nil {
 		return nil, after, readerErr("list fresh deliveries", err)
 	}
-	if len(deliveries) == n {
-		return deliveries, deliveries[n-1].Seq, nil
+	if more {
+		signal(s.wakeChannels(destination).fresh)
+	}
+	if len(deliveries) == n || more {
+		return deliveries, deliveries[len(deliveries)-1].Seq, nil
 	}
 	if len(deliveries) > 0 {
 		newest = max(newest, deliveries[len(deliveries)-1].Seq)
@@ -106,18 +119,19 @@ var (
 )
 
 // ListDue returns at most n parked deliveries to a destination that are due,
-// the longest overdue first. It returns none after the seq to, up to which fresh
+// the longest overdue first, fewer when they are large, and says whether there may be
+// more. It returns none after the seq to, up to which fresh
 // ones were read: a fresh one that was not read yet may come before it.
 //
 // A delivery whose due time is further away than any retry can be counts as due,
 // too: the clock was ahead when it was parked, and has been set back.
-func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) ([]onramp.Delivery, error) {
-	due, err := s.listDeliveries(ctx, listDue, destination, micros(now), to, n)
-	if err != nil || len(due) == n {
-		return due, readerErr("list due deliveries", err)
+func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time.Time, n int) (due []onramp.Delivery, more bool, err error) {
+	due, more, err = s.pageDeliveries(ctx, listDue, destination, micros(now), to, n)
+	if more = more || len(due) == n; err != nil || more {
+		return due, more, readerErr("list due deliveries", err)
 	}
-	stray, err := s.listDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
-	return append(due, stray...), readerErr("list due deliveries", err)
+	stray, more, err := s.pageDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n-len(due), micros(onramp.Never))
+	return append(due, stray...), more || len(stray) == n-len(due), readerErr("list due deliveries", err)
 }
 
 const nextDue = `SELECT MIN(due_at) FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL`

@@ -87,7 +87,7 @@ func TestDue(t *testing.T) {
 		y := w.destination("y")
 		check := func(when, want, next string) {
 			t.Helper()
-			found, err := w.s.ListDue(t.Context(), y, 4, w.clock.now(), 2)
+			found, _, err := w.s.ListDue(t.Context(), y, 4, w.clock.now(), 2)
 			if err != nil {
 				t.Fatal(err)
 			}

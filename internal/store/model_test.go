@@ -133,7 +133,7 @@ func (m *model) pick(rt *rapid.T) {
 	for seq := range parked {
 		delete(found, seq)
 	}
-	due, err := m.w.s.ListDue(ctx, destination, to, m.w.clock.now(), 1000)
+	due, _, err := m.w.s.ListDue(ctx, destination, to, m.w.clock.now(), 1000)
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func (m *model) deliverAll(rt *rapid.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			due, err := m.w.s.ListDue(ctx, id, to, m.w.clock.now(), 1000)
+			due, _, err := m.w.s.ListDue(ctx, id, to, m.w.clock.now(), 1000)
 			if err != nil {
 				rt.Fatal(err)
 			}

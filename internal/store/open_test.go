@@ -159,7 +159,7 @@ func TestClose(t *testing.T) {
 			"LoadToken":         func() error { _, err := w.s.LoadToken(ctx); return err },
 			"ReadTo":            func() error { _, err := w.s.ReadTo(ctx, 1); return err },
 			"ListFresh":         func() error { _, _, err := w.s.ListFresh(ctx, 2, 0, 1); return err },
-			"ListDue":           func() error { _, err := w.s.ListDue(ctx, 1, 1, begin, 1); return err },
+			"ListDue":           func() error { _, _, err := w.s.ListDue(ctx, 1, 1, begin, 1); return err },
 			"NextDue":           func() error { _, err := w.s.NextDue(ctx, 1, begin); return err },
 			"FindRegistration":  func() error { _, err := w.s.FindRegistration(ctx, w.ids["ana"]); return err },
 			"FindDelivery":      func() error { _, err := w.s.FindDelivery(ctx, w.id("ana.1")); return err },

@@ -505,7 +505,7 @@ func TestEditLaterStep(t *testing.T) {
 			t.Errorf("the later step is read as fresh: %v, %v", w.deliveryNames(found), err)
 		}
 		w.settle("ana.1", delivered, 0)
-		found, err := w.s.ListDue(t.Context(), w.destination("y"), 2, w.clock.now(), 10)
+		found, _, err := w.s.ListDue(t.Context(), w.destination("y"), 2, w.clock.now(), 10)
 		if err != nil || len(found) != 1 || found[0].SubscriberKey != "bob" || found[0].OrderingKey != onramp.OrderingKey("bob") {
 			t.Errorf("the later step is read as %+v, %v", found, err)
 		}

@@ -29,6 +29,30 @@ func number[T ~uint8](state T) string { return strconv.Itoa(int(state)) }
 // The index is used only where a query repeats its condition word for word.
 var inFailedIndex = numbered(`(d.state = {{dead}} OR d.state = {{discarded}} OR d.state = {{unknown}})`)
 
+// pageBytes is how much a reading takes of what strangers can make large. It ends
+// with the row that reaches this, so that a page of large ones is a short one.
+const pageBytes = 4 << 20
+
+// collectPage is collect for rows that may be large: when it ends at pageBytes there
+// may be more.
+func collectPage[T any](rows *sql.Rows, err error, read func(*sql.Rows) (T, error), size func(*T) int) (page []T, more bool, err2 error) {
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for total := 0; rows.Next(); {
+		one, err := read(rows)
+		if err != nil {
+			return nil, false, err
+		}
+		page = append(page, one)
+		if total += size(&one); total >= pageBytes {
+			return page, true, nil
+		}
+	}
+	return page, false, rows.Err()
+}
+
 // collect reads all rows of a query, in their order, and closes them. It takes
 // the query's two results as they are.
 func collect[T any](rows *sql.Rows, err error, read func(*sql.Rows) (T, error)) ([]T, error) {

@@ -371,7 +371,7 @@ func (w *world) next(ctx context.Context, destination int) []onramp.Delivery {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	due, err := w.s.ListDue(ctx, destination, to, w.clock.now(), 1000)
+	due, _, err := w.s.ListDue(ctx, destination, to, w.clock.now(), 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -57,9 +57,10 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 	}})
 }
 
-// ListEventsAfter returns at most n events after a seq, oldest first.
+// ListEventsAfter returns at most n events after a seq, oldest first: fewer when they
+// are large.
 func (s *Store) ListEventsAfter(ctx context.Context, seq int64, n int) ([]onramp.Event, error) {
-	events, err := s.listEvents(ctx, `WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`, seq, n)
+	events, _, err := s.pageEvents(ctx, `WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`, seq, n)
 	return events, readerErr("list events", err)
 }
 
