@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"onramp/internal/onramp"
@@ -187,7 +188,7 @@ func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onram
 			return fmt.Errorf("event %s: %w", e.ID, err)
 		}
 		if found {
-			m.change(e, &registration, changes)
+			r.change(&m, e, &registration, changes)
 		}
 	}
 	for _, c := range changes {
@@ -240,7 +241,7 @@ func (r *Rules) matching(e *onramp.Event) []matched {
 
 // change sets the rules' columns in the rows of a registration. Where two forms
 // share a destination the first one's row is changed: it is the same person's.
-func (m *matched) change(e *onramp.Event, r *onramp.Registration, changes map[int]*onramp.RowChange) {
+func (r *Rules) change(m *matched, e *onramp.Event, registration *onramp.Registration, changes map[int]*onramp.RowChange) {
 	columns := map[string]json.RawMessage{}
 	for _, rule := range m.rules {
 		if _, set := columns[rule.Column]; !set { // of two rules the first one counts
@@ -248,11 +249,27 @@ func (m *matched) change(e *onramp.Event, r *onramp.Registration, changes map[in
 		}
 	}
 	values, _ := json.Marshal(columns) // the configuration was checked
+	at := e.HappenedAt()
+	if at.After(e.ReceivedAt) {
+		at = e.ReceivedAt // no event may decide about the future
+	}
 	for _, d := range m.form.Route {
 		if d.Kind == onramp.DataExtension && d.OnExisting != onramp.Skip && changes[d.ID] == nil {
 			changes[d.ID] = &onramp.RowChange{
-				Event: e.Seq, RegistrationSeq: r.Seq, SubscriberKey: r.SubscriberKey, Destination: d.ID, Values: values,
+				Event: e.Seq, RegistrationSeq: registration.Seq, SubscriberKey: registration.SubscriberKey, Destination: d.ID, Values: values,
+				At: at, Forms: r.formsTo(d.ID),
 			}
 		}
 	}
+}
+
+// formsTo names the forms that write a destination.
+func (r *Rules) formsTo(destination int) []string {
+	var names []string
+	for _, f := range r.cfg.Forms {
+		if slices.ContainsFunc(f.Route, func(d onramp.Destination) bool { return d.ID == destination }) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }

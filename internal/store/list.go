@@ -292,10 +292,15 @@ func (s *Store) eventItems(ctx context.Context, r *onramp.Registration) ([]onram
 	if err != nil {
 		return nil, err
 	}
+	late, err := s.lateItems(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	var items []onramp.TimelineItem
 	for i := range events {
 		e := &events[i]
 		items = append(items, onramp.TimelineItem{At: e.HappenedAt(), What: "event", Detail: e.Detail()})
+		items = append(items, late[e.Seq]...)
 		changes, err := s.listDeliveries(ctx, `WHERE d.event_seq = $1 AND d.registration_seq = $2 ORDER BY d.seq`, e.Seq, r.Seq)
 		if err != nil {
 			return nil, err
@@ -308,6 +313,23 @@ func (s *Store) eventItems(ctx context.Context, r *onramp.Registration) ([]onram
 		}
 	}
 	return items, nil
+}
+
+// lateItems say, by event, why the events about a registration that came too late have
+// not changed its rows.
+func (s *Store) lateItems(ctx context.Context, r *onramp.Registration) (map[int64][]onramp.TimelineItem, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT event_seq, destination_id, decided_at, detail FROM unchanged WHERE registration_seq = $1
+		ORDER BY event_seq, destination_id LIMIT $2`, r.Seq, mostEvents)
+	late := map[int64][]onramp.TimelineItem{}
+	_, err = collect(rows, err, func(rows *sql.Rows) (item onramp.TimelineItem, err error) {
+		var event, at int64
+		var destination int
+		err = rows.Scan(&event, &destination, &at, &item.Detail)
+		item.At, item.What, item.Destination = fromMicros(at), "skipped", s.names.destinationName(destination)
+		late[event] = append(late[event], item)
+		return item, err
+	})
+	return late, err
 }
 
 func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {

@@ -89,7 +89,7 @@ var migrations = [][]string{{
 	// the same index in other words: to check a list of three, SQLite fills a temporary table at every row that it writes
 	`DROP INDEX delivery_failed`,
 	`CREATE INDEX delivery_failed ON delivery (seq) WHERE (state = 6 OR state = 7 OR state = 9)`,
-}}
+}, proofAndOrder}
 
 // migrate takes the migrations that the database has not had yet. A database
 // that a newer onramp wrote is refused.

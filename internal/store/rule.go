@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -30,14 +29,28 @@ func (s *Store) RuledTo(ctx context.Context) (int64, error) {
 	return seq, readerErr("read rule mark", err)
 }
 
-// SaveRuling stores what the rules want: the deliveries, and how far they went.
+// SaveRuling stores what the rules want: the deliveries, and how far they went. A
+// change that comes too late is stored as such. Whether it does is decided here, where
+// no registration can come in between.
 func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
+	if len(r.Changes) > 0 {
+		if err := s.indexPersons(ctx); err != nil {
+			return err
+		}
+	}
 	return s.writer.write(ctx, &op{rows: 1 + len(r.Changes), run: func(t *tx) error {
 		var values []any
 		woken := map[int]wakeUp{}
-		for _, c := range r.Changes {
-			values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
-				sql.NullString{String: string(c.Values), Valid: true}, woken)...)
+		for i := range r.Changes {
+			c := &r.Changes[i]
+			inTime, err := t.inTime(c)
+			if err != nil {
+				return err
+			}
+			if inTime != nil {
+				values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
+					sql.NullString{String: string(inTime), Valid: true}, woken)...)
+			}
 		}
 		if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
 			return err
@@ -99,17 +112,20 @@ func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form stri
 	if err := s.indexPersons(ctx); err != nil {
 		return onramp.Registration{}, false, err
 	}
-	row := &registrationRow{}
-	err := s.readers.QueryRowContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
-		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3 ORDER BY p.registration_seq DESC LIMIT 1`,
-		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt)).Scan(row.into()...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return onramp.Registration{}, false, nil
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
+		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3 ORDER BY p.registration_seq DESC LIMIT 20`,
+		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt))
+	found, err := collect(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
+		err = rows.Scan(row.into()...)
+		return row, err
+	})
+	for i := range found {
+		// those of another person may have the same hash, or an operator has changed the key since
+		if onramp.SamePerson(found[i].subscriberKey, subscriberKey) {
+			return found[i].registration(&s.names), true, nil
+		}
 	}
-	if err != nil {
-		return onramp.Registration{}, false, readerErr("find registration of subscriber", err)
-	}
-	return row.registration(&s.names), true, nil
+	return onramp.Registration{}, false, readerErr("find registration of subscriber", err)
 }
 
 // personsTogether is how many registrations are taken into person by one write.
