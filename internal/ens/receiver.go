@@ -38,9 +38,12 @@ type Events interface {
 	ListProbes(ctx context.Context, callback string) ([]onramp.Probe, error)
 }
 
-// Records are what is known of the callbacks in Marketing Cloud.
+// Records are what is known of the callbacks in Marketing Cloud, and by which of their
+// signature keys batches with a token were signed, too: its digest, by callback.
 type Records interface {
 	ListCallbackRecords(ctx context.Context) ([]onramp.CallbackRecord, error)
+	ListSignedWith(ctx context.Context) (map[string]string, error)
+	SaveSignedWith(ctx context.Context, callback, digest string) error
 }
 
 // Tokens checks access tokens. The error is of kind Denied.
@@ -76,6 +79,7 @@ type Receiver struct {
 
 	mu      sync.Mutex
 	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
+	signed  map[string]string          // digest of the key by which batches with a token were signed, too; by callback
 	readAt  time.Time                  // when the keys were read
 	refused map[string]map[onramp.Refusal]int64
 	taken   map[string]map[string]int64
@@ -84,7 +88,7 @@ type Receiver struct {
 // NewReceiver makes a receiver. It must Reload before it can check signatures.
 func NewReceiver(cfg ReceiverConfig) *Receiver {
 	r := &Receiver{
-		cfg: cfg, callbacks: map[string]onramp.Callback{}, saves: newSaves(), keys: map[string][]onramp.Secret{},
+		cfg: cfg, callbacks: map[string]onramp.Callback{}, saves: newSaves(), keys: map[string][]onramp.Secret{}, signed: map[string]string{},
 		refused: map[string]map[onramp.Refusal]int64{}, taken: map[string]map[string]int64{},
 	}
 	for _, c := range cfg.Callbacks {
@@ -165,7 +169,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := r.takeEvents(ctx, callback.Name, body)
+	receipt, err := r.takeEvents(ctx, callback.Name, body, proof == byToken)
 	if err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(
 
 // takeEvents stores a batch. Whatever an element of it holds is kept, known type
 // or not, however large: only what is no batch at all is refused.
-func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (receipt Receipt, err error) {
+func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte, unproven bool) (receipt Receipt, err error) {
 	events, err := onramp.ReadBatch(ctx, body)
 	switch {
 	case errors.Is(err, onramp.ErrNotABatch):
@@ -254,7 +258,7 @@ func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte)
 	sinks := map[string][]int{} // by type; a batch has few
 	for i := range events {
 		e := &events[i]
-		e.Callback, e.ReceivedAt = callback, now
+		e.Callback, e.ReceivedAt, e.Unproven = callback, now, unproven
 		to, known := sinks[e.Type]
 		if !known {
 			to = r.sinksFor(e.Type)

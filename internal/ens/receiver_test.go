@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -32,6 +33,20 @@ type memory struct {
 	records []onramp.CallbackRecord
 	broken  error
 	slow    bool // does not reply
+	signed  map[string]string
+}
+
+func (m *memory) ListSignedWith(context.Context) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.signed), m.broken
+}
+
+func (m *memory) SaveSignedWith(_ context.Context, callback, digest string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.signed[callback] = digest
+	return m.broken
 }
 
 func (m *memory) SaveEvents(ctx context.Context, _ string, events []onramp.Event) (int, error) {
@@ -109,8 +124,10 @@ type receiving struct {
 
 func newReceiving(t *testing.T) *receiving {
 	t.Helper()
-	m := &memory{records: []onramp.CallbackRecord{
-		{Name: "events", SignatureKeys: []onramp.Secret{key, oldKey}}, {Name: "signed", SignatureKeys: []onramp.Secret{key}},
+	m := &memory{signed: map[string]string{}, records: []onramp.CallbackRecord{
+		{Name: "events", SignatureKeys: []onramp.Secret{key, oldKey}},
+		{Name: "signed", SignatureKeys: []onramp.Secret{key}},
+		{Name: "lenient", SignatureKeys: []onramp.Secret{key}},
 	}}
 	at, _ := time.Parse(time.RFC3339, now)
 	w := &receiving{memory: m, Receiver: ens.NewReceiver(ens.ReceiverConfig{
@@ -119,6 +136,8 @@ func newReceiving(t *testing.T) *receiving {
 			{Name: "signed", Auth: onramp.SignatureOnly},
 			{Name: "fresh", Auth: onramp.ClientCredentials, Client: "mc"},
 			{Name: "unset", Auth: onramp.SignatureOnly},
+			{Name: "lenient", Client: "mc", Unsigned: onramp.AllowUnsigned},
+			{Name: "strict", Client: "mc", Unsigned: onramp.RefuseUnsigned},
 		},
 		Targets: []ens.Target{
 			{Sink: onramp.Sink{Name: "all"}, Destination: 7}, {Sink: onramp.Sink{Name: "opens", Types: []string{"*.EmailOpen"}}, Destination: 8},
@@ -286,6 +305,12 @@ func TestReceive(t *testing.T) {
 		},
 		"not set up yet": {
 			callOf{callback: "unset", body: batch, signature: sign(batch)}, later, 0, map[onramp.Refusal]int64{"no signature key": 1}, nil,
+		},
+		"a token where a signature is demanded": {
+			callOf{callback: "strict", body: batch, token: "good"}, refusal(403, "the batch is not signed"), 0, map[onramp.Refusal]int64{"no signature": 1}, nil,
+		},
+		"a signature that can't be checked yet": {
+			callOf{callback: "strict", body: batch, token: "good", signature: sign(batch)}, later, 0, map[onramp.Refusal]int64{"no signature key": 1}, nil,
 		},
 		"not JSON": {
 			callOf{callback: "events", body: "[" + open, token: "good"},
@@ -507,6 +532,31 @@ func TestSavedProbes(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[int]int{200: 50, 503: 10}, statuses); diff != "" || len(w.probes) != 50 {
 		t.Error(diff, len(w.probes))
+	}
+}
+
+// Whether a token is enough after a batch with a signature, the configuration says; what
+// no signature has proved is stored as such.
+func TestUnsigned(t *testing.T) {
+	t.Parallel()
+	for callback, want := range map[string][]int{"events": {200, 200, 403}, "lenient": {200, 200, 200}} {
+		w := newReceiving(t)
+		var got []int
+		for i, signed := range []bool{false, true, false} {
+			call := callOf{callback: callback, token: "good", body: fmt.Sprintf(`[{"eventCategoryType":"A.%d"}]`, i)}
+			if signed {
+				call.signature = sign(call.body)
+			}
+			got = append(got, w.send(t, call).Status)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", callback, diff)
+		}
+		for _, e := range w.events {
+			if e.Unproven != (e.Type != "A.1") {
+				t.Errorf("%s: %s is unproven: %v", callback, e.Type, e.Unproven)
+			}
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type Event struct {
 	Subject       string          // whom it is about: events about the same one keep their order
 	Body          json.RawMessage // the event as it came, byte for byte, unless it was cut
 	CutFrom       int             // bytes that it had when it came, if it was too long and only a part is kept; else 0
+	Unproven      bool            // it came with a token and without a signature; only set on arrival
 	Sinks         []int           // ids of the destinations that it goes on to; only set on arrival
 	Deliveries    []Delivery      // only set when a whole event is read
 }
@@ -33,6 +34,13 @@ type Event struct {
 type EventIdentity struct {
 	At   int64 // milliseconds since 1970, 48 bits; 0 where the time does not identify
 	Hash int64 // of what else identifies it
+}
+
+// Signed is the identity of an event with a signature where another one, which had
+// none, has taken its own.
+func (i EventIdentity) Signed() EventIdentity {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("signed"), uint64(i.Hash)))
+	return EventIdentity{At: i.At, Hash: int64(binary.BigEndian.Uint64(sum[:8]))}
 }
 
 // NewEventID writes an identity as a UUIDv8 (RFC 9562, 5.8).

@@ -146,6 +146,13 @@ func (v *view) callbackStatus(ctx context.Context, c *onramp.Callback) (Callback
 			Hint: "if they come from Marketing Cloud, its signature key was regenerated elsewhere: run onramp ens remove " + c.Name + ", then onramp ens setup",
 		})
 	}
+	if n := status.Refused[onramp.RefusedNoSignature]; n > 0 && c.Auth != onramp.SignatureOnly {
+		status.Wrong = append(status.Wrong, Finding{
+			What: fmt.Sprintf("%d batches came with a token but without a signature since the start, and were refused", n),
+			Hint: "if they come from Marketing Cloud, which has signed its batches before, set ens.callbacks." + c.Name + ".unsigned: allow; " +
+				"otherwise the client's secret or a token has leaked: give the client a new secret",
+		})
+	}
 	return status, nil
 }
 

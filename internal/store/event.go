@@ -72,7 +72,6 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	if err != nil {
 		return 0, err
 	}
-	t.countEvents(callback, n, int64(len(events))-n)
 	isNew := func(int64) bool { return true }
 	if n != int64(len(events)) {
 		seqs := map[int64]bool{}
@@ -89,7 +88,18 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	}
 	last := t.eventSeq
 	t.after = append(t.after, func() { t.store.eventsCame(last) })
-	return int(n), t.forward(events, first, isNew)
+	if err := t.forward(events, first, isNew); err != nil {
+		return 0, err
+	}
+	masked, err := t.proof(events, first, isNew)
+	if err != nil {
+		return 0, err
+	}
+	t.countEvents(callback, n, int64(len(events)-len(masked))-n)
+	if len(masked) > 0 {
+		stored, err = t.saveEvents(callback, masked)
+	}
+	return stored + int(n), err
 }
 
 // forward makes the deliveries of new events to sinks.

@@ -83,13 +83,14 @@ func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
 	return events, readerErr("list unjoined events", err)
 }
 
-// FindSend returns the event that names the subscriber of a send, or false if none
-// has come yet.
+// FindSend returns the event that names the subscriber of a send, one with a
+// signature if there is, or false if none has come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
 	if err := s.indexEvents(ctx); err != nil {
 		return onramp.Event{}, false, err
 	}
-	events, err := s.listEvents(ctx, byEventKey+`AND e.person IS NOT NULL ORDER BY e.seq LIMIT 20`, onramp.SendKey(send))
+	events, err := s.listEvents(ctx, byEventKey+`AND e.person IS NOT NULL
+		ORDER BY EXISTS (SELECT 1 FROM unproven u WHERE u.at = e.at AND u.hash = e.hash), e.seq LIMIT 20`, onramp.SendKey(send))
 	if err != nil {
 		return onramp.Event{}, false, readerErr("find send", err)
 	}
