@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -315,6 +317,23 @@ func FuzzEvents(f *testing.F) {
 					t.Fatalf("type %q, want %q", e.Type, text)
 				}
 			}
+		}
+	})
+}
+
+// A pattern matches what the same pattern as a regular expression matches.
+func FuzzMatchesType(f *testing.F) {
+	for _, pattern := range []string{"*", "a*b*c", "**a", "a", "*A*", "aa*aa", "*.EmailOpen"} {
+		f.Add(pattern, "aabc.EmailOpen")
+	}
+	f.Fuzz(func(t *testing.T, pattern, eventType string) {
+		if len(pattern) > 200 || !utf8.ValidString(pattern+eventType) {
+			return
+		}
+		lower := strings.ToLower(pattern)
+		want := regexp.MustCompile("(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(lower), `\*`, ".*") + "$").MatchString(strings.ToLower(eventType))
+		if got := onramp.MatchesType(pattern, eventType); got != want {
+			t.Errorf("%q matches %q: %v", pattern, eventType, got)
 		}
 	})
 }

@@ -66,8 +66,12 @@ func isRegistrationID(text string) bool {
 const maxID = 255
 
 // SamePerson says whether two subscriber keys are the same one, as Marketing Cloud
-// compares them. Hashes of them only say that they may be.
-func SamePerson(a, b string) bool { return strings.ToLower(a) == strings.ToLower(b) }
+// compares them. Hashes of them only say that they may be. It is as strict as
+// OrderingKey, which strings.EqualFold is not: that takes ſ for s.
+func SamePerson(a, b string) bool {
+	lower := strings.ToLower(a)
+	return lower == strings.ToLower(b)
+}
 
 // ValidID says whether a text that came from outside can be the id or the key of
 // something: 1 to 255 visible ASCII characters. It is the one rule for the ids that
