@@ -29,6 +29,7 @@ type EventReader interface {
 // RulingStore stores what the rules have decided, and up to which event.
 type RulingStore interface {
 	RuledTo(ctx context.Context) (int64, error)
+	// ListUnjoined lists the events that wait for their send, as Waiting gives them.
 	ListUnjoined(ctx context.Context) ([]onramp.Event, error)
 	SaveRuling(ctx context.Context, r onramp.Ruling) error
 }
@@ -53,7 +54,7 @@ type RulesConfig struct {
 type Rules struct {
 	cfg      RulesConfig
 	forms    []*onramp.Form            // that have rules
-	unjoined map[string][]onramp.Event // by send
+	unjoined map[string][]onramp.Event // by send; without their bodies: there may be many, for days
 }
 
 // NewRules makes the rules. They look at nothing until Run.
@@ -145,8 +146,14 @@ func (r *Rules) judgeAll(ctx context.Context, events []onramp.Event) (onramp.Rul
 		e := &events[i]
 		if _, known := e.Person(); known && e.Send != "" {
 			for _, waited := range r.unjoined[e.Send] {
-				if err := r.judge(ctx, &waited, e, &ruling); err != nil {
+				found, err := r.cfg.Events.ListEventsAfter(ctx, waited.Seq-1, 1)
+				if err != nil {
 					return ruling, err
+				}
+				if len(found) > 0 && found[0].Seq == waited.Seq { // it may have been deleted since
+					if err := r.judge(ctx, &found[0], e, &ruling); err != nil {
+						return ruling, err
+					}
 				}
 				ruling.Joined = append(ruling.Joined, waited.Seq)
 			}
@@ -175,8 +182,8 @@ func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onram
 			return err
 		}
 		if !known {
-			r.unjoined[e.Send] = append(r.unjoined[e.Send], *e)
-			ruling.Unjoined = append(ruling.Unjoined, *e)
+			waiting := e.Waiting()
+			r.unjoined[e.Send], ruling.Unjoined = append(r.unjoined[e.Send], waiting), append(ruling.Unjoined, waiting)
 			return nil
 		}
 		about = &send

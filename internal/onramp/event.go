@@ -64,6 +64,9 @@ func ParseEventID(id string) (EventIdentity, bool) {
 	return i, NewEventID(i) == strings.ToLower(id)
 }
 
+// Waiting is what is remembered of an event that waits for its send.
+func (e *Event) Waiting() Event { return Event{Seq: e.Seq, Send: e.Send, ReceivedAt: e.ReceivedAt} }
+
 // HappenedAt is when the event happened or, when it doesn't say, when it came.
 func (e *Event) HappenedAt() time.Time {
 	if e.At.IsZero() {

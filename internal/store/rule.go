@@ -77,9 +77,13 @@ func (s *Store) ListEventsAfter(ctx context.Context, seq int64, n int) ([]onramp
 	return events, readerErr("list events", err)
 }
 
-// ListUnjoined returns the events that wait for their send.
+// ListUnjoined returns the events that wait for their send, as Waiting gives them.
 func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
-	events, err := s.listEvents(ctx, `WHERE e.seq IN (SELECT event_seq FROM unjoined) ORDER BY e.seq`)
+	rows, err := s.readers.QueryContext(ctx, selectEvents+`WHERE e.seq IN (SELECT event_seq FROM unjoined) ORDER BY e.seq`)
+	events, err := collect(rows, err, func(rows *sql.Rows) (onramp.Event, error) {
+		e, err := s.scanEvent(rows)
+		return e.Waiting(), err
+	})
 	return events, readerErr("list unjoined events", err)
 }
 
