@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -105,14 +106,14 @@ type heldProbes struct{ proven, others heldByID }
 // heldByID are probes in the order in which they came.
 type heldByID struct {
 	inOrder []onramp.Probe
-	ofID    map[string]int // how many there are, by id in lower case
+	ofID    map[string][]onramp.Secret // their keys, by id in lower case
 }
 
 // expect begins to hold the probes of a callback, and returns how to end that.
 func (p *probes) expect(callback string) (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	held := &heldProbes{heldByID{ofID: map[string]int{}}, heldByID{ofID: map[string]int{}}}
+	held := &heldProbes{heldByID{ofID: map[string][]onramp.Secret{}}, heldByID{ofID: map[string][]onramp.Secret{}}}
 	if p.expected == nil {
 		p.expected = map[string]*heldProbes{}
 	}
@@ -143,10 +144,13 @@ func (p *probes) hold(one onramp.Probe) (expected, held bool) {
 
 func (h *heldByID) add(one onramp.Probe) bool {
 	id := strings.ToLower(one.CallbackID)
-	if len(h.inOrder) >= mostProbes || h.ofID[id] >= mostOfID {
+	if slices.Contains(h.ofID[id], one.VerificationKey) {
+		return true // it is repeated
+	}
+	if len(h.inOrder) >= mostProbes || len(h.ofID[id]) >= mostOfID {
 		return false
 	}
-	h.ofID[id]++
+	h.ofID[id] = append(h.ofID[id], one.VerificationKey)
 	h.inOrder = append(h.inOrder, one)
 	return true
 }

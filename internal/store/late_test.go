@@ -134,3 +134,24 @@ func TestSameHash(t *testing.T) {
 		}
 	})
 }
+
+// An event finds a registration by the key that an operator has given it, and no longer
+// by the one before.
+func TestFindEdited(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.save("both", "ana1")
+		w.settle("ana1.1", dead, 0)
+		find := func(key string) string {
+			r, _, err := w.s.FindRegistrationOf(t.Context(), key, "both", &onramp.Event{ReceivedAt: w.clock.now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w.names[r.ID]
+		}
+		before := []string{find("ana"), find("bob")} // also fills the index
+		w.edit("ana1.1", "bob")
+		if diff := cmp.Diff([]string{"ana1", "", "", "ana1"}, append(before, find("ana"), find("bob"))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
