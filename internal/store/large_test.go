@@ -59,7 +59,14 @@ func TestLargePages(t *testing.T) {
 		check("deliveries", pages, items, largest)
 
 		fresh, _ := w.s.Wake(sink)
-		<-fresh // that they came
+		woken := func(what string) {
+			select {
+			case <-fresh:
+			default:
+				t.Fatalf("not woken %s", what)
+			}
+		}
+		woken("when they came")
 		var seqs []int64
 		to, pages, items, largest := int64(0), 0, 0, 0
 		for {
@@ -74,7 +81,7 @@ func TestLargePages(t *testing.T) {
 			if items == events {
 				break
 			}
-			<-fresh // that there are more
+			woken("for the rest")
 		}
 		check("fresh deliveries", pages, items, largest)
 

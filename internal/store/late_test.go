@@ -155,3 +155,29 @@ func TestFindEdited(t *testing.T) {
 		}
 	})
 }
+
+// Whose send it is says an event with a signature, if there is one: a false one may have
+// come before.
+func TestFindProvenSend(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.withEvents()
+		find := func() string {
+			send, _, err := w.s.FindSend(ctx, "5.2.9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return send.SubscriberKey
+		}
+		unproven := w.events(nil, sent("mallory", 2, "x"))
+		unproven[0].Unproven = true
+		if _, err := w.s.SaveEvents(ctx, "events", unproven); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{find()}
+		w.receive(nil, sent("ana", 2, "y"))
+		if diff := cmp.Diff([]string{"mallory", "ana"}, append(got, find())); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
