@@ -127,7 +127,8 @@ func TestClients(t *testing.T) {
 		{"POST /used/retire", webtest.Problem(409, "this client has no older secret", ""), nil},
 		{"DELETE /made-up", told(`{"id":"made-up","secrets":1,"from":"database","used_by":[]}`), map[string]string{"used": "secret-4"}},
 		{"DELETE /made-up", webtest.Problem(404, "there is no such client", ""), nil},
-		{"DELETE /used", webtest.Problem(409, "this client is used by events, other: first set another client for it under ens.callbacks and run onramp ens setup", ""), map[string]string{"used": "secret-4"}},
+		{"DELETE /used", told(`{"id":"used","secrets":1,"from":"database","used_by":["events","other"]}`), map[string]string{}},
+		{`POST  {"id":"used"}`, created(made("used", 5, 1)), map[string]string{"used": "secret-5"}},
 	} {
 		method, rest, _ := strings.Cut(step.request, " ")
 		path, body, _ := strings.Cut(rest, " ")
@@ -142,8 +143,8 @@ func TestClients(t *testing.T) {
 			t.Errorf("%d, %s: kept (-want +got):\n%s", i, step.request, diff)
 		}
 	}
-	if l.changes != 6 {
-		t.Errorf("the token endpoint was told of %d changes, want 6", l.changes)
+	if l.changes != 8 {
+		t.Errorf("the token endpoint was told of %d changes, want 8", l.changes)
 	}
 	if strings.Contains(l.log.String(), "secret-") {
 		t.Errorf("a secret is in the log: %s", l.log)

@@ -129,14 +129,15 @@ func TestEnsStatus(t *testing.T) {
 				Wrong:         []setup.Finding{{What: "w", Hint: "m"}},
 			},
 		},
+		Wrong: []setup.Finding{{What: "row", Hint: "h"}},
 	}}
 	want := `{"unreachable":"no answer","schemes":[{"name":"s","auth_id":"a","state":"unknown","wrong":[]}],"callbacks":[` +
 		`{"name":"bare","url":"u","state":"missing","last_event":null,"taken":{},"refused":{},"subscriptions":[],"wrong":[]},` +
 		`{"name":"events","url":"u","callback_id":"c","state":"verified","scheme":"s","last_event":"2026-11-22T09:59:00Z","taken":{"probe":1,"signature":3},"refused":{"wrong signature":2},` +
 		`"subscriptions":[{"name":"sends","state":"active","types":["T"],"filters":["f=1"]},{"name":"x","state":"missing","types":[],"filters":[]}],` +
-		`"wrong":[{"what":"w","hint":"m"}]}]}` + "\n"
+		`"wrong":[{"what":"w","hint":"m"}]}],"wrong":[{"what":"row","hint":"h"}]}` + "\n"
 	webtest.Check(t, told(want), get(ensHandler(e), "/api/ens"))
-	webtest.Check(t, told(`{"schemes":[],"callbacks":[]}`+"\n"), get(ensHandler(&fakeEns{}), "/api/ens"))
+	webtest.Check(t, told(`{"schemes":[],"callbacks":[],"wrong":[]}`+"\n"), get(ensHandler(&fakeEns{}), "/api/ens"))
 	webtest.Check(t, webtest.Problem(500, "internal error", ""), get(ensHandler(&fakeEns{err: errors.New("disk gone")}), "/api/ens"))
 }
 

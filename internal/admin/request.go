@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -33,13 +35,19 @@ func (a *Admin) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Admin) listCauses(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
 	causes, err := a.Desk.ListCauses(r.Context(), onramp.Filter{State: q.Get("state"), Form: q.Get("form")})
 	return write(w, causes, err)
 }
 
 func (a *Admin) listEvents(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
 	limit, err := readLimit(q)
 	if err != nil {
 		return err
@@ -102,11 +110,27 @@ func (a *Admin) makeClient(w http.ResponseWriter, r *http.Request) error {
 
 // readFilter reads ?state=&form=&q=&cause=&cursor=&limit=.
 func readFilter(r *http.Request) (onramp.Filter, error) {
-	q := r.URL.Query()
+	q, err := readQuery(r)
+	if err != nil {
+		return onramp.Filter{}, err
+	}
 	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Query: q.Get("q"), Cause: q.Get("cause"), Cursor: q.Get("cursor")}
-	var err error
 	f.Limit, err = readLimit(q)
 	return f, err
+}
+
+// readQuery reads the parameters of a list. What is no text matches nothing, and one of
+// the two databases refuses it.
+func readQuery(r *http.Request) (url.Values, error) {
+	q := r.URL.Query()
+	for name, values := range q {
+		for _, text := range append(values, name) {
+			if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+				return nil, web.Malformed("parameters must be UTF-8 text without NUL")
+			}
+		}
+	}
+	return q, nil
 }
 
 // readLimit reads the limit of a list, 0 when none is given.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"onramp/internal/config"
 	"onramp/internal/ens"
@@ -148,13 +149,35 @@ func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, acc
 	})
 	a.events.setup = setup.New(setup.Config{
 		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
-		Account: account, Schemes: a.store, Records: a.store, StoredClients: a.store, Arrivals: a.store,
-		Changed: a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Taken: a.events.receiver.Taken, Log: log,
+		Account: account, Schemes: a.store, Records: a.store, StoredClients: a.store, Unreadable: a.store.ListUnreadable,
+		Arrivals: arrivals{a.events.receiver, a.store},
+		Changed:  a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Taken: a.events.receiver.Taken, Log: log,
 	})
 	if err := a.events.receiver.Reload(ctx); err != nil {
 		return err
 	}
-	return a.warnOfMissing(ctx)
+	return errors.Join(a.warnOfUnreadable(ctx), a.warnOfMissing(ctx))
+}
+
+// arrivals are what came to the callbacks. Probes are with the receiver, which holds
+// those that set-up waits for.
+type arrivals struct {
+	*ens.Receiver
+	store *store.Store
+}
+
+// LastEvent returns when the newest event came to a callback.
+func (a arrivals) LastEvent(ctx context.Context, callback string) (time.Time, error) {
+	return a.store.LastEvent(ctx, callback)
+}
+
+// warnOfUnreadable logs what is stored and can't be read. All else works.
+func (a *App) warnOfUnreadable(ctx context.Context) error {
+	unreadable, err := a.store.ListUnreadable(ctx)
+	for _, u := range unreadable {
+		a.options.Log.WarnContext(ctx, "something stored can't be read", "kind", u.Kind, "name", u.Name, "err", u.Err, "hint", u.Hint)
+	}
+	return err
 }
 
 // warnOfMissing logs the callbacks that Marketing Cloud does not know yet. The

@@ -162,10 +162,9 @@ func TestEventsOutOfOrder(t *testing.T) {
 	w, _ := newEventWorld(t)
 	id := w.post(`{"email":"ana@example.org","opt_in":true}`, map[string]string{"Prefer": "wait=20"}).ID
 	w.until("the mail's event", func() bool { return slices.Contains(w.timeline(id), "TransactionalSendEvents.EmailSent") })
-	const (
-		left = `{"eventCategoryType":"EngagementEvents.EmailUnsubscribe","timestampUTC":1700000000002,"composite":{"jobId":"7","batchId":"8","listId":"1","subscriberId":"9"}}`
-		sent = `{"eventCategoryType":"TransactionalSendEvents.EmailSent","timestampUTC":1700000000001,"composite":{"jobId":"7","batchId":"8","listId":"1","subscriberId":"9"},"info":{"subscriberKey":"ANA@example.org","messageKey":"of-another-system"}}`
-	)
+	at := time.Now().UnixMilli()
+	left := fmt.Sprintf(`{"eventCategoryType":"EngagementEvents.EmailUnsubscribe","timestampUTC":%d,"composite":{"jobId":"7","batchId":"8","listId":"1","subscriberId":"9"}}`, at)
+	sent := fmt.Sprintf(`{"eventCategoryType":"TransactionalSendEvents.EmailSent","timestampUTC":%d,"composite":{"jobId":"7","batchId":"8","listId":"1","subscriberId":"9"},"info":{"subscriberKey":"ANA@example.org","messageKey":"of-another-system"}}`, at)
 	stored := func() int64 {
 		var status struct{ Events struct{ Stored int64 } }
 		w.getJSON(w.gateway.AdminURL()+"/api/status", &status)
@@ -186,6 +185,51 @@ func TestEventsOutOfOrder(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// An event that comes after the person has registered again, or after a newer event of
+// its column, is kept and forwarded, and changes nothing: the timeline says why.
+func TestLateEvents(t *testing.T) {
+	t.Parallel()
+	w, file := newEventWorld(t)
+	const person = "ana@example.org"
+	id := w.post(`{"email":"`+person+`","opt_in":true}`, map[string]string{"Prefer": "wait=20"}).ID
+	w.until("the mail's event", func() bool { return slices.Contains(w.timeline(id), "TransactionalSendEvents.EmailSent") })
+	event := func(eventType, batch string, at time.Time, more string) {
+		w.trigger(fmt.Sprintf(`{"eventCategoryType":%q,"timestampUTC":%d,"composite":{"jobId":"7","batchId":%q,"subscriberId":"9"},"info":{"subscriberKey":%q%s}}`,
+			eventType, at.UnixMilli(), batch, person, more))
+	}
+	skipped := func() (details []string) {
+		var timeline struct {
+			Items []struct{ What, Destination, Detail string }
+		}
+		w.getJSON(w.gateway.AdminURL()+"/api/registrations/"+id+"/timeline", &timeline)
+		for _, i := range timeline.Items {
+			if i.What == "skipped" && i.Destination == "data_extension:Web_Registrations" {
+				details = append(details, i.Detail)
+			}
+		}
+		return details
+	}
+	now := time.Now()
+	event("EngagementEvents.EmailUnsubscribe", "1", now.Add(-6*24*time.Hour), "")
+	w.until("what was skipped", func() bool { return len(skipped()) == 1 })
+	if got := skipped()[0]; !strings.HasPrefix(got, "the event happened at "+now.Add(-6*24*time.Hour).UTC().Format(time.RFC3339)+", before the registration of ") {
+		t.Errorf("the timeline says %q", got)
+	}
+	event("TransactionalSendEvents.EmailBounced", "2", now.Add(-time.Second), `,"bounceCode":"HARD"`)
+	w.until("the newer event's change", func() bool { return cmp.Equal(w.columns(person, "Source"), []any{"bounced"}) })
+	event("EngagementEvents.EmailBounced", "3", now.Add(-3*time.Second), `,"bounceCode":"HARD"`)
+	w.until("what was skipped", func() bool { return len(skipped()) == 2 })
+	if got := skipped()[1]; !strings.HasPrefix(got, "Source was set by an event of ") {
+		t.Errorf("the timeline says %q", got)
+	}
+	if diff := cmp.Diff([]any{true, "bounced"}, w.columns(person, "OptInStatus", "Source")); diff != "" {
+		t.Error(diff)
+	}
+	w.until("all events in the file", func() bool { return len(lines(t, file)) == 4 })
+	event("EngagementEvents.EmailUnsubscribe", "4", time.Now(), "")
+	w.until("an event that is not late", func() bool { return cmp.Equal(w.columns(person, "OptInStatus"), []any{false}) })
 }
 
 // trigger has the sandbox send an event as it is.

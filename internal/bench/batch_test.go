@@ -58,22 +58,21 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if q.Method != "POST" || q.URL.Path != "/ens/events" || q.Header.Get("Authorization") != "Bearer t" || q.Header.Get("Content-Type") != "application/json" {
 		r.t.Errorf("%s %s with %v", q.Method, q.URL, q.Header)
 	}
-	events, ok := onramp.SplitEvents(body)
-	if !ok {
-		r.t.Errorf("no JSON: %s", body)
+	events, err := onramp.ReadBatch(q.Context(), body)
+	if err != nil {
+		r.t.Errorf("%v: %s", err, body)
 	}
 	stored := r.take(events)
 	fmt.Fprintf(w, `{"stored":%d,"repeated":%d}`+"\n", stored, len(events)-stored)
 }
 
-func (r *receiver) take(events [][]byte) (stored int) {
+func (r *receiver) take(events []onramp.Event) (stored int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var last time.Time
-	for _, text := range events {
-		e := onramp.ReadEvent(text)
-		if e.Type != "TransactionalSendEvents.EmailSent" || e.SubscriberKey == "" || e.MessageKey == "" || e.Send == "" || len(text) != bench.EventBytes {
-			r.t.Errorf("not understood: %s", text)
+	for _, e := range events {
+		if e.Type != "TransactionalSendEvents.EmailSent" || e.SubscriberKey == "" || e.MessageKey == "" || e.Send == "" || len(e.Body) != bench.EventBytes {
+			r.t.Errorf("not understood: %s", e.Body)
 		}
 		if !last.IsZero() && e.At.Sub(last) != time.Millisecond {
 			r.t.Errorf("happened at %v after %v", e.At, last)

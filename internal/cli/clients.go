@@ -83,16 +83,18 @@ func (c *command) keysRetire() *cobra.Command {
 	return c.keysChange("retire CLIENT", "Retire the older of a client's two secrets",
 		`Retires the older secret of a client that got a second one from onramp keys new client
 --save --client ID. If a callback uses the client, run onramp ens setup first, so that
-Marketing Cloud uses the new secret. Access tokens issued to the client stay valid until
-they expire.`,
+Marketing Cloud uses the new secret. Access tokens that were issued for the older one
+are refused from then on.`,
 		"  onramp keys retire onramp-q7rmbkzhx2v4w6ea", http.MethodPost, "/retire", "Its older secret is no longer valid.")
 }
 
 func (c *command) keysRemove() *cobra.Command {
 	return c.keysChange("remove CLIENT", "Remove a client that is stored in the database",
 		`Removes a client of the token endpoint that was created with onramp keys new client
---save and that no callback uses. Access tokens issued to it stay valid until they
-expire. Clients in the configuration are removed there.`,
+--save, for example because its secret has leaked. Its access tokens are refused from
+then on. A callback that uses it gets no events until you create the client again, with
+onramp keys new client --save --client ID and onramp ens setup; Marketing Cloud keeps
+them meanwhile. Clients in the configuration are removed there.`,
 		"  onramp keys remove onramp-q7rmbkzhx2v4w6ea", http.MethodDelete, "", "The client was removed.")
 }
 
@@ -122,6 +124,12 @@ func (c *command) keysChange(use, short, long, example, method, action, done str
 				return c.printJSON(changed)
 			}
 			fmt.Fprintln(c.Stdout, done)
+			if method == http.MethodDelete && len(changed.UsedBy) > 0 {
+				fmt.Fprintf(c.Stdout, `Marketing Cloud can no longer send events to %s. Create the client again, and set it up:
+  onramp keys new client --save --client %s
+  onramp ens setup
+`, oneLine(strings.Join(changed.UsedBy, ", ")), oneLine(changed.ID))
+			}
 			return nil
 		}),
 	}

@@ -212,6 +212,9 @@ func (c *command) printEnsFindings(s *setup.Status) {
 	if s.Unreachable != "" {
 		lines = append(lines, "Marketing Cloud could not be asked: "+s.Unreachable)
 	}
+	for _, f := range s.Wrong {
+		lines = append(lines, f.What+"; "+f.Hint)
+	}
 	for _, one := range s.Schemes {
 		for _, f := range one.Wrong {
 			lines = append(lines, "scheme "+one.Name+": "+f.What+"; "+f.Hint)

@@ -69,6 +69,7 @@ func (s *setUp) Status(context.Context) (setup.Status, error) {
 	if !s.done {
 		return setup.Status{
 			Unreachable: "no answer",
+			Wrong:       []setup.Finding{{What: "the stored signing key k can't be read", Hint: "nothing to do"}},
 			Schemes:     []setup.SchemeStatus{{Name: "s", State: setup.StateMissing, Wrong: []setup.Finding{{What: "it is not there", Hint: "run onramp ens setup"}}}},
 			Callbacks: []setup.CallbackStatus{{
 				Name: "events", URL: "https://signup.example.com/ens/events", State: setup.StateMissing, Wrong: []setup.Finding{{What: "it is\nnot there", Hint: "run onramp ens setup"}},

@@ -39,7 +39,7 @@ func (r *reader) callbacks(v value, from grantees) []onramp.Callback {
 func (r *reader) callback(v value, from grantees, names map[string]position) onramp.Callback {
 	r.checkName(v.position, v.name, "callback")
 	c := onramp.Callback{Name: v.name, MaxBatch: maxMaxBatch}
-	keys, ok := r.mapping(v, "auth", "client", "user", "max_batch", "subscribe", "filters", "paused", "subscriptions")
+	keys, ok := r.mapping(v, "auth", "client", "user", "max_batch", "unsigned", "subscribe", "filters", "paused", "subscriptions")
 	if !ok {
 		return c
 	}
@@ -64,7 +64,12 @@ func (r *reader) authentication(c *onramp.Callback, keys map[string]value, from 
 	if !known {
 		return
 	}
-	client, user := keys["client"], keys["user"]
+	client, user, unsigned := keys["client"], keys["user"], keys["unsigned"]
+	if c.Auth == onramp.SignatureOnly && unsigned.isSet() {
+		r.report(unsigned.position, "has no effect with auth: none, where every batch must be signed; remove it")
+	} else if word, ok := r.word(unsigned, "auto", "allow", "refuse"); ok {
+		c.Unsigned, _ = onramp.ParseUnsigned(word)
+	}
 	if c.Auth != onramp.SignatureOnly {
 		c.Client = r.client(client, from)
 	} else if client.isSet() {

@@ -225,8 +225,8 @@ ens:
       subscriptions:
         - { name: a b, types: [TransactionalSendEvents.EmailNotSent, EngagementEvents.EmailOpen], filters: [statusCode=2.*, "definitionKey=a=b"], paused: true }
         - { name: c, types: [EngagementEvents.Brandnew], filters: [anything=goes] }
-    0legacy: { auth: password, client: mc ens/1~, max_batch: 100, subscribe: [SendEvents.AutomationInstanceErrored], filters: [automationName=x], paused: true }
-    kept: { client: only-in-the-database, max_batch: 999, subscribe: [OtherEvents.EmailArrived] }
+    0legacy: { auth: password, client: mc ens/1~, max_batch: 100, unsigned: allow, subscribe: [SendEvents.AutomationInstanceErrored], filters: [automationName=x], paused: true }
+    kept: { client: only-in-the-database, max_batch: 999, unsigned: refuse, subscribe: [OtherEvents.EmailArrived] }
 sinks:
   - { name: log, file: { path: events.jsonl } }
   - name: crm
@@ -338,13 +338,13 @@ func TestEveryKey(t *testing.T) {
 func everyCallback() []onramp.Callback {
 	return []onramp.Callback{
 		{
-			Name: "0legacy", Auth: onramp.PasswordGrant, Client: "mc ens/1~", User: "Jürgen: ENS", MaxBatch: 100,
+			Name: "0legacy", Auth: onramp.PasswordGrant, Client: "mc ens/1~", User: "Jürgen: ENS", MaxBatch: 100, Unsigned: onramp.AllowUnsigned,
 			Subscriptions: []onramp.Subscription{{
 				Name: "onramp-0legacy", Types: []string{"SendEvents.AutomationInstanceErrored"}, Filters: []string{"automationName=x"}, Paused: true,
 			}},
 		},
 		{
-			Name: "kept", Client: "only-in-the-database", MaxBatch: 999,
+			Name: "kept", Client: "only-in-the-database", MaxBatch: 999, Unsigned: onramp.RefuseUnsigned,
 			Subscriptions: []onramp.Subscription{{Name: "onramp-kept", Types: []string{"OtherEvents.EmailArrived"}}},
 		},
 		{

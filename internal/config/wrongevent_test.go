@@ -112,7 +112,7 @@ func wrongCallbacks() []wrong {
     d: x`, nil, []config.Problem{
 			{5, "ens.callbacks.Events", nameHint},
 			{6, `ens.callbacks[""]`, nameHint},
-			{7, callback + ".url", "unknown key; use auth, client, user, max_batch, subscribe, filters, paused or subscriptions"},
+			{7, callback + ".url", "unknown key; use auth, client, user, max_batch, unsigned, subscribe, filters, paused or subscriptions"},
 			{8, callback, "is set twice, first on line 7"},
 			{9, "ens.callbacks.b.subscribe", sentHint},
 			{10, "ens.callbacks.c.subscribe", sentHint},
@@ -125,7 +125,9 @@ func wrongCallbacks() []wrong {
     e: { auth: password, user: y, client: "a:b", ` + subscribed + ` }
     f: { auth: password, user: [y], client: "", max_batch: 99, ` + subscribed + ` }
     g: { auth: [none], max_batch: 1001, ` + subscribed + ` }
-    h: { auth: none, max_batch: "100", ` + subscribed + ` }`, nil, []config.Problem{
+    h: { auth: none, max_batch: "100", ` + subscribed + ` }
+    i: { auth: none, unsigned: refuse, ` + subscribed + ` }
+    j: { unsigned: never, ` + subscribed + ` }`, nil, []config.Problem{
 			{5, callback + ".auth", `"client_credential" is not known; did you mean client_credentials?`},
 			{6, "ens.callbacks.b.client", "has no effect with auth: none; remove it"},
 			{6, "ens.callbacks.b.user", "has no effect with auth: none; remove it"},
@@ -139,6 +141,8 @@ func wrongCallbacks() []wrong {
 			{11, "ens.callbacks.g.auth", "must be a single value, not a list"},
 			{11, "ens.callbacks.g.max_batch", "must be a whole number from 100 to 1000, without quotes"},
 			{12, "ens.callbacks.h.max_batch", "must be a whole number from 100 to 1000, without quotes"},
+			{13, "ens.callbacks.i.unsigned", "has no effect with auth: none, where every batch must be signed; remove it"},
+			{14, "ens.callbacks.j.unsigned", `"never" is not known; use auto, allow or refuse`},
 		}},
 		{"which client and user", head + `    a: { auth: password, ` + subscribed + ` }
     b: { client: other, ` + subscribed + ` }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
@@ -33,11 +35,15 @@ type Events interface {
 	SaveEvents(ctx context.Context, callback string, events []onramp.Event) (stored int, err error)
 	// SaveProbe keeps the key that a probe has brought.
 	SaveProbe(ctx context.Context, p onramp.Probe) error
+	ListProbes(ctx context.Context, callback string) ([]onramp.Probe, error)
 }
 
-// Records are what is known of the callbacks in Marketing Cloud.
+// Records are what is known of the callbacks in Marketing Cloud, and by which of their
+// signature keys batches with a token were signed, too: its digest, by callback.
 type Records interface {
 	ListCallbackRecords(ctx context.Context) ([]onramp.CallbackRecord, error)
+	ListSignedWith(ctx context.Context) (map[string]string, error)
+	SaveSignedWith(ctx context.Context, callback, digest string) error
 }
 
 // Tokens checks access tokens. The error is of kind Denied.
@@ -68,9 +74,12 @@ type ReceiverConfig struct {
 type Receiver struct {
 	cfg       ReceiverConfig
 	callbacks map[string]onramp.Callback
+	probes    probes
+	saves     *rate.Limiter // of probes
 
 	mu      sync.Mutex
 	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
+	signed  map[string]string          // digest of the key by which batches with a token were signed, too; by callback
 	readAt  time.Time                  // when the keys were read
 	refused map[string]map[onramp.Refusal]int64
 	taken   map[string]map[string]int64
@@ -79,7 +88,7 @@ type Receiver struct {
 // NewReceiver makes a receiver. It must Reload before it can check signatures.
 func NewReceiver(cfg ReceiverConfig) *Receiver {
 	r := &Receiver{
-		cfg: cfg, callbacks: map[string]onramp.Callback{}, keys: map[string][]onramp.Secret{},
+		cfg: cfg, callbacks: map[string]onramp.Callback{}, saves: newSaves(), keys: map[string][]onramp.Secret{}, signed: map[string]string{},
 		refused: map[string]map[onramp.Refusal]int64{}, taken: map[string]map[string]int64{},
 	}
 	for _, c := range cfg.Callbacks {
@@ -154,24 +163,25 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 		return err
 	}
 	if probe, ok := readProbe(body); ok {
-		return r.takeProbe(ctx, w, callback.Name, probe)
+		return r.takeProbe(ctx, w, callback, probe)
 	}
 	proof, err := r.checkSignature(ctx, req, callback, body)
 	if err != nil {
 		return err
 	}
-	stored, all, err := r.takeEvents(ctx, callback.Name, body)
+	receipt, err := r.takeEvents(ctx, callback.Name, body, proof == byToken)
 	if err != nil {
 		return err
 	}
 	r.take(callback.Name, proof)
-	return web.WriteJSON(w, http.StatusOK, Receipt{Stored: stored, Repeated: all - stored})
+	return web.WriteJSON(w, http.StatusOK, receipt)
 }
 
 // Receipt is the answer to a batch that is on disk.
 type Receipt struct {
 	Stored   int `json:"stored"`
-	Repeated int `json:"repeated"` // were stored before
+	Repeated int `json:"repeated"`      // were stored before
+	Cut      int `json:"cut,omitempty"` // of both: were too long or too many to be kept whole
 }
 
 // checkToken refuses a call without a valid token, where the scheme demands one,
@@ -233,34 +243,41 @@ func isJSON(contentType string) bool {
 func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(encoding, "identity") }
 
 // takeEvents stores a batch. Whatever an element of it holds is kept, known type
-// or not: only what is no batch at all is refused.
-func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte) (stored, all int, err error) {
-	bodies, ok := onramp.SplitEvents(body)
-	if !ok {
-		return 0, 0, r.refuse(callback, onramp.RefusedNotABatch, &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
-	}
-	if len(bodies) == 0 {
-		return 0, 0, nil
+// or not, however large: only what is no batch at all is refused.
+func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte, unproven bool) (receipt Receipt, err error) {
+	events, err := onramp.ReadBatch(ctx, body)
+	switch {
+	case errors.Is(err, onramp.ErrNotABatch):
+		return Receipt{}, r.refuse(callback, onramp.RefusedNotABatch, &onramp.Error{Kind: onramp.Invalid, Message: "the body is not a JSON array of events"})
+	case err != nil:
+		return Receipt{}, r.refuse(callback, onramp.RefusedNotStored, busy(err))
+	case len(events) == 0:
+		return Receipt{}, nil
 	}
 	now := r.cfg.Now().UTC().Truncate(time.Microsecond)
 	sinks := map[string][]int{} // by type; a batch has few
-	events := make([]onramp.Event, len(bodies))
-	for i, b := range bodies {
-		e := onramp.ReadEvent(b)
-		e.Callback, e.ReceivedAt = callback, now
-		if to, known := sinks[e.Type]; known {
-			e.Sinks = to
-		} else {
-			e.Sinks = r.sinksFor(e.Type)
-			sinks[e.Type] = e.Sinks
+	for i := range events {
+		e := &events[i]
+		e.Callback, e.ReceivedAt, e.Unproven = callback, now, unproven
+		to, known := sinks[e.Type]
+		if !known {
+			to = r.sinksFor(e.Type)
+			sinks[e.Type] = to
 		}
-		events[i] = e
+		e.Sinks = to
+		if e.CutFrom > 0 {
+			receipt.Cut++
+		}
 	}
-	stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
+	receipt.Stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
 	if err != nil {
-		return 0, 0, r.refuse(callback, onramp.RefusedNotStored, busy(err))
+		return Receipt{}, r.refuse(callback, onramp.RefusedNotStored, busy(err))
 	}
-	return stored, len(events), nil
+	if receipt.Cut > 0 {
+		r.cfg.Log.WarnContext(ctx, "events were too long or too many, and were stored in part", "callback", callback, "events", receipt.Cut)
+	}
+	receipt.Repeated = len(events) - receipt.Stored
+	return receipt, nil
 }
 
 func (r *Receiver) sinksFor(eventType string) []int {

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +34,20 @@ type memory struct {
 	records []onramp.CallbackRecord
 	broken  error
 	slow    bool // does not reply
+	signed  map[string]string
+}
+
+func (m *memory) ListSignedWith(context.Context) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.signed), m.broken
+}
+
+func (m *memory) SaveSignedWith(_ context.Context, callback, digest string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.signed[callback] = digest
+	return m.broken
 }
 
 func (m *memory) SaveEvents(ctx context.Context, _ string, events []onramp.Event) (int, error) {
@@ -68,6 +85,12 @@ func (m *memory) SaveProbe(_ context.Context, p onramp.Probe) error {
 	return nil
 }
 
+func (m *memory) ListProbes(context.Context, string) ([]onramp.Probe, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.probes, nil
+}
+
 func (m *memory) ListCallbackRecords(context.Context) ([]onramp.CallbackRecord, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,8 +125,10 @@ type receiving struct {
 
 func newReceiving(t *testing.T) *receiving {
 	t.Helper()
-	m := &memory{records: []onramp.CallbackRecord{
-		{Name: "events", SignatureKeys: []onramp.Secret{key, oldKey}}, {Name: "signed", SignatureKeys: []onramp.Secret{key}},
+	m := &memory{signed: map[string]string{}, records: []onramp.CallbackRecord{
+		{Name: "events", SignatureKeys: []onramp.Secret{key, oldKey}},
+		{Name: "signed", SignatureKeys: []onramp.Secret{key}},
+		{Name: "lenient", SignatureKeys: []onramp.Secret{key}},
 	}}
 	at, _ := time.Parse(time.RFC3339, now)
 	w := &receiving{memory: m, Receiver: ens.NewReceiver(ens.ReceiverConfig{
@@ -112,6 +137,8 @@ func newReceiving(t *testing.T) *receiving {
 			{Name: "signed", Auth: onramp.SignatureOnly},
 			{Name: "fresh", Auth: onramp.ClientCredentials, Client: "mc"},
 			{Name: "unset", Auth: onramp.SignatureOnly},
+			{Name: "lenient", Client: "mc", Unsigned: onramp.AllowUnsigned},
+			{Name: "strict", Client: "mc", Unsigned: onramp.RefuseUnsigned},
 		},
 		Targets: []ens.Target{
 			{Sink: onramp.Sink{Name: "all"}, Destination: 7}, {Sink: onramp.Sink{Name: "opens", Types: []string{"*.EmailOpen"}}, Destination: 8},
@@ -280,6 +307,12 @@ func TestReceive(t *testing.T) {
 		"not set up yet": {
 			callOf{callback: "unset", body: batch, signature: sign(batch)}, later, 0, map[onramp.Refusal]int64{"no signature key": 1}, nil,
 		},
+		"a token where a signature is demanded": {
+			callOf{callback: "strict", body: batch, token: "good"}, refusal(403, "the batch is not signed"), 0, map[onramp.Refusal]int64{"no signature": 1}, nil,
+		},
+		"a signature that can't be checked yet": {
+			callOf{callback: "strict", body: batch, token: "good", signature: sign(batch)}, later, 0, map[onramp.Refusal]int64{"no signature key": 1}, nil,
+		},
 		"not JSON": {
 			callOf{callback: "events", body: "[" + open, token: "good"},
 			refusal(422, "the body is not a JSON array of events"), 0,
@@ -367,45 +400,167 @@ func TestReceivedWhole(t *testing.T) {
 	}
 }
 
+// A batch with too much in it is answered, and stored within bounds: nothing has
+// Marketing Cloud send it again for a week.
+func TestLargeBatch(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		body   string
+		want   string
+		events int
+	}{
+		"many zeros":  {`[` + strings.Repeat("0,", 50_000) + `0]`, `{"stored":2,"repeated":9999,"cut":1}`, 2},
+		"a long type": {`[{"eventCategoryType":"` + strings.Repeat("a", 100_000) + `"},` + open + `]`, `{"stored":2,"repeated":0,"cut":1}`, 2},
+		"a long text": {`{"eventCategoryType":"A.EmailOpen","x":"` + strings.Repeat("a", 1<<20) + `"}`, `{"stored":1,"repeated":0,"cut":1}`, 1},
+	} {
+		w := newReceiving(t)
+		if diff := cmp.Diff(reply{Status: 200, Body: row.want}, w.send(t, callOf{callback: "signed", body: row.body, signature: sign(row.body)})); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		for _, e := range w.events {
+			if len(e.Body) > 70_000 || len(e.Type) > 1024 {
+				t.Errorf("%s: an event of %d bytes, with a type of %d", name, len(e.Body), len(e.Type))
+			}
+		}
+		if len(w.events) != row.events {
+			t.Errorf("%s: %d events", name, len(w.events))
+		}
+	}
+}
+
 // The probe comes before anything is known of the callback. It is answered with
-// exactly 200, once its key is kept.
+// exactly 200, once its key is kept: that of a stranger only while it is expected.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	const body = `{"callbackId":"0f3c","verificationKey":"` + oldKey + `"}`
 	at, _ := time.Parse(time.RFC3339, now)
 	for name, row := range map[string]struct {
-		request callOf
-		broken  error
-		want    reply
-		kept    bool
+		request  callOf
+		expected bool
+		broken   error
+		want     reply
+		kept     bool
 	}{
-		"with a token":    {callOf{callback: "fresh", body: body, token: "good"}, nil, reply{Status: 200}, true},
-		"without a token": {callOf{callback: "fresh", body: body}, nil, denied("the access token is not valid", `Bearer realm="onramp"`), false},
-		"unsigned":        {callOf{callback: "unset", body: body}, nil, reply{Status: 200}, true},
-		"more fields":     {callOf{callback: "unset", body: `{"callbackId":"0f3c","x":1,"verificationKey":"` + oldKey + `"}`}, nil, reply{Status: 200}, true},
+		"with a token":      {callOf{callback: "fresh", body: body, token: "good"}, false, nil, reply{Status: 200}, true},
+		"expected":          {callOf{callback: "fresh", body: body, token: "good"}, true, nil, reply{Status: 200}, true},
+		"without a token":   {callOf{callback: "fresh", body: body}, true, nil, denied("the access token is not valid", `Bearer realm="onramp"`), false},
+		"unsigned":          {callOf{callback: "unset", body: body}, true, nil, reply{Status: 200}, true},
+		"unsigned, unasked": {callOf{callback: "unset", body: body}, false, nil, reply{Status: 200}, false},
+		"more fields":       {callOf{callback: "unset", body: `{"callbackId":"0f3c","x":1,"verificationKey":"` + oldKey + `"}`}, true, nil, reply{Status: 200}, true},
+		"no id":             {callOf{callback: "unset", body: `{"callbackId":"a\u0000","verificationKey":"k"}`}, true, nil, refusal(422, "the id or the key of the probe is not valid"), false},
+		"no key at all":     {callOf{callback: "unset", body: `{"callbackId":"a","verificationKey":" "}`}, true, nil, refusal(422, "the id or the key of the probe is not valid"), false},
+		"the disk broken":   {callOf{callback: "unset", body: body}, true, errors.New("disk"), reply{Status: 200}, true},
 		"not kept": {
-			callOf{callback: "unset", body: body},
+			callOf{callback: "fresh", body: body, token: "good"},
+			false,
 			errors.New("disk"),
 			reply{503, refusal(503, "the events could not be stored in time; please send them again").Body, "", "5"},
 			false,
 		},
-		"no key": {callOf{callback: "unset", body: `{"callbackId":"0f3c"}`}, nil, refusal(403, "the batch is not signed"), false},
+		"no key": {callOf{callback: "unset", body: `{"callbackId":"0f3c"}`}, true, nil, refusal(403, "the batch is not signed"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newReceiving(t)
 			w.broken = row.broken
+			if row.expected {
+				w.ExpectProbes(t.Context(), row.request.callback)
+			}
 			if diff := cmp.Diff(row.want, w.send(t, row.request)); diff != "" {
 				t.Error(diff)
 			}
 			var want []onramp.Probe
 			if row.kept {
-				want = []onramp.Probe{{Callback: row.request.callback, CallbackID: "0f3c", VerificationKey: oldKey, ReceivedAt: at}}
+				want = []onramp.Probe{{Callback: row.request.callback, CallbackID: "0f3c", VerificationKey: oldKey, ReceivedAt: at, Proven: row.request.token != ""}}
 			}
-			if fmt.Sprint(want) != fmt.Sprint(w.probes) || row.kept && w.probes[0].VerificationKey.Reveal() != oldKey || len(w.events) > 0 {
-				t.Errorf("kept %v, want %v", w.probes, want)
+			got, err := w.Receiver.ListProbes(t.Context(), row.request.callback)
+			if err != nil || fmt.Sprint(want) != fmt.Sprint(got) || row.kept && got[0].VerificationKey.Reveal() != oldKey || len(w.events) > 0 {
+				t.Errorf("kept %v, %v; want %v", got, err, want)
 			}
 		})
+	}
+}
+
+// While a callback is set up its first probes are held, whatever comes after them:
+// for each id the first few keys, and those with a token before all others.
+func TestHeldProbes(t *testing.T) {
+	t.Parallel()
+	w := newReceiving(t)
+	ctx, end := context.WithCancel(t.Context())
+	w.ExpectProbes(ctx, "unset")
+	w.ExpectProbes(t.Context(), "signed")
+	send := func(callback, id, key string) int {
+		return w.send(t, callOf{callback: callback, body: fmt.Sprintf(`{"callbackId":%q,"verificationKey":%q}`, id, key)}).Status
+	}
+	var first []string
+	for i := range 5 {
+		if status := send("unset", []string{"real", "REAL"}[i%2], fmt.Sprint("k", i)); status != map[bool]int{true: 200, false: 503}[i < 3] {
+			t.Errorf("key %d of an id: %d", i, status)
+		}
+	}
+	if status := send("unset", "real", "k2"); status != 200 {
+		t.Errorf("a probe that is repeated: %d", status)
+	}
+	for i := range 20_000 {
+		send("unset", fmt.Sprint("flood", i), "k")
+	}
+	if status := send("unset", "late", "k"); status != 503 {
+		t.Errorf("beyond all bounds: %d", status)
+	}
+	if status := send("signed", "other", "k"); status != 200 {
+		t.Errorf("another callback: %d", status)
+	}
+	held, err := w.Receiver.ListProbes(t.Context(), "unset")
+	for _, p := range held[:4] {
+		first = append(first, p.CallbackID+" "+p.VerificationKey.Reveal())
+	}
+	if diff := cmp.Diff([]string{"real k0", "REAL k1", "real k2", "flood0 k"}, first); diff != "" || err != nil || len(held) != 20_000 {
+		t.Error(diff, err, len(held))
+	}
+	end()
+	for deadline := time.Now().Add(10 * time.Second); len(held) > 0 && time.Now().Before(deadline); runtime.Gosched() {
+		held, _ = w.Receiver.ListProbes(t.Context(), "unset")
+	}
+	if len(held) > 0 || len(w.probes) > 0 {
+		t.Errorf("%d are held and %d saved after the end", len(held), len(w.probes))
+	}
+}
+
+// A stolen token doesn't make the database take any number of probes.
+func TestSavedProbes(t *testing.T) {
+	t.Parallel()
+	w := newReceiving(t)
+	statuses := map[int]int{}
+	for i := range 60 {
+		statuses[w.send(t, callOf{callback: "fresh", token: "good", body: fmt.Sprintf(`{"callbackId":"c%d","verificationKey":"k"}`, i)}).Status]++
+	}
+	if diff := cmp.Diff(map[int]int{200: 50, 503: 10}, statuses); diff != "" || len(w.probes) != 50 {
+		t.Error(diff, len(w.probes))
+	}
+}
+
+// Whether a token is enough after a batch with a signature, the configuration says; what
+// no signature has proved is stored as such.
+func TestUnsigned(t *testing.T) {
+	t.Parallel()
+	for callback, want := range map[string][]int{"events": {200, 200, 403}, "lenient": {200, 200, 200}} {
+		w := newReceiving(t)
+		var got []int
+		for i, signed := range []bool{false, true, false} {
+			call := callOf{callback: callback, token: "good", body: fmt.Sprintf(`[{"eventCategoryType":"A.%d"}]`, i)}
+			if signed {
+				call.signature = sign(call.body)
+			}
+			got = append(got, w.send(t, call).Status)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", callback, diff)
+		}
+		for _, e := range w.events {
+			if e.Unproven != (e.Type != "A.1") {
+				t.Errorf("%s: %s is unproven: %v", callback, e.Type, e.Unproven)
+			}
+		}
 	}
 }
 
@@ -449,27 +604,53 @@ func TestKeyReread(t *testing.T) {
 	}
 }
 
-// Whatever strangers send, the answer is one that Marketing Cloud understands,
-// and nothing is stored that was not proved.
+// Whatever strangers send, the answer is one that Marketing Cloud understands: never a
+// 400 or 401 for the content, nor a 5xx. Nothing is stored that was not proved, and
+// what is stored or held is within bounds.
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte(batch), sign(batch))
-	f.Add([]byte(`{"callbackId":"a","verificationKey":"b"}`), "")
-	f.Add([]byte(`{"callbackId":1}`), "====")
-	f.Fuzz(func(t *testing.T, body []byte, signature string) {
+	f.Add([]byte(batch), sign(batch), false)
+	f.Add([]byte(batch), "", true)
+	f.Add([]byte(`{"callbackId":"a","verificationKey":"b"}`), "", false)
+	f.Add([]byte(`{"callbackId":"a\u0000b","verificationKey":"b"}`), "", false)
+	f.Add([]byte(`{"callbackId":"a","verificationKey":"\ud800"}`), "", true)
+	f.Add([]byte(`{"callbackId":1}`), "====", false)
+	f.Add([]byte(`[`+strings.Repeat("0,", 10_100)+`0]`), "", true)
+	f.Add([]byte(`{"eventCategoryType":"`+strings.Repeat("*", 70_000)+`"}`), "", true)
+	f.Add([]byte(strings.Repeat("[", 20_000)), "", true)
+	f.Fuzz(func(t *testing.T, body []byte, signature string, token bool) {
 		if strings.ContainsAny(signature, "\r\n\x00") {
 			return
 		}
 		w := newReceiving(t)
-		got := w.send(t, callOf{callback: "signed", body: string(body), signature: signature})
+		call := callOf{callback: "signed", body: string(body), signature: signature}
+		if token {
+			call.callback, call.token = "fresh", "good"
+		}
+		w.ExpectProbes(t.Context(), call.callback)
+		got := w.send(t, call)
+		probes, _ := w.Receiver.ListProbes(t.Context(), call.callback)
+		for _, p := range probes {
+			if !onramp.ValidID(p.CallbackID) || !onramp.ValidID(p.VerificationKey.Reveal()) || p.Proven != token {
+				t.Errorf("held %+v", p)
+			}
+		}
+		for _, e := range w.events {
+			if len(e.Body) > 160<<10 || len(e.Type) > 1<<10 || !json.Valid(e.Body) {
+				t.Errorf("stored %d bytes of type %.20q", len(e.Body), e.Type)
+			}
+		}
 		_, proved := sfmc.VerifySignature(key, body, signature)
-		_, isBatch := onramp.SplitEvents(body)
+		proved = proved || token
+		_, err := onramp.ReadBatch(t.Context(), body)
+		isBatch := err == nil
+		mayBeProbe := bytes.Contains(body, []byte("{"))
 		switch {
-		case got.Status == 200 && len(w.probes) == 1 && !proved:
-		case got.Status == 200 && proved && (isBatch || bytes.Contains(body, []byte("verificationKey"))):
-		case got.Status == 403 && !proved && len(w.events) == 0:
-		case got.Status == 422 && proved && !isBatch && len(w.events) == 0:
+		case got.Status == 200 && len(probes) == 1 && len(w.events) == 0:
+		case got.Status == 200 && proved && isBatch && len(probes) == 0:
+		case got.Status == 403 && !proved && len(w.events)+len(probes) == 0:
+		case got.Status == 422 && (proved && !isBatch || mayBeProbe) && len(w.events)+len(probes) == 0:
 		default:
-			t.Errorf("%d for %q, signed: %v", got.Status, body, proved)
+			t.Errorf("%d for %q, proved: %v", got.Status, body, proved)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"onramp/internal/onramp"
@@ -28,6 +29,7 @@ type EventReader interface {
 // RulingStore stores what the rules have decided, and up to which event.
 type RulingStore interface {
 	RuledTo(ctx context.Context) (int64, error)
+	// ListUnjoined lists the events that wait for their send, as Waiting gives them.
 	ListUnjoined(ctx context.Context) ([]onramp.Event, error)
 	SaveRuling(ctx context.Context, r onramp.Ruling) error
 }
@@ -52,7 +54,7 @@ type RulesConfig struct {
 type Rules struct {
 	cfg      RulesConfig
 	forms    []*onramp.Form            // that have rules
-	unjoined map[string][]onramp.Event // by send
+	unjoined map[string][]onramp.Event // by send; without their bodies: there may be many, for days
 }
 
 // NewRules makes the rules. They look at nothing until Run.
@@ -144,8 +146,14 @@ func (r *Rules) judgeAll(ctx context.Context, events []onramp.Event) (onramp.Rul
 		e := &events[i]
 		if _, known := e.Person(); known && e.Send != "" {
 			for _, waited := range r.unjoined[e.Send] {
-				if err := r.judge(ctx, &waited, e, &ruling); err != nil {
+				found, err := r.cfg.Events.ListEventsAfter(ctx, waited.Seq-1, 1)
+				if err != nil {
 					return ruling, err
+				}
+				if len(found) > 0 && found[0].Seq == waited.Seq { // it may have been deleted since
+					if err := r.judge(ctx, &found[0], e, &ruling); err != nil {
+						return ruling, err
+					}
 				}
 				ruling.Joined = append(ruling.Joined, waited.Seq)
 			}
@@ -174,8 +182,8 @@ func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onram
 			return err
 		}
 		if !known {
-			r.unjoined[e.Send] = append(r.unjoined[e.Send], *e)
-			ruling.Unjoined = append(ruling.Unjoined, *e)
+			waiting := e.Waiting()
+			r.unjoined[e.Send], ruling.Unjoined = append(r.unjoined[e.Send], waiting), append(ruling.Unjoined, waiting)
 			return nil
 		}
 		about = &send
@@ -187,7 +195,7 @@ func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onram
 			return fmt.Errorf("event %s: %w", e.ID, err)
 		}
 		if found {
-			m.change(e, &registration, changes)
+			r.change(&m, e, &registration, changes)
 		}
 	}
 	for _, c := range changes {
@@ -240,7 +248,7 @@ func (r *Rules) matching(e *onramp.Event) []matched {
 
 // change sets the rules' columns in the rows of a registration. Where two forms
 // share a destination the first one's row is changed: it is the same person's.
-func (m *matched) change(e *onramp.Event, r *onramp.Registration, changes map[int]*onramp.RowChange) {
+func (r *Rules) change(m *matched, e *onramp.Event, registration *onramp.Registration, changes map[int]*onramp.RowChange) {
 	columns := map[string]json.RawMessage{}
 	for _, rule := range m.rules {
 		if _, set := columns[rule.Column]; !set { // of two rules the first one counts
@@ -248,11 +256,27 @@ func (m *matched) change(e *onramp.Event, r *onramp.Registration, changes map[in
 		}
 	}
 	values, _ := json.Marshal(columns) // the configuration was checked
+	at := e.HappenedAt()
+	if at.After(e.ReceivedAt) {
+		at = e.ReceivedAt // no event may decide about the future
+	}
 	for _, d := range m.form.Route {
 		if d.Kind == onramp.DataExtension && d.OnExisting != onramp.Skip && changes[d.ID] == nil {
 			changes[d.ID] = &onramp.RowChange{
-				Event: e.Seq, RegistrationSeq: r.Seq, SubscriberKey: r.SubscriberKey, Destination: d.ID, Values: values,
+				Event: e.Seq, RegistrationSeq: registration.Seq, SubscriberKey: registration.SubscriberKey, Destination: d.ID, Values: values,
+				At: at, Forms: r.formsTo(d.ID),
 			}
 		}
 	}
+}
+
+// formsTo names the forms that write a destination.
+func (r *Rules) formsTo(destination int) []string {
+	var names []string
+	for _, f := range r.cfg.Forms {
+		if slices.ContainsFunc(f.Route, func(d onramp.Destination) bool { return d.ID == destination }) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }

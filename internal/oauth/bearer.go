@@ -30,7 +30,8 @@ const (
 	reasonExpired   = "expired"
 	reasonIssuer    = "issuer"
 	reasonAudience  = "audience"
-	reasonClaims    = "claims" // another claim is missing or wrong
+	reasonClaims    = "claims"  // another claim is missing or wrong
+	reasonRetired   = "retired" // its client was removed, or the secret retired that it was issued for
 )
 
 // denial is why a token was refused.
@@ -49,8 +50,8 @@ func (d *denial) Error() string {
 func (d *denial) Unwrap() error { return d.err }
 
 // Reason gives the word for why Check refused a token: missing, malformed,
-// algorithm, type, key, signature, expired, issuer, audience or claims. It is
-// empty for other errors.
+// algorithm, type, key, signature, expired, issuer, audience, claims or retired. It
+// is empty for other errors.
 func Reason(err error) string {
 	if d, ok := errors.AsType[*denial](err); ok {
 		return d.reason
@@ -60,8 +61,8 @@ func Reason(err error) string {
 
 // Check reads the whole value of an Authorization header (RFC 6750, 2.1) and
 // says to whom its token was given. The error is an *onramp.Error of the kind
-// Denied; see Reason. For a token with an unknown key the keeper is asked, at
-// most every few seconds: another node may have made one.
+// Denied; see Reason. For a token with an unknown key or secret the keeper is asked,
+// at most every few seconds: another node may have made one.
 func (s *Server) Check(ctx context.Context, authorization string) (onramp.Bearer, error) {
 	bearer, err := s.check(ctx, authorization)
 	if err == nil {
@@ -84,7 +85,7 @@ func (s *Server) check(ctx context.Context, authorization string) (onramp.Bearer
 		return onramp.Bearer{}, &denial{reason: reasonMalformed}
 	}
 	digest := sha256.Sum256([]byte(token))
-	if known, ok := s.checked.find(digest); ok && s.shared.Load().keys.find(known.key) != nil && s.cfg.Now().Before(known.until) {
+	if known, ok := s.checked.find(digest); ok && s.shared.Load().keys.find(known.key) != nil && s.cfg.Now().Before(known.until) && s.holds(known.by) {
 		return known.bearer, nil
 	}
 	fresh, err := s.verify(ctx, token)
@@ -124,11 +125,18 @@ func (s *Server) verify(ctx context.Context, token string) (checkedToken, error)
 	if c.ClientID == "" || c.Subject == "" {
 		return checkedToken{}, &denial{reason: reasonClaims}
 	}
+	by, found := s.findProof(&c, key)
+	if !found {
+		err := s.reloadSoon(ctx) // another node may have added the client or the secret
+		if by, found = s.findProof(&c, key); !found {
+			return checkedToken{}, &denial{reasonRetired, err}
+		}
+	}
 	bearer := onramp.Bearer{Client: c.ClientID, Scope: c.Scope}
 	if c.Subject != c.ClientID {
 		bearer.User = c.Subject
 	}
-	return checkedToken{bearer, key.id, c.ExpiresAt.Add(leeway)}, nil
+	return checkedToken{bearer, by, key.id, c.ExpiresAt.Add(leeway)}, nil
 }
 
 // keyOf finds a key, in the keeper if need be. It is nil when there is none.
@@ -167,6 +175,7 @@ func denialOf(err error, hasKey bool) *denial {
 // checkedToken is what is known of a token that was verified.
 type checkedToken struct {
 	bearer onramp.Bearer
+	by     proof
 	key    string // id
 	until  time.Time
 }

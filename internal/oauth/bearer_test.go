@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"maps"
 	"strings"
@@ -38,7 +39,7 @@ func (f forged) token(t testing.TB) string {
 	}
 	token := jwt.NewWithClaims(method, jwt.MapClaims(changed(map[string]any{
 		"iss": "onramp", "sub": "mc", "aud": "onramp-ens", "client_id": "mc", "scope": "ens", "jti": "1",
-		"iat": time.Now().Unix(), "exp": time.Now().Add(20 * time.Minute).Unix(),
+		"iat": time.Now().Unix(), "exp": time.Now().Add(20 * time.Minute).Unix(), "grant_id": oauth.GrantID(f.key, "mc", longSecret, "", ""),
 	}, f.claims)))
 	token.Header = changed(map[string]any{"typ": "at+jwt", "alg": method.Alg(), "kid": f.key.ID}, f.header)
 	signed, err := token.SignedString(private)
@@ -67,6 +68,9 @@ func TestCheck(t *testing.T) {
 			return "Bearer " + f.token(t)
 		}
 		claim := func(name string, value any) string { return made(forged{claims: map[string]any{name: value}}) }
+		ofUser := func(name, password string) string {
+			return made(forged{claims: map[string]any{"sub": name, "grant_id": oauth.GrantID(ours, "mc", longSecret, name, password)}})
+		}
 		head := func(name string, value any) string { return made(forged{header: map[string]any{name: value}}) }
 		whole := made(forged{})
 		parts := strings.Split(whole, ".")
@@ -84,7 +88,15 @@ func TestCheck(t *testing.T) {
 			{"client", whole, client},
 			{"again, as it is remembered", whole, client},
 			{"another case of the scheme, two spaces", "bearer  " + whole[7:], client},
-			{"user", claim("sub", "jane"), result{Bearer: onramp.Bearer{Client: "mc", User: "jane", Scope: "ens"}}},
+			{"user", ofUser("jane", "pässword 2"), result{Bearer: onramp.Bearer{Client: "mc", User: "jane", Scope: "ens"}}},
+			{"user with a password that is not hers", ofUser("jane", "joe's"), refused("retired")},
+			{"user that nobody knows", ofUser("eve", "joe's"), refused("retired")},
+			{"user who gave no password", claim("sub", "jane"), refused("retired")},
+			{"the client's other secret", claim("grant_id", oauth.GrantID(ours, "mc", otherSecret, "", "")), client},
+			{"a secret that the client no longer has", claim("grant_id", oauth.GrantID(ours, "mc", "a secret from before", "", "")), refused("retired")},
+			{"the secret of another client", made(forged{claims: map[string]any{"client_id": "weak", "sub": "weak"}}), refused("retired")},
+			{"a client that is gone", made(forged{claims: map[string]any{"client_id": "gone", "sub": "gone"}}), refused("retired")},
+			{"a token of an Onramp before", claim("grant_id", nil), refused("retired")},
 			{"no scope", claim("scope", nil), result{Bearer: onramp.Bearer{Client: "mc"}}},
 			{"several audiences", claim("aud", []string{"x", "onramp-ens"}), client},
 			{"the full media type", head("typ", "application/AT+JWT"), client},
@@ -197,4 +209,52 @@ func TestReasonOfOthers(t *testing.T) {
 	if oauth.Reason(nil) != "" || oauth.Reason(errors.New("x")) != "" {
 		t.Error("a reason for an error that isn't ours")
 	}
+}
+
+// A token goes with its client, and with the secret that it was issued for; what is
+// newer, or another node's, is found.
+func TestRevokedToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{}
+		set := func(clients ...onramp.TokenClient) { k.change(func() { k.clients = clients }) }
+		kept := func(secrets ...onramp.Secret) onramp.TokenClient {
+			return onramp.TokenClient{ID: "kept", Secrets: secrets}
+		}
+		set(kept("the first of twenty letters"))
+		a, b := newNode(t, oauth.Config{}, k), newNode(t, oauth.Config{}, k)
+		token := func(secret string) string {
+			t.Helper()
+			w := a.send(plain("kept:" + secret).request())
+			var granted struct {
+				AccessToken string `json:"access_token"`
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &granted); err != nil || w.Code != 200 {
+				t.Fatal(w.Code, err)
+			}
+			return granted.AccessToken
+		}
+		reload := func() {
+			t.Helper()
+			if err := a.server.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		old := token("the first of twenty letters")
+		got := []string{a.checks(t, old), b.checks(t, old)}
+		set(kept("the second of twenty letters", "the first of twenty letters"))
+		reload()
+		young := token("the second of twenty letters")
+		<-time.After(10 * time.Second)
+		got = append(got, a.checks(t, old), a.checks(t, young), b.checks(t, young))
+		set(kept("the second of twenty letters"))
+		reload()
+		got = append(got, a.checks(t, old), a.checks(t, young))
+		set()
+		reload()
+		got = append(got, a.checks(t, young))
+		if diff := cmp.Diff([]string{"ok", "ok", "ok", "ok", "ok", "retired", "ok", "retired"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }

@@ -24,6 +24,11 @@ func FuzzToken(f *testing.F) {
 			}
 		}
 	}
+	for _, strange := range []string{"mc%00", "%00", "%ff", "mc%20", strings.Repeat("x", 5000)} {
+		f.Add("", "application/x-www-form-urlencoded", "", plainForm+"&client_id="+strange+"&client_secret="+strange)
+		f.Add("", "application/x-www-form-urlencoded", "", "grant_type=password&username="+strange+"&password=x&client_id=mc&client_secret="+longSecret)
+	}
+	f.Add("Basic AP8AOgD/", "application/x-www-form-urlencoded", "", plainForm)
 	n := newNode(f, oauth.Config{Log: slog.New(slog.DiscardHandler)}, &keeper{})
 	description := regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`)
 	statuses := map[string][]int{

@@ -22,7 +22,7 @@ type granted struct {
 // token answers POST /oauth2/token. A refusal is returned once it is written,
 // so that it is in the log line of the request.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
-	bearer, err := s.grant(w, r)
+	bearer, proof, err := s.grant(r)
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		s.refused.Add(1)
 		refused.write(w)
@@ -31,7 +31,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	signed, err := s.sign(bearer)
+	signed, err := s.sign(bearer, proof)
 	if err != nil {
 		return err
 	}
@@ -43,34 +43,34 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 // grant decides for whom and what a token is. It checks the form of the request,
 // then who sends it, then what they may have: a stranger finds out nothing about
 // users and scopes.
-func (s *Server) grant(w http.ResponseWriter, r *http.Request) (onramp.Bearer, error) {
+func (s *Server) grant(r *http.Request) (bearer onramp.Bearer, by proof, err error) {
 	p, err := readParameters(r)
 	if err != nil {
-		return onramp.Bearer{}, err
+		return bearer, by, err
 	}
 	if p[grantType] == "" {
-		return onramp.Bearer{}, invalidRequest("grant_type is missing")
+		return bearer, by, invalidRequest("grant_type is missing")
 	}
 	client, err := s.authenticate(r, p)
 	if err != nil {
-		return onramp.Bearer{}, err
+		return bearer, by, err
 	}
-	bearer := onramp.Bearer{Client: client.id}
+	bearer.Client = client.id
 	switch p[grantType] {
 	case onramp.ClientCredentials.String():
 	case onramp.PasswordGrant.String():
 		if err := s.authorize(r, client, p); err != nil {
-			return onramp.Bearer{}, err
+			return bearer, by, err
 		}
 		bearer.User = p[username]
 	default:
-		return onramp.Bearer{}, &refusal{
+		return bearer, by, &refusal{
 			status: http.StatusBadRequest, code: "unsupported_grant_type",
 			description: "grant_type must be client_credentials or password",
 		}
 	}
 	bearer.Scope, err = s.scopeOf(p[scope])
-	return bearer, err
+	return bearer, proofOf(r, p, client, bearer.User), err
 }
 
 // authenticate finds the client that the request comes from (RFC 6749, 2.3.1).

@@ -9,8 +9,9 @@
 // once. Nothing on the way of a token request touches the database.
 //
 // It knows two grants, client_credentials and password, and nothing else of
-// OAuth2: no authorization endpoint, no refresh tokens, no revocation. A token
-// is valid until it expires, whatever happens to its client.
+// OAuth2: no authorization endpoint, no refresh tokens, no revocation endpoint. A
+// token is valid until it expires, and only as long as the secret is that it was
+// issued for: to retire a secret, or to remove a client, revokes its tokens.
 package oauth
 
 import (

@@ -22,10 +22,11 @@ type claims struct {
 	jwt.RegisteredClaims
 	ClientID string `json:"client_id"`
 	Scope    string `json:"scope,omitempty"`
+	GrantID  string `json:"grant_id,omitempty"` // of the proof, see there
 }
 
 // sign makes an access token.
-func (s *Server) sign(b onramp.Bearer) (string, error) {
+func (s *Server) sign(b onramp.Bearer, by proof) (string, error) {
 	now := s.cfg.Now().Truncate(time.Second)
 	key := s.shared.Load().keys.signer(now)
 	if key == nil {
@@ -37,7 +38,7 @@ func (s *Server) sign(b onramp.Bearer) (string, error) {
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(s.cfg.Lifetime)),
 			ID: rand.Text(),
 		},
-		ClientID: b.Client, Scope: b.Scope,
+		ClientID: b.Client, Scope: b.Scope, GrantID: by.id(key),
 	}
 	if b.User != "" {
 		c.Subject = b.User

@@ -329,7 +329,11 @@ func TestAccessToken(t *testing.T) {
 				if id, _ := got[1]["jti"].(string); len(id) != 26 {
 					t.Errorf("jti %q", id)
 				}
+				if id, _ := got[1]["grant_id"].(string); len(id) != 22 {
+					t.Errorf("grant_id %q", id)
+				}
 				delete(got[1], "jti")
+				delete(got[1], "grant_id")
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}

@@ -16,7 +16,28 @@ type Callback struct {
 	Client        string // id of the token client that Marketing Cloud uses; "" with SignatureOnly
 	User          string // name of the resource owner; only with PasswordGrant
 	MaxBatch      int    // most events in one call, 100 to 1000
+	Unsigned      Unsigned
 	Subscriptions []Subscription
+}
+
+// Unsigned is what becomes of a batch that has a token and no signature. Nobody knows
+// whether Marketing Cloud signs the batches of callbacks with an authentication scheme;
+// if it does, a stolen token must not be enough.
+type Unsigned uint8
+
+// What can become of it.
+const (
+	RefuseOnceSigned Unsigned = iota // it is refused as soon as one with a signature has come
+	AllowUnsigned
+	RefuseUnsigned
+)
+
+var unsigned = []string{"auto", "allow", "refuse"}
+
+// ParseUnsigned finds one by its name in the configuration.
+func ParseUnsigned(name string) (Unsigned, bool) {
+	i := index(unsigned, name)
+	return Unsigned(max(i, 0)), i >= 0
 }
 
 // UsesClient says whether Marketing Cloud may call the callback as a token client:
@@ -49,6 +70,7 @@ const (
 	RefusedNoSignatureKey Refusal = "no signature key" // it is not known here yet
 	RefusedWrongSignature Refusal = "wrong signature"
 	RefusedNotStored      Refusal = "not stored"
+	RefusedProbe          Refusal = "probe" // its id or key can't be one, or too many came
 )
 
 // TokenRefused is RefusedToken with what was wrong with the token.
@@ -103,6 +125,14 @@ type Probe struct {
 	CallbackID      string
 	VerificationKey Secret
 	ReceivedAt      time.Time
+	Proven          bool // it came with a valid access token
+}
+
+// Unreadable is something kept encrypted that can't be read.
+type Unreadable struct {
+	Kind, Name string
+	Err        error
+	Hint       string // what the operator can do about it
 }
 
 // TokenClient is a client of our token endpoint. It is stored encrypted.

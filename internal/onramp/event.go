@@ -21,7 +21,9 @@ type Event struct {
 	MessageKey    string          // of the transactional message; "" when it has none
 	Send          string          // jobId.batchId.subscriberId, which joins engagement to a send; "" when it has none
 	Subject       string          // whom it is about: events about the same one keep their order
-	Body          json.RawMessage // the event as it came, byte for byte
+	Body          json.RawMessage // the event as it came, byte for byte, unless it was cut
+	CutFrom       int             // bytes that it had when it came, if it was too long and only a part is kept; else 0
+	Unproven      bool            // it came with a token and without a signature; only set on arrival
 	Sinks         []int           // ids of the destinations that it goes on to; only set on arrival
 	Deliveries    []Delivery      // only set when a whole event is read
 }
@@ -32,6 +34,13 @@ type Event struct {
 type EventIdentity struct {
 	At   int64 // milliseconds since 1970, 48 bits; 0 where the time does not identify
 	Hash int64 // of what else identifies it
+}
+
+// Signed is the identity of an event with a signature where another one, which had
+// none, has taken its own.
+func (i EventIdentity) Signed() EventIdentity {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("signed"), uint64(i.Hash)))
+	return EventIdentity{At: i.At, Hash: int64(binary.BigEndian.Uint64(sum[:8]))}
 }
 
 // NewEventID writes an identity as a UUIDv8 (RFC 9562, 5.8).
@@ -55,6 +64,9 @@ func ParseEventID(id string) (EventIdentity, bool) {
 	return i, NewEventID(i) == strings.ToLower(id)
 }
 
+// Waiting is what is remembered of an event that waits for its send.
+func (e *Event) Waiting() Event { return Event{Seq: e.Seq, Send: e.Send, ReceivedAt: e.ReceivedAt} }
+
 // HappenedAt is when the event happened or, when it doesn't say, when it came.
 func (e *Event) HappenedAt() time.Time {
 	if e.At.IsZero() {
@@ -73,7 +85,7 @@ func (e *Event) Detail() string {
 	var shown []string
 	for _, name := range []string{"status", "bounceCode", "smtpReason", "statusCode", "reason", "statusMessage", "renderedSubject", "unsubscribeMethod", "contentLink"} {
 		if text, ok := outer.Info[name].(string); ok && text != "" {
-			shown = append(shown, name+" "+text)
+			shown = append(shown, name+" "+shortened(text))
 		}
 	}
 	detail := e.Type
@@ -84,6 +96,19 @@ func (e *Event) Detail() string {
 		detail += ": " + strings.Join(shown, ", ")
 	}
 	return detail
+}
+
+// maxShown is how much of one value stands in a line, in characters.
+const maxShown = 300
+
+func shortened(text string) string {
+	n := 0
+	for i := range text {
+		if n++; n > maxShown {
+			return text[:i] + "…"
+		}
+	}
+	return text
 }
 
 // Person is the key under which the store finds the events of a registration:
@@ -124,23 +149,29 @@ func eventKey(kind byte, text string) int64 {
 }
 
 // MatchesType says whether a pattern, such as "TransactionalSendEvents.*" or a
-// whole type, takes in a type. Letters count in any case; * stands for any text.
+// whole type, takes in a type. Letters count in any case; * stands for any text. How
+// long it takes grows with their lengths, however many * there are.
 func MatchesType(pattern, eventType string) bool {
-	pattern, eventType = strings.ToLower(pattern), strings.ToLower(eventType)
-	before, after, star := strings.Cut(pattern, "*")
+	rest := strings.ToLower(eventType)
+	part, pattern, star := strings.Cut(strings.ToLower(pattern), "*")
 	if !star {
-		return pattern == eventType
+		return part == rest
 	}
-	if !strings.HasPrefix(eventType, before) {
+	rest, begins := strings.CutPrefix(rest, part)
+	if !begins {
 		return false
 	}
-	for rest := eventType[len(before):]; ; rest = rest[1:] {
-		if MatchesType(after, rest) {
-			return true
+	// the earliest place for each part leaves the most for those after it
+	for {
+		part, pattern, star = strings.Cut(pattern, "*")
+		if !star {
+			return strings.HasSuffix(rest, part)
 		}
-		if rest == "" {
+		at := strings.Index(rest, part)
+		if at < 0 {
 			return false
 		}
+		rest = rest[at+len(part):]
 	}
 }
 

@@ -1,10 +1,17 @@
 package onramp_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -129,7 +136,7 @@ func TestEventIdentity(t *testing.T) {
 	}
 }
 
-func TestSplitEvents(t *testing.T) {
+func TestReadBatch(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][]string{
 		`[]`:                           {},
@@ -142,13 +149,92 @@ func TestSplitEvents(t *testing.T) {
 		``:                             nil,
 		`17`:                           nil,
 	} {
-		events, ok := onramp.SplitEvents([]byte(body))
+		events, err := onramp.ReadBatch(t.Context(), []byte(body))
 		got := []string{}
 		for _, e := range events {
-			got = append(got, string(e))
+			got = append(got, string(e.Body))
 		}
-		if ok != (want != nil) || ok && cmp.Diff(want, got) != "" {
-			t.Errorf("%s: %v, %v", body, got, ok)
+		if (err == nil) != (want != nil) || err == nil && cmp.Diff(want, got) != "" || err != nil && !errors.Is(err, onramp.ErrNotABatch) {
+			t.Errorf("%s: %v, %v", body, got, err)
+		}
+	}
+}
+
+// What is too long or too much is cut, and still says what Onramp reads of it, also
+// when it is read again.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	fill := func(n int) string { return strings.Repeat("é", n/2) }
+	const sent = `{"eventCategoryType":"T.EmailSent","timestampUTC":1700000000123,"mid":7,"composite":{"jobId":"1","batchId":"2","subscriberId":"3"},"info":{"subscriberKey":"a\u00e4","messageKey":"m"},"x":"`
+	events, err := onramp.ReadBatch(t.Context(), []byte(`[`+sent+fill(65000)+`"},`+sent+fill(1<<20)+`"},{"eventCategoryType":"`+fill(1100)+`"}, "`+fill(1<<20)+`"]`))
+	if err != nil || len(events) != 4 {
+		t.Fatal(len(events), err)
+	}
+	size := func(n int) int { return len(sent) + n + 2 }
+	for i, want := range []struct {
+		from int
+		seen seen
+	}{
+		{0, seen{"T.EmailSent", "2023-11-14T22:13:20.123Z", "aä", "m", "1.2.3", "3"}},
+		{size(1 << 20), seen{"T.EmailSent", "2023-11-14T22:13:20.123Z", "aä", "m", "1.2.3", "3"}},
+		{0, seen{}},
+		{1<<20 + 2, seen{}},
+	} {
+		e := events[i]
+		if diff := cmp.Diff(want.seen, view(e)); diff != "" || e.CutFrom != want.from || len(e.Body) > 66_000 {
+			t.Errorf("event %d, %d bytes from %d: %s", i, len(e.Body), e.CutFrom, diff)
+		}
+		if diff := cmp.Diff(e, onramp.ReadStoredEvent(e.Body, e.Identity)); diff != "" {
+			t.Errorf("event %d, read again: %s", i, diff)
+		}
+	}
+	if events[0].Identity != events[1].Identity {
+		t.Error("an event that was cut has another identity")
+	}
+	if want := `{"onrampCutFrom":1048578,"onrampBegin":"\"` + fill(4095) + "�" + `"}`; string(events[3].Body) != want {
+		t.Errorf("got %s", events[3].Body)
+	}
+}
+
+// Elements beyond the bound become one event, and nothing is read in vain.
+func TestTooManyEvents(t *testing.T) {
+	t.Parallel()
+	body := []byte(` [` + strings.Repeat(`0 , `, 1e6-1) + `[1]] `)
+	events, err := onramp.ReadBatch(t.Context(), body)
+	if err != nil || len(events) != 10_001 {
+		t.Fatal(len(events), err)
+	}
+	last := events[10_000]
+	want := fmt.Sprintf(`{"onrampCutFrom":%d,"onrampElements":990000,"onrampBegin":"%s"}`, 4*(1_000_000-10_001)+3, strings.Repeat(`0 , `, 1024))
+	if string(last.Body) != want || last.CutFrom != 4*(1_000_000-10_001)+3 || cmp.Diff(last, onramp.ReadStoredEvent(last.Body, last.Identity)) != "" {
+		t.Errorf("cut from %d: %s", last.CutFrom, last.Body)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	left := errors.New("the sender has left")
+	cancel(left)
+	if events, err := onramp.ReadBatch(ctx, body); !errors.Is(err, left) || len(events) > 0 {
+		t.Error(len(events), err)
+	}
+}
+
+// A batch takes no more memory than a few times its size, whatever it is made of.
+func TestBatchMemory(t *testing.T) {
+	for name, body := range map[string]string{
+		"zeros":       `[` + strings.Repeat("0,", 8<<20-1) + `0]`,
+		"empty":       `[` + strings.Repeat("{},", 5<<20) + `0]`,
+		"one text":    `["` + strings.Repeat("x", 16<<20) + `"]`,
+		"long values": `[` + strings.Repeat(`{"eventCategoryType":"`+strings.Repeat(`\u0041`, 50_000)+`"},`, 50) + `0]`,
+		"one object":  `{"a":"` + strings.Repeat(`\n`, 8<<20) + `"}`,
+		"many names":  `{` + strings.Repeat(`"jobId":"1",`, 1<<20) + `"a":1}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := onramp.ReadBatch(t.Context(), []byte(body)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc - uint64(len(body)); took > uint64(2*len(body)) {
+			t.Errorf("%s: %d bytes took %d more", name, len(body), took)
 		}
 	}
 }
@@ -158,9 +244,17 @@ func TestMatchesType(t *testing.T) {
 	for pattern, want := range map[string]bool{
 		"EngagementEvents.EmailOpen": true, "engagementevents.emailopen": true, "*": true, "Engagement*": true, "*.EmailOpen": true,
 		"E*.Email*": true, "*Open": true, "*click": false, "EngagementEvents": false, "": false, "Email*": false, "*Events.*Open*": true,
+		"****": true, "Engagement****.****Open": true, "*Open*Open": false, "EngagementEvents.EmailOpen*EmailOpen": false, "*l*n": true, "*n*l*": true, "*n*l*z*": false,
 	} {
 		if got := onramp.MatchesType(pattern, "EngagementEvents.EmailOpen"); got != want {
 			t.Errorf("%q matches: %v", pattern, got)
+		}
+	}
+	// each of these would take longer than the universe is old if * were tried everywhere
+	long := strings.Repeat("a", 1<<20)
+	for _, pattern := range []string{strings.Repeat("*", 1<<20), strings.Repeat("*a", 1<<19), strings.Repeat("a*", 1000) + "b", "*" + long[1:] + "b"} {
+		if got := onramp.MatchesType(pattern, long); got != (pattern[len(pattern)-1] != 'b') {
+			t.Errorf("%.5s… matches: %v", pattern, got)
 		}
 	}
 }
@@ -193,30 +287,53 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte(`{"Info":{"subscriberKey" : "a" } , "b":-1e5}`))
 	f.Add([]byte("[[[[]]], {\"a\\\"\":\"\\\\\"}\t]"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		events, ok := onramp.SplitEvents(body)
+		events, err := onramp.ReadBatch(t.Context(), body)
 		var array []json.RawMessage
 		var one map[string]json.RawMessage
 		isArray, isObject := json.Unmarshal(body, &array) == nil && array != nil, json.Unmarshal(body, &one) == nil && one != nil
-		if ok != (isArray || isObject) {
-			t.Fatalf("taken: %v, an array: %v, an object: %v", ok, isArray, isObject)
+		if (err == nil) != (isArray || isObject) {
+			t.Fatalf("taken: %v, an array: %v, an object: %v", err, isArray, isObject)
 		}
-		if isArray && len(array) != len(events) {
+		if isArray && len(array) != len(events) && len(events) != 10_001 {
 			t.Fatalf("%d events, want %d", len(events), len(array))
 		}
-		for i, b := range events {
-			if isArray && string(array[i]) != string(b) {
+		for i, e := range events {
+			b := e.Body
+			if isArray && e.CutFrom == 0 && string(array[i]) != string(b) {
 				t.Fatalf("event %d is %s, want %s", i, b, array[i])
 			}
-			e := onramp.ReadEvent(b)
+			if !json.Valid(b) || len(b) > 160<<10 {
+				t.Fatalf("event %d is no JSON, or too long: %d", i, len(b))
+			}
+			if diff := cmp.Diff(e, onramp.ReadStoredEvent(b, e.Identity)); diff != "" && !bytes.HasPrefix(b, []byte(`{"onrampCutFrom":`)) {
+				t.Fatalf("event %d, read again: %s", i, diff)
+			}
 			if id, ok := onramp.ParseEventID(e.ID); !ok || id != e.Identity || e.Identity.At < 0 {
 				t.Fatalf("id %s of %+v", e.ID, e.Identity)
 			}
 			var fields map[string]any
 			if json.Unmarshal(b, &fields) == nil {
-				if text, ok := fields["eventCategoryType"].(string); ok && text != "" && len(fields) == 1 && e.Type != text {
+				if text, ok := fields["eventCategoryType"].(string); ok && text != "" && len(text) <= 1024 && len(fields) == 1 && e.Type != text {
 					t.Fatalf("type %q, want %q", e.Type, text)
 				}
 			}
+		}
+	})
+}
+
+// A pattern matches what the same pattern as a regular expression matches.
+func FuzzMatchesType(f *testing.F) {
+	for _, pattern := range []string{"*", "a*b*c", "**a", "a", "*A*", "aa*aa", "*.EmailOpen"} {
+		f.Add(pattern, "aabc.EmailOpen")
+	}
+	f.Fuzz(func(t *testing.T, pattern, eventType string) {
+		if len(pattern) > 200 || !utf8.ValidString(pattern+eventType) {
+			return
+		}
+		lower := strings.ToLower(pattern)
+		want := regexp.MustCompile("(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(lower), `\*`, ".*") + "$").MatchString(strings.ToLower(eventType))
+		if got := onramp.MatchesType(pattern, eventType); got != want {
+			t.Errorf("%q matches %q: %v", pattern, eventType, got)
 		}
 	})
 }

@@ -62,6 +62,25 @@ func isRegistrationID(text string) bool {
 	return ok && u[6]>>4 == 7
 }
 
+// maxID is the longest id, in characters, that is taken from outside.
+const maxID = 255
+
+// SamePerson says whether two subscriber keys are the same one, as Marketing Cloud
+// compares them. Hashes of them only say that they may be. It is as strict as
+// OrderingKey, which strings.EqualFold is not: that takes ſ for s.
+func SamePerson(a, b string) bool {
+	lower := strings.ToLower(a)
+	return lower == strings.ToLower(b)
+}
+
+// ValidID says whether a text that came from outside can be the id or the key of
+// something: 1 to 255 visible ASCII characters. It is the one rule for the ids that
+// Marketing Cloud and strangers send and ask for, and it leaves nothing over that a
+// database, a log or a file name would have to change.
+func ValidID(text string) bool {
+	return text != "" && len(text) <= maxID && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // OrderingKey returns the 64-bit key under which deliveries to one destination
 // keep their order. Marketing Cloud compares keys without regard to case, so
 // "Ana@example.org" and "ana@example.org" have the same one. Two people whose

@@ -12,22 +12,28 @@ import (
 
 // ReadEvent reads what Onramp has to know of an event: what kind it is, when it
 // happened, whom it is about, and what tells it from another. body must be one
-// valid JSON value; it is kept as it is. Whatever it holds is an event: one that
-// is not understood has an empty Type.
+// valid JSON value; it is kept as it is, unless it is too long, see cut. Whatever it
+// holds is an event: one that is not understood has an empty Type.
 //
 // The fields of the families of events differ; vendor pages "Supported
 // Notification Events", "Transactional Email Events", "Engagement Email Events",
 // "Transactional SMS Events", "OTT Events", "Automation Studio Events".
 func ReadEvent(body []byte) Event {
 	f := readEventFields(body)
-	return f.event(body, f.identity(f.millis(), body))
+	e := f.event(body, f.identity(f.millis(), body))
+	if len(body) > maxEvent {
+		e.Body, e.CutFrom = f.cut(body, 0), len(body)
+	}
+	return e
 }
 
 // ReadStoredEvent does the same with an event that was given its identity when
 // it came: a later Onramp may tell events apart in another way.
 func ReadStoredEvent(body []byte, identity EventIdentity) Event {
 	f := readEventFields(body)
-	return f.event(body, identity)
+	e := f.event(body, identity)
+	e.CutFrom = cutFrom(body)
+	return e
 }
 
 func (f *eventFields) event(body []byte, identity EventIdentity) Event {
@@ -54,6 +60,8 @@ type eventFields struct {
 	jobID, batchID, subscriberID, mobile                string
 	subscriberKey, messageKey, messageID, statusCode    string
 	ordinal, jobURLID, deviceID, instanceID, contactKey string
+
+	long bool // a value was too long to be any of them
 }
 
 // maxMillis keeps a time within the 48 bits of an identity, and far from the
@@ -106,6 +114,7 @@ func (f *eventFields) identity(millis int64, body []byte) EventIdentity {
 		name = strings.ToLower(f.eventType) // the older names have no category
 	}
 	switch {
+	case f.long:
 	case strings.HasPrefix(name, "email") && f.jobID != "":
 		// a message that was not sent has no batch and no subscriber: then the keys tell it apart
 		return identify(millis, "email", f.eventType, f.mid, f.jobID, f.batchID, f.subscriberID, f.jobURLID, f.messageKey, f.subscriberKey)
@@ -118,7 +127,7 @@ func (f *eventFields) identity(millis int64, body []byte) EventIdentity {
 	case strings.HasPrefix(name, "push") && f.compositeID != "":
 		return identify(millis, "push", f.eventType, f.mid, f.compositeID)
 	}
-	return identify(millis, "whole", string(body))
+	return identifyWhole(millis, body)
 }
 
 func identify(millis int64, parts ...string) EventIdentity {
@@ -130,6 +139,14 @@ func identify(millis int64, parts ...string) EventIdentity {
 	}
 	sum := sha256.Sum256(b)
 	return EventIdentity{At: millis, Hash: int64(binary.BigEndian.Uint64(sum[:8]))}
+}
+
+// identifyWhole is identify with the parts "whole" and body, which may be large.
+func identifyWhole(millis int64, body []byte) EventIdentity {
+	sum := sha256.New()
+	sum.Write(binary.AppendUvarint([]byte("\x05whole"), uint64(len(body))))
+	sum.Write(body)
+	return EventIdentity{At: millis, Hash: int64(binary.BigEndian.Uint64(sum.Sum(nil)))}
 }
 
 // readEventFields finds the fields in an event and in its objects composite and
@@ -196,11 +213,20 @@ func (f *eventFields) take(r *jsonReader, name []byte) {
 	case 20:
 		into = match(name, "automationInstanceID", &f.instanceID)
 	}
+	f.read(r, into)
+}
+
+// read reads a value into a field, or passes it.
+func (f *eventFields) read(r *jsonReader, into *string) {
 	if into == nil {
 		r.skip()
 		return
 	}
-	if text, ok := r.scalar(); ok && text != "" {
+	switch text, ok := r.scalar(); {
+	case !ok || text == "":
+	case len(text) > maxText:
+		f.long = true
+	default:
 		*into = text
 	}
 }
@@ -334,33 +360,4 @@ func (r *jsonReader) scalar() (string, bool) {
 		}
 	}
 	return string(inner), true
-}
-
-// SplitEvents gives the events of a request's body: the elements of an array, or
-// the one object that stands alone. They share the body's memory. It is false
-// when the body is neither.
-func SplitEvents(body []byte) (events [][]byte, ok bool) {
-	if !json.Valid(body) {
-		return nil, false
-	}
-	r := jsonReader{text: body}
-	r.space()
-	if r.peek() == '{' {
-		from := r.at
-		r.skip()
-		return [][]byte{body[from:r.at:r.at]}, true
-	}
-	if r.peek() != '[' {
-		return nil, false
-	}
-	r.at++
-	for r.space(); r.peek() != ']'; r.space() {
-		from := r.at
-		r.skip()
-		events = append(events, body[from:r.at:r.at])
-		if r.space(); r.peek() == ',' {
-			r.at++
-		}
-	}
-	return events, true
 }

@@ -3,7 +3,11 @@ package onramp
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 )
 
 // EventRule is what a form does when an event comes about one of its
@@ -70,4 +74,37 @@ type RowChange struct {
 	SubscriberKey   string
 	Destination     int             // id; an event changes at most one row of each
 	Values          json.RawMessage // object: column to value
+	At              time.Time       // when the event happened, at the latest when it came; zero: it is never late
+	Forms           []string        // that write the destination, too: what they have registered since is newer
 }
+
+// grace is how far Marketing Cloud's clock may be behind ours.
+const grace = 5 * time.Second
+
+// InTime leaves out of a change what something newer has decided: everything, if the
+// person has registered since the event happened; a column, if a newer event has set
+// it. late says what was left out and why; values are nil when nothing is left.
+func (c *RowChange) InTime(registered time.Time, set map[string]time.Time) (values json.RawMessage, late string) {
+	if c.At.IsZero() {
+		return c.Values, ""
+	}
+	if c.At.Add(grace).Before(registered) {
+		return nil, fmt.Sprintf("the event happened at %s, before the registration of %s", second(c.At), second(registered))
+	}
+	columns := map[string]json.RawMessage{}
+	_ = json.Unmarshal(c.Values, &columns) // the rules have made it
+	var reasons []string
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		if set[name].After(c.At) {
+			delete(columns, name)
+			reasons = append(reasons, fmt.Sprintf("%s was set by an event of %s, and this one happened at %s", name, second(set[name]), second(c.At)))
+		}
+	}
+	if late = strings.Join(reasons, "; "); len(columns) == 0 {
+		return nil, late
+	}
+	values, _ = json.Marshal(columns)
+	return values, late
+}
+
+func second(t time.Time) string { return t.UTC().Format(time.RFC3339) }

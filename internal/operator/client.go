@@ -4,7 +4,6 @@ import (
 	"context"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"onramp/internal/onramp"
@@ -120,8 +119,10 @@ func (d *Desk) RetireSecret(ctx context.Context, id string) (Client, error) {
 	return d.changeClient(ctx, id, (*Clients).retire)
 }
 
-// RemoveClient removes a client that is kept and that no callback needs, and
-// returns what was removed. The error is of kind NotFound or Conflict.
+// RemoveClient removes a client that is kept, and with it its access tokens, and
+// returns what was removed. Callbacks that use it get no events until the client is
+// made again, or replaced. The error is of kind NotFound, or Conflict when the client
+// stands in the configuration only.
 func (d *Desk) RemoveClient(ctx context.Context, id string) (Client, error) {
 	return d.changeClient(ctx, id, (*Clients).remove)
 }
@@ -223,8 +224,7 @@ func (c *Clients) retire(ctx context.Context, id string) (onramp.TokenClient, er
 	return kept, c.Keep.SaveTokenClient(ctx, kept)
 }
 
-// remove forgets a client that no callback needs. One that the configuration has,
-// too, is needed by none: that of the configuration is the one that counts.
+// remove forgets a client, also one that a callback uses: it may have been stolen.
 func (c *Clients) remove(ctx context.Context, id string) (onramp.TokenClient, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -236,9 +236,6 @@ func (c *Clients) remove(ctx context.Context, id string) (onramp.TokenClient, er
 		return kept, errConfigured("remove it there")
 	case !found:
 		return kept, errNoClient
-	case !configured && len(c.usedBy(id)) > 0:
-		return kept, &onramp.Error{Kind: onramp.Conflict, Message: "this client is used by " + strings.Join(c.usedBy(id), ", ") +
-			": first set another client for it under ens.callbacks and run onramp ens setup"}
 	}
 	return kept, c.Keep.DeleteTokenClient(ctx, id)
 }

@@ -3,7 +3,6 @@ package operator
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"onramp/internal/onramp"
@@ -28,18 +27,19 @@ type Event struct {
 	MessageKey    string          `json:"message_key,omitempty"`
 	Registration  string          `json:"registration,omitempty"` // whose message it is about, when Onramp has sent that
 	Send          string          `json:"send,omitempty"`         // jobId.batchId.subscriberId
+	CutFrom       int             `json:"cut_from,omitempty"`     // bytes that it had, when it was too long and only a part is kept
 	Body          json.RawMessage `json:"body"`                   // the JSON that came, but for white space
 	Deliveries    []Delivery      `json:"deliveries,omitempty"`   // not in lists
 }
 
-// mostStars keeps a pattern from costing more than reading the events.
-const mostStars = 4
+// longestType keeps a pattern from costing more than reading the events.
+const longestType = 1000
 
 // ListEvents lists events, the newest first. The error is of kind Malformed when
-// the type of the filter has more than four *.
+// the type of the filter is too long.
 func (d *Desk) ListEvents(ctx context.Context, f onramp.EventFilter) (Page[Event], error) {
-	if strings.Count(f.Type, "*") > mostStars {
-		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type can contain at most four *"}
+	if len(f.Type) > longestType {
+		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type can have at most 1000 characters"}
 	}
 	found, next, err := d.Events.ListEvents(ctx, f)
 	return newPage(found, next, d.event), err
@@ -57,7 +57,7 @@ func (d *Desk) FindEvent(ctx context.Context, id string) (Event, error) {
 func (d *Desk) event(e *onramp.Event) Event {
 	v := Event{
 		ID: e.ID, Type: e.Type, Callback: e.Callback, At: timePointer(e.At), ReceivedAt: e.ReceivedAt,
-		SubscriberKey: e.SubscriberKey, MessageKey: e.MessageKey, Send: e.Send, Body: e.Body,
+		SubscriberKey: e.SubscriberKey, MessageKey: e.MessageKey, Send: e.Send, CutFrom: e.CutFrom, Body: e.Body,
 	}
 	if id, ours := e.Registration(); ours {
 		v.Registration = id

@@ -83,7 +83,7 @@ func (p *plan) whyRecreate(cb *callback, c sfmc.Callback) string {
 	if c.Verified() {
 		return ""
 	}
-	if _, ok := verificationKey(p.actual.probes[cb.Name], c.CallbackID, p.cfg.Now()); !ok || p.observed.rejected[c.CallbackID] {
+	if len(probesOf(p.actual.probes[cb.Name], c.CallbackID, p.cfg.Now())) == 0 || p.observed.rejected[c.CallbackID] {
 		return "it is not verified, and its verification key never arrived, was used, or has expired"
 	}
 	return ""
@@ -189,6 +189,7 @@ func (p *plan) createCallback(cb *callback) {
 	p.add(step{
 		Step: Step{Kind: Create, Object: Callback, Name: cb.Name, Detail: detail},
 		do: func(ctx context.Context) error {
+			p.cfg.Arrivals.ExpectProbes(ctx, cb.Name)
 			created, err := p.cfg.Account.CreateCallback(ctx, sfmc.Callback{
 				CallbackName: accountName(cb.Name), URL: cb.url, MaxBatchSize: cb.maxBatch(), AuthID: cb.authID(),
 			})
@@ -201,7 +202,7 @@ func (p *plan) createCallback(cb *callback) {
 			}
 			cb.verified = created.Verified()
 			p.observed.created[created.CallbackID] = true
-			return p.saveKey(ctx, cb, created.SignatureKey)
+			return errors.Join(p.saveProbes(ctx, cb), p.saveKey(ctx, cb, created.SignatureKey))
 		},
 		hint: hintProbe,
 	})
@@ -242,19 +243,42 @@ func (p *plan) verifyCallback(cb *callback) {
 	})
 }
 
-// verify returns errReplan when the key is rejected: the callback may have been
-// verified by now, and otherwise it is recreated, but not twice.
-func (p *plan) verify(ctx context.Context, cb *callback) error {
-	id := cb.record.CallbackID
+// listProbes lists the probes that may hold the key of a new callback.
+func (p *plan) listProbes(ctx context.Context, cb *callback) ([]onramp.Probe, error) {
 	probes, err := p.cfg.Arrivals.ListProbes(ctx, cb.Name)
 	if err != nil {
-		return fmt.Errorf("list probes: %w", err)
+		return nil, fmt.Errorf("list probes: %w", err)
 	}
-	key, ok := verificationKey(probes, id, p.cfg.Now())
-	if !ok {
+	return probesOf(probes, cb.record.CallbackID, p.cfg.Now()), nil
+}
+
+// saveProbes keeps the probes of a new callback, now that its id is known.
+func (p *plan) saveProbes(ctx context.Context, cb *callback) error {
+	probes, err := p.listProbes(ctx, cb)
+	for _, probe := range probes {
+		err = errors.Join(err, p.cfg.Arrivals.SaveProbe(ctx, probe))
+	}
+	return err
+}
+
+// verify tries the keys of the probes. It returns errReplan when they are rejected:
+// the callback may have been verified by now, and otherwise it is recreated, but not
+// twice.
+func (p *plan) verify(ctx context.Context, cb *callback) error {
+	id := cb.record.CallbackID
+	probes, err := p.listProbes(ctx, cb)
+	if err != nil {
+		return err
+	}
+	if len(probes) == 0 {
 		return errNoProbe
 	}
-	err = p.cfg.Account.VerifyCallback(ctx, id, sfmc.Secret(key.Reveal()))
+	for _, probe := range probes {
+		err = p.cfg.Account.VerifyCallback(ctx, id, sfmc.Secret(probe.VerificationKey.Reveal()))
+		if !hasStatus(err, http.StatusNotFound) {
+			break
+		}
+	}
 	if hasStatus(err, http.StatusNotFound) && !p.observed.created[id] {
 		p.observed.rejected[id] = true
 		return errReplan

@@ -163,12 +163,9 @@ func (h *inventory) schemeOf(c sfmc.Callback) string {
 // Callback".
 const verificationWindow = 4 * time.Hour
 
-// verificationKey finds the key of a callback among its probes.
-func verificationKey(probes []onramp.Probe, callbackID string, now time.Time) (onramp.Secret, bool) {
-	for _, p := range probes {
-		if strings.EqualFold(p.CallbackID, callbackID) && now.Sub(p.ReceivedAt) < verificationWindow {
-			return p.VerificationKey, true
-		}
-	}
-	return "", false
+// probesOf are the probes that may hold the key of a callback.
+func probesOf(probes []onramp.Probe, callbackID string, now time.Time) []onramp.Probe {
+	return slices.DeleteFunc(slices.Clone(probes), func(p onramp.Probe) bool {
+		return !strings.EqualFold(p.CallbackID, callbackID) || now.Sub(p.ReceivedAt) >= verificationWindow
+	})
 }

@@ -32,6 +32,7 @@ type Status struct {
 	Unreachable string           `json:"unreachable,omitempty"` // why Marketing Cloud could not be asked; "" when it could
 	Schemes     []SchemeStatus   `json:"schemes"`
 	Callbacks   []CallbackStatus `json:"callbacks"`
+	Wrong       []Finding        `json:"wrong"` // what concerns none of them, such as something stored that can't be read
 }
 
 // SchemeStatus is the state of an authentication scheme.
@@ -73,7 +74,7 @@ type Finding struct {
 // MarshalJSON writes lists that are nil as empty ones.
 func (s Status) MarshalJSON() ([]byte, error) {
 	type fields Status
-	s.Schemes, s.Callbacks = notNil(s.Schemes), notNil(s.Callbacks)
+	s.Schemes, s.Callbacks, s.Wrong = notNil(s.Schemes), notNil(s.Callbacks), notNil(s.Wrong)
 	return json.Marshal(fields(s))
 }
 

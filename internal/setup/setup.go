@@ -42,8 +42,13 @@ type ClientLister interface {
 
 // Arrivals reads what Marketing Cloud has sent to a callback.
 type Arrivals interface {
-	// ListProbes returns the probes, the newest first.
+	// ExpectProbes has all probes held that come until ctx ends, also those of
+	// strangers: without a scheme nothing tells them from Marketing Cloud's.
+	ExpectProbes(ctx context.Context, callback string)
+	// ListProbes returns the probes, those first whose key is to be tried first.
 	ListProbes(ctx context.Context, callback string) ([]onramp.Probe, error)
+	// SaveProbe keeps a probe over a restart.
+	SaveProbe(ctx context.Context, p onramp.Probe) error
 	// LastEvent returns when the newest event came; zero: none yet.
 	LastEvent(ctx context.Context, callback string) (time.Time, error)
 }
@@ -62,6 +67,8 @@ type Config struct {
 	Records       RecordStore
 	StoredClients ClientLister
 	Arrivals      Arrivals
+	// Unreadable lists what is stored and can't be read. Optional.
+	Unreadable func(ctx context.Context) ([]onramp.Unreadable, error)
 
 	// Changed is called when a record of a callback has changed, so that the
 	// receiver can read them again. Optional.
@@ -140,6 +147,8 @@ func (s *Setup) apply(ctx context.Context, fill planner) ([]Step, error) {
 		return nil, err
 	}
 	defer s.busy.Unlock()
+	ctx, stop := context.WithCancel(ctx) // with it ends what steps have begun
+	defer stop()
 	// the receiver may lack what an interrupted setup has stored
 	if err := s.changed(ctx); err != nil {
 		return nil, err

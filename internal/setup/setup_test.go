@@ -2,9 +2,11 @@ package setup_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -394,4 +396,23 @@ func TestSetupBusy(t *testing.T) {
 	if err := <-ended; err == nil { // nobody has stored the probe
 		t.Error("verified without a key")
 	}
+}
+
+// A wrong key for the callback's own id, whoever sent it, doesn't hide the right one.
+func TestSetupTriesAllKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, events(onramp.SignatureOnly))
+	w.hook = func(rw http.ResponseWriter, r *http.Request) {
+		var sent struct{ CallbackID, VerificationKey string }
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
+			t.Error(err)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, key := range []string{"wrong", sent.VerificationKey, "also wrong"} {
+			w.probes = append(w.probes, onramp.Probe{Callback: "events", CallbackID: strings.ToUpper(sent.CallbackID), VerificationKey: onramp.Secret(key), ReceivedAt: w.now})
+		}
+	}
+	w.must(apply)
+	w.settled()
 }

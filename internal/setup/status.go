@@ -28,6 +28,15 @@ func (s *Setup) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	status := Status{}
+	if s.cfg.Unreadable != nil {
+		unreadable, err := s.cfg.Unreadable(ctx)
+		if err != nil {
+			return Status{}, err
+		}
+		for _, u := range unreadable {
+			status.Wrong = append(status.Wrong, Finding{What: fmt.Sprintf("the stored %s %s can't be read", u.Kind, u.Name), Hint: u.Hint})
+		}
+	}
 	patience, stop := context.WithTimeout(ctx, statusPatience)
 	defer stop()
 	if err := s.readAccount(patience, actual); err != nil {
@@ -135,6 +144,13 @@ func (v *view) callbackStatus(ctx context.Context, c *onramp.Callback) (Callback
 		status.Wrong = append(status.Wrong, Finding{
 			What: fmt.Sprintf("%d calls had a wrong signature since the start", n),
 			Hint: "if they come from Marketing Cloud, its signature key was regenerated elsewhere: run onramp ens remove " + c.Name + ", then onramp ens setup",
+		})
+	}
+	if n := status.Refused[onramp.RefusedNoSignature]; n > 0 && c.Auth != onramp.SignatureOnly {
+		status.Wrong = append(status.Wrong, Finding{
+			What: fmt.Sprintf("%d batches came with a token but without a signature since the start, and were refused", n),
+			Hint: "if they come from Marketing Cloud, which has signed its batches before, set ens.callbacks." + c.Name + ".unsigned: allow; " +
+				"otherwise the client's secret or a token has leaked: give the client a new secret",
 		})
 	}
 	return status, nil

@@ -134,6 +134,24 @@ func TestStatus(t *testing.T) {
 				c.Wrong = wrong("subscription sends is active, but configured as paused")
 			}),
 		},
+		"something can't be read": {
+			change: func(w *world) {
+				w.spoiled = []onramp.Unreadable{{Kind: "token client", Name: "mc", Err: errors.New("x"), Hint: "give it a new secret"}}
+			},
+			want: good(func(s *setup.Status, _ *setup.CallbackStatus) {
+				s.Wrong = []setup.Finding{{What: "the stored token client mc can't be read", Hint: "give it a new secret"}}
+			}),
+		},
+		"no signatures": {
+			change: func(w *world) { w.refused = map[onramp.Refusal]int64{"no signature": 2} },
+			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {
+				c.Refused = map[onramp.Refusal]int64{"no signature": 2}
+				c.Wrong = []setup.Finding{{
+					What: "2 batches came with a token but without a signature since the start, and were refused",
+					Hint: "if they come from Marketing Cloud, which has signed its batches before, set ens.callbacks.events.unsigned: allow; otherwise the client's secret or a token has leaked: give the client a new secret",
+				}}
+			}),
+		},
 		"wrong signatures": {
 			change: func(w *world) { w.refused = map[onramp.Refusal]int64{"wrong signature": 3} },
 			want: good(func(_ *setup.Status, c *setup.CallbackStatus) {

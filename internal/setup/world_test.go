@@ -36,6 +36,7 @@ type world struct {
 	clients   []onramp.TokenClient
 	users     []onramp.TokenUser
 	refused   map[onramp.Refusal]int64
+	spoiled   []onramp.Unreadable
 
 	mu      sync.Mutex // guards what follows, which is the database
 	schemes map[string]onramp.Scheme
@@ -76,9 +77,10 @@ func (w *world) setup() *setup.Setup {
 	return setup.New(setup.Config{
 		PublicURL: w.publicURL + "/", Callbacks: w.callbacks, Clients: w.clients, Users: w.users,
 		Account: w.account, Schemes: w, Records: w, StoredClients: w, Arrivals: w,
-		Changed:  func(context.Context) error { return w.point("reload") },
-		Refusals: func(string) map[onramp.Refusal]int64 { return w.refused },
-		Log:      slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
+		Changed:    func(context.Context) error { return w.point("reload") },
+		Unreadable: func(context.Context) ([]onramp.Unreadable, error) { return w.spoiled, nil },
+		Refusals:   func(string) map[onramp.Refusal]int64 { return w.refused },
+		Log:        slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
 	})
 }
 
@@ -162,6 +164,11 @@ func (w *world) ListProbes(_ context.Context, callback string) (list []onramp.Pr
 	}
 	return list, nil
 }
+
+func (w *world) ExpectProbes(context.Context, string) {}
+
+// SaveProbe has nothing to do: all probes are in the database.
+func (w *world) SaveProbe(context.Context, onramp.Probe) error { return w.point("probe") }
 
 func (w *world) LastEvent(_ context.Context, callback string) (time.Time, error) {
 	return w.events[callback], nil

@@ -37,6 +37,7 @@ type cloudEvent struct {
 	ContentType string          `json:"datacontenttype"`
 	ReceivedAt  string          `json:"receivedat,omitempty"` // extension: when it came
 	MessageKey  string          `json:"messagekey,omitempty"` // extension: of the transactional message
+	CutFrom     int             `json:"cutfrom,omitempty"`    // extension: bytes that the event had, when only a part of it was kept
 	Data        json.RawMessage `json:"data"`
 }
 
@@ -53,6 +54,7 @@ func envelope(source string, e *onramp.Event) ([]byte, error) {
 		ContentType: "application/json",
 		ReceivedAt:  timestamp(e.ReceivedAt),
 		MessageKey:  attribute(e.MessageKey),
+		CutFrom:     e.CutFrom,
 		Data:        bytes.ToValidUTF8(e.Body, []byte(string(unicode.ReplacementChar))),
 	}
 	var line bytes.Buffer

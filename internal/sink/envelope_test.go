@@ -55,6 +55,11 @@ func TestEnvelope(t *testing.T) {
 	}{
 		{"whole", *event(1), wrapped(1)},
 		{
+			"cut",
+			onramp.Event{ID: "e", Callback: "c", CutFrom: 70000, Body: []byte(`{"onrampCutFrom":70000}`)},
+			`{"specversion":"1.0","id":"e","source":"https://onramp.example.com/ens/c","type":"unknown","datacontenttype":"application/json","cutfrom":70000,"data":{"onrampCutFrom":70000}}`,
+		},
+		{
 			"nothing known",
 			onramp.Event{ID: "e", Callback: "c", Body: []byte(`[1]`)},
 			`{"specversion":"1.0","id":"e","source":"https://onramp.example.com/ens/c","type":"unknown","datacontenttype":"application/json","data":[1]}`,

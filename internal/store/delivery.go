@@ -283,7 +283,7 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 // byDeliveryID is the condition for the one delivery with a public id.
 func byDeliveryID(id string) (where string, arguments []any, ok bool) {
 	of, number, ok := onramp.ParseDeliveryID(id)
-	if !ok {
+	if !ok || !onramp.ValidID(of) {
 		return "", nil, false
 	}
 	if event, ok := onramp.ParseEventID(of); ok {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -78,7 +79,6 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	if err != nil {
 		return 0, err
 	}
-	t.countEvents(callback, n, int64(len(events))-n)
 	isNew := func(int64) bool { return true }
 	if n != int64(len(events)) {
 		seqs := map[int64]bool{}
@@ -98,7 +98,18 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 		t.store.tail.Add(tail)
 		t.store.eventsCame(last)
 	})
-	return int(n), t.forward(events, first, isNew)
+	if err := t.forward(events, first, isNew); err != nil {
+		return 0, err
+	}
+	masked, err := t.proof(events, first, isNew)
+	if err != nil {
+		return 0, err
+	}
+	t.countEvents(callback, n, int64(len(events)-len(masked))-n)
+	if len(masked) > 0 {
+		stored, err = t.saveEvents(callback, masked)
+	}
+	return stored + int(n), err
 }
 
 // forward makes the deliveries of new events to sinks.
@@ -161,20 +172,32 @@ func (r *eventRow) event(n *names) onramp.Event {
 	return e
 }
 
+const selectEvents = `SELECT ` + eventColumns + ` FROM event e `
+
 func (s *Store) listEvents(ctx context.Context, query string, args ...any) ([]onramp.Event, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT `+eventColumns+` FROM event e `+query, args...)
-	return collect(rows, err, func(rows *sql.Rows) (onramp.Event, error) {
-		var r eventRow
-		if err := rows.Scan(r.into()...); err != nil {
-			return onramp.Event{}, err
-		}
-		return r.event(&s.names), nil
-	})
+	rows, err := s.readers.QueryContext(ctx, selectEvents+query, args...)
+	return collect(rows, err, s.scanEvent)
 }
+
+// pageEvents lists events as collectPage does.
+func (s *Store) pageEvents(ctx context.Context, query string, args ...any) (page []onramp.Event, more bool, err error) {
+	rows, err := s.readers.QueryContext(ctx, selectEvents+query, args...)
+	return collectPage(rows, err, s.scanEvent, eventSize)
+}
+
+func (s *Store) scanEvent(rows *sql.Rows) (onramp.Event, error) {
+	var r eventRow
+	if err := rows.Scan(r.into()...); err != nil {
+		return onramp.Event{}, err
+	}
+	return r.event(&s.names), nil
+}
+
+func eventSize(e *onramp.Event) int { return len(e.Body) }
 
 // ListEvents returns events, newest first, and the cursor of the next page,
 // empty at the end. A page may hold less than the limit though more follow, when
-// much had to be looked through.
+// much had to be looked through, or the events are large.
 func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, err error) {
 	limit := limit(onramp.Filter{Limit: f.Limit})
 	below, err := before(onramp.Filter{Cursor: f.Cursor})
@@ -185,12 +208,13 @@ func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []on
 	if !known {
 		return nil, "", nil
 	}
+	size := 0
 	for range scanTimes {
 		lowest, err := s.scanFloor(ctx, "event", below)
 		if err != nil {
 			return nil, "", readerErr("list events", err)
 		}
-		found, err := s.listEvents(ctx, where, append([]any{below, lowest}, args...)...)
+		found, more, err := s.pageEvents(ctx, where, append([]any{below, lowest}, args...)...)
 		if err != nil {
 			return nil, "", readerErr("list events", err)
 		}
@@ -198,11 +222,15 @@ func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []on
 			if f.Type != "" && !onramp.MatchesType(f.Type, e.Type) {
 				continue
 			}
-			if page = append(page, e); len(page) == limit {
+			size += eventSize(&e)
+			if page = append(page, e); len(page) == limit || size >= pageBytes {
 				return page, fmt.Sprint(e.Seq), nil
 			}
 		}
-		if below = lowest; below <= 1 {
+		if below = lowest; more {
+			below = found[len(found)-1].Seq
+		}
+		if below <= 1 {
 			return page, "", nil
 		}
 	}
@@ -272,33 +300,62 @@ const mostEvents = 500
 // of its subscriber since it was accepted, and the engagement that belongs to
 // either by its send.
 func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.Event, error) {
-	found, err := s.eventsByKey(ctx, onramp.MessagePerson(r.ID), "", mostEvents)
+	ofMessages, err := s.eventsByKey(ctx, onramp.MessagePerson(r.ID), "", mostEvents)
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.eventsByKey(ctx, onramp.SubscriberPerson(r.SubscriberKey), ` AND e.received_at >= $2`, mostEvents, micros(r.ReceivedAt))
+	ofSubscriber, err := s.eventsByKey(ctx, onramp.SubscriberPerson(r.SubscriberKey), ` AND e.received_at >= $2`, mostEvents, micros(r.ReceivedAt))
 	if err != nil {
 		return nil, err
 	}
-	found = append(found, more...)
-	known, sends := map[int64]bool{}, map[string]bool{}
-	for _, e := range found {
-		known[e.Seq] = true
-		if e.Send != "" {
-			sends[e.Send] = true
+	j := joined{known: map[int64]bool{}, sends: map[string]bool{}}
+	// the index has 64 bits of a hash: the keys themselves decide
+	for _, e := range ofMessages {
+		if id, ours := e.Registration(); ours && id == r.ID {
+			j.add(e)
 		}
 	}
-	for send := range sends {
+	for _, e := range ofSubscriber {
+		if onramp.SamePerson(e.SubscriberKey, r.SubscriberKey) {
+			j.add(e)
+		}
+	}
+	for send := range maps.Clone(j.sends) {
+		if j.size >= timelineBytes {
+			break
+		}
 		engaged, err := s.eventsByKey(ctx, onramp.SendKey(send), "", mostEvents)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range engaged {
-			if e.Send == send && !known[e.Seq] {
-				known[e.Seq] = true
-				found = append(found, e)
+			if e.Send == send {
+				j.add(e)
 			}
 		}
 	}
-	return found, nil
+	return j.events, nil
+}
+
+// timelineBytes is how large the events of a timeline are, before it takes in those of
+// no further send.
+const timelineBytes = 4 * pageBytes
+
+// joined are the events of a timeline, each one once.
+type joined struct {
+	events []onramp.Event
+	size   int
+	known  map[int64]bool
+	sends  map[string]bool
+}
+
+func (j *joined) add(e onramp.Event) {
+	if j.known[e.Seq] {
+		return
+	}
+	j.known[e.Seq] = true
+	j.events, j.size = append(j.events, e), j.size+eventSize(&e)
+	if e.Send != "" {
+		j.sends[e.Send] = true
+	}
 }

@@ -35,14 +35,14 @@ func (s *Store) eventsByKey(ctx context.Context, hash int64, condition string, m
 		return nil, err
 	}
 	tail := condition + ` ORDER BY e.seq LIMIT ` + strconv.Itoa(most)
-	found, err := s.listEvents(ctx, byEventKey+tail, append([]any{hash}, args...)...)
+	found, _, err := s.pageEvents(ctx, byEventKey+tail, append([]any{hash}, args...)...)
 	for part := range slices.Chunk(unindexed, scanTogether/20) {
 		if err != nil || len(found) >= most {
 			break
 		}
 		list := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(part)), ", "), "[]")
 		var more []onramp.Event
-		more, err = s.listEvents(ctx, `WHERE e.seq >= $1 AND e.seq IN (`+list+`)`+tail, append([]any{part[0]}, args...)...)
+		more, _, err = s.pageEvents(ctx, `WHERE e.seq >= $1 AND e.seq IN (`+list+`)`+tail, append([]any{part[0]}, args...)...)
 		found = append(found, more...)
 	}
 	slices.SortFunc(found, func(a, b onramp.Event) int { return cmp.Compare(a.Seq, b.Seq) })

@@ -2,11 +2,14 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"onramp/internal/onramp"
@@ -34,10 +37,24 @@ const hintKey = "it was encrypted with another encryption key, or is damaged: re
 
 var errNoCipher = errors.New("the database was opened without an encryption key")
 
-// keep stores a value under its name, in place of what was there.
+// hints say, by kind, how something that can't be read any more is replaced. None
+// has the operator touch the table: the other rows in it are good.
+var hints = map[string]string{
+	keptScheme:   "run onramp ens setup, which replaces it",
+	keptCallback: "run onramp ens setup, which gets a new signature key for it",
+	keptProbe:    "nothing to do: it is deleted with the first probe that comes after five hours",
+	keptKey:      "nothing to do: access tokens are signed with another key",
+	keptClient:   "give the client a new secret with onramp keys new client --save --client ID, then run onramp ens setup",
+}
+
+// keep stores a value under its name, in place of what was there. A name that the
+// database would have to change is refused: the text is encrypted for this one.
 func (s *Store) keep(ctx context.Context, kind, name string, value any, more ...func(*tx) error) error {
 	if s.cipher == nil {
 		return errNoCipher
+	}
+	if storable(name) != name {
+		return fmt.Errorf("keep %s: the name %q can't be stored", kind, name)
 	}
 	// not as JSON, in which a Secret says "redacted"
 	var plain bytes.Buffer
@@ -50,7 +67,7 @@ func (s *Store) keep(ctx context.Context, kind, name string, value any, more ...
 	}
 	err = s.writer.write(ctx, &op{run: func(t *tx) error {
 		err := t.exec(`INSERT INTO kept (kind, name, kept_at, data) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (kind, name) DO UPDATE SET kept_at = excluded.kept_at, data = excluded.data`, kind, storable(name), micros(t.now), text)
+			ON CONFLICT (kind, name) DO UPDATE SET kept_at = excluded.kept_at, data = excluded.data`, kind, name, micros(t.now), text)
 		if err != nil {
 			return err
 		}
@@ -68,8 +85,11 @@ func (s *Store) keep(ctx context.Context, kind, name string, value any, more ...
 }
 
 func (s *Store) drop(ctx context.Context, kind, name string) error {
+	if storable(name) != name {
+		return nil // nothing is kept under such a name
+	}
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		return t.exec(`DELETE FROM kept WHERE kind = $1 AND name = $2`, kind, storable(name))
+		return t.exec(`DELETE FROM kept WHERE kind = $1 AND name = $2`, kind, name)
 	}})
 	if err != nil {
 		return fmt.Errorf("drop %s: %w", kind, err)
@@ -77,7 +97,9 @@ func (s *Store) drop(ctx context.Context, kind, name string) error {
 	return nil
 }
 
-// listKept reads all values of a kind, oldest first.
+// listKept reads all values of a kind, oldest first. One that can't be read is left
+// out, see ListUnreadable; but if nothing at all can be, the key is another one, and
+// that is an error.
 func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT name, data FROM kept WHERE kind = $1 ORDER BY kept_at, name`, kind)
 	found, err := collect(rows, err, func(rows *sql.Rows) (r keptRow, err error) {
@@ -88,27 +110,90 @@ func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 		return nil, readerErr("list "+kind, err)
 	}
 	var all []T
+	var unreadable error
 	for _, r := range found {
-		value, err := openKept[T](s.cipher, kind, r, hintKey)
+		value, err := openKept[T](s.cipher, kind, r)
 		if err != nil {
-			return nil, err
+			unreadable = cmp.Or(unreadable, fmt.Errorf("%w; %s", err, hintKey))
+			continue
 		}
 		all = append(all, value)
+	}
+	if unreadable != nil && len(all) == 0 {
+		if fits, err := s.keyFits(ctx); err != nil || !fits {
+			return nil, cmp.Or(err, unreadable)
+		}
 	}
 	return all, nil
 }
 
 type keptRow struct{ name, text string }
 
-// openKept decrypts a value of a kind. hint says what becomes of it when the key
-// does not fit.
-func openKept[T any](cipher Cipher, kind string, r keptRow, hint string) (value T, err error) {
+// keyFits says whether the key opens anything that is kept, but for the access token,
+// which is replaced under any key.
+func (s *Store) keyFits(ctx context.Context) (bool, error) {
+	kept, err := s.listAllKept(ctx)
+	if err != nil || s.cipher == nil {
+		return false, err
+	}
+	return slices.ContainsFunc(kept, func(k keptOfKind) bool {
+		_, err := s.cipher.Decrypt(k.text, keptAs(k.kind, k.name))
+		return err == nil && k.kind != keptToken
+	}), nil
+}
+
+type keptOfKind struct {
+	kind string
+	keptRow
+}
+
+func (s *Store) listAllKept(ctx context.Context) ([]keptOfKind, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT kind, name, data FROM kept ORDER BY kind, name`)
+	kept, err := collect(rows, err, func(rows *sql.Rows) (k keptOfKind, err error) {
+		err = rows.Scan(&k.kind, &k.name, &k.text)
+		return k, err
+	})
+	return kept, readerErr("list what is kept", err)
+}
+
+// ListUnreadable lists what is kept and can't be read, such as a row that was
+// damaged or encrypted with another key. Lists leave it out.
+func (s *Store) ListUnreadable(ctx context.Context) ([]onramp.Unreadable, error) {
+	kept, err := s.listAllKept(ctx)
+	var unreadable []onramp.Unreadable
+	for _, k := range kept {
+		if err := s.tryKept(k); err != nil {
+			unreadable = append(unreadable, onramp.Unreadable{Kind: k.kind, Name: k.name, Err: err, Hint: hints[k.kind]})
+		}
+	}
+	return unreadable, err
+}
+
+// tryKept reads a row as its kind is read.
+func (s *Store) tryKept(k keptOfKind) (err error) {
+	switch k.kind {
+	case keptScheme:
+		_, err = openKept[onramp.Scheme](s.cipher, k.kind, k.keptRow)
+	case keptCallback:
+		_, err = openKept[onramp.CallbackRecord](s.cipher, k.kind, k.keptRow)
+	case keptProbe:
+		_, err = openKept[onramp.Probe](s.cipher, k.kind, k.keptRow)
+	case keptKey:
+		_, err = openKept[onramp.SigningKey](s.cipher, k.kind, k.keptRow)
+	case keptClient:
+		_, err = openKept[onramp.TokenClient](s.cipher, k.kind, k.keptRow)
+	}
+	return err
+}
+
+// openKept decrypts a value of a kind.
+func openKept[T any](cipher Cipher, kind string, r keptRow) (value T, err error) {
 	if cipher == nil {
 		return value, errNoCipher
 	}
 	plain, err := cipher.Decrypt(r.text, keptAs(kind, r.name))
 	if err != nil {
-		return value, fmt.Errorf("decrypt %s %q: %w; %s", kind, r.name, err, hint)
+		return value, fmt.Errorf("decrypt %s %q: %w", kind, r.name, err)
 	}
 	if err := gob.NewDecoder(bytes.NewReader(plain)).Decode(&value); err != nil {
 		return value, fmt.Errorf("read %s %q: %w", kind, r.name, err)
@@ -152,16 +237,23 @@ func (s *Store) DeleteCallbackRecord(ctx context.Context, name string) error {
 
 const (
 	probeLife  = 5 * time.Hour // Marketing Cloud's keys live four
-	mostProbes = 200           // anyone can send one
+	mostProbes = 50            // of a callback
 )
 
-// SaveProbe keeps a probe. Of many only the newest are kept, and none for longer
-// than it can be used.
+// SaveProbe keeps a probe beside the others of its callback, also one with the same
+// id and another key. Of many only the newest are kept, and none for longer than it
+// can be used: whoever saves one knows where it came from.
 func (s *Store) SaveProbe(ctx context.Context, p onramp.Probe) error {
-	return s.keep(ctx, keptProbe, p.Callback+"/"+p.CallbackID, p, func(t *tx) error {
-		return t.exec(`DELETE FROM kept WHERE kind = $1 AND (kept_at < $2 OR kept_at <
-			(SELECT MIN(k.kept_at) FROM (SELECT kept_at FROM kept WHERE kind = $1 ORDER BY kept_at DESC LIMIT $3) k))`,
-			keptProbe, micros(t.now.Add(-probeLife)), mostProbes)
+	if !onramp.ValidID(p.CallbackID) || !onramp.ValidID(p.VerificationKey.Reveal()) {
+		return &onramp.Error{Kind: onramp.Invalid, Message: "the id or key of the probe can't be one"}
+	}
+	of := p.Callback + "/"
+	digest := sha256.Sum256([]byte(p.VerificationKey.Reveal()))
+	return s.keep(ctx, keptProbe, fmt.Sprintf("%s%s/%x", of, p.CallbackID, digest[:4]), p, func(t *tx) error {
+		return t.exec(`DELETE FROM kept WHERE kind = $1 AND (kept_at < $2 OR SUBSTR(name, 1, $3) = $4 AND kept_at <
+			(SELECT MIN(k.kept_at) FROM (SELECT kept_at FROM kept WHERE kind = $1 AND SUBSTR(name, 1, $3) = $4
+				ORDER BY kept_at DESC LIMIT $5) k))`,
+			keptProbe, micros(t.now.Add(-probeLife)), len(of), of, mostProbes)
 	})
 }
 

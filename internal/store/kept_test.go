@@ -75,11 +75,116 @@ func TestKept(t *testing.T) {
 				t.Errorf("stands in the table: %s", text)
 			}
 		}
-		if _, err := w.db.Exec(`UPDATE kept SET name = 'other' WHERE kind = 'scheme'`); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"a\x00b", "a\xffb"} {
+			if err := w.s.SaveTokenClient(ctx, onramp.TokenClient{ID: name}); err == nil || w.s.DeleteTokenClient(ctx, name) != nil {
+				t.Errorf("%q: %v", name, err)
+			}
 		}
-		if _, err := w.s.ListSchemes(ctx); err == nil || !strings.Contains(err.Error(), "it was encrypted with another encryption key") {
-			t.Errorf("a text that was moved: %v", err)
+	})
+}
+
+// A row that can't be read is listed as such, and all others stay good. If none can
+// be read the key is wrong, and that is an error.
+func TestUnreadable(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.cipher = reversing{}
+		w.reopen()
+		probe := onramp.Probe{Callback: "events", CallbackID: "c", VerificationKey: "k", ReceivedAt: begin}
+		for _, name := range []string{"bad", "good"} {
+			probe.CallbackID = name
+			for _, err := range []error{
+				w.s.SaveScheme(ctx, onramp.Scheme{Name: name}), w.s.SaveCallbackRecord(ctx, onramp.CallbackRecord{Name: name}),
+				w.s.SaveTokenClient(ctx, onramp.TokenClient{ID: name}), w.s.SaveSigningKey(ctx, onramp.SigningKey{ID: name}), w.s.SaveProbe(ctx, probe),
+			} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		lists := func() (names []string, err error) {
+			schemes, err1 := w.s.ListSchemes(ctx)
+			records, err2 := w.s.ListCallbackRecords(ctx)
+			clients, err3 := w.s.ListTokenClients(ctx)
+			keys, err4 := w.s.ListSigningKeys(ctx)
+			probes, err5 := w.s.ListProbes(ctx, "events")
+			for _, s := range schemes {
+				names = append(names, s.Name)
+			}
+			for _, r := range records {
+				names = append(names, r.Name)
+			}
+			for _, c := range clients {
+				names = append(names, c.ID)
+			}
+			for _, k := range keys {
+				names = append(names, k.ID)
+			}
+			for _, p := range probes {
+				names = append(names, p.CallbackID)
+			}
+			return names, errors.Join(err1, err2, err3, err4, err5)
+		}
+		spoil := func(where string) {
+			if _, err := w.db.Exec(`UPDATE kept SET data = 'spoiled' WHERE ` + where); err != nil {
+				t.Fatal(err)
+			}
+		}
+		spoil(`name LIKE '%bad%'`)
+		got, err := lists()
+		if diff := cmp.Diff([]string{"good", "good", "good", "good", "good"}, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		unreadable, err := w.s.ListUnreadable(ctx)
+		var named []string
+		for _, u := range unreadable {
+			if u.Hint == "" || strings.Contains(u.Hint+u.Err.Error(), "delete all rows") {
+				t.Errorf("%+v", u)
+			}
+			named = append(named, u.Kind+" "+u.Name)
+		}
+		want := []string{"callback bad", "probe events/bad/8254c329", "scheme bad", "signing key bad", "token client bad"}
+		if diff := cmp.Diff(want, named); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		spoil(`kind <> 'scheme'`)
+		if got, err := lists(); len(got) != 1 || err != nil {
+			t.Errorf("the key fits the schemes: %v, %v", got, err)
+		}
+		spoil(`1 = 1`)
+		if _, err := lists(); err == nil || !strings.Contains(err.Error(), "it was encrypted with another encryption key") {
+			t.Errorf("another key: %v", err)
+		}
+	})
+}
+
+// Whatever text comes from outside, what does not exist is not found: it is no
+// trouble of the database.
+func TestStrangeIDs(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.save("one", "ana1")
+		for _, id := range []string{"", "\x00", w.ids["ana1"] + "\x00", "\xff", "\xff.1", "\x00.1", w.ids["ana1"] + "\x00.1", strings.Repeat("x", 1e6)} {
+			_, err1 := w.s.FindRegistration(ctx, id)
+			_, err2 := w.s.FindDelivery(ctx, id)
+			_, err3 := w.s.FindEvent(ctx, id)
+			_, err4 := w.s.Timeline(ctx, id)
+			for i, err := range []error{err1, err2, err3, err4, w.s.RetryDelivery(ctx, id, false), w.s.DiscardDelivery(ctx, id, "\x00\xff")} {
+				if !onramp.IsNotFound(err) {
+					t.Errorf("%.20q, %d: %v", id, i, err)
+				}
+			}
+		}
+		for _, text := range []string{"\x00", "\xff"} {
+			f := onramp.Filter{Query: text, Form: text, Cause: text}
+			_, _, err1 := w.s.ListRegistrations(ctx, f)
+			_, _, err2 := w.s.ListDeliveries(ctx, f)
+			_, err3 := w.s.ListCauses(ctx, f)
+			_, _, err4 := w.s.ListEvents(ctx, onramp.EventFilter{Query: text, Type: text, Callback: text})
+			_, err5 := w.s.RetryDeliveries(ctx, f)
+			if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
 		}
 	})
 }
@@ -96,24 +201,29 @@ func TestKeptWithoutCipher(t *testing.T) {
 	}
 }
 
-// Anyone can send probes: only the newest are kept, and not for long.
+// Probes are kept by callback: only the newest, and not for long. Another key for the
+// same id stands beside the first.
 func TestProbes(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		w.cipher = reversing{}
 		w.reopen()
 		probe := func(i int) onramp.Probe {
-			return onramp.Probe{Callback: []string{"events", "other"}[i%2], CallbackID: fmt.Sprint(i), VerificationKey: "k", ReceivedAt: w.clock.now()}
+			return onramp.Probe{Callback: []string{"events", "other"}[min(i%10, 1)], CallbackID: fmt.Sprint(i / 20), VerificationKey: onramp.Secret(fmt.Sprint("k", i)), ReceivedAt: w.clock.now()}
 		}
-		for i := range 210 {
+		for i := range 600 {
 			w.clock.advance(time.Millisecond)
 			if err := w.s.SaveProbe(ctx, probe(i)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		probes, err := w.s.ListProbes(ctx, "events")
-		if err != nil || len(probes) != 100 || probes[0].CallbackID != "208" || probes[99].CallbackID != "10" {
+		if err != nil || len(probes) != 50 || probes[0].VerificationKey.Reveal() != "k590" || probes[49].VerificationKey.Reveal() != "k100" {
 			t.Errorf("%d probes, %v", len(probes), err)
+		}
+		strange := onramp.Probe{Callback: "events", CallbackID: "a\x00b", VerificationKey: "k", ReceivedAt: w.clock.now()}
+		if err := w.s.SaveProbe(ctx, strange); kindOf(err) != onramp.Invalid {
+			t.Errorf("a NUL in an id: %v", err)
 		}
 		w.clock.advance(5 * time.Hour)
 		if err := w.s.SaveProbe(ctx, probe(300)); err != nil {

@@ -70,6 +70,7 @@ func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []
 	if err != nil {
 		return nil, "", err
 	}
+	size := 0
 	for range scanTimes {
 		rows, lowest, err := s.scanRegistrations(ctx, f, below)
 		if err != nil {
@@ -79,7 +80,8 @@ func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []
 			if f.State != "" && r.State.String() != f.State {
 				continue
 			}
-			if page = append(page, r); len(page) == limit(f) {
+			size += len(r.Values)
+			if page = append(page, r); len(page) == limit(f) || size >= pageBytes {
 				return page, strconv.FormatInt(r.Seq, 10), nil
 			}
 		}
@@ -102,12 +104,15 @@ func (s *Store) scanRegistrations(ctx context.Context, f onramp.Filter, before i
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r
 		WHERE r.seq < $1 AND r.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND `+condition+` ORDER BY r.seq DESC`,
 		before, lowest, form, query)
-	found, err := collect(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
+	found, more, err := collectPage(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
 		err = rows.Scan(row.into()...)
 		return row, err
-	})
+	}, func(row *registrationRow) int { return len(row.data) })
 	if err != nil {
 		return nil, 0, err
+	}
+	if more {
+		lowest = found[len(found)-1].seq
 	}
 	registrations, err := s.withStates(ctx, found)
 	return registrations, lowest, err
@@ -182,11 +187,11 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 		if failed {
 			lowest = 1 // a small index holds just these: no need to look in portions
 		}
-		rows, err := s.listDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page), storable(f.Cause))
+		rows, more, err := s.pageDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page), storable(f.Cause))
 		if err != nil {
 			return nil, "", readerErr("list deliveries", err)
 		}
-		if page = append(page, rows...); len(page) == limit(f) {
+		if page = append(page, rows...); len(page) == limit(f) || more {
 			return page, strconv.FormatInt(page[len(page)-1].Seq, 10), nil
 		}
 		if below = lowest; below <= 1 {
@@ -287,10 +292,15 @@ func (s *Store) eventItems(ctx context.Context, r *onramp.Registration) ([]onram
 	if err != nil {
 		return nil, err
 	}
+	late, err := s.lateItems(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	var items []onramp.TimelineItem
 	for i := range events {
 		e := &events[i]
 		items = append(items, onramp.TimelineItem{At: e.HappenedAt(), What: "event", Detail: e.Detail()})
+		items = append(items, late[e.Seq]...)
 		changes, err := s.listDeliveries(ctx, `WHERE d.event_seq = $1 AND d.registration_seq = $2 ORDER BY d.seq`, e.Seq, r.Seq)
 		if err != nil {
 			return nil, err
@@ -303,6 +313,23 @@ func (s *Store) eventItems(ctx context.Context, r *onramp.Registration) ([]onram
 		}
 	}
 	return items, nil
+}
+
+// lateItems say, by event, why the events about a registration that came too late have
+// not changed its rows.
+func (s *Store) lateItems(ctx context.Context, r *onramp.Registration) (map[int64][]onramp.TimelineItem, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT event_seq, destination_id, decided_at, detail FROM unchanged WHERE registration_seq = $1
+		ORDER BY event_seq, destination_id LIMIT $2`, r.Seq, mostEvents)
+	late := map[int64][]onramp.TimelineItem{}
+	_, err = collect(rows, err, func(rows *sql.Rows) (item onramp.TimelineItem, err error) {
+		var event, at int64
+		var destination int
+		err = rows.Scan(&event, &destination, &at, &item.Detail)
+		item.At, item.What, item.Destination = fromMicros(at), "skipped", s.names.destinationName(destination)
+		late[event] = append(late[event], item)
+		return item, err
+	})
+	return late, err
 }
 
 func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {

@@ -103,7 +103,7 @@ var migrations = [][]string{{
 	// asynchronous requests whose outcome is not known yet; seqs are the deliveries, in the order of their rows
 	`CREATE TABLE job (request_id TEXT PRIMARY KEY, destination_id INTEGER NOT NULL, submitted_at BIGINT NOT NULL, seqs TEXT NOT NULL)`,
 	// with this version the key secret may be encrypted, see seal, and an onramp that does not know it would go on without one
-}}
+}, proofAndOrder}
 
 // migrate takes the migrations that the database has not had yet. A database
 // that a newer onramp wrote is refused.

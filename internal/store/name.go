@@ -144,6 +144,27 @@ func (s *Store) RegisterCallbacks(ctx context.Context, names []string) error {
 	return readerErr("load names", s.names.load(ctx, s.readers))
 }
 
+// ListSignedWith returns what SaveSignedWith has kept, by callback.
+func (s *Store) ListSignedWith(ctx context.Context) (map[string]string, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT name, signed_with FROM callback WHERE signed_with IS NOT NULL`)
+	signed := map[string]string{}
+	_, err = collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
+		var name, with string
+		err = rows.Scan(&name, &with)
+		signed[name] = with
+		return none, err
+	})
+	return signed, readerErr("list how callbacks are signed", err)
+}
+
+// SaveSignedWith keeps by which signature key the batches of a callback are signed, as
+// a digest. The callback must have been registered.
+func (s *Store) SaveSignedWith(ctx context.Context, callback, digest string) error {
+	return s.writer.write(ctx, &op{run: func(t *tx) error {
+		return t.exec(`UPDATE callback SET signed_with = $1 WHERE name = $2`, digest, callback)
+	}})
+}
+
 // RegisterSinks makes the sinks' destinations known to the database and returns
 // them with their ids filled in. Calling it again changes nothing.
 func (s *Store) RegisterSinks(ctx context.Context, sinks []onramp.Destination) ([]onramp.Destination, error) {

@@ -372,6 +372,9 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 	// neither it nor a later step is in the retry set, nor in the pump's memory:
 	// nobody waits for it under the old key, and under the new one a retry finds its place
 	order := onramp.OrderingKey(r.SubscriberKey)
+	if err := t.exec(`INSERT INTO person (hash, registration_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, order, d.RegistrationSeq); err != nil {
+		return err
+	}
 	return t.exec(`UPDATE delivery SET ordering_key = $1, partition_id = $2 WHERE seq >= $3 AND seq <= $4`,
 		order, uint64(order)%partitions, d.Seq, d.Seq+int64(d.Steps-d.Step))
 }

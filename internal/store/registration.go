@@ -187,6 +187,9 @@ var errNoRegistration = &onramp.Error{Kind: onramp.NotFound, Message: "there is 
 // FindRegistration returns a registration with its edits and deliveries, these
 // without their attempts, or an error of kind NotFound.
 func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registration, error) {
+	if !onramp.ValidID(id) {
+		return onramp.Registration{}, errNoRegistration
+	}
 	row := &registrationRow{}
 	err := s.readers.QueryRowContext(ctx, `SELECT `+registrationColumns+` FROM registration r WHERE r.id = $1`, id).Scan(row.into()...)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -30,9 +29,16 @@ func (s *Store) RuledTo(ctx context.Context) (int64, error) {
 	return seq, readerErr("read rule mark", err)
 }
 
-// SaveRuling stores what the rules want: the deliveries, and how far they went.
-// What was stored already, though the answer was lost, is not stored again.
+// SaveRuling stores what the rules want: the deliveries, and how far they went. A
+// change that comes too late is stored as such. Whether it does is decided here, where
+// no registration can come in between. What was stored
+// already, though the answer was lost, is not stored again.
 func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
+	if len(r.Changes) > 0 {
+		if err := s.indexPersons(ctx); err != nil {
+			return err
+		}
+	}
 	return s.writer.write(ctx, &op{rows: 1 + len(r.Changes), run: func(t *tx) error {
 		changes, unjoined := r.Changes, r.Unjoined
 		var ruled string
@@ -44,9 +50,16 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 		}
 		var values []any
 		woken := map[int]wakeUp{}
-		for _, c := range changes {
-			values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
-				sql.NullString{String: string(c.Values), Valid: true}, woken)...)
+		for i := range changes {
+			c := &changes[i]
+			inTime, err := t.inTime(c)
+			if err != nil {
+				return err
+			}
+			if inTime != nil {
+				values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
+					sql.NullString{String: string(inTime), Valid: true}, woken)...)
+			}
 		}
 		if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
 			return err
@@ -66,22 +79,31 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 	}})
 }
 
-// ListEventsAfter returns at most n events after a seq, oldest first.
+// ListEventsAfter returns at most n events after a seq, oldest first: fewer when they
+// are large.
 func (s *Store) ListEventsAfter(ctx context.Context, seq int64, n int) ([]onramp.Event, error) {
-	events, err := s.listEvents(ctx, `WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`, seq, n)
+	events, _, err := s.pageEvents(ctx, `WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`, seq, n)
 	return events, readerErr("list events", err)
 }
 
-// ListUnjoined returns the events that wait for their send.
+// ListUnjoined returns the events that wait for their send, as Waiting gives them.
 func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
-	events, err := s.listEvents(ctx, `WHERE e.seq IN (SELECT event_seq FROM unjoined) ORDER BY e.seq`)
+	rows, err := s.readers.QueryContext(ctx, selectEvents+`WHERE e.seq IN (SELECT event_seq FROM unjoined) ORDER BY e.seq`)
+	events, err := collect(rows, err, func(rows *sql.Rows) (onramp.Event, error) {
+		e, err := s.scanEvent(rows)
+		return e.Waiting(), err
+	})
 	return events, readerErr("list unjoined events", err)
 }
 
-// FindSend returns the event that names the subscriber of a send, or false if none
-// has come yet.
+// FindSend returns the event that names the subscriber of a send, one with a
+// signature if there is, or false if none has come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
-	events, err := s.eventsByKey(ctx, onramp.SendKey(send), ` AND e.person IS NOT NULL`, 20)
+	const isNamed = ` AND e.person IS NOT NULL`
+	events, err := s.eventsByKey(ctx, onramp.SendKey(send), isNamed+` AND NOT EXISTS (SELECT 1 FROM unproven u WHERE u.at = e.at AND u.hash = e.hash)`, 20)
+	if err == nil && len(events) == 0 {
+		events, err = s.eventsByKey(ctx, onramp.SendKey(send), isNamed, 20)
+	}
 	if err != nil {
 		return onramp.Event{}, false, readerErr("find send", err)
 	}
@@ -104,17 +126,20 @@ func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form stri
 	if err := s.indexPersons(ctx); err != nil {
 		return onramp.Registration{}, false, err
 	}
-	row := &registrationRow{}
-	err := s.readers.QueryRowContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
-		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3 ORDER BY p.registration_seq DESC LIMIT 1`,
-		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt)).Scan(row.into()...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return onramp.Registration{}, false, nil
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
+		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3 ORDER BY p.registration_seq DESC LIMIT 20`,
+		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt))
+	found, err := collect(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
+		err = rows.Scan(row.into()...)
+		return row, err
+	})
+	for i := range found {
+		// those of another person may have the same hash, or an operator has changed the key since
+		if onramp.SamePerson(found[i].subscriberKey, subscriberKey) {
+			return found[i].registration(&s.names), true, nil
+		}
 	}
-	if err != nil {
-		return onramp.Registration{}, false, readerErr("find registration of subscriber", err)
-	}
-	return row.registration(&s.names), true, nil
+	return onramp.Registration{}, false, readerErr("find registration of subscriber", err)
 }
 
 // personsTogether is how many registrations are taken into person by one write.

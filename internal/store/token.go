@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 )
 
 const (
@@ -27,7 +28,11 @@ func (s *Store) LoadToken(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, readerErr("find token", err)
 	}
-	return openKept[[]byte](s.cipher, keptToken, row, "a new one is requested")
+	token, err := openKept[[]byte](s.cipher, keptToken, row)
+	if err != nil {
+		return nil, fmt.Errorf("%w; a new one is requested", err)
+	}
+	return token, nil
 }
 
 // SaveToken keeps an access token across restarts, in place of the one before:

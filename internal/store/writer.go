@@ -57,6 +57,7 @@ type writer struct {
 	registrations, deliveries insertion
 	events, eventDeliveries   insertion
 	eventKeys, persons        insertion
+	unproven                  insertion
 	settlements               settlements
 }
 
@@ -71,6 +72,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		settlements:   newSettlements(s.dialect),
 
 		eventDeliveries: newInsertion(s.dialect, insertEventDelivery, 10, ""),
+		unproven:        newInsertion(s.dialect, `INSERT INTO unproven (at, hash, event_seq)`, 3, "ON CONFLICT DO NOTHING"),
 		eventKeys:       newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
 		persons:         newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
 	}
