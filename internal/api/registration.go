@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/cors"
@@ -45,6 +46,11 @@ type Public struct {
 	// Ending is closed when the process is about to stop: nobody waits for an
 	// outcome any longer.
 	Ending <-chan struct{}
+	// MaxWaiters is how many requests may wait for an outcome at once; 0: any number.
+	// The others are answered as if they had not asked to wait.
+	MaxWaiters int
+
+	waiters atomic.Int64
 }
 
 // Routes adds the public routes to a mux.
@@ -126,6 +132,12 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 	wait := preferredWait(r)
 	if page {
 		wait = 0 // the answer is the same whatever the outcome
+	}
+	if wait > 0 {
+		defer p.waiters.Add(-1)
+		if p.waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
+			wait = 0
+		}
 	}
 	// to its end: a client that has closed its half of the connection still reads the answer
 	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(r.Context()), &registration, key, wait > 0)

@@ -45,6 +45,7 @@ type App struct {
 	events  events
 	public  *web.Listener
 	admin   *web.Listener
+	waiters int // how many may wait for an outcome
 	ending  chan struct{}
 }
 
@@ -138,6 +139,7 @@ func (a *App) bind(ctx context.Context) (err error) {
 	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, nil); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
+	a.limitListeners()
 	if a.options.OwnURL {
 		a.cfg.Public.URL = a.public.URL()
 	}
@@ -164,7 +166,7 @@ func (a *App) publicHandler(forms map[string]*onramp.Form) (http.Handler, error)
 	mux := http.NewServeMux()
 	sites := &api.Public{
 		Forms: forms, Store: a.store, Server: server, Now: time.Now, BaseURL: a.cfg.Public.URL,
-		Version: a.options.Version, Ending: a.ending,
+		Version: a.options.Version, Ending: a.ending, MaxWaiters: a.waiters,
 	}
 	if err := sites.Routes(mux); err != nil {
 		return nil, err
@@ -269,7 +271,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopClaiming()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Drain)
 	defer cancel()
-	err := errors.Join(cause, a.public.Shutdown(limit), a.admin.Shutdown(limit))
+	err := errors.Join(cause, a.shutdown(limit))
 	select {
 	case <-delivering:
 	case <-limit.Done():
