@@ -186,7 +186,9 @@ func (p *Public) await(ctx context.Context, a onramp.Accepted, wait time.Duratio
 	case <-p.Ending:
 	case <-ctx.Done():
 	}
-	if r, err := p.Store.FindRegistration(context.WithoutCancel(ctx), a.Registration.ID); err == nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLook)
+	defer cancel()
+	if r, err := p.Store.FindRegistration(ctx, a.Registration.ID); err == nil {
 		return r.State
 	}
 	return onramp.RegistrationQueued // it is stored: that much is certain
@@ -237,8 +239,12 @@ func content(inputs []onramp.Input) []byte {
 	return b
 }
 
-// maxWait is the longest time a client may wait for the outcome.
-const maxWait = 30 * time.Second
+const (
+	// maxWait is the longest time a client may wait for the outcome.
+	maxWait = 30 * time.Second
+	// maxLook is how long it then takes at most to look how far the registration is.
+	maxLook = 2 * time.Second
+)
 
 // preferredWait reads "wait" of the Prefer header (RFC 7240, 4.3), in seconds;
 // 0 when it is absent or makes no sense.

@@ -201,10 +201,16 @@ func (a *App) adminHandler() http.Handler {
 	return web.Harden(http.NewCrossOriginProtection().Handler(mux))
 }
 
+// healthTimeout is how long the database may take to answer: load balancers wait
+// for a few seconds.
+const healthTimeout = 2 * time.Second
+
 // health answers 200 while registrations can be taken, else 503.
 func (a *App) health(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
-	if err := a.store.Ping(r.Context()); err != nil || a.isEnding() {
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	if err := a.store.Ping(ctx); err != nil || a.isEnding() {
 		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -31,6 +31,7 @@ type Config struct {
 
 	freeze       freeze
 	largestCheck int64
+	acceptWithin time.Duration
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -54,6 +55,7 @@ type Store struct {
 	checkLater   bool
 	damaged      chan error
 	freeze       freeze
+	acceptWithin time.Duration
 
 	epoch       int64
 	names       names
@@ -79,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lost: make(chan struct{}),
-		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
+		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), acceptWithin: cmp.Or(cfg.acceptWithin, acceptWithin), damaged: make(chan error, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -203,7 +205,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // unavailable is the error that callers get while the database can't be written.
-func unavailable(err error) error {
+func unavailable(err error) *onramp.Error {
 	return &onramp.Error{
 		Kind: onramp.Unavailable, Message: "the registration could not be stored; please try again",
 		RetryAfter: 5 * time.Second, Err: err,

@@ -74,7 +74,8 @@ type world struct {
 	url    string
 	clock  *clock
 	cipher store.Cipher
-	keys   int // that are moved to their table together; 0: the default
+	keys   int           // that are moved to their table together; 0: the default
+	within time.Duration // that a registration may wait; 0: the default
 	s      *store.Store
 	forms  map[string]*onramp.Form
 	db     *sql.DB           // for looking at the tables
@@ -112,6 +113,7 @@ func forms() []onramp.Form {
 func (w *world) open() {
 	w.t.Helper()
 	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher}
+	cfg = store.WithAcceptWithin(cfg, w.within)
 	s, err := store.Open(context.Background(), store.WithFreeze(cfg, w.keys, int64(2*w.keys)))
 	if err != nil {
 		w.t.Fatal(err)

@@ -29,6 +29,7 @@ type op struct {
 	run        func(*tx) error // may run twice: it must set its results each time
 	rows       int             // about how many it writes; 0: few
 	done       chan error
+	state      atomic.Int32 // opWaiting, opTaken or opWithdrawn
 }
 
 // writer is the only one who writes to the database. It commits groups.
@@ -51,6 +52,10 @@ type writer struct {
 	queue   chan *op
 	done    chan struct{}
 
+	started time.Time    // what the times below count from
+	began   atomic.Int64 // when the group that is being committed did, in nanoseconds; 0: there is none
+	usual   atomic.Int64 // nanoseconds that a group takes
+
 	registrations, deliveries insertion
 	events, eventDeliveries   insertion
 	eventKeys, persons        insertion
@@ -61,7 +66,7 @@ var errClosed = errors.New("the store is closed")
 
 func newWriter(db *sql.DB, s *Store) *writer {
 	return &writer{
-		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}),
+		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), started: time.Now(),
 		registrations: newInsertion(s.dialect, insertRegistration, 10, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
 		events:        newInsertion(s.dialect, insertEvent, 9, "ON CONFLICT (at, hash) DO NOTHING"),
@@ -83,35 +88,6 @@ func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 		w.store.eventsCame(w.eventSeq)
 	}
 	return err
-}
-
-// write hands an op to the writer and waits until it is on disk. When ctx ends
-// first the op may still be carried out.
-func (w *writer) write(ctx context.Context, o *op) error {
-	o.done = make(chan error, 1)
-	if err := w.enqueue(ctx, o); err != nil {
-		return err
-	}
-	select {
-	case err := <-o.done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (w *writer) enqueue(ctx context.Context, o *op) error {
-	w.closing.RLock()
-	defer w.closing.RUnlock()
-	if w.closed {
-		return unavailable(errClosed)
-	}
-	select {
-	case w.queue <- o:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // close lets the writer finish what is queued.
@@ -138,12 +114,15 @@ func (w *writer) run() {
 	defer close(w.done)
 	group := make([]*op, 0, maxGroup)
 	for first := range w.queue {
+		if !first.take() {
+			continue
+		}
 		if first.acceptance != nil {
 			// let others come who are about to hand one over: a larger group shares the cost of the commit
 			runtime.Gosched()
 		}
 		group = w.collect(append(group[:0], first))
-		w.commit(group)
+		w.timed(func() { w.commit(group) })
 	}
 }
 
@@ -155,8 +134,10 @@ func (w *writer) collect(group []*op) []*op {
 			if !ok {
 				return group
 			}
-			group = append(group, o)
-			rows += o.rows
+			if o.take() {
+				group = append(group, o)
+				rows += o.rows
+			}
 		default:
 			return group
 		}
@@ -236,7 +217,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	if err := t.exec("COMMIT"); err != nil {
 		w.unsure = true
 		w.rollback()
-		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
+		return nil, nil, unavailable(fmt.Errorf("commit: %w", errors.Join(errUncertain, err)))
 	}
 	w.commits.Add(1)
 	w.registrationSeq, w.deliverySeq, w.callSeq, w.eventSeq = t.registrationSeq, t.deliverySeq, t.callSeq, t.eventSeq
