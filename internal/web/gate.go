@@ -76,10 +76,13 @@ func isShortage(err error) bool {
 	return false
 }
 
-// Close ends Accept.
-func (g *gate) Close() error {
-	g.close.Do(func() { close(g.closed) })
-	return g.Listener.Close()
+// Close ends Accept. It is safe to call it twice.
+func (g *gate) Close() (err error) {
+	g.close.Do(func() {
+		close(g.closed)
+		err = g.Listener.Close()
+	})
+	return err
 }
 
 // admit gives a new connection its place, or closes it and returns nil.

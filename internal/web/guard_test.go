@@ -41,6 +41,14 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
+// take returns what was logged since it was last taken.
+func (l *logText) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
 // await waits until the log holds a text.
 func (l *logText) await(t *testing.T, text string) {
 	t.Helper()
