@@ -33,6 +33,8 @@ type conn struct {
 	covered bool      // a handler writes the log line of this request
 	begun   time.Time // when the answer was; zero: not yet
 	sent    int64     // bytes of the answer
+
+	writeEnd time.Time // when writing fails
 }
 
 type connKey struct{}
@@ -115,10 +117,9 @@ func (c *conn) is(phases ...phase) bool {
 // Write writes part of an answer. The peer must take each piece within the limit
 // for an answer, and a long answer at slowestReader.
 func (c *conn) Write(p []byte) (n int, err error) {
-	c.answer(p)
 	for {
 		piece := p[n:min(n+slowestReader, len(p))]
-		if err := c.limitWriting(len(piece)); err != nil {
+		if err := c.beforeWriting(piece); err != nil {
 			return n, err
 		}
 		more, err := c.Conn.Write(piece)
@@ -129,38 +130,52 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// answer notes that an answer begins, and logs one that refuses a request which no
-// handler logs.
-func (c *conn) answer(p []byte) {
+// beforeWriting limits the time for a piece, and logs an answer that begins with it
+// if it refuses a request which no handler logs.
+func (c *conn) beforeWriting(piece []byte) error {
+	now := time.Now()
 	c.mu.Lock()
-	first := c.begun.IsZero() && !bytes.HasPrefix(p, []byte("HTTP/1.1 1")) // 100 Continue is no answer
-	if first {
-		c.begun, c.phase = time.Now(), answering
+	begins := c.begun.IsZero() && !bytes.HasPrefix(piece, []byte("HTTP/1.1 1")) // 100 Continue is no answer
+	if begins {
+		c.begun, c.phase = now, answering
 	}
 	covered := c.covered
+	c.sent += int64(len(piece))
+	err := c.limitWriting(now)
 	c.mu.Unlock()
-	if status := statusOf(p); first && !covered && status >= 400 {
-		c.gate.log.refused(status, "")
-	}
-}
-
-// limitWriting sets the time until which some more bytes must be written.
-func (c *conn) limitWriting(more int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	limit, now := c.gate.limits.Write, time.Now()
-	if c.gate.readEnd.Load() != nil {
-		limit = min(limit, c.gate.limits.Grace)
-	}
-	end := now.Add(limit)
-	if c.sent += int64(more); !c.begun.IsZero() {
-		whole := c.begun.Add(limit + time.Duration(c.sent)*time.Second/slowestReader)
-		if whole.Before(end) {
-			end = whole
+	if begins && !covered {
+		if status := statusOf(piece); status >= 400 {
+			c.gate.log.refused(status, "")
 		}
 	}
-	return c.Conn.SetWriteDeadline(end)
+	return err
 }
+
+// limitWriting sets the time until which what has been handed over must be
+// written. A short answer may have half as much time again, so that the time is not
+// set anew for each of those that follow one another. It needs mu.
+func (c *conn) limitWriting(now time.Time) error {
+	limit, stopping := c.gate.limits.Write, c.gate.readEnd.Load() != nil
+	if !stopping && c.sent <= slowestReader {
+		if c.writeEnd.Sub(now) >= limit {
+			return nil
+		}
+		c.writeEnd = now.Add(limit + limit/2)
+		return c.Conn.SetWriteDeadline(c.writeEnd)
+	}
+	if stopping {
+		limit = min(limit, c.gate.limits.Grace)
+	}
+	c.writeEnd = now.Add(limit)
+	if whole := c.begun.Add(limit + time.Duration(c.sent)*time.Second/slowestReader); whole.Before(c.writeEnd) && !c.begun.IsZero() {
+		c.writeEnd = whole
+	}
+	return c.Conn.SetWriteDeadline(c.writeEnd)
+}
+
+// SetWriteDeadline does nothing: net/http takes back after each answer what Write
+// has set, which would only have to be set again.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // statusOf reads the status from the first line of an answer, 0 when there is none.
 func statusOf(answer []byte) int {
