@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"onramp/internal/onramp"
@@ -43,10 +42,13 @@ func (w *writer) write(ctx context.Context, o *op) error {
 		if w.expectedWait() > w.store.acceptWithin {
 			return unavailable(errOverloaded)
 		}
-		timer := timers.Get().(*time.Timer)
+		timer, _ := w.timers.Get().(*time.Timer)
+		if timer == nil {
+			timer = time.NewTimer(w.store.acceptWithin)
+		}
 		defer func() {
 			timer.Stop()
-			timers.Put(timer)
+			w.timers.Put(timer)
 		}()
 		timer.Reset(w.store.acceptWithin)
 		late = timer.C
@@ -56,12 +58,6 @@ func (w *writer) write(ctx context.Context, o *op) error {
 	}
 	return o.wait(ctx, late)
 }
-
-var timers = sync.Pool{New: func() any {
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	return timer
-}}
 
 func (w *writer) enqueue(ctx context.Context, o *op, late <-chan time.Time) error {
 	w.closing.RLock()

@@ -55,6 +55,7 @@ type writer struct {
 	started time.Time    // what the times below count from
 	began   atomic.Int64 // when the group that is being committed did, in nanoseconds; 0: there is none
 	usual   atomic.Int64 // nanoseconds that a group takes
+	timers  sync.Pool    // of those who wait
 
 	registrations, deliveries insertion
 	events, eventDeliveries   insertion
