@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"onramp/internal/onramp"
@@ -41,6 +42,11 @@ type Public struct {
 	// Ending is closed when the process is about to stop: nobody waits for an
 	// outcome any longer.
 	Ending <-chan struct{}
+	// MaxWaiters is how many requests may wait for an outcome at once; 0: any number.
+	// The others are answered as if they had not asked to wait.
+	MaxWaiters int
+
+	waiters atomic.Int64
 }
 
 // Routes adds the public routes to a mux.
@@ -119,6 +125,12 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
 	if page {
 		wait = 0 // the answer is the same whatever the outcome
 	}
+	if wait > 0 {
+		defer p.waiters.Add(-1)
+		if p.waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
+			wait = 0
+		}
+	}
 	// to its end: a client that has closed its half of the connection still reads the answer
 	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(r.Context()), &registration, key, wait > 0)
 	if err != nil {
@@ -166,7 +178,9 @@ func (p *Public) await(ctx context.Context, a onramp.Accepted, wait time.Duratio
 	case <-p.Ending:
 	case <-ctx.Done():
 	}
-	if r, err := p.Store.FindRegistration(context.WithoutCancel(ctx), a.Registration.ID); err == nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLook)
+	defer cancel()
+	if r, err := p.Store.FindRegistration(ctx, a.Registration.ID); err == nil {
 		return r.State
 	}
 	return onramp.RegistrationQueued // it is stored: that much is certain
@@ -202,8 +216,12 @@ func content(inputs []onramp.Input) []byte {
 	return b
 }
 
-// maxWait is the longest time a client may wait for the outcome.
-const maxWait = 30 * time.Second
+const (
+	// maxWait is the longest time a client may wait for the outcome.
+	maxWait = 30 * time.Second
+	// maxLook is how long it then takes at most to look how far the registration is.
+	maxLook = 2 * time.Second
+)
 
 // preferredWait reads "wait" of the Prefer header (RFC 7240, 4.3), in seconds;
 // 0 when it is absent or makes no sense.

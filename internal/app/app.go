@@ -46,6 +46,7 @@ type App struct {
 	events  events
 	public  *web.Listener
 	admin   *web.Listener
+	waiters int // how many may wait for an outcome
 	ending  chan struct{}
 }
 
@@ -155,6 +156,7 @@ func (a *App) bind(ctx context.Context) (err error) {
 	if a.admin, err = web.Listen(ctx, a.cfg.Admin.Listen, nil); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
+	a.limitListeners()
 	if a.options.OwnURL {
 		a.cfg.Public.URL = a.public.URL()
 	}
@@ -181,7 +183,7 @@ func (a *App) publicHandler(forms map[string]*onramp.Form) (http.Handler, error)
 	mux := http.NewServeMux()
 	sites := &api.Public{
 		Forms: forms, Store: a.store, Server: server, Now: time.Now, BaseURL: a.cfg.Public.URL,
-		Version: a.options.Version, Ending: a.ending,
+		Version: a.options.Version, Ending: a.ending, MaxWaiters: a.waiters,
 	}
 	if err := sites.Routes(mux); err != nil {
 		return nil, err
@@ -216,10 +218,16 @@ func (a *App) adminHandler() http.Handler {
 	return web.Harden(http.NewCrossOriginProtection().Handler(mux))
 }
 
+// healthTimeout is how long the database may take to answer: load balancers wait
+// for a few seconds.
+const healthTimeout = 2 * time.Second
+
 // health answers 200 while registrations can be taken, else 503.
 func (a *App) health(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
-	if a.ready(r.Context()) != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	if a.ready(ctx) != nil {
 		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -314,7 +322,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopClaiming()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	err := errors.Join(cause, a.public.Shutdown(limit), a.admin.Shutdown(limit))
+	err := errors.Join(cause, a.shutdown(limit))
 	select {
 	case <-delivering:
 	case <-limit.Done():

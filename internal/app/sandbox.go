@@ -43,6 +43,7 @@ func StartSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Limit(web.Limits{Connections: max(min(web.OpenFiles()/sandboxShare, maxPublic), 1), Log: o.Log, Part: "sandbox"})
 	return &Sandbox{l}, nil
 }
 

@@ -44,6 +44,7 @@ type Public struct {
 	Listen         string   // listen: host:port; ":8080"
 	URL            string   // url: the absolute http(s) URL under which the world sees it; ""
 	TrustedProxies []string // trusted_proxies: IP addresses and CIDR prefixes whose X-Forwarded-For counts; none
+	MaxConnections int      // max_connections: so many at once; 0: as many as the limit of open files allows, at most 4096
 }
 
 // Admin is the listener for operators.

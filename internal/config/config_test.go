@@ -154,6 +154,7 @@ public:
   listen: 0.0.0.0:80
   url: https://signup.example.com
   trusted_proxies: [10.0.0.0/8, 192.0.2.1, "2001:db8::/32"]
+  max_connections: 16
 admin: { listen: "[::1]:9000" }
 marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_secret: 1e3 }
 delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s }
@@ -262,7 +263,7 @@ func TestEveryKey(t *testing.T) {
 		EncryptionKey: "keys",
 		Public: config.Public{
 			Listen: "0.0.0.0:80", URL: "https://signup.example.com",
-			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"},
+			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}, MaxConnections: 16,
 		},
 		Admin:          config.Admin{Listen: "[::1]:9000"},
 		MarketingCloud: config.MarketingCloud{AuthURL: "http://127.0.0.1:8090", ClientID: "0012", ClientSecret: "1e3"},
@@ -417,7 +418,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	want := config.Default()
 	want.Database = "/data/o.db"
-	want.Public = config.Public{Listen: ":1", URL: "http://p"}
+	want.Public = config.Public{Listen: ":1", URL: "http://p", MaxConnections: 120}
 	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "token-of-the-operator"}
 	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
@@ -432,7 +433,7 @@ database: other.db
 log: { level: error }
 `
 	got, err := config.Parse("onramp.yaml", []byte(file), []string{
-		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p",
+		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p", "ONRAMP_PUBLIC_MAX_CONNECTIONS=120",
 		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=token-of-the-operator",
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
@@ -509,7 +510,7 @@ func TestTemplate(t *testing.T) {
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
-	for _, key := range strings.Fields(`database public listen url trusted_proxies admin token marketing_cloud
+	for _, key := range strings.Fields(`database public listen url trusted_proxies max_connections admin token marketing_cloud
 		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout drain_timeout
 		log level format forms title success_url origins subscriber_key fields name label column type required max
 		pattern choices default query from value route data_extension key key_column mode journey event_definition_key

@@ -40,6 +40,7 @@ func settings() []setting {
 		{"encryption_key", func(c *Config, s scalar) error { return setText(&c.EncryptionKey, s) }},
 		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
 		{"public.url", func(c *Config, s scalar) error { return setURL(&c.Public.URL, s) }},
+		{"public.max_connections", setMaxConnections},
 		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
 		{"admin.token", setAdminToken},
 		{"marketing_cloud.subdomain", setSubdomain},
@@ -198,6 +199,15 @@ func setAccountID(c *Config, s scalar) error {
 		return errors.New("must be the MID of the business unit, which consists of digits")
 	}
 	c.MarketingCloud.AccountID = s.text
+	return nil
+}
+
+func setMaxConnections(c *Config, s scalar) error {
+	n, ok := s.integer()
+	if !ok || n < 16 || n > 1_000_000 {
+		return errors.New("must be a whole number from 16 to 1000000, without quotes")
+	}
+	c.Public.MaxConnections = n
 	return nil
 }
 

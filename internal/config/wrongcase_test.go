@@ -135,7 +135,8 @@ drain_timeout: soon
 log:
   level: warning
   format: xml
-  colour: true`, nil, []config.Problem{
+  colour: true
+public: { max_connections: 15 }`, nil, []config.Problem{
 			{3, "delivery.give_up_after", "must be greater than zero"},
 			{4, "delivery.timeout", "must be greater than zero"},
 			{5, "delivery.senders", "must be a whole number from 1 to 256, without quotes"},
@@ -143,6 +144,7 @@ log:
 			{8, "log.level", `"warning" is not known; use debug, info, warn or error`},
 			{9, "log.format", `"xml" is not known; use json or text`},
 			{10, "log.colour", "unknown key; use level or format"},
+			{11, "public.max_connections", "must be a whole number from 16 to 1000000, without quotes"},
 		}},
 		{"watch", shortAccount + `watch:
   oldest: 15

@@ -218,13 +218,13 @@ func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) 
 		return nil, r.refuse(callback, onramp.RefusedContentType, &onramp.Error{Kind: onramp.Unsupported, Message: "events must be sent as application/json, uncompressed"})
 	}
 	var b bytes.Buffer
-	if n := req.ContentLength; n > 0 {
-		b.Grow(int(min(n, maxBody)) + bytes.MinRead)
-	}
 	if err := web.ReadBody(req, &b, maxBody); err != nil {
 		reason, e := onramp.RefusedTooLarge, web.PublicError(err)
-		if e.Kind == onramp.Malformed {
+		switch e.Kind {
+		case onramp.Malformed:
 			reason, e = onramp.RefusedBrokenOff, &onramp.Error{Kind: onramp.Invalid, Message: e.Message, Err: e.Err} // see refuse
+		case onramp.Unavailable:
+			reason = onramp.RefusedNotStored
 		}
 		return nil, r.refuse(callback, reason, e)
 	}

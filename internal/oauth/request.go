@@ -54,7 +54,8 @@ func parameterOf(name string) (parameter, bool) {
 	return 0, false
 }
 
-// readParameters reads a token request's body. Its error is a *refusal.
+// readParameters reads a token request's body. Its error is a *refusal, or of kind
+// Unavailable when the listener can't take the body.
 func readParameters(r *http.Request) (*parameters, error) {
 	if namesParameter(r.URL.RawQuery) {
 		return nil, invalidRequest("parameters must be in the body, not in the query string")
@@ -65,11 +66,14 @@ func readParameters(r *http.Request) (*parameters, error) {
 	var body bytes.Buffer
 	if err := web.ReadBody(r, &body, maxBody); err != nil {
 		e := web.PublicError(err)
-		if e.Kind == onramp.TooLarge {
+		switch e.Kind {
+		case onramp.TooLarge:
 			return nil, tooLarge()
+		case onramp.Unavailable:
+			return nil, e
 		}
 		refused := invalidRequest("the body could not be read completely")
-		refused.cause = e.Err.Error()
+		refused.cause = e.Err.Error() // one of ReadBody's own texts
 		return nil, refused
 	}
 	return parseParameters(body.String())

@@ -144,14 +144,16 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The body is read before any delay: net/http notices that a caller hung up
 	// only once the body is read.
 	var err error
-	if c.Body, err = readBody(r); err != nil {
-		panic(http.ErrAbortHandler) // nobody is left to answer
+	if c.Body, err = readBody(r); err == nil && len(c.Body) > maxBody {
+		c.tooLarge, c.Body = true, nil
+		_, err = io.CopyN(io.Discard, r.Body, maxDrain)
 	}
-	if c.tooLarge = len(c.Body) > maxBody; c.tooLarge {
-		c.Body = nil
-		if _, err := io.CopyN(io.Discard, r.Body, maxDrain); err != nil && !errors.Is(err, io.EOF) {
-			panic(http.ErrAbortHandler)
-		}
+	if err != nil && !errors.Is(err, io.EOF) {
+		// the caller has gone, or whoever serves the sandbox has no room for the body
+		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 
 	f := s.arrive(c)
@@ -200,10 +202,7 @@ func (s *Sandbox) answer(caller context.Context, c *call, f Fault, taken *deferr
 
 // readBody reads a body to its end, or as far as tells that it is too large.
 func readBody(r *http.Request) ([]byte, error) {
-	var b bytes.Buffer
-	if r.ContentLength > 0 {
-		b.Grow(int(min(r.ContentLength, maxBody)) + bytes.MinRead) // so that it does not grow
-	}
+	var b bytes.Buffer // grows with what arrives: a Content-Length is only a claim
 	_, err := b.ReadFrom(io.LimitReader(r.Body, maxBody+1))
 	return b.Bytes(), err
 }

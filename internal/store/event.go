@@ -32,7 +32,15 @@ func (s *Store) SaveEvents(ctx context.Context, callback string, events []onramp
 	if !ok {
 		return 0, fmt.Errorf("callback %q was not registered", callback)
 	}
+	if deadline, limited := ctx.Deadline(); limited && s.writer.expectedWait() > time.Until(deadline) {
+		return 0, unavailable(errOverloaded)
+	}
 	var ops []*op
+	defer func() {
+		for _, o := range ops {
+			o.withdraw() // those that are left, if it ends early
+		}
+	}()
 	counts := make([]int, (len(events)+portionOfEvents-1)/portionOfEvents)
 	for portion := range slices.Chunk(events, portionOfEvents) {
 		count := &counts[len(ops)]
@@ -40,21 +48,16 @@ func (s *Store) SaveEvents(ctx context.Context, callback string, events []onramp
 			*count, err = t.saveEvents(id, portion)
 			return err
 		}}
-		if err := s.writer.enqueue(ctx, o); err != nil {
+		if err := s.writer.enqueue(ctx, o, nil); err != nil {
 			return 0, err
 		}
 		ops = append(ops, o)
 	}
 	for i, o := range ops {
-		select {
-		case err := <-o.done:
-			if err != nil {
-				return 0, fmt.Errorf("save events: %w", err)
-			}
-			stored += counts[i]
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		if err := o.wait(ctx, nil); err != nil {
+			return 0, fmt.Errorf("save events: %w", err)
 		}
+		stored += counts[i]
 	}
 	return stored, nil
 }

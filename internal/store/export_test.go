@@ -66,6 +66,53 @@ func WithLease(c Config, life time.Duration) Config {
 	return c
 }
 
+// WithAcceptWithin has registrations wait for another time than the usual one.
+func WithAcceptWithin(c Config, limit time.Duration) Config {
+	c.acceptWithin = limit
+	return c
+}
+
+// HoldUp keeps the writer from its work until it is released: the group that it is
+// in has begun, and waits.
+func (s *Store) HoldUp(ctx context.Context) (release func()) {
+	begun, released, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.writer.write(ctx, &op{run: func(*tx) error {
+			close(begun)
+			<-released
+			return nil
+		}})
+	}()
+	<-begun
+	return func() {
+		close(released)
+		<-ended
+	}
+}
+
+// HoldUpNext does so in the group after the one that is held up already, in which
+// the writes share its fate. It returns when they have queued.
+func (s *Store) HoldUpNext(ctx context.Context, writes int) (begun <-chan struct{}, release func()) {
+	started, released := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = s.writer.write(ctx, &op{run: func(*tx) error {
+			close(started)
+			<-released
+			return nil
+		}})
+	}()
+	s.Queued(ctx, writes+1)
+	return started, func() { close(released) }
+}
+
+// Queued waits until so many writes wait for the writer.
+func (s *Store) Queued(ctx context.Context, writes int) {
+	for len(s.writer.queue) < writes && ctx.Err() == nil {
+		runtime.Gosched()
+	}
+}
+
 // CutOff leaves the store as a node that has lost its connection to the others:
 // its lease is renewed no more, and its lock is gone. It goes on believing that
 // all is its own.

@@ -181,7 +181,7 @@ func TestStrangeIDs(t *testing.T) {
 			_, _, err2 := w.s.ListDeliveries(ctx, f)
 			_, err3 := w.s.ListCauses(ctx, f)
 			_, _, err4 := w.s.ListEvents(ctx, onramp.EventFilter{Query: text, Type: text, Callback: text})
-			_, err5 := w.s.RetryDeliveries(ctx, f)
+			_, _, err5 := w.s.RetryDeliveries(ctx, f, false)
 			if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 				t.Errorf("%q: %v", text, err)
 			}

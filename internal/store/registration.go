@@ -33,9 +33,15 @@ const insertDelivery = `INSERT INTO delivery
 // A key that was used before (for at least a day) stores nothing: with the
 // same body the earlier registration comes back, with another one an error of
 // kind Conflict. With watch the settled state can be waited for.
+//
+// It waits ten seconds at most, however many wait before it. The error is then of
+// kind Unavailable, and its message says whether the registration may be stored
+// all the same: only when its commit had begun.
 func (s *Store) SaveRegistration(ctx context.Context, r *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error) {
 	a := &acceptance{registration: r, key: key, watch: watch}
-	if err := s.writer.write(ctx, &op{acceptance: a}); err != nil {
+	if err := s.writer.write(ctx, &op{acceptance: a}); errors.Is(err, errUncertain) {
+		return onramp.Accepted{}, mayBeStored(err, key)
+	} else if err != nil {
 		return onramp.Accepted{}, err
 	}
 	if a.refusal != nil {

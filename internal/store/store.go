@@ -51,6 +51,7 @@ type Config struct {
 	largestCheck int64
 	alone        bool          // nothing goes on in the background
 	lease        time.Duration // of a server; default 15 s
+	acceptWithin time.Duration
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -83,6 +84,7 @@ type Store struct {
 	checkLater   bool
 	damaged      chan error
 	freeze       freeze
+	acceptWithin time.Duration
 
 	longestCall time.Duration
 	lateTold    map[int]int64 // until when late calls of a destination are known to its readers; belongs to the writer
@@ -118,7 +120,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, getCipher: cfg.OpenCipher, isRestored: cfg.Restored, commit: cfg.Commit, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
 		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lease: newLease(),
 		unsure:       make(chan struct{}, 1),
-		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), damaged: make(chan error, 1),
+		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), acceptWithin: cmp.Or(cfg.acceptWithin, acceptWithin), damaged: make(chan error, 1),
 		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
 		waits: waits{lease: cfg.lease},
 	}
@@ -296,7 +298,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // unavailable is the error that callers get while the database can't be written.
-func unavailable(err error) error {
+func unavailable(err error) *onramp.Error {
 	return &onramp.Error{
 		Kind: onramp.Unavailable, Message: "the registration could not be stored; please try again",
 		RetryAfter: 5 * time.Second, Err: err,

@@ -26,7 +26,7 @@ func (w *world) troubled(t *testing.T, names string) {
 }
 
 // accept stores a registration and tells how that ended.
-func (w *world) accept(key string) <-chan error {
+func (w *world) accepting(key string) <-chan error {
 	ended := make(chan error, 1)
 	r := w.registration("one", key)
 	w.names[r.ID], w.ids[key] = key, r.ID
@@ -49,7 +49,7 @@ func TestTroubleLocked(t *testing.T) {
 	if _, err := locking.Exec(`LOCK TABLE registration`); err != nil {
 		t.Fatal(err)
 	}
-	ended := w.accept("ana")
+	ended := w.accepting("ana")
 	w.troubled(t, "lock")
 	wantKind(t, "accepting behind a lock", <-ended, onramp.Unavailable)
 	if err := locking.Rollback(); err != nil {
@@ -72,7 +72,7 @@ func TestTroubleEndsUnasked(t *testing.T) {
 		}
 		return pgtest.None
 	})
-	wantKind(t, "accepting without a database", <-w.accept("ana"), onramp.Unavailable)
+	wantKind(t, "accepting without a database", <-w.accepting("ana"), onramp.Unavailable)
 	w.troubled(t, "")
 	p.OnStatement(nil)
 	await(t, func() bool { return w.s.Trouble() == nil })
@@ -106,7 +106,7 @@ func TestStandbyAway(t *testing.T) {
 	defer away(false)
 	away(true)
 	const waiting = `SELECT COALESCE(MAX(pid), 0) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'`
-	ended := w.accept("ana")
+	ended := w.accepting("ana")
 	w.troubled(t, "standby")
 	await(t, func() bool {
 		var pid int
@@ -117,7 +117,7 @@ func TestStandbyAway(t *testing.T) {
 		return true
 	})
 	wantKind(t, "a commit that was cancelled", <-ended, onramp.Unavailable)
-	wantKind(t, "a commit that waits for ever", <-w.accept("bob"), onramp.Unavailable)
+	wantKind(t, "a commit that waits for ever", <-w.accepting("bob"), onramp.Unavailable)
 	if w.s.Trouble() == nil {
 		t.Error("no trouble is told")
 	}

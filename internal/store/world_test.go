@@ -79,6 +79,7 @@ type world struct {
 	keys   int           // that are moved to their table together; 0: the default
 	life   time.Duration // of the lease; 0: the default
 	backup bool          // an operator says that the database is one
+	within time.Duration // that a registration may wait; 0: the default
 	s      *store.Store
 	forms  map[string]*onramp.Form
 	db     *sql.DB   // for looking at the tables
@@ -123,6 +124,7 @@ func (w *world) open() {
 	if w.alone {
 		cfg = store.Alone(cfg)
 	}
+	cfg = store.WithAcceptWithin(cfg, w.within)
 	s, err := store.Open(context.Background(), store.WithLease(store.WithFreeze(cfg, w.keys, int64(2*w.keys)), w.life))
 	if err != nil {
 		w.t.Fatal(err)

@@ -30,6 +30,7 @@ type op struct {
 	aside      func()          // instead of run: writes nothing, and needs no commit
 	rows       int             // about how many it writes; 0: few
 	done       chan error
+	state      atomic.Int32 // opWaiting, opTaken or opWithdrawn
 }
 
 // writer is the only one who writes to the database. It commits groups.
@@ -54,6 +55,11 @@ type writer struct {
 	queue   chan *op
 	done    chan struct{}
 
+	started time.Time    // what the times below count from
+	began   atomic.Int64 // when the group that is being committed did, in nanoseconds; 0: there is none
+	usual   atomic.Int64 // nanoseconds that a group takes
+	timers  sync.Pool    // of those who wait
+
 	registrations, deliveries insertion
 	events, eventDeliveries   insertion
 	eventKeys, persons        insertion
@@ -65,7 +71,7 @@ var errClosed = errors.New("the store is closed")
 
 func newWriter(db *sql.DB, s *Store) *writer {
 	return &writer{
-		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}),
+		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), started: time.Now(),
 		registrations: newInsertion(s.dialect, insertRegistration, 10, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
 		events:        newInsertion(s.dialect, insertEvent, 9, "ON CONFLICT (at, hash) DO NOTHING"),
@@ -95,35 +101,6 @@ func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 	return err
 }
 
-// write hands an op to the writer and waits until it is on disk. When ctx ends
-// first the op may still be carried out.
-func (w *writer) write(ctx context.Context, o *op) error {
-	o.done = make(chan error, 1)
-	if err := w.enqueue(ctx, o); err != nil {
-		return err
-	}
-	select {
-	case err := <-o.done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (w *writer) enqueue(ctx context.Context, o *op) error {
-	w.closing.RLock()
-	defer w.closing.RUnlock()
-	if w.closed {
-		return unavailable(errClosed)
-	}
-	select {
-	case w.queue <- o:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // close lets the writer finish what is queued.
 func (w *writer) close() {
 	w.closing.Lock()
@@ -147,7 +124,7 @@ func (w *writer) run() {
 	defer close(w.done)
 	group := make([]*op, 0, maxGroup)
 	for first := range w.queue {
-		if first.isAside() {
+		if !first.take() || first.isAside() {
 			continue
 		}
 		if first.acceptance != nil {
@@ -156,7 +133,7 @@ func (w *writer) run() {
 		}
 		group = w.collect(append(group[:0], first))
 		w.heartbeat.begin()
-		w.commit(group)
+		w.timed(func() { w.commit(group) })
 		w.heartbeat.end()
 	}
 }
@@ -178,11 +155,10 @@ func (w *writer) collect(group []*op) []*op {
 			if !ok {
 				return group
 			}
-			if o.isAside() {
-				continue
+			if o.take() && !o.isAside() {
+				group = append(group, o)
+				rows += o.rows
 			}
-			group = append(group, o)
-			rows += o.rows
 		default:
 			return group
 		}
@@ -263,7 +239,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		w.unsure = true
 		w.rollback()
 		signal(w.store.unsure)
-		return nil, nil, unavailable(fmt.Errorf("commit: %w", err))
+		return nil, nil, unavailable(fmt.Errorf("commit: %w", errors.Join(errUncertain, err)))
 	}
 	// what went into a file that has lost its name by now is not to be answered
 	if err := w.store.intact(); err != nil {

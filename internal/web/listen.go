@@ -4,16 +4,83 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
+// Limits are what a listener allows the world. A zero value means the default.
+type Limits struct {
+	Connections int            // at once; a quarter of the open files that the process may have
+	PerAddress  int            // of one address, for IPv6 of one /64; as many as Connections
+	Trusted     []netip.Prefix // proxies, whose number of connections only Connections limits
+	Bodies      int64          // bytes of all unfinished bodies, without the first 64 KiB of each; 64 MiB
+	Fair        time.Duration  // how long a large body may take before it gives way to others; 3s, as long as ENS waits in all
+	Body        time.Duration  // for receiving a request; 30s
+	Write       time.Duration  // for writing an answer, or a piece of a long one; 30s
+	Grace       time.Duration  // at a stop, for requests that may be on their way; 1s
+	Log         *slog.Logger   // nil: none
+	Part        string         // names the listener in the log
+}
+
+const (
+	// slowestReader is how many bytes a second a client must take of a long answer.
+	slowestReader = 256 << 10
+	// lastBytes is how long those who have connected at the last moment of a stop
+	// have for their request.
+	lastBytes = 100 * time.Millisecond
+	// maxMethod and maxURI bound what is handled at all. The longest registered
+	// method has 17 letters; RFC 9112, 3 recommends at least 8,000 octets of a URI.
+	maxMethod = 20
+	maxURI    = 8 << 10
+)
+
+const (
+	mostOpenFiles    = 1 << 20 // where there is no limit, or none that can be read
+	unknownOpenFiles = 1024
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Connections == 0 {
+		l.Connections = max(OpenFiles()/4, 1)
+	}
+	if l.PerAddress == 0 {
+		l.PerAddress = l.Connections
+	}
+	if l.Bodies == 0 {
+		l.Bodies = 64 << 20
+	}
+	if l.Fair == 0 {
+		l.Fair = 3 * time.Second
+	}
+	if l.Body == 0 {
+		l.Body = 30 * time.Second
+	}
+	if l.Write == 0 {
+		l.Write = 30 * time.Second
+	}
+	if l.Grace == 0 {
+		l.Grace = time.Second
+	}
+	if l.Log == nil {
+		l.Log = slog.New(slog.DiscardHandler)
+	}
+	return l
+}
+
 // Listener is a bound address with what it serves.
 type Listener struct {
-	listener net.Listener
-	server   *http.Server
+	gate    *gate
+	server  *http.Server
+	handler http.Handler
+	serving atomic.Bool
+	served  chan struct{} // closed when Serve has ended
 }
 
 // Listen binds an address, so that a port that is taken is an error before
@@ -26,24 +93,42 @@ func Listen(ctx context.Context, address string, h http.Handler) (*Listener, err
 	if err != nil {
 		return nil, err // names the address itself
 	}
-	return &Listener{listener, &http.Server{
-		Handler:           h,
+	l := &Listener{gate: newGate(listener), handler: h, served: make(chan struct{})}
+	l.server = &http.Server{
+		Handler:           http.HandlerFunc(l.serve),
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-	}}, nil
+		ErrorLog:          log.New(serverLog{l.gate}, "", 0),
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if s == http.StateIdle {
+				c.(*conn).rest()
+			}
+		},
+	}
+	l.Limit(Limits{})
+	return l, nil
 }
 
 // Handle sets what it serves, where that was not known yet when it was bound.
 // It must be called before Serve.
-func (l *Listener) Handle(h http.Handler) { l.server.Handler = h }
+func (l *Listener) Handle(h http.Handler) { l.handler = h }
+
+// Limit sets what it allows. It must be called before Serve.
+func (l *Listener) Limit(limits Limits) {
+	limits = limits.withDefaults()
+	l.gate.limits, l.gate.trusted = limits, limits.Trusted
+	l.gate.bodies.limit, l.gate.bodies.fair = limits.Bodies, limits.Fair
+	l.gate.log = &refusalLog{log: limits.Log, part: limits.Part}
+	l.server.ReadTimeout = limits.Body
+}
 
 // URL returns the address as a client on this machine can use it.
 func (l *Listener) URL() string {
-	host, port, err := net.SplitHostPort(l.listener.Addr().String())
+	host, port, err := net.SplitHostPort(l.gate.Addr().String())
 	if err != nil {
-		return "http://" + l.listener.Addr().String()
+		return "http://" + l.gate.Addr().String()
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -53,20 +138,115 @@ func (l *Listener) URL() string {
 
 // Serve answers requests until Shutdown or Close.
 func (l *Listener) Serve() error {
-	if err := l.server.Serve(l.listener); err != http.ErrServerClosed {
-		return err
+	l.serving.Store(true)
+	defer close(l.served)
+	err := l.server.Serve(l.gate)
+	if l.gate.draining.Load() || err == http.ErrServerClosed {
+		return nil
 	}
-	return nil
+	return err
 }
 
-// Shutdown takes no more requests and waits for those under way, at most until
-// ctx ends.
-func (l *Listener) Shutdown(ctx context.Context) error {
-	if err := l.server.Shutdown(ctx); err != nil {
-		return l.server.Close()
+// serve hands a request to the handler, unless it is refused at first sight.
+func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
+	c := connOf(r.Context())
+	if !c.begin() {
+		panic(http.ErrAbortHandler)
 	}
-	return nil
+	if r.Body == http.NoBody {
+		c.received()
+	} else {
+		b := &body{ReadCloser: r.Body, conn: c}
+		defer l.gate.bodies.release(b)
+		r = withBody(r, b)
+	}
+	defer func() {
+		c.finished()
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler {
+				l.gate.limits.Log.Error("a request failed", "part", l.gate.limits.Part, "err", panicked(p, debug.Stack()))
+			}
+			panic(http.ErrAbortHandler) // for net/http, which closes the connection
+		}
+	}()
+	switch {
+	case l.gate.draining.Load():
+		w.Header().Set("Connection", "close")
+		WriteProblem(w, errStopping)
+	case len(r.Method) > maxMethod:
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNotImplemented)
+	case len(r.RequestURI) > maxURI:
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestURITooLong)
+	default:
+		l.handler.ServeHTTP(w, r)
+	}
+}
+
+// withBody returns the request with another body. It is a copy, since net/http
+// looks at the body of its own one to see whether there is something left of it.
+func withBody(r *http.Request, b *body) *http.Request {
+	with := new(http.Request)
+	*with = *r
+	with.Body = b
+	return with
+}
+
+// Shutdown waits for the requests that are being worked on, at most until ctx
+// ends. Requests that come while it does are answered with 503, on connections
+// that are kept alive, too, so that none is without an answer; a stop does not
+// wait for those that come slowly, nor for clients that don't read their answer.
+func (l *Listener) Shutdown(ctx context.Context) error {
+	g := l.gate
+	g.draining.Store(true)
+	grace, cancel := context.WithTimeout(ctx, g.limits.Grace)
+	defer cancel()
+	g.await(grace, quiet, receiving)
+	l.stopAccepting()
+	now := time.Now()
+	end := now.Add(lastBytes)
+	g.readEnd.Store(&end)
+	for _, c := range g.all() {
+		c.stop(end, now.Add(g.limits.Grace))
+	}
+	g.await(ctx, quiet, receiving, working, answering)
+	return l.server.Close()
+}
+
+// stopAccepting takes the connections that have been made already, then closes
+// the address.
+func (l *Listener) stopAccepting() {
+	tcp, ok := l.gate.Listener.(*net.TCPListener)
+	if ok && l.serving.Load() && tcp.SetDeadline(time.Now().Add(lastBytes/10)) == nil {
+		<-l.served
+	}
+	_ = l.gate.Close() // most often closed already
+}
+
+// await waits until no connection is in one of the phases, or ctx ends.
+func (g *gate) await(ctx context.Context, phases ...phase) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		any := false
+		for _, c := range g.all() {
+			any = any || c.is(phases...)
+		}
+		if !any {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Close drops everything at once.
-func (l *Listener) Close() error { return l.server.Close() }
+func (l *Listener) Close() error {
+	err := l.server.Close()
+	_ = l.gate.Close() // if it was never served; else it is closed already
+	return err
+}

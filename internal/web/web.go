@@ -114,6 +114,8 @@ type Server struct {
 	// Failed answers an error in another form than a problem document; it says
 	// whether it did. Optional.
 	Failed func(w http.ResponseWriter, r *http.Request, e *onramp.Error) bool
+
+	refusals ration
 }
 
 // Handle makes an http.Handler of a HandlerFunc: it answers errors and panics,
@@ -121,6 +123,7 @@ type Server struct {
 func (s *Server) Handle(h HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
+		cover(r.Context())
 		recorder := &recorder{ResponseWriter: w}
 		err := run(h, recorder, r)
 		answered := recorder.status != 0
@@ -153,20 +156,24 @@ func run(h HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
 		case http.ErrAbortHandler:
 			err = http.ErrAbortHandler
 		default:
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = panicked(p, debug.Stack())
 		}
 	}()
 	return h(w, r)
 }
 
+// statusClientGone is what the log shows for a client that did not wait.
+const statusClientGone = 499
+
 // log writes the line of a request. An error after the answer was begun is one of
-// ours, whatever the status: the client got another answer.
+// ours, whatever the status: the client got another answer. Of refusals, which
+// strangers can cause at will, it writes a few in a second and counts the others.
 func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error, answered bool) {
 	level := slog.LevelInfo
 	status := w.status
 	switch {
 	case r.Context().Err() != nil && errors.Is(err, context.Canceled):
-		status = 499 // the client has gone
+		status = statusClientGone
 	case err == http.ErrAbortHandler:
 	case status == 0:
 		status = http.StatusOK
@@ -177,16 +184,30 @@ func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error
 		return
 	}
 	// the pattern, not the path: a path may hold what a stranger typed
-	attributes := [6]slog.Attr{
-		slog.String("part", s.Part), slog.String("method", r.Method), slog.String("route", r.Pattern),
+	attributes := [7]slog.Attr{
+		slog.String("part", s.Part), slog.String("method", methodName(r.Method)), slog.String("route", r.Pattern),
 		slog.Int("status", status), slog.Duration("took", took),
 	}
 	n := 5
+	if status >= 400 {
+		reason := reasonOf(status, err)
+		if !s.refusals.allow(refusalKind{status, reason}, func(more int) { s.logMore(level, status, reason, more) }) {
+			return
+		}
+		attributes[n] = slog.String("reason", reason)
+		n++
+	}
 	if err != nil {
 		attributes[n] = slog.String("err", err.Error())
 		n++
 	}
 	s.Log.LogAttrs(r.Context(), level, "request", attributes[:n]...)
+}
+
+// logMore writes the line for all refusals of a second that had none.
+func (s *Server) logMore(level slog.Level, status int, reason string, count int) {
+	s.Log.LogAttrs(context.Background(), level, "more of the same",
+		slog.String("part", s.Part), slog.Int("status", status), slog.String("reason", reason), slog.Int("count", count))
 }
 
 // recorder notes the status that a handler writes.
