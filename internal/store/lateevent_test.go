@@ -48,7 +48,7 @@ func TestLateChanges(t *testing.T) {
 		w.save("both", "ana3", "bob1")
 		rule(7, 150*time.Minute, `{"OptIn":5}`)
 
-		fresh, _, err := w.s.ListFresh(ctx, x, 0, 20)
+		fresh, _, _, err := w.s.ListFresh(ctx, x, 0, 20)
 		if err != nil {
 			t.Fatal(err)
 		}
