@@ -14,11 +14,13 @@ import (
 	"onramp/internal/pgtest"
 )
 
-// cloudOf is the way of one gateway to the sandbox. It can hold the second call for
-// rows, and then refuses it: such a call is followed by others for parts of its rows.
+// cloudOf is the way of one gateway to the sandbox. It can hold the first call for
+// rows, so that more of them wait, and the second one, which it then refuses: such a
+// call is followed by others for parts of its rows.
 type cloudOf struct {
 	url     string
 	holds   bool
+	begin   chan struct{}
 	refuse  chan struct{}
 	calls   atomic.Int64 // for rows
 	refused atomic.Bool
@@ -26,9 +28,16 @@ type cloudOf struct {
 
 func newCloud(t *testing.T, sandbox http.Handler, holds bool) *cloudOf {
 	t.Helper()
-	c := &cloudOf{holds: holds, refuse: make(chan struct{})}
+	c := &cloudOf{holds: holds, begin: make(chan struct{}), refuse: make(chan struct{})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/hub/v1/dataevents/") && c.calls.Add(1) == 2 && c.holds {
+		call := int64(0)
+		if strings.HasPrefix(r.URL.Path, "/hub/v1/dataevents/") && c.holds {
+			call = c.calls.Add(1)
+		}
+		switch call {
+		case 1:
+			<-c.begin
+		case 2:
 			<-c.refuse
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
@@ -63,7 +72,8 @@ func TestLostLease(t *testing.T) {
 			t.Fatalf("answer %+v", a)
 		}
 	}
-	await(t, "a call with several rows", func() bool { return first.calls.Load() == 2 })
+	close(first.begin)
+	await(t, "a call with several rows", func() bool { return first.calls.Load() >= 2 })
 	p.Hold()
 	begun := time.Now()
 	await(t, "not ready", func() bool { return ready(t, cutOff.gateway.AdminURL()) != "" })
