@@ -402,7 +402,7 @@ func (l *lane) untilNext() time.Duration {
 			wait = min(wait, at.Sub(now))
 		}
 	}
-	if l.window.readTo(l.cursor) > l.readTo {
+	if l.window.readTo(l.cursor) > l.readTo && !now.Before(l.troubled) {
 		wait = min(wait, max(markEvery-now.Sub(l.markSavedAt), 0))
 	}
 	return wait

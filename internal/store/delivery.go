@@ -157,19 +157,24 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 	if gone := s.goneFile(); gone != nil {
 		return nil, now, unavailable(gone)
 	}
+	if err := s.endLateCalls(ctx, destination, now); err != nil {
+		return nil, now, err
+	}
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	more := false
 	for _, list := range []func(n int) ([]onramp.Delivery, bool, error){
 		func(n int) ([]onramp.Delivery, bool, error) { return s.listResends(ctx, destination, now, n) },
 		func(n int) ([]onramp.Delivery, bool, error) {
-			return s.pageOfDue(ctx, listDue, destination, micros(now), to, n)
+			return s.pageDeliveries(ctx, listDue, destination, micros(now), to, n)
 		},
 		func(n int) ([]onramp.Delivery, bool, error) {
-			return s.pageOfDue(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
+			return s.pageDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
 		},
 	} {
 		var found []onramp.Delivery
 		if found, more, err = list(n - len(due)); err != nil {
-			return nil, now, readerErr("list due deliveries", err)
+			return nil, now, readerErr("list due deliveries", because(ctx, err))
 		}
 		if due = append(due, found...); more || len(due) == n {
 			return due, now, nil
@@ -177,14 +182,6 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 	}
 	next, err = s.nextDue(ctx, destination, now)
 	return due, next, err
-}
-
-// pageOfDue reads a page within the limit of a wait.
-func (s *Store) pageOfDue(ctx context.Context, where string, args ...any) ([]onramp.Delivery, bool, error) {
-	ctx, cancel := limited(ctx, s.waits.read)
-	defer cancel()
-	found, more, err := s.pageDeliveries(ctx, where, args...)
-	return found, more, because(ctx, err)
 }
 
 const nextDue = `SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM delivery WHERE destination_id = $1 AND due_at > $2 AND due_at IS NOT NULL
@@ -197,8 +194,6 @@ const soon = time.Minute
 // nextDue finds when the next parked delivery to a destination becomes due after a
 // time.
 func (s *Store) nextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
-	ctx, cancel := limited(ctx, s.waits.read)
-	defer cancel()
 	var due sql.NullInt64
 	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
 	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {

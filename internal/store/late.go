@@ -182,13 +182,15 @@ const ended = `(l.until_at <= $2 OR l.until_at > $3)`
 var listLateCalls = `SELECT l.ordering_key, l.seq, l.until_at FROM late_call l WHERE l.destination_id = $1 AND ` + ended + ` LIMIT $4`
 
 func (s *Store) listLateCalls(ctx context.Context, destination int, now time.Time) ([]*lateCall, error) {
+	ctx, cancel := limited(ctx, s.waits.read)
+	defer cancel()
 	furthest := s.lateUntil(now.Add(time.Hour))
 	rows, err := s.readers.QueryContext(ctx, listLateCalls, destination, micros(now), furthest, lateAtOnce)
 	found, err := collect(rows, err, func(rows *sql.Rows) (*lateCall, error) {
 		c := new(lateCall)
 		return c, rows.Scan(&c.key, &c.seq, &c.until)
 	})
-	return found, readerErr("list late calls", err)
+	return found, readerErr("list late calls", because(ctx, err))
 }
 
 // listSince reads all that was delivered after a seq: it is only read for what
@@ -203,6 +205,8 @@ var listSince = numbered(`SELECT d.seq, d.ordering_key, d.event_seq, r.form_id F
 // newest registration, since those of other forms have other columns, and what
 // events have changed.
 func (s *Store) findOvertaken(ctx context.Context, destination int, calls []*lateCall) error {
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	byKey := make(map[int64]*lateCall, len(calls))
 	for _, c := range calls {
 		byKey[c.key] = c
@@ -218,7 +222,7 @@ func (s *Store) findOvertaken(ctx context.Context, destination int, calls []*lat
 		return r, err
 	})
 	if err != nil {
-		return readerErr("list what was delivered since", err)
+		return readerErr("list what was delivered since", because(ctx, err))
 	}
 	seen := map[[2]int64]bool{}
 	for _, r := range slices.Backward(found) {
@@ -366,10 +370,7 @@ var listResends = numbered(` JOIN resend s ON s.seq = d.seq AND s.destination_id
 
 // listResends lists what is to be sent once more now: the oldest of each key.
 func (s *Store) listResends(ctx context.Context, destination int, now time.Time, n int) (found []onramp.Delivery, more bool, err error) {
-	if err := s.endLateCalls(ctx, destination, now); err != nil {
-		return nil, false, err
-	}
-	found, more, err = s.pageOfDue(ctx, listResends, destination, micros(now), n)
+	found, more, err = s.pageDeliveries(ctx, listResends, destination, micros(now), n)
 	for i := range found {
 		found[i].Resend, found[i].DueAt, found[i].Tries = true, now, 0
 	}

@@ -118,14 +118,18 @@ func writes() map[string]write {
 		"end of a wait for a send": operation(func(ctx context.Context, w *world) error {
 			return w.s.SaveRuling(ctx, onramp.Ruling{To: 2, Joined: []int64{2}})
 		}).after(func(w *world) { _ = w.s.SaveRuling(context.Background(), ruling) }),
-		"mark":  operation(func(ctx context.Context, w *world) error { return w.s.SavePosition(ctx, 1, 3, 5) }),
-		"token": operation(func(ctx context.Context, w *world) error { return w.s.SaveToken(ctx, []byte("token")) }),
+		"mark": operation(func(ctx context.Context, w *world) error { return w.s.SavePosition(ctx, 1, 3, 5) }),
+		"job": operation(func(ctx context.Context, w *world) error {
+			return w.s.SaveJob(ctx, 1, onramp.Job{RequestID: "j", SubmittedAt: w.clock.now(), Deliveries: []onramp.Delivery{w.find("ana1.1")}})
+		}),
+		"end of jobs": operation(func(ctx context.Context, w *world) error { return w.s.EndJobs(ctx, []string{"j"}) }),
+		"token":       operation(func(ctx context.Context, w *world) error { return w.s.SaveToken(ctx, []byte("token")) }),
 		"client": operation(func(ctx context.Context, w *world) error {
 			return w.s.SaveTokenClient(ctx, onramp.TokenClient{ID: "mc"})
 		}),
 		"client that goes": operation(func(ctx context.Context, w *world) error { return w.s.DeleteTokenClient(ctx, "mc") }).after(func(w *world) { _ = w.s.SaveTokenClient(context.Background(), onramp.TokenClient{ID: "mc"}) }),
 		"probe": operation(func(ctx context.Context, w *world) error {
-			return w.s.SaveProbe(ctx, onramp.Probe{Callback: "events", CallbackID: "1"})
+			return w.s.SaveProbe(ctx, onramp.Probe{Callback: "events", CallbackID: "1", VerificationKey: "k"})
 		}),
 		"names of callbacks": operation(func(ctx context.Context, w *world) error { return w.s.RegisterCallbacks(ctx, []string{"one", "two"}) }),
 		"names of sinks": {nil, func(ctx context.Context, w *world) (any, error) {
@@ -274,11 +278,13 @@ func (w *world) everything() []string {
 		`SELECT 'call', seq, status FROM call ORDER BY seq`,
 		`SELECT 'edit', registration_seq, number, fields, subscriber_key, data FROM edit ORDER BY registration_seq, number`,
 		`SELECT 'event', seq, at, hash, callback_id FROM event ORDER BY seq`,
-		`SELECT 'tally', destination_id, state, n FROM tally WHERE n <> 0 ORDER BY destination_id, state`,
+		`SELECT 'tally', destination_id, state, n FROM tally WHERE n <> 0 AND state <> 255 ORDER BY destination_id, state`,
 		`SELECT 'events', callback_id, stored FROM event_tally ORDER BY callback_id`, // what came twice was repeated
 		`SELECT 'unjoined', send, event_seq FROM unjoined ORDER BY event_seq`,
 		`SELECT 'kept', kind, name FROM kept ORDER BY kind, name`,
-		`SELECT 'meta', name, value FROM meta WHERE name <> 'key_secret' ORDER BY name`,
+		`SELECT 'meta', name, value FROM meta WHERE name NOT LIKE 'key_secret%' AND name NOT LIKE 'run%' AND name NOT IN ('lease_clock', 'probe') ORDER BY name`,
+		`SELECT 'resend', destination_id, seq FROM resend ORDER BY destination_id, seq`,
+		`SELECT 'job', request_id, seqs FROM job ORDER BY request_id`,
 		`SELECT 'destination', id, name, read_to FROM destination ORDER BY id`,
 		`SELECT 'callback', id, name FROM callback ORDER BY id`,
 	} {
