@@ -379,6 +379,10 @@ func (l *lane) parkBehind(parked *onramp.Delivery) {
 // follow takes into account that the step before a delivery was settled, or
 // that it was parked together with it.
 func (l *lane) follow(d *onramp.Delivery) {
+	if d.State == onramp.DeliveryDead { // a newer one has overtaken it
+		l.forget(d.Seq)
+		return
+	}
 	e := l.window.bySeq[d.Seq]
 	if e == nil || !e.waiting {
 		return // not read yet, or read again since: its state came with it, or will

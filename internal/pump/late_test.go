@@ -33,10 +33,7 @@ type lateVendor struct {
 	resent, fired int // rows, and journeys, that were sent once more
 }
 
-type asynchronous struct {
-	done   chan struct{}
-	number int
-}
+type asynchronous struct{ done chan struct{} }
 
 func newLateVendor(seed uint64) *lateVendor {
 	return &lateVendor{
@@ -231,6 +228,11 @@ func liveLate(t *testing.T, path string, seed uint64) {
 				ids = append(ids, k.saveN(random.IntN(2), fmt.Sprint("key", random.IntN(6)), n))
 			}
 		}
+		for range 12 { // so that much is in flight
+			n++
+			ids = append(ids, k.saveN(random.IntN(2), fmt.Sprint("key", random.IntN(6)), n))
+		}
+		<-time.After(time.Duration(random.IntN(1000)) * time.Millisecond)
 		switch random.IntN(3) {
 		case 0: // killed
 			k.dead.Store(true)
@@ -262,6 +264,104 @@ func liveLate(t *testing.T, path string, seed uint64) {
 	})
 	k.checkRows(v, ids)
 }
+
+// A process is killed while a row is in flight, which Marketing Cloud carries out when
+// a newer one has long been delivered by the next process.
+func TestKilledInFlight(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "onramp.db")
+	synctest.Test(t, func(t *testing.T) {
+		forms := []onramp.Form{{Name: "row", Route: []onramp.Destination{x}}}
+		k := &killable{onDisk: openForms(t, store.Config{URL: path, LongestCall: longest}, forms)}
+		work, kill := context.WithCancel(t.Context())
+		k.saveN(0, "ana", 1)
+		hanging := newSender(t, func(ctx context.Context, _ onramp.Destination, _ onramp.Delivery) onramp.Outcome {
+			<-ctx.Done()
+			return onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}
+		})
+		running := make(chan struct{})
+		go func() {
+			defer close(running)
+			pump.New(pump.Config{}, killed{k.s, k}, killed{k.s, k}, hanging, k.forms[0].Route).Run(t.Context(), work)
+		}()
+		<-time.After(time.Second)
+		k.dead.Store(true)
+		kill()
+		<-running
+		k.close()
+
+		d := openForms(t, store.Config{URL: path, LongestCall: longest}, forms)
+		defer d.close()
+		var written []int64
+		s := newSender(t, func(_ context.Context, _ onramp.Destination, one onramp.Delivery) onramp.Outcome {
+			written = append(written, one.Seq)
+			return ok
+		})
+		during(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route), func() {
+			<-time.After(time.Second)
+			d.saveN(0, "ana", 2)
+			<-time.After(5 * time.Minute)
+		})
+		if diff := cmp.Diff([]int64{1, 2, 2}, written); diff != "" {
+			t.Error("the newer row is not sent once more:", diff)
+		}
+	})
+}
+
+// An asynchronous request is under way when the process is stopped. After the start
+// its outcome is asked for, its row is not sent again, and a newer one waits.
+func TestJobOverRestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "onramp.db")
+	synctest.Test(t, func(t *testing.T) {
+		to := onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Async}
+		forms := []onramp.Form{{Name: "row", Route: []onramp.Destination{to}}}
+		done := time.Now().Add(time.Minute)
+		var log []string
+		s := asking(func(ctx context.Context, c onramp.Call) []onramp.Outcome {
+			id := c.RequestID
+			if id == "" {
+				id = fmt.Sprint("job", c.Deliveries[0].Seq)
+				c.Submitted(id, c.Deliveries)
+				log = append(log, "submitted "+id)
+			}
+			select {
+			case <-time.After(time.Until(done)):
+				log = append(log, "done "+id)
+				return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
+			case <-ctx.Done():
+				return slices.Repeat([]onramp.Outcome{{Verdict: onramp.Retry, MayHaveArrived: true}}, len(c.Deliveries))
+			}
+		})
+		for n := range 2 {
+			d := openForms(t, store.Config{URL: path}, forms)
+			d.saveN(0, "ana", n)
+			claim, stop := context.WithCancel(t.Context())
+			work, abandon := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route).Run(claim, work)
+			}()
+			<-time.After(10*time.Second + time.Duration(n)*5*time.Minute)
+			stop()
+			abandon()
+			<-ended
+			if jobs, err := d.s.ListJobs(t.Context(), d.forms[0].Route[0].ID); err != nil || len(jobs) != 1-n {
+				t.Errorf("%d jobs are kept, %v", len(jobs), err)
+			}
+			d.close()
+		}
+		if diff := cmp.Diff([]string{"submitted job1", "done job1", "submitted job2", "done job2"}, log); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// asking is a sender.
+type asking func(ctx context.Context, c onramp.Call) []onramp.Outcome
+
+func (f asking) Send(ctx context.Context, c onramp.Call) []onramp.Outcome { return f(ctx, c) }
 
 // saveN saves a registration whose row holds a number.
 func (d *onDisk) saveN(form int, key string, n int) (id string) {
@@ -305,4 +405,39 @@ func (d *onDisk) checkRows(v *lateVendor, ids []string) {
 	if diff := cmp.Diff(want, v.rows); diff != "" {
 		d.tb.Errorf("old over new (-want +got):\n%s", diff)
 	}
+}
+
+// An operator retries a dead letter while a newer row of the same person is in
+// flight, and the lane has read it when that is delivered: it is not sent.
+func TestOvertakenInFlight(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "onramp.db")
+	synctest.Test(t, func(t *testing.T) {
+		d := openForms(t, store.Config{URL: path}, []onramp.Form{{Name: "row", Route: []onramp.Destination{x}}})
+		defer d.close()
+		s := newSender(t, func(_ context.Context, _ onramp.Destination, one onramp.Delivery) onramp.Outcome {
+			if one.Seq == 1 {
+				return onramp.Outcome{Verdict: onramp.Rejected}
+			}
+			<-time.After(time.Minute)
+			return ok
+		})
+		during(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route), func() {
+			old := d.saveN(0, "ana", 1)
+			<-time.After(time.Second)
+			d.saveN(0, "ana", 2)
+			<-time.After(time.Second)
+			if err := d.s.RetryDelivery(t.Context(), onramp.DeliveryID(old, 1), false); err != nil {
+				t.Error(err)
+			}
+			<-time.After(5 * time.Minute)
+			found, err := d.s.FindDelivery(t.Context(), onramp.DeliveryID(old, 1))
+			if err != nil || found.State != onramp.DeliveryDead {
+				t.Errorf("the older one is %v, %v", found.State, err)
+			}
+		})
+		if calls := len(s.times(x.ID)); calls != 2 {
+			t.Errorf("%d calls were made, want 2", calls)
+		}
+	})
 }

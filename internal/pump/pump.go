@@ -41,7 +41,8 @@ type Outbox interface {
 	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
 
 	// Settle records outcomes. Those of deliveries that are no longer pending
-	// are ignored. It returns later steps whose state or due time has changed.
+	// are ignored. It returns later steps whose state or due time has changed, and
+	// dead ones that a delivered one has overtaken.
 	Settle(ctx context.Context, settlements []onramp.Settlement) (followers []onramp.Delivery, err error)
 }
 

@@ -115,7 +115,7 @@ type window struct {
 	fresh  []*entry         // never parked, by seq; those that are gone are taken out now and then
 	ready  []*entry         // may be sent now, by their turns
 
-	size    int // keys that it holds, of each kind
+	size    int           // keys that it holds, of each kind
 	failed  map[int64]int // of those that were in calls that failed, how many may share their next one
 	passing passing
 	wanted  []*queue   // whose passed ones should be read, the longest wanting first

@@ -25,6 +25,17 @@ func (s *Store) Resume(ctx context.Context, d onramp.Destination) (readTo int64,
 	if err != nil {
 		return 0, err
 	}
+	jobs, err := s.ListJobs(ctx, d.ID) // their outcomes are waited for
+	if err != nil {
+		return 0, err
+	}
+	taken := map[int64]bool{}
+	for _, j := range jobs {
+		for i := range j.Deliveries {
+			taken[j.Deliveries[i].Seq] = true
+		}
+	}
+	inFlight = slices.DeleteFunc(inFlight, func(d onramp.Delivery) bool { return taken[d.Seq] })
 	for part := range slices.Chunk(inFlight, lateTogether) {
 		err := s.writer.write(ctx, &op{rows: len(part), run: func(t *tx) error {
 			woken := map[int]wakeUp{}
