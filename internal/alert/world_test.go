@@ -46,6 +46,10 @@ func (w *world) Behind(context.Context, string) (waiting, earlier int64, oldest 
 	return 0, 0, onramp.Delivery{}, nil // no alert asks for it
 }
 
+func (w *world) Late(context.Context, string) (keys, resends int64, until time.Time, err error) {
+	return 0, 0, time.Time{}, nil // nor for this
+}
+
 func (w *world) Oldest(_ context.Context, destination string) (time.Time, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

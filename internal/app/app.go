@@ -62,7 +62,7 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 
 func (a *App) start(ctx context.Context) (err error) {
 	if a.store, err = store.Open(ctx, store.Config{
-		URL: a.cfg.Database, OpenCipher: a.openKeyset, Restored: a.options.Restored, Log: a.options.Log.With("part", "store"),
+		URL: a.cfg.Database, OpenCipher: a.openKeyset, Restored: a.options.Restored, LongestCall: a.cfg.Delivery.LongestCall, Log: a.options.Log.With("part", "store"),
 	}); err != nil {
 		return err
 	}

@@ -84,14 +84,14 @@ func TestLostKey(t *testing.T) {
 	if err := os.WriteFile(path+".key", []byte(text.Reveal()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const all = "access token callback probe scheme signing key"
+	const all = "access token callback key secret probe scheme signing key"
 	if lost := strings.Join(reset(nil, false), " "); lost != all {
 		t.Errorf("all that is lost is %q, want %q", lost, all)
 	}
 	if lost := strings.Join(reset([]string{"other"}, true), " "); lost != "access token scheme signing key" {
 		t.Errorf("removed for another callback: %q", lost)
 	}
-	if lost := strings.Join(reset(nil, false), " "); lost != "callback probe" {
+	if lost := strings.Join(reset(nil, false), " "); lost != "callback key secret probe" {
 		t.Errorf("after that %q is lost", lost)
 	}
 	reset([]string{"events"}, true)
@@ -101,7 +101,10 @@ func TestLostKey(t *testing.T) {
 		t.Errorf("a registration is %s", a.Status)
 	}
 	w.end()
-	if lost := reset(nil, false); lost != nil {
+	if lost := strings.Join(reset(nil, true), " "); lost != "key secret" {
 		t.Errorf("after a new set-up %q is lost", lost)
+	}
+	if lost := reset(nil, false); lost != nil {
+		t.Errorf("in the end %q is lost", lost)
 	}
 }

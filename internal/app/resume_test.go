@@ -19,7 +19,7 @@ func TestJobOutlivesItsSender(t *testing.T) {
 		r.fault(sandbox.Fault{Name: sandbox.FaultRowError, Contains: "bad@"})
 		send := func(ctx context.Context, c onramp.Call) (states []onramp.Verdict) {
 			sender, err := outbound.New(outbound.Config{
-				AuthURL: "http://sandbox.test", ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret, AccountID: sandbox.AccountID,
+				AuthURL: "http://127.0.0.1:8090", ClientID: sandbox.ClientID, ClientSecret: sandbox.ClientSecret, AccountID: sandbox.AccountID,
 				Transport: direct{r.sandbox},
 			}, noKeeper{}, func(error) {})
 			if err != nil {

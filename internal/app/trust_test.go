@@ -417,6 +417,47 @@ func TestOptOutStays(t *testing.T) {
 	}
 }
 
+// Somebody opts in and, a moment later, out. Marketing Cloud carries the call with the
+// opt-in out late, when the opt-out has long been stored: in the end the opt-out
+// stands all the same.
+func TestLastOneStands(t *testing.T) {
+	const late = 60_000
+	for _, row := range []struct {
+		name  string
+		route []onramp.Destination
+		fault sandbox.Fault
+	}{
+		{"sync, refused", []onramp.Destination{with(rows, onramp.Sync)}, sandbox.Fault{Match: "/hub/", Status: 503, ApplyAfterMS: late}},
+		{"sync, answer lost", []onramp.Destination{with(rows, onramp.Sync)}, sandbox.Fault{Match: "/hub/", Name: sandbox.FaultDropAnswer, ApplyAfterMS: late}},
+		{"sync, no answer", []onramp.Destination{with(rows, onramp.Sync)}, sandbox.Fault{Match: "/hub/", Name: sandbox.FaultHang, ApplyAfterMS: late}},
+		{"sync, another's answer", []onramp.Destination{with(rows, onramp.Sync)}, sandbox.Fault{Match: "/hub/", Name: sandbox.FaultHTML, Status: 200, ApplyAfterMS: late}},
+		{"async, submission lost", []onramp.Destination{with(rows, onramp.Async)}, sandbox.Fault{Match: "/data/", Name: sandbox.FaultDropAnswer, ApplyAfterMS: late}},
+		{"journey, no answer", []onramp.Destination{with(rows, onramp.Sync), events}, sandbox.Fault{Match: "/interaction/", ApplyAfterMS: late}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, path string) {
+				r := newRig(t, path, row.route...)
+				r.deliver()
+				defer r.end()
+				row.fault.Count = 1
+				r.fault(row.fault)
+				r.accept("ana", `"OptInStatus":true,`)
+				<-time.After(100 * time.Millisecond)
+				r.accept("ana", `"OptInStatus":false,`)
+				optIn := func() any { return r.sandbox.State().DataExtensions[sandbox.RegistrationsKey].Rows[0]["OptInStatus"] }
+				<-time.After(late*time.Millisecond + time.Second)
+				if optIn() != true {
+					t.Error("the call was not carried out late")
+				}
+				<-time.After(3 * time.Minute)
+				if optIn() != false {
+					t.Error("the opt-out was overwritten")
+				}
+			})
+		})
+	}
+}
+
 // Every route by which a registration can get into Marketing Cloud, with what
 // stands there in the end.
 func TestRoutes(t *testing.T) {

@@ -64,6 +64,7 @@ func (c *command) runStatus(ctx context.Context) error {
 		return err
 	}
 	c.printBehind(s.Destinations)
+	c.printLate(s.Destinations)
 	return nil
 }
 
@@ -80,6 +81,23 @@ func (c *command) printBehind(destinations []operator.DestinationStatus) {
 			fmt.Fprintf(c.Stdout, "; the oldest of these is %s, %d %s, next try at %s", b.Oldest, b.Tries, plural(int64(b.Tries), "try", "tries"), momentOrNone(b.DueAt))
 		}
 		fmt.Fprintln(c.Stdout)
+	}
+}
+
+// printLate prints what is sent once more, or may have to be.
+func (c *command) printLate(destinations []operator.DestinationStatus) {
+	for _, d := range destinations {
+		if d.Late == nil {
+			continue
+		}
+		if n := d.Late.Resend; n > 0 {
+			fmt.Fprintf(c.Stdout, "\n%s: %d %s sent once more, because an older row may have been written after a newer one\n",
+				d.Name, n, plural(n, "delivery is", "deliveries are"))
+		}
+		if n := d.Late.Keys; n > 0 {
+			fmt.Fprintf(c.Stdout, "\n%s: calls for %d %s may still be carried out until %s; what is newer is then sent once more\n",
+				d.Name, n, plural(n, "person", "people"), momentOrNone(d.Late.Until))
+		}
 	}
 }
 

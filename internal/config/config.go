@@ -76,6 +76,7 @@ type Delivery struct {
 	GiveUpAfter time.Duration // give_up_after: how long a failing delivery is tried; 72h
 	Senders     int           // senders: how many requests run at once, 1 to 256; 16
 	Timeout     time.Duration // timeout: the longest time for one request; 30s
+	LongestCall time.Duration // longest_call: how long Marketing Cloud may take to carry out a request whose answer was lost; 2m
 }
 
 // Log is what the gateway writes about itself.
@@ -106,7 +107,7 @@ func Default() *Config {
 		Public:   Public{Listen: ":8080"},
 		Admin:    Admin{Listen: "127.0.0.1:8081"},
 		OAuth:    OAuth{TokenLifetime: 20 * time.Minute},
-		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
+		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
 		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour},

@@ -126,7 +126,7 @@ func TestExample(t *testing.T) {
 			Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
 		},
 		OAuth:    config.OAuth{TokenLifetime: 20 * time.Minute},
-		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second},
+		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
 		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour},
@@ -157,7 +157,7 @@ public:
   max_connections: 16
 admin: { listen: "[::1]:9000" }
 marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_secret: 1e3 }
-delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s }
+delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s, longest_call: 4m }
 drain_timeout: 5s
 log: { level: debug, format: text }
 watch: { oldest: 1h, disk_free: 500MB, events: off }
@@ -267,7 +267,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		Admin:          config.Admin{Listen: "[::1]:9000"},
 		MarketingCloud: config.MarketingCloud{AuthURL: "http://127.0.0.1:8090", ClientID: "0012", ClientSecret: "1e3"},
-		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second},
+		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second, LongestCall: 4 * time.Minute},
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
 		Watch:          config.Watch{Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}},
@@ -421,7 +421,7 @@ func TestEnvironment(t *testing.T) {
 	want.Public = config.Public{Listen: ":1", URL: "http://p", MaxConnections: 120}
 	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "token-of-the-operator"}
 	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
-	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second}
+	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second, LongestCall: 3 * time.Second}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
 	want.Watch = config.Watch{Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}, Events: 11 * time.Hour}
@@ -438,7 +438,7 @@ log: { level: error }
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
 		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
-		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s",
+		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s", "ONRAMP_DELIVERY_LONGEST_CALL=3s",
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
 		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_WATCH_EVENTS=11h",
 		"ONRAMP_ENCRYPTION_KEY=keys", "ONRAMP_OAUTH_TOKEN_LIFETIME=10m", "ONRAMP_OAUTH_CLIENTS=x", "ONRAMP_ENS_CALLBACKS=x",
@@ -511,7 +511,7 @@ func TestTemplate(t *testing.T) {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
 	for _, key := range strings.Fields(`database public listen url trusted_proxies max_connections admin token marketing_cloud
-		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout drain_timeout
+		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout longest_call drain_timeout
 		log level format forms title success_url origins subscriber_key fields name label column type required max
 		pattern choices default query from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message

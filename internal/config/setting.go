@@ -52,6 +52,7 @@ func settings() []setting {
 		{"delivery.give_up_after", func(c *Config, s scalar) error { return setDuration(&c.Delivery.GiveUpAfter, s) }},
 		{"delivery.senders", setSenders},
 		{"delivery.timeout", func(c *Config, s scalar) error { return setDuration(&c.Delivery.Timeout, s) }},
+		{"delivery.longest_call", func(c *Config, s scalar) error { return setDuration(&c.Delivery.LongestCall, s) }},
 		{"drain_timeout", func(c *Config, s scalar) error { return setDuration(&c.Drain, s) }},
 		{"log.level", func(c *Config, s scalar) error { return setWord(&c.Log.Level, s, "debug", "info", "warn", "error") }},
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},

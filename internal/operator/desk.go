@@ -72,6 +72,9 @@ type Counts interface {
 	// Oldest returns when the oldest registration was accepted that is still to
 	// be sent to a destination; zero when there is none.
 	Oldest(ctx context.Context, destination string) (time.Time, error)
+	// Late tells for how many keys a call to a destination may still be carried out,
+	// until when, and how many deliveries are to be sent once more for that reason.
+	Late(ctx context.Context, destination string) (keys, resends int64, until time.Time, err error)
 	// Behind tells how many deliveries to a destination wait for earlier ones of their
 	// keys, how many those are, each up to 10,000, and the oldest of these.
 	Behind(ctx context.Context, destination string) (waiting, earlier int64, oldest onramp.Delivery, err error)

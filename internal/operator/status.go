@@ -28,6 +28,16 @@ type DestinationStatus struct {
 	Waiting int64      `json:"waiting"` // deliveries that are still to be made
 	Oldest  *time.Time `json:"oldest"`  // when the longest waiting registration was accepted
 	Behind  *Behind    `json:"behind,omitempty"`
+	Late    *Late      `json:"late,omitempty"`
+}
+
+// Late is what may be written late, over something newer: calls whose outcome is
+// unknown, and journeys' events. When they are over, what was delivered after them
+// is sent once more.
+type Late struct {
+	Keys   int64      `json:"keys"`            // subscriber keys that they are about; at most 10,000 are counted
+	Until  *time.Time `json:"until,omitempty"` // when the last one is over
+	Resend int64      `json:"resend"`          // deliveries to be sent once more; at most 10,000 are counted
 }
 
 // Behind is what waits for a retry of something else: deliveries with the same
@@ -151,8 +161,9 @@ func (d *Desk) destinationStatus(ctx context.Context, one *Destination) (Destina
 			s.Reason = "it is no longer configured as a sink"
 		}
 	}
-	if s.Waiting == 0 {
-		return s, nil
+	late, err := d.late(ctx, one.Name)
+	if s.Late = late; s.Waiting == 0 || err != nil {
+		return s, err
 	}
 	oldest, err := d.Oldest(ctx, one.Name)
 	if err != nil {
@@ -161,6 +172,14 @@ func (d *Desk) destinationStatus(ctx context.Context, one *Destination) (Destina
 	s.Oldest = timePointer(oldest)
 	s.Behind, err = d.behind(ctx, one.Name)
 	return s, err
+}
+
+func (d *Desk) late(ctx context.Context, destination string) (*Late, error) {
+	keys, resends, until, err := d.Counts.Late(ctx, destination)
+	if err != nil || keys+resends == 0 {
+		return nil, err
+	}
+	return &Late{Keys: keys, Until: timePointer(until), Resend: resends}, nil
 }
 
 func (d *Desk) behind(ctx context.Context, destination string) (*Behind, error) {

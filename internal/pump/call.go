@@ -233,7 +233,7 @@ func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome
 		}
 		settlements[i] = decide(&deliveries[i], a, giveUpAfter, now)
 		if !soon.IsZero() {
-			settlements[i].State, settlements[i].DueAt = onramp.DeliveryPending, soon
+			settlements[i].State, settlements[i].DueAt, settlements[i].Tries = onramp.DeliveryPending, soon, deliveries[i].Tries
 		}
 		settlements[i].Late = mayBeLate(l.destination, &a.Outcome)
 	}
@@ -242,7 +242,7 @@ func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome
 
 // failedTogether says when the deliveries of a call that failed as a whole are tried
 // again: soon, since it may be for the sake of one of them. They come back together,
-// and go in smaller calls; only one that fails alone waits longer, or is given up.
+// and go in calls of half as many; only one that fails alone uses up a try.
 func failedTogether(outcomes []onramp.Outcome, now time.Time) time.Time {
 	failed := func(o onramp.Outcome) bool { return o.Verdict == onramp.Retry }
 	if len(outcomes) == 1 || slices.ContainsFunc(outcomes, func(o onramp.Outcome) bool { return !failed(o) }) {

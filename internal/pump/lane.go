@@ -329,6 +329,9 @@ func (l *lane) finish(r *result) {
 	l.pace.adapt(summary(r.outcomes), r.call, time.Now())
 	l.setHealth(r.settlements)
 	for i, e := range r.call.entries {
+		if r.outcomes[i].Verdict == onramp.Retry {
+			l.window.failed[e.delivery.Seq] = halved(len(r.call.entries), 1)
+		}
 		l.move(e, r.settlements[i])
 	}
 }
@@ -338,6 +341,9 @@ func (l *lane) finish(r *result) {
 func (l *lane) move(e *entry, s onramp.Settlement) {
 	if e.gone {
 		return
+	}
+	if s.State != onramp.DeliveryPending {
+		delete(l.window.failed, e.delivery.Seq)
 	}
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
 		e.returned, e.turn = true, turn{} // if it was for its sake, others have their turn before

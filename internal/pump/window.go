@@ -20,6 +20,7 @@ type entry struct {
 	turn      turn
 	readyAt   time.Time // since when it may be sent
 	since     time.Time // since when nothing but the destination keeps it waiting
+	most      int       // that share its call, after it was in one that failed; 0: as many as a call carries
 	again     bool      // it was passed by at first
 	returned  bool      // it was in a call that the destination refused for its own sake
 	waiting   bool      // for the step before it
@@ -35,11 +36,11 @@ func (e *entry) size() int {
 	return len(e.delivery.Values) + len(e.delivery.SubscriberKey) + around
 }
 
-func (e *entry) tried() bool { return e.returned || e.delivery.Tries > 0 }
+func (e *entry) tried() bool { return e.returned || e.most > 0 || e.delivery.Tries > 0 }
 
 // goesWith says whether two may share a call: neither may break it for the other.
 func (e *entry) goesWith(other *entry) bool {
-	return e.delivery.Tries == other.delivery.Tries && e.returned == other.returned
+	return e.delivery.Tries == other.delivery.Tries && e.most == other.most && e.returned == other.returned
 }
 
 // kind tells apart what has its own share of the memory, so that many of one kind
@@ -115,6 +116,7 @@ type window struct {
 	ready  []*entry         // may be sent now, by their turns
 
 	size    int // keys that it holds, of each kind
+	failed  map[int64]int // of those that were in calls that failed, how many may share their next one
 	passing passing
 	wanted  []*queue   // whose passed ones should be read, the longest wanting first
 	newest  int64      // seq up to which deliveries were read
@@ -127,7 +129,7 @@ type window struct {
 }
 
 func newWindow(size int) *window {
-	return &window{size: size, bySeq: map[int64]*entry{}, queues: map[int64]*queue{}, passing: newPassing(passedFactor * size)}
+	return &window{failed: map[int64]int{}, size: size, bySeq: map[int64]*entry{}, queues: map[int64]*queue{}, passing: newPassing(passedFactor * size)}
 }
 
 // share is how many of one key may be in memory: more than a few while there is room,
@@ -152,7 +154,7 @@ func (w *window) add(d onramp.Delivery, again bool) {
 	if w.bySeq[d.Seq] != nil {
 		return
 	}
-	e := &entry{delivery: d, waiting: d.State == onramp.DeliveryWaiting, again: again}
+	e := &entry{delivery: d, waiting: d.State == onramp.DeliveryWaiting, again: again, most: w.failed[d.Seq]}
 	w.bySeq[d.Seq] = e
 	q := w.queues[d.OrderingKey]
 	if q == nil {
@@ -250,7 +252,9 @@ func (w *window) take(n, bytes int, newest bool) []*entry {
 			continue
 		}
 		if len(taken) == 0 {
-			n = halved(n, e.delivery.Tries)
+			if n = halved(n, e.delivery.Tries); e.most > 0 {
+				n = min(n, e.most)
+			}
 		}
 		taken = append(taken, e)
 		bytes -= e.size()

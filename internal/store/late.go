@@ -261,6 +261,19 @@ type orderingKey struct {
 	key         int64
 }
 
+const countLate = `SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM late_call WHERE destination_id = $1 LIMIT $2) AS l),
+	(SELECT COUNT(*) FROM (SELECT 1 FROM resend WHERE destination_id = $1 LIMIT $2) AS r), (SELECT MAX(until_at) FROM late_call WHERE destination_id = $1)`
+
+// Late tells for how many keys a call to a destination may still be carried out, and
+// until when at the latest, and how many deliveries are to be sent once more. Each
+// count ends at 10,000.
+func (s *Store) Late(ctx context.Context, destination string) (keys, resends int64, until time.Time, err error) {
+	id, _ := s.names.destination(destination)
+	var last sql.NullInt64
+	err = s.readers.QueryRowContext(ctx, countLate, id, mostBehind).Scan(&keys, &resends, &last)
+	return keys, resends, fromNull(last), readerErr("count late calls", err)
+}
+
 // resends counts what is to be sent once more, by key. It belongs to the writer,
 // and may count a little too much after a write that failed: then something is sent
 // once more in vain.

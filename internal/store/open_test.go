@@ -169,6 +169,7 @@ func TestClose(t *testing.T) {
 			"ListRegistrations": func() error { _, _, err := w.s.ListRegistrations(ctx, onramp.Filter{}); return err },
 			"ListDeliveries":    func() error { _, _, err := w.s.ListDeliveries(ctx, onramp.Filter{}); return err },
 			"Oldest":            func() error { _, err := w.s.Oldest(ctx, "journey:y"); return err },
+			"Late":              func() error { _, _, _, err := w.s.Late(ctx, "journey:y"); return err },
 			"Behind":            func() error { _, _, _, err := w.s.Behind(ctx, "journey:y"); return err },
 			"Timeline":          func() error { _, err := w.s.Timeline(ctx, w.ids["ana"]); return err },
 		} {

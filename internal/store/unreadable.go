@@ -25,15 +25,18 @@ var losses = map[string]string{
 	keptKey:      "the validity of access tokens: Marketing Cloud requests new ones",
 	keptClient:   "the client's secrets: create the client again with onramp keys new client --save, then run onramp ens setup",
 	keptToken:    "nothing: a new one is requested",
-	sealedSecret: "what subscriber_key: uuid is made from: people who register again get another subscriber key",
+	keptSecret:   "what subscriber_key: uuid is made from: people who register again get another subscriber key",
 }
+
+// keptSecret stands for the secret behind subscriber keys, which is no row of kept.
+const keptSecret = "key secret"
 
 // ResetKept lists what can't be decrypted: all of it, or, with callbacks, what is
 // theirs, and what is made again by itself. With remove it removes that, and nothing
 // that can be decrypted.
 func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) ([]Unreadable, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT kind, name, data FROM kept
-		UNION ALL SELECT name, '', value FROM meta WHERE name = $1 ORDER BY 1, 2`, sealedSecret)
+		UNION ALL SELECT $1, '', value FROM meta WHERE name = $2 ORDER BY 1, 2`, keptSecret, sealedSecret)
 	all, err := collect(rows, err, func(rows *sql.Rows) (k encrypted, err error) {
 		err = rows.Scan(&k.kind, &k.name, &k.text)
 		return k, err
@@ -47,7 +50,7 @@ func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) 
 			continue
 		}
 		u := k.unreadable()
-		others := u.Callback != "" && !slices.Contains(callbacks, u.Callback) || k.kind == keptClient || k.kind == sealedSecret
+		others := u.Callback != "" && !slices.Contains(callbacks, u.Callback) || k.kind == keptClient || k.kind == keptSecret
 		if len(callbacks) == 0 || !others {
 			found = append(found, u)
 		}
@@ -66,7 +69,7 @@ func (s *Store) decrypts(k encrypted) bool {
 		return false
 	}
 	as := keptAs(k.kind, k.name)
-	if k.kind == sealedSecret {
+	if k.kind == keptSecret {
 		as = sealedAs
 	}
 	_, err := s.cipher.Decrypt(k.text, as)
@@ -87,8 +90,8 @@ func (k encrypted) unreadable() Unreadable {
 func (t *tx) removeUnreadable(found []Unreadable) error {
 	for _, u := range found {
 		remove, of := `DELETE FROM kept WHERE kind = $1 AND name = $2`, []any{u.Kind, u.Name}
-		if u.Kind == sealedSecret {
-			remove, of = `DELETE FROM meta WHERE name = $1`, []any{u.Kind} // the next start makes a new one
+		if u.Kind == keptSecret {
+			remove, of = `DELETE FROM meta WHERE name = $1`, []any{sealedSecret} // the next start makes a new one
 		}
 		if err := t.exec(remove, of...); err != nil {
 			return err

@@ -229,6 +229,9 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		w.rollback()
 		switch {
 		case t.broken || errors.Is(err, errLost):
+			if gone := w.store.intact(); gone != nil { // that is why
+				err = gone
+			}
 			return nil, nil, unavailable(err)
 		case refused == nil:
 			return nil, nil, fmt.Errorf("%w: %w", errSomeone, err)
