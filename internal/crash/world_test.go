@@ -47,7 +47,7 @@ type world struct {
 	recorder *recorder
 	route    string // steps after the first
 	settings string
-	lookInto string // the database, a file or a URL, as the test itself gets to it
+	lookInto string  // the database, a file or a URL, as the test itself gets to it
 	people   *people // nil: everybody registers once
 
 	mu       sync.Mutex
