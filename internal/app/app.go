@@ -325,11 +325,13 @@ func (a *App) Run(ctx context.Context) error {
 	err := errors.Join(cause, a.shutdown(limit))
 	select {
 	case <-delivering:
+	case <-a.store.Gone(): // no outcome can be stored any more
+		a.options.Log.Warn("the database file is gone; requests in flight are repeated after the next start")
 	case <-limit.Done():
 		a.options.Log.Warn("drain limit reached; requests in flight are repeated after the next start")
-		abandon()
-		<-delivering
 	}
+	abandon()
+	<-delivering
 	<-watching
 	<-attending
 	return errors.Join(err, a.events.close(), a.store.Close())

@@ -96,6 +96,39 @@ func TestLeftByKill(t *testing.T) {
 	}
 }
 
+// A start that is killed once the database bears its stamp, but before the note says
+// so, leaves the write-ahead log where it is: all is in there.
+func TestKilledBeforeNote(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := w.recorder.hold() // so that nothing is written but registrations
+	t.Cleanup(release)
+	folder := t.TempDir()
+	config, note := w.configure(folder), filepath.Join(folder, "onramp.db.state")
+	for range 3 { // one start after the other is killed there
+		g := start(t, config)
+		if err := w.send(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		g.kill()
+		if _, err := os.Stat(note + ".kept"); err == nil {
+			rename(t, note+".kept", note)
+		}
+		if err := os.Link(note, note+".kept"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove(t, note+".kept")
+	release()
+	g := start(t, config)
+	if said := g.said(); strings.Contains(said, "did not belong") || strings.Contains(said, doubted) {
+		t.Errorf("a false alarm: %s", said)
+	}
+	if result := w.tally(g, row, 1); result.lost != 0 || result.accepted != 3 {
+		t.Errorf("lost: %+v", result)
+	}
+}
+
 // Kills one after the other raise no alarm, whatever the moment.
 func TestKillsRaiseNoAlarm(t *testing.T) {
 	t.Parallel()

@@ -31,10 +31,19 @@ type disk struct {
 	limit   int           // bytes on the disk; 0: no limit
 }
 
-// nameChange gives a name to a file, or takes it away where file is nil.
+// nameChange gives a name to a file, or takes it away where file is nil; a rename
+// takes the old name away in the same moment.
 type nameChange struct {
 	name string
 	file *file
+	old  string
+}
+
+func (c nameChange) apply(names map[string]*file) {
+	if names[c.name] = c.file; c.file == nil {
+		delete(names, c.name)
+	}
+	delete(names, c.old)
 }
 
 // file is what a disk knows about one. The disk's mutex guards it.
@@ -70,9 +79,55 @@ func (d *disk) create(name string, mode uint32) (*file, syscall.Errno) {
 		return nil, errno
 	}
 	d.used++
-	d.names[name] = f
-	d.renamed = append(d.renamed, nameChange{name, f})
+	d.name(nameChange{name: name, file: f})
 	return f, 0
+}
+
+// name changes a name for the processes; the mutex is held.
+func (d *disk) name(c nameChange) {
+	c.apply(d.names)
+	d.renamed = append(d.renamed, c)
+}
+
+// link gives a file a further name.
+func (d *disk) link(f *file, name string) syscall.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if errno := d.mayChange(f, 0); errno != 0 {
+		return errno
+	}
+	if d.names[name] != nil {
+		return syscall.EEXIST
+	}
+	d.name(nameChange{name: name, file: f})
+	return 0
+}
+
+// rename takes the place of what has the new name.
+func (d *disk) rename(old, name string) syscall.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.names[old]
+	if f == nil {
+		return syscall.ENOENT
+	}
+	if errno := d.mayChange(f, 0); errno != 0 {
+		return errno
+	}
+	d.name(nameChange{name: name, file: f, old: old})
+	return 0
+}
+
+// links counts the names of a file.
+func (d *disk) links(f *file) (n uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, named := range d.names {
+		if named == f {
+			n++
+		}
+	}
+	return n
 }
 
 func (d *disk) remove(name string) syscall.Errno {
@@ -85,8 +140,7 @@ func (d *disk) remove(name string) syscall.Errno {
 	if errno := d.mayChange(f, 0); errno != 0 {
 		return errno
 	}
-	delete(d.names, name)
-	d.renamed = append(d.renamed, nameChange{name, nil})
+	d.name(nameChange{name: name})
 	return 0
 }
 
@@ -222,17 +276,19 @@ func (d *disk) restore(w wreck) {
 	if w.piece > 0 {
 		// file systems keep names in a journal, so only the first of their changes got there, in order
 		for _, c := range d.renamed[:w.random.IntN(len(d.renamed)+1)] {
-			if d.safe[c.name] = c.file; c.file == nil {
-				delete(d.safe, c.name)
-			}
+			c.apply(d.safe)
 		}
 	}
+	left := map[*file]*file{} // by what they were: a file may have several names
 	for name, f := range d.safe {
-		if w.piece > 0 {
-			f.safe = w.tear(f.safe, f.unsynced)
+		if left[f] == nil {
+			if w.piece > 0 {
+				f.safe = w.tear(f.safe, f.unsynced)
+			}
+			// a new one: what the kernel still writes to the old one comes too late
+			left[f] = &file{inode: f.inode, mode: f.mode, scratch: f.scratch, content: bytes.Clone(f.safe), safe: f.safe}
 		}
-		// a new one: what the kernel still writes to the old one comes too late
-		d.safe[name] = &file{inode: f.inode, mode: f.mode, scratch: f.scratch, content: bytes.Clone(f.safe), safe: f.safe}
+		d.safe[name] = left[f]
 	}
 	d.names, d.renamed = maps.Clone(d.safe), nil
 }

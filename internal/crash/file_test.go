@@ -33,7 +33,7 @@ func cutLog(t *testing.T) []tally {
 	send()
 	g.kill()
 	release()
-	delete(w.accepted, fmt.Sprintf("visitor-%d@example.org", w.sent)) // as if its answer had not come
+	delete(w.accepted, visitor(w.sent)) // as if its answer had not come
 	database, log := readFile(t, filepath.Join(folder, "onramp.db")), readFile(t, filepath.Join(folder, "onramp.db-wal"))
 	const frame = 4096 + 24
 	if len(log) <= answered || len(log) > 1000*frame {

@@ -16,6 +16,9 @@ type tally struct {
 	once, more int // delivered
 	dead       int // or unknown: kept for an operator
 	lost       int
+	stranded   int // nothing will happen to them any more, though nobody gave them up
+	people     int // who register again and again; 0: everybody registers once
+	old        int // of whom an older registration stands where a newer one was answered
 }
 
 func (t *tally) add(other tally) {
@@ -25,6 +28,9 @@ func (t *tally) add(other tally) {
 	t.more += other.more
 	t.dead += other.dead
 	t.lost += other.lost
+	t.stranded += other.stranded
+	t.people += other.people
+	t.old += other.old
 }
 
 // matrix is the rows of the table. Each breaks one thing, and returns what became
@@ -36,8 +42,14 @@ var matrix = []struct {
 	{"kill -9 at a random moment", killGateway},
 	{"kill -9 at a random moment", killReceiver},
 	{"Marketing Cloud killed meanwhile", killSandbox},
+	{"late vendor: calls carried out long after they failed", callLate},
+	{"calls hang, or their answers are lost", loseAnswers},
 	{"token endpoint down for a while", breakTokens},
 	{"power cut", cutPower},
+	{"database file replaced or deleted (SQLite)", replaceFile},
+	{"process frozen beyond its lease (PostgreSQL)", freezeProcess},
+	{"network cut in the middle of a statement (PostgreSQL)", cutNetwork},
+	{"connection lost at COMMIT (PostgreSQL)", loseCommits},
 	{"disk full", fillDisk},
 	{"disk read-only for a while", lockDisk},
 	{"write-ahead log cut short", cutLog},
@@ -72,6 +84,9 @@ func TestCrashMatrix(t *testing.T) {
 					if r.lost != 0 || r.accepted != r.once+r.more+r.dead {
 						t.Errorf("%d of %d were answered and are lost: %+v", r.lost, r.accepted, r)
 					}
+					if r.stranded != 0 || r.old != 0 {
+						t.Errorf("%d are stranded, and of %d of %d people something old stands", r.stranded, r.old, r.people)
+					}
 				}
 			})
 		}
@@ -88,16 +103,25 @@ func TestCrashMatrix(t *testing.T) {
 // draw makes a table in Markdown.
 func draw(results [][]tally) string {
 	var b strings.Builder
-	line := func(cells ...any) { fmt.Fprintf(&b, "| %-56v | %6v | %8v | %14v | %24v | %4v | %4v |\n", cells...) }
-	line("fault", "rounds", "accepted", "delivered once", "delivered more than once", "dead", "lost")
-	b.WriteString("|" + strings.Repeat("-", 58) + "|" + strings.Repeat("-", 7) + ":|" + strings.Repeat("-", 9) + ":|" +
-		strings.Repeat("-", 15) + ":|" + strings.Repeat("-", 25) + ":|" + strings.Repeat("-", 5) + ":|" + strings.Repeat("-", 5) + ":|\n")
+	line := func(cells ...any) {
+		fmt.Fprintf(&b, "| %-56v | %6v | %8v | %14v | %24v | %4v | %4v | %8v | %12v |\n", cells...)
+	}
+	line("fault", "rounds", "accepted", "delivered once", "delivered more than once", "dead", "lost", "stranded", "old over new")
+	b.WriteString("|" + strings.Repeat("-", 58))
+	for _, width := range []int{6, 8, 14, 24, 4, 4, 8, 12} {
+		b.WriteString("|" + strings.Repeat("-", width+1) + ":")
+	}
+	b.WriteString("|\n")
 	for i, rows := range results {
 		for _, r := range rows {
+			var old any = r.old
+			if r.people == 0 {
+				old = "–"
+			}
 			if fault := matrix[i].fault + r.fault; r.rounds > 0 {
-				line(fault, r.rounds, r.accepted, r.once, r.more, r.dead, r.lost)
+				line(fault, r.rounds, r.accepted, r.once, r.more, r.dead, r.lost, r.stranded, old)
 			} else {
-				line(fault, "", "", "", "", "", "")
+				line(fault, "", "", "", "", "", "", "", "")
 			}
 		}
 	}

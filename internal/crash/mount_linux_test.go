@@ -96,6 +96,8 @@ var (
 	_ fs.NodeLookuper = (*folderNode)(nil)
 	_ fs.NodeCreater  = (*folderNode)(nil)
 	_ fs.NodeUnlinker = (*folderNode)(nil)
+	_ fs.NodeLinker   = (*folderNode)(nil)
+	_ fs.NodeRenamer  = (*folderNode)(nil)
 	_ fs.NodeFsyncer  = (*folderNode)(nil)
 )
 
@@ -126,6 +128,27 @@ func (n *folderNode) inode(ctx context.Context, f *file, out *fuse.Attr) *fs.Ino
 // Unlink removes a file's name; those who have it open keep it.
 func (n *folderNode) Unlink(_ context.Context, name string) syscall.Errno { return n.disk.remove(name) }
 
+// Link gives a file a further name.
+func (n *folderNode) Link(_ context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	node, ok := target.(*fileNode)
+	if !ok {
+		return nil, syscall.EPERM
+	}
+	if errno := n.disk.link(node.file, name); errno != 0 {
+		return nil, errno
+	}
+	node.attributes(&out.Attr)
+	return node.EmbeddedInode(), 0
+}
+
+// Rename changes a file's name; flags would ask for an exchange, or to replace nothing.
+func (n *folderNode) Rename(_ context.Context, old string, _ fs.InodeEmbedder, name string, flags uint32) syscall.Errno {
+	if flags != 0 {
+		return syscall.EINVAL
+	}
+	return n.disk.rename(old, name)
+}
+
 // Fsync makes the names safe.
 func (n *folderNode) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	return n.disk.syncNames()
@@ -148,7 +171,7 @@ var (
 )
 
 func (n *fileNode) attributes(out *fuse.Attr) {
-	out.Mode, out.Ino, out.Nlink = syscall.S_IFREG|n.file.mode, n.file.inode, 1
+	out.Mode, out.Ino, out.Nlink = syscall.S_IFREG|n.file.mode, n.file.inode, n.disk.links(n.file)
 	out.Size = uint64(n.disk.size(n.file))
 	out.Owner = fuse.Owner{Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -161,7 +162,7 @@ func countRows(t *testing.T, path string) (n int) {
 // cutPower cuts the power of the disk under a gateway.
 func cutPower(t *testing.T) []tally {
 	d := newDisk()
-	return []tally{cutOften(t, d, rounds(6, 250), func() wreck {
+	return []tally{cutOften(t, d, rounds(6, 2000), func() wreck {
 		return wreck{rand.New(rand.NewPCG(rand.Uint64(), 0)), []int{0, 0, 512, 4096}[rand.IntN(4)]}
 	})}
 }
@@ -180,6 +181,9 @@ func cutOften(t *testing.T, d *disk, n int, wreck func() wreck) tally {
 		stop()
 		unmount()
 		d.restore(wreck())
+		if said := g.said(); !d.deaf && strings.Contains(said, doubted) {
+			t.Errorf("a false alarm: %s", said)
+		}
 	}
 	w.block(false)
 	folder, _ := d.mount(t)

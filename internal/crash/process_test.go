@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,8 @@ import (
 func killGateway(t *testing.T) []tally {
 	w := newWorld(t)
 	w.route = journeyStep
-	config := w.configure(t.TempDir())
+	folder := t.TempDir()
+	config := w.configure(folder)
 	n := rounds(8, 250)
 	for round := range n {
 		if round%4 == 3 {
@@ -37,6 +39,9 @@ func killGateway(t *testing.T) []tally {
 	rows.fault, events.fault = ", data extension", ", journey"
 	if rows.accepted < n {
 		t.Errorf("only %d registrations were answered", rows.accepted)
+	}
+	if aside, err := filepath.Glob(filepath.Join(folder, "*.left-*")); err != nil || len(aside) > 0 {
+		t.Errorf("its own write-ahead log was moved aside: %q %v", aside, err)
 	}
 	return []tally{rows, events}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,8 @@ type recorder struct {
 	mu       sync.Mutex
 	upstream *url.URL
 	gate     chan struct{}             // calls wait until it is closed; nil: they don't
-	arrived  map[string]map[string]int // by step and subscriber key
+	arrived  map[string]map[string]int // by step and what called returns
+	firsts   []string                  // of the rows, as each of them arrived first
 	odd      []string                  // calls that it could not read
 }
 
@@ -104,14 +106,21 @@ func (r *recorder) pointTo(t *testing.T, upstream string) {
 func (r *recorder) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.arrived = map[string]map[string]int{row: {}, event: {}}
+	r.arrived, r.firsts = map[string]map[string]int{row: {}, event: {}}, nil
 }
 
 // count is how often a step of a registration was delivered.
-func (r *recorder) count(step, subscriberKey string) int {
+func (r *recorder) count(step, registration string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.arrived[step][subscriberKey]
+	return r.arrived[step][registration]
+}
+
+// order lists the rows in the order in which each of them arrived first.
+func (r *recorder) order() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.firsts)
 }
 
 // misread lists the calls that hold nothing the recorder knows.
@@ -130,39 +139,51 @@ func (r *recorder) answered(response *http.Response) error {
 	if err != nil {
 		return err
 	}
-	step, keys, err := subscriberKeys(request.URL.Path, body)
+	step, keys, err := registrations(request.URL.Path, body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
 		r.odd = append(r.odd, request.URL.Path+": "+err.Error())
 	}
 	for _, key := range keys {
-		r.arrived[step][key]++
+		if r.arrived[step][key]++; step == row && r.arrived[row][key] == 1 {
+			r.firsts = append(r.firsts, key)
+		}
 	}
 	return nil
 }
 
-// subscriberKeys reads whom a call is about, and nothing from calls that deliver
+// called is what a registration is called here: by its subscriber key, and by the
+// number that tells several of a person apart.
+func called(subscriberKey, number string) string {
+	if number == "" {
+		return subscriberKey
+	}
+	return subscriberKey + " " + number
+}
+
+// registrations reads what a call is about, and nothing from calls that deliver
 // nothing.
-func subscriberKeys(path string, body io.Reader) (step string, keys []string, err error) {
+func registrations(path string, body io.Reader) (step string, keys []string, err error) {
 	decode := json.NewDecoder(body).Decode
 	switch {
 	case strings.HasPrefix(path, "/hub/v1/dataevents/"): // …/key:KEY/rowset
 		var rows []struct {
-			Keys struct{ SubscriberKey string }
+			Keys   struct{ SubscriberKey string }
+			Values struct{ FirstName string }
 		}
 		err = decode(&rows)
 		for i := range rows {
-			keys = append(keys, rows[i].Keys.SubscriberKey)
+			keys = append(keys, called(rows[i].Keys.SubscriberKey, rows[i].Values.FirstName))
 		}
 		return row, keys, err
 	case strings.HasPrefix(path, "/data/v1/async/dataextensions/"): // …/key:KEY/rows
 		var request struct {
-			Items []struct{ SubscriberKey string }
+			Items []struct{ SubscriberKey, FirstName string }
 		}
 		err = decode(&request)
 		for i := range request.Items {
-			keys = append(keys, request.Items[i].SubscriberKey)
+			keys = append(keys, called(request.Items[i].SubscriberKey, request.Items[i].FirstName))
 		}
 		return row, keys, err
 	case strings.HasPrefix(path, "/interaction/v1/events"):

@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -20,11 +21,13 @@ public: { listen: "127.0.0.1:0" }
 admin: { listen: "127.0.0.1:0", token: operator-of-the-test }
 marketing_cloud: { auth_url: "%s", client_id: sandbox-client, client_secret: sandbox-secret, account_id: "510000001" }
 drain_timeout: %v
+%s
 forms:
   registration:
     subscriber_key: email
     fields:
       - { name: email, column: EmailAddress, type: email, required: true }
+      - { name: number, column: FirstName }
       - { column: RegistrationTimestamp, from: received_at }
     route:
       - data_extension: { key: Web_Registrations, mode: sync }
@@ -43,10 +46,13 @@ type world struct {
 	sandbox  *sandbox.Sandbox
 	recorder *recorder
 	route    string // steps after the first
+	settings string
+	lookInto string  // the database, a file or a URL, as the test itself gets to it
+	people   *people // nil: everybody registers once
 
 	mu       sync.Mutex
 	sent     int
-	accepted map[string]string // address to id
+	accepted map[string]string // by what called returns: the id
 	refused  map[string]int    // by status and Retry-After
 }
 
@@ -62,33 +68,47 @@ func newWorld(t *testing.T) *world {
 // configure writes a configuration for a database in a folder, and returns its name.
 func (w *world) configure(folder string) string {
 	w.t.Helper()
+	return w.configureDatabase(filepath.Join(folder, "onramp.db"))
+}
+
+func (w *world) configureDatabase(database string) string {
+	w.t.Helper()
+	w.lookInto = cmp.Or(w.lookInto, database)
 	path := filepath.Join(w.t.TempDir(), "onramp.yaml")
-	text := fmt.Sprintf(configText, filepath.Join(folder, "onramp.db"), w.recorder.url, drain) + w.route
+	text := fmt.Sprintf(configText, database, w.recorder.url, drain, w.settings) + w.route
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	return path
 }
 
-// send registers a new address and notes the answer.
+// send registers somebody and notes the answer.
 func (w *world) send(ctx context.Context, g *gateway) error {
 	w.mu.Lock()
 	w.sent++
-	address := fmt.Sprintf("visitor-%d@example.org", w.sent)
+	address, number, done := visitor(w.sent), "", func(bool) {}
 	w.mu.Unlock()
-	a, err := g.register(ctx, address)
+	if w.people != nil {
+		if address, number, done = w.people.next(ctx); done == nil {
+			return ctx.Err()
+		}
+	}
+	a, err := g.register(ctx, address, number)
+	done(err == nil && a.accepted())
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.accepted() {
-		w.accepted[address] = a.id
+		w.accepted[called(address, number)] = a.id
 	} else {
 		w.refused[fmt.Sprintf("%d, Retry-After %q", a.status, a.retryAfter)]++
 	}
 	return nil
 }
+
+func visitor(n int) string { return fmt.Sprintf("visitor-%d@example.org", n) }
 
 // stream has several senders register until stop is called or the gateway is
 // gone. Stop returns when they have ended.
@@ -170,12 +190,17 @@ func (w *world) block(yes bool) {
 // lost, too: an answer says that it is on disk.
 func (w *world) tally(g *gateway, step string, rounds int) tally {
 	w.t.Helper()
-	w.checkStatus(g.settled())
+	last := g.settled()
+	w.checkStatus(last)
+	result := tally{rounds: rounds, accepted: w.answered(), stranded: int(last.underway())}
+	if w.people != nil {
+		w.awaitQuiet()
+		result.people, result.old = w.people.judge(w)
+	}
 	known := g.registrations()
-	result := tally{rounds: rounds, accepted: w.answered()}
-	for address, id := range w.accepted {
+	for called, id := range w.accepted {
 		state, isKnown := known[id]
-		switch n := w.recorder.count(step, address); {
+		switch n := w.recorder.count(step, called); {
 		case !isKnown:
 			result.lost++
 		case n == 1:

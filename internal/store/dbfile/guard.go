@@ -229,6 +229,13 @@ func (f *File) Begin(ctx context.Context, meta Meta, commits func() int64, keepe
 		meta.Doubted(why)
 	}
 	run, stamp := newRun()
+	var seen uint32
+	if err := keeper.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&seen); err != nil {
+		return err
+	}
+	if err := f.announce(seen, stamp); err != nil {
+		return fmt.Errorf("write %s.state: %w", f.Path, err)
+	}
 	if err := meta.Save(map[string]string{metaRun: run, metaBefore: f.previous(known)}, stamp); err != nil {
 		return err
 	}

@@ -23,9 +23,10 @@ type Note struct {
 	State   State  `json:"state"`
 	Stamp   uint32 `json:"stamp"` // in the header of the database
 	Before  uint32 `json:"stamp_before"`
-	Inode   uint64 `json:"inode"` // of the database
-	WAL     uint64 `json:"wal"`   // inode of its write-ahead log
-	Self    uint64 `json:"self"`  // inode of this file: if it is another, inodes tell nothing here
+	Next    uint32 `json:"stamp_next,omitempty"` // of a run that was about to begin
+	Inode   uint64 `json:"inode"`                // of the database
+	WAL     uint64 `json:"wal"`                  // inode of its write-ahead log
+	Self    uint64 `json:"self"`                 // inode of this file: if it is another, inodes tell nothing here
 }
 
 // State says how far a run had come.
@@ -94,6 +95,7 @@ func (f *File) isForeign(wal os.FileInfo) bool {
 	same, left := stamp == f.last.Stamp || stamp == f.last.Before, inode(wal) == f.last.WAL
 	switch f.last.State {
 	case Running:
+		same = same || stamp == f.last.Next && stamp != 0
 		// when all files were copied, all inodes are others
 		return f.last.Self != 0 && left && (!same || inode(f.own) != f.last.Inode)
 	case Spoiled:
@@ -148,6 +150,27 @@ func newRun() (name string, stamp uint32) {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return rand.Text(), binary.BigEndian.Uint32(b[:])>>1 | 1
+}
+
+// announce has the note of the run before know every stamp that the database may bear
+// until this run has a note of its own: as SQLite sees it, as it is in the file, and
+// the one that this run will give it. A start that is killed in between has its log
+// taken for another database's otherwise, and a half-moved one is all that there is.
+func (f *File) announce(seen, next uint32) (err error) {
+	if f.last == nil || f.last.State != Running {
+		return nil // which stamp it bears then decides nothing, or only that it bears the old one
+	}
+	announced := *f.last
+	announced.Stamp, announced.Before, announced.Next = seen, f.header(), next
+	note, err := os.OpenFile(f.Path+".state", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, note.Close()) }()
+	if err := announced.writeTo(note); err != nil {
+		return err
+	}
+	return note.Sync()
 }
 
 // takeNote looks at the files as they are once SQLite has opened them, and notes
@@ -266,14 +289,16 @@ func (f *File) End(state State, savedTo string) error {
 	return errors.Join(f.write(), f.note.Sync())
 }
 
-func (f *File) write() error {
-	text, err := json.Marshal(f.now)
+func (f *File) write() error { return f.now.writeTo(f.note) }
+
+func (n *Note) writeTo(file *os.File) error {
+	text, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
 	_, rest, _ := bytes.Cut(text, []byte{','})
-	line := fmt.Sprintf("%s%*d,%s", commitsHead, commitDigits, f.now.Commits, rest)
-	_, err = f.note.WriteAt(fmt.Appendf(nil, "%-*s\n", noteSize-1, line), 0)
+	line := fmt.Sprintf("%s%*d,%s", commitsHead, commitDigits, n.Commits, rest)
+	_, err = file.WriteAt(fmt.Appendf(nil, "%-*s\n", noteSize-1, line), 0)
 	return err
 }
 
