@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,7 @@ import (
 func TestAdminTokenTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log written
 		a := &admin.Admin{Desk: &operator.Desk{Setup: &fakeEns{}}, Token: "token-of-the-operator", Server: &web.Server{Log: slog.New(slog.NewTextHandler(&log, nil)), Part: "admin"}}
 		mux := http.NewServeMux()
 		a.Routes(mux)
@@ -98,4 +99,22 @@ func TestAdminTokenTriesByNetwork(t *testing.T) {
 	if status != 429 {
 		t.Errorf("the twelfth of a network is answered %d, want 429", status)
 	}
+}
+
+// written is a log that is read while it is written.
+type written struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
