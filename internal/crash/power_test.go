@@ -162,15 +162,10 @@ func countRows(t *testing.T, path string) (n int) {
 // cutPower cuts the power of disks under gateways.
 func cutPower(t *testing.T) []tally {
 	disks := make([]tally, rounds(1, 8))
-	t.Run("disks", func(t *testing.T) {
-		for i := range disks {
-			t.Run(strconv.Itoa(i), func(t *testing.T) {
-				t.Parallel()
-				disks[i] = cutOften(t, newDisk(), rounds(6, 250), func() wreck {
-					return wreck{rand.New(rand.NewPCG(rand.Uint64(), 0)), []int{0, 0, 512, 4096}[rand.IntN(4)]}
-				})
-			})
-		}
+	together(t, len(disks), func(t *testing.T, i int) {
+		disks[i] = cutOften(t, newDisk(), rounds(6, 250), func() wreck {
+			return wreck{rand.New(rand.NewPCG(rand.Uint64(), 0)), []int{0, 0, 512, 4096}[rand.IntN(4)]}
+		})
 	})
 	total := tally{}
 	for _, result := range disks {

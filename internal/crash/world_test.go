@@ -30,7 +30,7 @@ forms:
       - { name: number, column: FirstName }
       - { column: RegistrationTimestamp, from: received_at }
     route:
-      - data_extension: { key: Web_Registrations, mode: sync }
+      - data_extension: { key: Web_Registrations, mode: %s }
 `
 
 const (
@@ -45,6 +45,7 @@ type world struct {
 	t        *testing.T
 	sandbox  *sandbox.Sandbox
 	recorder *recorder
+	mode     string // of the first step; "": sync
 	route    string // steps after the first
 	settings string
 	lookInto string  // the database, a file or a URL, as the test itself gets to it
@@ -75,7 +76,7 @@ func (w *world) configureDatabase(database string) string {
 	w.t.Helper()
 	w.lookInto = cmp.Or(w.lookInto, database)
 	path := filepath.Join(w.t.TempDir(), "onramp.yaml")
-	text := fmt.Sprintf(configText, database, w.recorder.url, drain, w.settings) + w.route
+	text := fmt.Sprintf(configText, database, w.recorder.url, drain, w.settings, cmp.Or(w.mode, "sync")) + w.route
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
