@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -195,11 +196,21 @@ func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery
 	if err != nil {
 		return Delivery{}, err
 	}
-	if err := d.Changes.DiscardDelivery(ctx, id, reason); err != nil {
+	if err := d.discard(ctx, id, reason); err != nil {
 		return Delivery{}, err
 	}
 	d.Pump.Forget(found.Seq)
 	return d.FindDelivery(ctx, id)
+}
+
+// discard tries twice: the first one may be on disk though its answer was lost, and
+// then the pump must hear of it.
+func (d *Desk) discard(ctx context.Context, id, reason string) error {
+	err := d.Changes.DiscardDelivery(ctx, id, reason)
+	if e, ok := errors.AsType[*onramp.Error](err); ok && e.Kind == onramp.Unavailable {
+		err = d.Changes.DiscardDelivery(ctx, id, reason)
+	}
+	return err
 }
 
 var errSending = &onramp.Error{Kind: onramp.Conflict, Message: "the delivery is being sent right now; try again shortly"}
