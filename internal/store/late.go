@@ -91,9 +91,12 @@ func (t *tx) noteFollowed(r *onramp.Registration, key, first int64, woken map[in
 	if !slices.ContainsFunc(r.Route, func(d onramp.Destination) bool { return t.store.names.beforeJourney(d.ID) }) {
 		return nil
 	}
-	if !t.store.recent.add(key, first, t.now, t.store.longestCall) {
+	until := t.store.lateUntil(t.now)
+	known, noted := t.store.recent.add(key, first, t.now, t.store.longestCall)
+	if !known || noted == until {
 		return nil
 	}
+	t.after = append(t.after, func() { t.store.recent.note(key, until) })
 	for i, d := range r.Route {
 		if t.store.names.beforeJourney(d.ID) {
 			if err := t.noteLate(d.ID, key, first+int64(i)-1, woken); err != nil {
@@ -107,7 +110,7 @@ func (t *tx) noteFollowed(r *onramp.Registration, key, first int64, woken map[in
 // recent knows the newest registration of each ordering key, by its first
 // delivery, for the registrations of the last while. It belongs to the writer.
 type recent struct {
-	now, before map[int64]int64
+	now, before map[int64]followed
 	from        int64 // every registration whose first delivery is not before this one is known
 	turn        int64 // where now begins
 	turnedAt    time.Time
@@ -115,22 +118,35 @@ type recent struct {
 
 const mostRecent = 32_768 // keys in each half
 
-// add takes a registration in, and says whether the key was known. What is older
-// than lasting may be forgotten.
-func (r *recent) add(key, first int64, at time.Time, lasting time.Duration) (known bool) {
+// followed is the newest registration of a key.
+type followed struct {
+	first int64
+	noted int64 // until when an earlier one may be written late, as late_call has it; 0: it has not
+}
+
+// add takes a registration in, and says whether the key was known, and until when it
+// is noted. What is older than lasting may be forgotten.
+func (r *recent) add(key, first int64, at time.Time, lasting time.Duration) (known bool, noted int64) {
 	switch passed := at.Sub(r.turnedAt); {
 	case r.now == nil:
-		r.now, r.from, r.turn, r.turnedAt = map[int64]int64{}, first, first, at
+		r.now, r.from, r.turn, r.turnedAt = map[int64]followed{}, first, first, at
 	case len(r.now) >= mostRecent || passed > lasting || passed < 0:
-		r.before, r.now = r.now, map[int64]int64{}
+		r.before, r.now = r.now, map[int64]followed{}
 		r.from, r.turn, r.turnedAt = r.turn, first, at
 	}
-	_, known = r.now[key]
+	last, known := r.now[key]
 	if !known {
-		_, known = r.before[key]
+		last, known = r.before[key]
 	}
-	r.now[key] = first
-	return known
+	r.now[key] = followed{first, last.noted}
+	return known, last.noted
+}
+
+// note keeps until when a key is noted, once that is on disk.
+func (r *recent) note(key, until int64) {
+	if last, known := r.now[key]; known {
+		r.now[key] = followed{last.first, until}
+	}
 }
 
 // followed says whether a newer registration of a key was accepted after the one
@@ -139,7 +155,7 @@ func (r *recent) followed(key, first int64) bool {
 	if r.now == nil || first < r.from {
 		return true
 	}
-	return max(r.now[key], r.before[key]) > first
+	return max(r.now[key].first, r.before[key].first) > first
 }
 
 // endLateCalls takes the calls to a destination that can no longer be carried out:
