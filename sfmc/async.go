@@ -229,7 +229,8 @@ type RowResult struct {
 	// not say so.
 	OK bool
 	// Detail is what the answer says of the row, also if it is OK. A message
-	// that ends "Rerun the transaction." reports a deadlock: the row is good.
+	// with "Rerun the transaction." in it, at its end or before other sentences,
+	// reports a deadlock: the row is good.
 	Detail
 	// Errors are about single columns, which they name; at most 100.
 	Errors []Detail

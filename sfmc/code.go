@@ -9,6 +9,11 @@ const (
 	// CodeAggregate says that the reasons are in [Error.Additional]. Without any,
 	// it is often a passing condition, though the status is 400.
 	CodeAggregate = 10006
+	// CodeInvalidOperation says that the object is not in a state in which that can be
+	// done with it.
+	CodeInvalidOperation = 30001
+	// CodeInvalidState says that the object can't get into that state from its own.
+	CodeInvalidState = 30002
 	// CodeNotFound says that the object that the address names does not exist.
 	CodeNotFound = 30003
 	// CodeRateLimit says that there were too many calls: wait for
@@ -32,6 +37,10 @@ const (
 	// CodeDuplicateMessageKey says that the message key was used a short time ago;
 	// see [Error.DuplicateMessageKey].
 	CodeDuplicateMessageKey = 109110
+	// CodeUnknownDefinition says that the definition key is not valid.
+	CodeUnknownDefinition = 109111
+	// CodeUnknownField says that the body has a field that is not known.
+	CodeUnknownField = 109122
 )
 
 // CodeTextNoDataExtension is the [Error.CodeText] by which the asynchronous route

@@ -4,6 +4,9 @@
 // sends transactional email, and manages the callbacks and subscriptions of the Event
 // Notification Service (ENS). It needs nothing but the standard library.
 //
+// The module has no public address yet: another module uses it by a replace
+// directive, which the README shows.
+//
 // Start with a client, and make calls:
 //
 //	client, err := sfmc.New("mc0123456789abcdefghijklmnop", sfmc.Credentials{

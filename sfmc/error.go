@@ -21,6 +21,8 @@ const (
 	OpUpsertRowsAsync = "upsert rows asynchronously"
 	// OpInsertRowsAsync is [Client.InsertRowsAsync].
 	OpInsertRowsAsync = "insert rows asynchronously"
+	// OpFindRow is [Client.FindRow].
+	OpFindRow = "find row"
 	// OpAsyncStatus is [Client.AsyncStatus].
 	OpAsyncStatus = "get asynchronous status"
 	// OpAsyncResults is [Client.AsyncResults].
@@ -33,6 +35,8 @@ const (
 	OpSendMessage = "send message"
 	// OpSendMessages is [Client.SendMessages].
 	OpSendMessages = "send messages"
+	// OpGet is [Client.Get].
+	OpGet = "get"
 	// OpCreateAuthScheme is [Client.CreateAuthScheme].
 	OpCreateAuthScheme = "create authentication scheme"
 	// OpUpdateAuthScheme is [Client.UpdateAuthScheme].

@@ -45,6 +45,7 @@ func readObjectFault(m map[string]any) fault {
 	f := fault{Detail: detail(m), retryAfter: seconds(member(m, "retryAfter"), maxRetryAfter)}
 	f.found = isFaulty(m)
 	f.add(details(list(m, "additionalErrors")))
+	f.add(details(list(m, "validationErrors"))) // of an event's data
 	f.add(details(list(m, "errors")))
 	f.add(faulty(list(m, "results")))
 	f.add(faulty(list(m, "members")))   // of a batch of events

@@ -6,8 +6,8 @@
 //	_, err := server.Client().UpsertRows(ctx, sfmctest.DataExtension, rows)
 //	stored := server.State().DataExtensions[sfmctest.DataExtension].Rows
 //
-// What the sandbox does not emulate stands at the head of its documentation,
-// which "onramp sandbox --help" shows.
+// What the sandbox does not emulate stands in docs/sandbox.md, and "onramp sandbox
+// --help" shows it.
 package sfmctest
 
 import (
