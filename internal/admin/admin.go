@@ -40,16 +40,26 @@ func (a *Admin) routes() map[string]web.HandlerFunc {
 		"GET /api/registrations":               a.listRegistrations,
 		"GET /api/registrations/{id}":          answerOne(desk.FindRegistration),
 		"GET /api/registrations/{id}/timeline": answerOne(desk.Timeline),
+		"POST /api/registrations/{id}/resend":  a.resendRegistration,
 		"GET /api/deliveries":                  a.listDeliveries,
 		"GET /api/deliveries/{id}":             answerOne(desk.FindDelivery),
 		"GET /api/causes":                      a.listCauses,
+		"GET /api/destinations":                a.listDestinations,
+		"POST /api/destinations/{name}/pause":  a.pauseDestination,
+		"POST /api/destinations/{name}/resume": a.resumeDestination,
 		"POST /api/deliveries/{id}/retry":      a.retryDelivery,
 		"POST /api/deliveries/{id}/edit":       a.editDelivery,
 		"POST /api/deliveries/{id}/discard":    a.discardDelivery,
 		"POST /api/deliveries/retry":           answerTo(desk.RetryDeliveries, `{"cause":"1e48f7c5"}`),
 		"POST /api/deliveries/discard":         answerTo(desk.DiscardDeliveries, `{"cause":"1e48f7c5","reason":"a test","all":true}`),
+		"POST /api/deliveries/move":            answerTo(desk.MoveDeliveries, `{"from":"data_extension:Old","to":"data_extension:New","dry_run":true}`),
 		"GET /api/events":                      a.listEvents,
 		"GET /api/events/{id}":                 answerOne(desk.FindEvent),
+		"GET /api/resends":                     answer(desk.Resends.List),
+		"GET /api/resends/{id}":                answerOne(desk.Resends.Find),
+		"POST /api/resends":                    answerTo(desk.Resends.Start, exampleResend),
+		"POST /api/resends/plan":               answerTo(desk.Resends.Plan, exampleResend),
+		"POST /api/resends/{id}/cancel":        answerOne(desk.Resends.Cancel),
 		"GET /api/ens":                         answer(desk.SetupStatus),
 		"POST /api/ens/plan":                   answerTo(desk.PlanSetup, `{"prune":true}, or {"remove":true,"callbacks":["events"]}`),
 		"POST /api/ens/setup":                  answerTo(desk.ApplySetup, `{"prune":true}`),
@@ -60,6 +70,8 @@ func (a *Admin) routes() map[string]web.HandlerFunc {
 		"DELETE /api/clients/{id}":             answerOne(desk.RemoveClient),
 	}
 }
+
+const exampleResend = `{"kind":"events","filter":{"sink":"crm","since":"2026-06-01T00:00:00Z"}}`
 
 // answer makes a handler that answers with what the Desk returns.
 func answer[V any](ask func(context.Context) (V, error)) web.HandlerFunc {

@@ -85,6 +85,11 @@ type office struct {
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{gateway: newGateway(t), pump: &fakePump{sending: map[int64]bool{}}}
+	for _, f := range o.forms {
+		for _, d := range f.Route {
+			o.pump.health = append(o.pump.health, onramp.Health{Destination: d, State: "running"})
+		}
+	}
 	for i, steps := range [][]onramp.DeliveryState{
 		{onramp.DeliveryDelivered, onramp.DeliveryDelivered},
 		{onramp.DeliveryDead},
@@ -170,6 +175,7 @@ func TestAdminRoutesAreClosed(t *testing.T) {
 	id := onramp.DeliveryID(o.ids[1], 1)
 	for _, route := range []string{
 		"GET /api/status", "GET /api/registrations", "GET /api/registrations/" + o.ids[0], "GET /api/registrations/" + o.ids[0] + "/timeline",
+		"POST /api/registrations/" + o.ids[0] + "/resend", "GET /api/destinations", "POST /api/destinations/journey:APIEvent-welcome/pause", "POST /api/destinations/journey:APIEvent-welcome/resume",
 		"GET /api/causes", "POST /api/deliveries/retry", "POST /api/deliveries/discard", "POST /api/deliveries/" + id + "/edit",
 		"GET /api/deliveries", "GET /api/deliveries/" + id, "POST /api/deliveries/" + id + "/retry", "POST /api/deliveries/" + id + "/discard",
 		"GET /api/events", "GET /api/events/x", "GET /api/clients", "POST /api/clients", "POST /api/clients/x/retire", "DELETE /api/clients/x",
@@ -192,6 +198,7 @@ func TestFindRegistration(t *testing.T) {
 	cause := outcomeOf(onramp.DeliveryDead).Cause()
 	fill := strings.NewReplacer("ID", id, "CAUSE", cause)
 	want := fill.Replace(`{"id":"ID","form":"registration","status":"failed","subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z",` +
+		`"fields":{"email":"person2@example.org","opt_in":false,"constant:Source":"Website Registration","ip:IPAddress":"192.0.2.1"},` +
 		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
 		`"deliveries":[` +
 		`{"id":"ID.1","registration":"ID","form":"registration","destination":"data_extension:Web_Registrations","step":1,"state":"delivered","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:53:45.123456Z"},` +
@@ -199,6 +206,7 @@ func TestFindRegistration(t *testing.T) {
 	webtest.Check(t, told(want), get(o, "/api/registrations/"+id))
 
 	want = fill.Replace(`{"id":"ID.2","registration":"ID","form":"registration","destination":"journey:APIEvent-welcome","step":2,"state":"dead","tries":1,"subscriber_key":"person2@example.org","received_at":"2026-06-23T14:52:45.123456Z","settled_at":"2026-06-23T14:54:45.123456Z","reason":"refused; correct the column","cause":"CAUSE",` +
+		`"fields":{"email":"person2@example.org","opt_in":false,"constant:Source":"Website Registration","ip:IPAddress":"192.0.2.1"},` +
 		`"values":{"EmailAddress":"person2@example.org","OptInStatus":false,"RegistrationTimestamp":"2026-06-23T14:52:45Z","Source":"Website Registration","IPAddress":"192.0.2.1"},` +
 		`"attempts":[{"number":1,"started_at":"2026-06-23T14:54:44.123456Z","took_ms":1.5,"outcome":"rejected","status":400,"code":10006,"detail":"refused","hint":"correct the column","request":"[{}]","answer":"{}"}]}` + "\n")
 	webtest.Check(t, told(want), get(o, "/api/deliveries/"+id+".2"))
@@ -251,7 +259,10 @@ func TestAdminRefusals(t *testing.T) {
 		"GET /api/deliveries?cursor=-1":                       badCursor,
 		"GET /api/deliveries?cursor=99999999999999999999":     badCursor,
 		"GET /api/registrations?state=sending":                webtest.Problem(400, `invalid state "sending": use held, queued, delivering, delivered, unknown, failed, erased`, ""),
-		"GET /api/deliveries?state=queued":                    webtest.Problem(400, `invalid state "queued": use held, waiting, pending, sending, submitted, delivered, unknown, dead, discarded, erased`, ""),
+		"GET /api/registrations?form=nobody":                  webtest.Problem(400, `there is no form "nobody": use open, registration`, ""),
+		"GET /api/deliveries?destination=nobody":              webtest.Problem(400, `there is no destination "nobody": use data_extension:Web_Registrations, journey:APIEvent-welcome`, ""),
+		"GET /api/deliveries?until=soon":                      webtest.Problem(400, "until must be a time such as 2026-06-23T14:52:45Z, a date such as 2026-06-23 (from 00:00 UTC), or how long ago, such as 24h or 7d", ""),
+		"GET /api/deliveries?state=queued":                    webtest.Problem(400, `invalid state "queued": use held, waiting, pending, sending, submitted, delivered, skipped, unknown, dead, discarded, erased`, ""),
 		"DELETE /api/registrations/" + o.ids[0]:               webtest.Problem(405, "this address accepts GET, HEAD", "", "Allow: GET, HEAD"),
 		"GET /api/deliveries/" + o.ids[0] + ".1/retry":        webtest.Problem(405, "this address accepts POST", "", "Allow: POST"),
 		"GET /api/nothing":                                    webtest.Problem(404, "there is nothing at this address", ""),
@@ -298,29 +309,35 @@ func TestLists(t *testing.T) {
 	o.accept(t, "open", "note", `100% of_it\`)
 	o.pump.sending[11] = true // 5.1
 	for target, want := range map[string][]string{
-		"/api/registrations?form=registration":                       {"5", "4", "3", "2", "1", "0"},
-		"/api/registrations?form=nobody":                             {},
-		"/api/registrations?form=registration&state=queued":          {"5"},
-		"/api/registrations?state=delivering":                        {"4"},
-		"/api/registrations?state=delivered":                         {"0"},
-		"/api/registrations?state=failed":                            {"2", "1"},
-		"/api/registrations?state=unknown":                           {"3"},
-		"/api/registrations?state=erased":                            {},
-		"/api/registrations?q=PERSON2":                               {"2"},
-		"/api/registrations?q=website+registration&form=open":        {},
-		"/api/registrations?q=Website+registration&state=unknown":    {"3"},
-		"/api/registrations?q=person_":                               {},
-		"/api/registrations?q=%25":                                   {"*"},
-		"/api/registrations?q=of_it\\":                               {"*"},
-		"/api/deliveries?form=registration&q=person2":                {"2.2 dead", "2.1 delivered"},
-		"/api/deliveries?form=registration&state=waiting":            {"5.2 waiting", "4.2 waiting", "3.2 waiting", "1.2 waiting"},
-		"/api/deliveries?state=pending&form=registration":            {"4.1 pending"},
-		"/api/deliveries?state=sending":                              {"5.1 sending"},
-		"/api/deliveries?state=dead":                                 {"2.2 dead", "1.1 dead"},
-		"/api/deliveries?state=unknown":                              {"3.1 unknown"},
-		"/api/deliveries?state=discarded":                            {},
-		"/api/deliveries?state=delivered":                            {"2.1 delivered", "0.2 delivered", "0.1 delivered"},
-		"/api/deliveries?state=delivered&form=registration&q=nobody": {},
+		"/api/registrations?form=registration":                                 {"5", "4", "3", "2", "1", "0"},
+		"/api/registrations?destination=journey:APIEvent-welcome&state=failed": {"2", "1"},
+		"/api/registrations?since=2026-06-24":                                  {},
+		"/api/registrations?since=2026-06-23&state=queued&form=registration":   {"5"},
+		"/api/registrations?until=2026-06-23T14:52:45Z":                        {},
+		"/api/registrations?until=2026-06-23T14:52:46Z&state=unknown":          {"3"},
+		"/api/deliveries?destination=journey:APIEvent-welcome&state=dead":      {"2.2 dead"},
+		"/api/deliveries?state=dead&since=2026-06-24":                          {},
+		"/api/registrations?form=registration&state=queued":                    {"5"},
+		"/api/registrations?state=delivering":                                  {"4"},
+		"/api/registrations?state=delivered":                                   {"0"},
+		"/api/registrations?state=failed":                                      {"2", "1"},
+		"/api/registrations?state=unknown":                                     {"3"},
+		"/api/registrations?state=erased":                                      {},
+		"/api/registrations?q=PERSON2":                                         {"2"},
+		"/api/registrations?q=website+registration&form=open":                  {},
+		"/api/registrations?q=Website+registration&state=unknown":              {"3"},
+		"/api/registrations?q=person_":                                         {},
+		"/api/registrations?q=%25":                                             {"*"},
+		"/api/registrations?q=of_it\\":                                         {"*"},
+		"/api/deliveries?form=registration&q=person2":                          {"2.2 dead", "2.1 delivered"},
+		"/api/deliveries?form=registration&state=waiting":                      {"5.2 waiting", "4.2 waiting", "3.2 waiting", "1.2 waiting"},
+		"/api/deliveries?state=pending&form=registration":                      {"4.1 pending"},
+		"/api/deliveries?state=sending":                                        {"5.1 sending"},
+		"/api/deliveries?state=dead":                                           {"2.2 dead", "1.1 dead"},
+		"/api/deliveries?state=unknown":                                        {"3.1 unknown"},
+		"/api/deliveries?state=discarded":                                      {},
+		"/api/deliveries?state=delivered":                                      {"2.1 delivered", "0.2 delivered", "0.1 delivered"},
+		"/api/deliveries?state=delivered&form=registration&q=nobody":           {},
 	} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
@@ -455,11 +472,11 @@ func TestStatus(t *testing.T) {
 	}
 	webtest.Check(t, told(`{"accepted":6,`+
 		`"registrations":{"delivered":1,"delivering":1,"erased":0,"failed":2,"held":0,"queued":1,"unknown":1},`+
-		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":0,"pending":0,"sending":1,"submitted":1,"unknown":1,"waiting":4},`+
+		`"deliveries":{"dead":2,"delivered":3,"discarded":0,"erased":0,"held":0,"pending":0,"sending":1,"skipped":0,"submitted":1,"unknown":1,"waiting":4},`+
 		`"destinations":[`+
-		`{"name":"data_extension:Web_Registrations","state":"blocked","reason":"the credentials are refused","since":"2026-06-23T15:00:00Z","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
+		`{"name":"data_extension:Web_Registrations","state":"blocked","reason":"the credentials are refused","since":"2026-06-23T15:00:00Z","waiting":2,"unknown":1,"oldest":"2026-06-23T14:52:45.123456Z"},`+
 		`{"name":"journey:APIEvent-welcome","state":"unconfigured","reason":"no form uses it any more","waiting":2,"oldest":"2026-06-23T14:52:45.123456Z"},`+
-		`{"name":"journey:fresh","state":"running","waiting":0,"oldest":null}],"events":{"stored":0,"repeated":0}}`+"\n"), get(o, "/api/status"))
+		`{"name":"journey:fresh","state":"running","waiting":0,"oldest":null}],"events":{"stored":0,"repeated":0},"store":{"state":"ok"}}`+"\n"), get(o, "/api/status"))
 }
 
 func TestAdminStoreUnavailable(t *testing.T) {

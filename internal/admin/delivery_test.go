@@ -30,9 +30,10 @@ func TestCauses(t *testing.T) {
 	for target, want := range map[string][]string{
 		"/api/causes":            {kept, second, first},
 		"/api/causes?state=dead": {second, first},
-		"/api/causes?state=unknown&form=registration": {kept},
-		"/api/causes?form=open":                       nil,
-		"/api/causes?form=nobody":                     nil,
+		"/api/causes?state=unknown&form=registration":      {kept},
+		"/api/causes?form=open":                            nil,
+		"/api/causes?destination=journey:APIEvent-welcome": {second},
+		"/api/causes?since=2026-06-24":                     nil,
 	} {
 		webtest.Check(t, told(`{"items":[`+strings.Join(want, ",")+`]}`+"\n"), get(o, target))
 	}
@@ -44,7 +45,6 @@ func TestCauses(t *testing.T) {
 		"/api/deliveries?state=unknown&cause=" + unknown.Cause():     {"3.1 unknown"},
 		"/api/deliveries?state=unknown&cause=" + dead.Cause():        {},
 		"/api/deliveries?state=delivered&cause=" + dead.Cause():      {},
-		"/api/deliveries?form=nobody&cause=" + dead.Cause():          {},
 		"/api/deliveries?form=registration&cause=" + unknown.Cause(): {"3.1 unknown"},
 	} {
 		if got, next := o.keysOf(t, get(o, target)); next != "" || !cmp.Equal(want, got) {
@@ -59,13 +59,15 @@ func TestBulkRefusals(t *testing.T) {
 	o := newOffice(t)
 	before := o.store.Count()
 	const all = `,"errors":[{"field":"all","message":"must be true"}]`
-	any := webtest.Problem(422, `this would retry every dead delivery: specify a cause or a form, or add "all": true`, all)
+	any := webtest.Problem(422, `this would retry every dead delivery: specify a cause, form, destination or time, or add "all": true`, all)
 	twice := webtest.Problem(422, `deliveries whose answer was lost may already have arrived; add "all": true to retry them anyway`, all)
 	forever := webtest.Problem(422, `discarding can't be undone: add "all": true to discard several deliveries`, all)
 	state := webtest.Problem(422, "only dead and unknown deliveries can be changed together", `,"errors":[{"field":"state","message":"must be dead or unknown"}]`)
 	reason := webtest.Problem(422, "a discarded delivery needs a reason", `,"errors":[{"field":"reason","message":"is required"}]`)
 	noRetry := webtest.Problem(400, `the body must be JSON such as {"cause":"1e48f7c5"}`, "")
 	noDiscard := webtest.Problem(400, `the body must be JSON such as {"cause":"1e48f7c5","reason":"a test","all":true}`, "")
+	noForm := webtest.Problem(400, `there is no form "nobody": use open, registration`, "")
+	noDestination := webtest.Problem(400, `there is no destination "Web_Registrations": use data_extension:Web_Registrations, journey:APIEvent-welcome`, "")
 	for request, want := range map[string]answer{
 		`retry `:                    any,
 		`retry {}`:                  any,
@@ -74,6 +76,10 @@ func TestBulkRefusals(t *testing.T) {
 		`retry {"state":"unknown"}`: twice,
 		`retry {"state":"unknown","cause":"a","form":"b"}`:      twice,
 		`retry {"state":"pending","all":true}`:                  state,
+		`retry {"form":"nobody"}`:                               noForm,
+		`discard {"form":"nobody","reason":"x","all":true}`:     noForm,
+		`retry {"destination":"Web_Registrations"}`:             noDestination,
+		`retry {"since":"yesterday"}`:                           webtest.Problem(400, "since must be a time such as 2026-06-23T14:52:45Z, a date such as 2026-06-23 (from 00:00 UTC), or how long ago, such as 24h or 7d", ""),
 		`retry {"state":"DEAD","all":true}`:                     state,
 		`retry {"states":"dead"}`:                               noRetry,
 		`retry {"all":"true"}`:                                  noRetry,
@@ -111,9 +117,12 @@ func TestBulk(t *testing.T) {
 		`retry {"all":true}`:                                                        {`{"count":2}`, []string{pending, pending, isUnknown}},
 		`retry {"all":true,"state":"unknown"}`:                                      {`{"count":1}`, []string{isDead, isDead, pending}},
 		`retry {"cause":"` + unknown + `"}`:                                         {`{"count":0}`, []string{isDead, isDead, isUnknown}},
+		`retry {"destination":"journey:APIEvent-welcome"}`:                          {`{"count":1}`, []string{isDead, pending, isUnknown}},
+		`retry {"since":"2026-06-23T14:52:45Z","until":"2026-06-23T14:52:46Z"}`:     {`{"count":2}`, []string{pending, pending, isUnknown}},
+		`retry {"since":"1h"}`:                                                      {`{"count":0}`, []string{isDead, isDead, isUnknown}},
 		`retry {"form":"open"}`:                                                     {`{"count":0}`, []string{isDead, isDead, isUnknown}},
-		`discard {"all":true,"reason":"x"}`:                                         {`{"count":2}`, []string{discarded, discarded, isUnknown}},
-		`discard {"all":true,"reason":"x","state":"unknown","form":"registration"}`: {`{"count":1}`, []string{isDead, isDead, discarded}},
+		`discard {"all":true,"reason":"x"}`:                                         {`{"count":2,"later_steps":1}`, []string{discarded, discarded, isUnknown}},
+		`discard {"all":true,"reason":"x","state":"unknown","form":"registration"}`: {`{"count":1,"later_steps":1}`, []string{isDead, isDead, discarded}},
 		`discard {"all":true,"reason":"x","cause":"nonsense"}`:                      {`{"count":0}`, []string{isDead, isDead, isUnknown}},
 	} {
 		t.Run(request, func(t *testing.T) {
@@ -152,9 +161,10 @@ func TestEdit(t *testing.T) {
 	}
 	want := was
 	want.SubscriberKey = "Ana@example.org"
-	want.Values = json.RawMessage(strings.NewReplacer("person2@example.org", "Ana@example.org", "false", "true").Replace(string(was.Values)))
+	edit := strings.NewReplacer("person2@example.org", "Ana@example.org", "false", "true")
+	want.Fields, want.Values = json.RawMessage(edit.Replace(string(was.Fields))), json.RawMessage(edit.Replace(string(was.Values)))
 	if len(now.Edits) == 1 {
-		want.Edits = []operator.Edit{{At: now.Edits[0].At, Fields: []string{"email", "opt_in"}, SubscriberKey: "person2@example.org", Values: was.Values}}
+		want.Edits = []operator.Edit{{At: now.Edits[0].At, Fields: []string{"email", "opt_in"}, SubscriberKey: "person2@example.org", Values: was.Fields}}
 	}
 	if diff := cmp.Diff(want, now); diff != "" {
 		t.Errorf("the delivery (-want +got):\n%s", diff)
@@ -196,7 +206,7 @@ func TestEditRefusals(t *testing.T) {
 		return webtest.Problem(409, "only a delivery that is dead or unknown can be edited; this one is "+name, "")
 	}
 	wrong := func(field, message string) answer {
-		return webtest.Problem(422, "some fields are not valid", `,"errors":[{"field":"`+field+`","message":"`+message+`"}]`)
+		return webtest.Problem(422, "some fields are not valid", webtest.FieldErrors(field, message))
 	}
 	dead := o.ids[1] + ".1"
 	for request, want := range map[string]answer{

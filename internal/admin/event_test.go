@@ -40,6 +40,9 @@ func newNewsroom(t *testing.T) *newsroom {
 		t.Fatal(err)
 	}
 	n.sink = sinks[0].ID
+	for _, d := range n.forms["registration"].Route {
+		n.pump.health = append(n.pump.health, onramp.Health{Destination: d, State: "running"})
+	}
 	n.id = n.accept(t, "registration", "email", "ana@example.org")
 	storetest.SettleSteps(t, n.store, n.id, onramp.DeliveryDelivered, onramp.DeliveryDelivered)
 	n.receive(t, "events", []int{n.sink},
@@ -102,10 +105,10 @@ func TestFindEvent(t *testing.T) {
 	t.Parallel()
 	n := newNewsroom(t)
 	toSink := `{"id":"` + onramp.DeliveryID(n.events[0].ID, n.sink) + `","event":"` + n.events[0].ID +
-		`","destination":"sink:crm","step":1,"state":"pending","tries":0,"subscriber_key":"ana@example.org","received_at":"2026-06-23T15:52:45.123456Z"`
+		`","destination":"sink:crm","step":1,"state":"pending","tries":0,"subscriber_key":"ana@example.org","received_at":"2026-06-23T15:52:45.123456Z","waits":"destination","waits_reason":"its destination, which is unconfigured: it is no longer configured as a sink"`
 	toRow := `{"id":"` + n.change.ID() + `","registration":"` + n.id + `","event":"` + n.events[0].ID +
 		`","form":"registration","destination":"data_extension:Web_Registrations","step":1,"state":"pending","tries":0,` +
-		`"subscriber_key":"ana@example.org","received_at":"2026-06-23T15:52:45.123456Z"`
+		`"subscriber_key":"ana@example.org","received_at":"2026-06-23T15:52:45.123456Z","waits":"turn","waits_reason":"its turn"`
 	for target, want := range map[string]answer{
 		"/api/events/" + n.events[0].ID:                  told(n.view(0, `,"deliveries":[`+toSink+`},`+toRow+`}]`) + "\n"),
 		"/api/events/" + strings.ToUpper(n.events[0].ID): told(n.view(0, `,"deliveries":[`+toSink+`},`+toRow+`}]`) + "\n"),
@@ -114,10 +117,10 @@ func TestFindEvent(t *testing.T) {
 		"/api/events/" + n.id:                            webtest.Problem(404, "there is no such event", ""),
 		"/api/events/x":                                  webtest.Problem(404, "there is no such event", ""),
 		// what an event brought is a delivery like any other
-		"/api/deliveries/" + n.change.ID():                              told(toRow + `,"values":{"OptInStatus":true}}` + "\n"),
-		"/api/deliveries/" + onramp.DeliveryID(n.events[0].ID, n.sink):  told(toSink + `,"values":` + bodyOf(t, n.view(0, "")) + "}\n"),
-		"/api/deliveries?state=pending&q=optinstatus&form=registration": told(`{"items":[` + toRow + `}],"next":""}` + "\n"),
-		"/api/deliveries?q=renderedsubject":                             told(`{"items":[` + toRow + `},` + toSink + `}],"next":""}` + "\n"),
+		"/api/deliveries/" + n.change.ID():                             told(toRow + `,"values":{"OptInStatus":true}}` + "\n"),
+		"/api/deliveries/" + onramp.DeliveryID(n.events[0].ID, n.sink): told(toSink + `,"values":` + bodyOf(t, n.view(0, "")) + "}\n"),
+		"/api/deliveries?state=pending&q=opt_in&form=registration":     told(`{"items":[` + toRow + `}],"next":""}` + "\n"),
+		"/api/deliveries?q=renderedsubject":                            told(`{"items":[` + toRow + `},` + toSink + `}],"next":""}` + "\n"),
 	} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
@@ -147,22 +150,28 @@ func TestListEvents(t *testing.T) {
 		return told(`{"items":[` + strings.Join(items, ",") + `],"next":"` + next + `"}` + "\n")
 	}
 	for query, want := range map[string]answer{
-		"":                                  list("", 2, 1, 0),
-		"?type=EngagementEvents.EmailOpen":  list("", 1),
-		"?type=*events.email*":              list("", 1, 0),
-		"?type=*email&limit=10":             list(""),
-		"?callback=events":                  list("", 0),
-		"?callback=nobody":                  list(""),
-		"?q=ANA%40example":                  list("", 0),
-		"?q=known&callback=other":           list("", 2),
-		"?limit=2":                          list("3", 2, 1),
-		"?limit=2&cursor=3":                 list("", 0),
-		"?limit=0":                          webtest.Problem(400, "limit must be a number from 1 to 500", ""),
-		"?cursor=x":                         webtest.Problem(400, "invalid cursor: use the value of next from the previous page", ""),
-		"?type=*a*b*c*d*":                   list(""),
-		"?type=" + strings.Repeat("*", 1e4): webtest.Problem(400, "type can have at most 1000 characters", ""),
-		"?q=%00":                            webtest.Problem(400, "parameters must be UTF-8 text without NUL", ""),
-		"?callback=%ff":                     webtest.Problem(400, "parameters must be UTF-8 text without NUL", ""),
+		"":                                   list("", 2, 1, 0),
+		"?type=EngagementEvents.EmailOpen":   list("", 1),
+		"?type=*events.email*":               list("", 1, 0),
+		"?type=*email&limit=10":              list(""),
+		"?callback=events":                   list("", 0),
+		"?callback=nobody":                   webtest.Problem(400, `there is no callback "nobody": use events, other`, ""),
+		"?destination=crm":                   webtest.Problem(400, `there is no destination "crm": use data_extension:Web_Registrations, journey:APIEvent-welcome, sink:crm`, ""),
+		"?destination=sink:crm":              list("", 0),
+		"?since=2026-06-23T15:52:46Z":        list(""),
+		"?since=2026-06-23&until=2026-06-24": list("", 2, 1, 0),
+		"?since=-1h":                         webtest.Problem(400, "since must be a time such as 2026-06-23T14:52:45Z, a date such as 2026-06-23 (from 00:00 UTC), or how long ago, such as 24h or 7d", ""),
+		"?since=2026-06-24&until=2026-06-23": webtest.Problem(400, "since must be earlier than until", ""),
+		"?q=ANA%40example":                   list("", 0),
+		"?q=known&callback=other":            list("", 2),
+		"?limit=2":                           list("3", 2, 1),
+		"?limit=2&cursor=3":                  list("", 0),
+		"?limit=0":                           webtest.Problem(400, "limit must be a number from 1 to 500", ""),
+		"?cursor=x":                          webtest.Problem(400, "invalid cursor: use the value of next from the previous page", ""),
+		"?type=*a*b*c*d*":                    list(""),
+		"?type=" + strings.Repeat("*", 1e4):  webtest.Problem(400, "type can have at most 1000 characters", ""),
+		"?q=%00":                             webtest.Problem(400, "parameters must be UTF-8 text without NUL", ""),
+		"?callback=%ff":                      webtest.Problem(400, "parameters must be UTF-8 text without NUL", ""),
 	} {
 		t.Run(fmt.Sprintf("%.40s", query), func(t *testing.T) {
 			t.Parallel()

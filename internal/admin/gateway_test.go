@@ -26,7 +26,7 @@ func newGateway(t *testing.T) *gateway {
 
 func forms() []onramp.Form {
 	no, source := onramp.Scalar{Kind: onramp.False}, onramp.Scalar{Kind: onramp.String, Text: "Website Registration"}
-	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}
+	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}}
 	return []onramp.Form{
 		{
 			Name: "registration",
@@ -70,7 +70,7 @@ func (g *gateway) accept(t *testing.T, form, field, value string) string {
 // registrations are all that are stored, the newest first.
 func (g *gateway) registrations(t *testing.T) []onramp.Registration {
 	t.Helper()
-	page, _, err := g.store.ListRegistrations(t.Context(), onramp.Filter{Limit: 500})
+	page, _, _, err := g.store.ListRegistrations(t.Context(), onramp.Filter{Limit: 500})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 	"onramp/internal/web"
+	"onramp/internal/web/media"
 )
 
 func (a *Admin) listRegistrations(w http.ResponseWriter, r *http.Request) error {
@@ -39,7 +41,11 @@ func (a *Admin) listCauses(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	causes, err := a.Desk.ListCauses(r.Context(), onramp.Filter{State: q.Get("state"), Form: q.Get("form")})
+	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Destination: q.Get("destination")}
+	if f.Since, f.Until, err = readPeriod(q); err != nil {
+		return err
+	}
+	causes, err := a.Desk.ListCauses(r.Context(), f)
 	return write(w, causes, err)
 }
 
@@ -48,13 +54,16 @@ func (a *Admin) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := readLimit(q)
-	if err != nil {
+	f := onramp.EventFilter{
+		Type: q.Get("type"), Callback: q.Get("callback"), Destination: q.Get("destination"), Query: q.Get("q"), Cursor: q.Get("cursor"),
+	}
+	if f.Limit, err = readLimit(q); err != nil {
 		return err
 	}
-	page, err := a.Desk.ListEvents(r.Context(), onramp.EventFilter{
-		Type: q.Get("type"), Callback: q.Get("callback"), Query: q.Get("q"), Cursor: q.Get("cursor"), Limit: limit,
-	})
+	if f.Since, f.Until, err = readPeriod(q); err != nil {
+		return err
+	}
+	page, err := a.Desk.ListEvents(r.Context(), f)
 	return write(w, page, err)
 }
 
@@ -65,6 +74,15 @@ func (a *Admin) editDelivery(w http.ResponseWriter, r *http.Request) error {
 	}
 	d, err := a.Desk.EditDelivery(r.Context(), r.PathValue("id"), c)
 	return write(w, d, err)
+}
+
+func (a *Admin) resendRegistration(w http.ResponseWriter, r *http.Request) error {
+	var again operator.Again
+	if err := readJSON(r, &again, `{"step":1,"dry_run":true}`); err != nil {
+		return err
+	}
+	resent, err := a.Desk.ResendRegistration(r.Context(), r.PathValue("id"), again)
+	return write(w, resent, err)
 }
 
 // retryDelivery takes overwrite_newer=true in the query.
@@ -81,14 +99,40 @@ func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
+	reason, err := readReason(r, "a test")
+	if err != nil {
+		return err
+	}
+	d, err := a.Desk.DiscardDelivery(r.Context(), r.PathValue("id"), reason)
+	return write(w, d, err)
+}
+
+func (a *Admin) listDestinations(w http.ResponseWriter, r *http.Request) error {
+	s, err := a.Desk.Status(r.Context())
+	return write(w, operator.Page[operator.DestinationStatus]{Items: s.Destinations}, err)
+}
+
+func (a *Admin) pauseDestination(w http.ResponseWriter, r *http.Request) error {
+	reason, err := readReason(r, "the data extension is being rebuilt")
+	if err != nil {
+		return err
+	}
+	d, err := a.Desk.PauseDestination(r.Context(), r.PathValue("name"), reason)
+	return write(w, d, err)
+}
+
+func (a *Admin) resumeDestination(w http.ResponseWriter, r *http.Request) error {
+	d, err := a.Desk.ResumeDestination(r.Context(), r.PathValue("name"))
+	return write(w, d, err)
+}
+
+// readReason reads why an operator does something, of which example is one.
+func readReason(r *http.Request, example string) (string, error) {
 	var body struct {
 		Reason string `json:"reason"`
 	}
-	if err := readJSON(r, &body, `{"reason":"a test"}`); err != nil {
-		return err
-	}
-	d, err := a.Desk.DiscardDelivery(r.Context(), r.PathValue("id"), body.Reason)
-	return write(w, d, err)
+	err := readJSON(r, &body, `{"reason":"`+example+`"}`)
+	return body.Reason, err
 }
 
 func (a *Admin) makeClient(w http.ResponseWriter, r *http.Request) error {
@@ -108,15 +152,25 @@ func (a *Admin) makeClient(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusCreated, made)
 }
 
-// readFilter reads ?state=&form=&q=&cause=&cursor=&limit=.
+// readFilter reads ?state=&form=&destination=&q=&cause=&since=&until=&cursor=&limit=.
 func readFilter(r *http.Request) (onramp.Filter, error) {
 	q, err := readQuery(r)
 	if err != nil {
 		return onramp.Filter{}, err
 	}
-	f := onramp.Filter{State: q.Get("state"), Form: q.Get("form"), Query: q.Get("q"), Cause: q.Get("cause"), Cursor: q.Get("cursor")}
+	f := onramp.Filter{
+		State: q.Get("state"), Form: q.Get("form"), Destination: q.Get("destination"), Query: q.Get("q"), Cause: q.Get("cause"), Cursor: q.Get("cursor"),
+	}
+	if f.Since, f.Until, err = readPeriod(q); err != nil {
+		return f, err
+	}
 	f.Limit, err = readLimit(q)
 	return f, err
+}
+
+// readPeriod reads the times of a list.
+func readPeriod(q url.Values) (since, until time.Time, err error) {
+	return operator.ParsePeriod(q.Get("since"), q.Get("until"), time.Now())
 }
 
 // readQuery reads the parameters of a list. What is no text matches nothing, and one of
@@ -155,12 +209,20 @@ func readJSON(r *http.Request, into any, example string) error {
 	if err := web.ReadBody(r, &body, maxBody); err != nil {
 		return err
 	}
-	if len(bytes.TrimSpace(body.Bytes())) == 0 {
+	charset, err := media.CharsetOf(r)
+	if err != nil {
+		return err
+	}
+	text, err := charset.Text(body.Bytes())
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
-	decoder := json.NewDecoder(&body)
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
+	err = decoder.Decode(into)
 	if err == nil {
 		_, err = decoder.Token() // nothing may follow
 	}

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -29,13 +28,13 @@ const (
 type tries struct {
 	mu     sync.Mutex
 	all    *rate.Limiter
-	by     map[string]*rate.Limiter
-	last   time.Time // when a wrong token came
-	logged bool      // that this burst is limited
+	by     map[netip.Addr]*rate.Limiter // by network
+	last   time.Time                    // when a wrong token came
+	logged bool                         // that this burst is limited
 }
 
 func newTries() *tries {
-	return &tries{all: rate.NewLimiter(rate.Every(tryAllEvery), maxTriesAll), by: map[string]*rate.Limiter{}}
+	return &tries{all: rate.NewLimiter(rate.Every(tryAllEvery), maxTriesAll), by: map[netip.Addr]*rate.Limiter{}}
 }
 
 // wrong counts a wrong token. limited says that there were too many, first that
@@ -47,14 +46,15 @@ func (t *tries) wrong(r *http.Request, now time.Time) (limited, first bool) {
 		t.logged = false
 	}
 	t.last = now
-	address := addressOf(r)
-	one := t.by[address]
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // what is no address counts as one
+	network := web.Network(peer.Addr())
+	one := t.by[network]
 	if one == nil {
 		if len(t.by) >= rememberTo {
 			clear(t.by)
 		}
 		one = rate.NewLimiter(rate.Every(tryEvery), maxTries)
-		t.by[address] = one
+		t.by[network] = one
 	}
 	if one.AllowN(now, 1) && t.all.AllowN(now, 1) {
 		return false, false
@@ -81,21 +81,4 @@ func (a *Admin) refuse(w http.ResponseWriter, r *http.Request, bring error) erro
 		Detail: "too many wrong admin tokens; wait before the next one",
 	})
 	return nil
-}
-
-// addressOf is the peer's address, and for IPv6 its /64: a subscriber has that many.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil || ip.Unmap().Is4() {
-		return host
-	}
-	network, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return host
-	}
-	return network.String()
 }

@@ -6,8 +6,9 @@
 // alert is in the log; those who are named by URLs (https://shoutrrr.nickfedor.com)
 // are sent it as well.
 //
-// It never repairs anything, keeps nothing over a restart, and promises no alert
-// to arrive: who must know for sure watches /healthz too.
+// It never repairs anything, and promises no alert to arrive: who must know for
+// sure watches /readyz too. What it has sent is kept over a restart, which repeats
+// nothing and forgets no end.
 package alert
 
 import (
@@ -39,6 +40,16 @@ type Desk interface {
 	// Oldest returns when the oldest registration was accepted that is still to
 	// be sent to a destination; zero when there is none.
 	Oldest(ctx context.Context, destination string) (time.Time, error)
+	// Failures groups what is dead or unknown by cause, and tells when the newest of
+	// the largest group failed.
+	Failures(ctx context.Context, destination string, state onramp.DeliveryState) (groups []onramp.CauseGroup, last time.Time, err error)
+}
+
+// Keeper keeps what was sent over a restart.
+type Keeper interface {
+	// LoadAlerts returns what SaveAlerts was last given, nil if there is nothing.
+	LoadAlerts(ctx context.Context) ([]byte, error)
+	SaveAlerts(ctx context.Context, data []byte) error
 }
 
 // Sources are what is watched.
@@ -46,6 +57,7 @@ type Sources struct {
 	Desk    Desk
 	Trouble func() error                           // why the store can't be written, without secrets, or nil; answers at once; may be nil
 	Free    func() (free, total uint64, err error) // space on the store's disk, see FreeSpace; nil: there is none to watch
+	Kept    Keeper                                 // nil: nothing is kept over a restart
 }
 
 const (
@@ -57,43 +69,82 @@ const (
 
 // Watcher looks for trouble and sends alerts about it.
 type Watcher struct {
-	cfg       Config
-	from      Sources
-	log       *slog.Logger
-	receivers []*receiver
+	from Sources
+	log  *slog.Logger
 
-	ledger     ledger
-	dead, gave map[string]*growth   // by destination
-	unknown    map[string]*growth   // the same
-	still      map[string]time.Time // when a destination was last seen blocked
-	silence    silence
-	slow       []Condition // what the last slow look found
-	freeOnce   sync.Once   // says in the log that the free space is not known
+	mu        sync.Mutex // held while it looks, and while the configuration changes
+	cfg       Config
+	receivers []*receiver
+	send      func(*receiver) // has a receiver send what is queued; nil: Run has not begun, or has ended
+
+	ledger   ledger
+	growths  map[string]*growth // by cause
+	silence  silence
+	whys     map[string]why // by cause
+	told     chan why
+	keeping  keeping
+	still    map[string]time.Time // when a destination was last kept from sending, see noteStopped
+	slow     []Condition          // what the last slow look found
+	freeOnce sync.Once            // says in the log that the free space is not known
+}
+
+func (c Config) withDefaults() Config {
+	if c.Oldest == 0 {
+		c.Oldest = 15 * time.Minute
+	}
+	if c.FreePercent == 0 && c.FreeBytes == 0 {
+		c.FreePercent = 5
+	}
+	return c
 }
 
 // New checks the receivers' URLs. Its error names every one that is wrong, as
 // alerts[0] and so on, and shows none.
 func New(cfg Config, from Sources, log *slog.Logger) (*Watcher, error) {
-	if cfg.Oldest == 0 {
-		cfg.Oldest = 15 * time.Minute
-	}
-	if cfg.FreePercent == 0 && cfg.FreeBytes == 0 {
-		cfg.FreePercent = 5
-	}
 	w := &Watcher{
-		cfg: cfg, from: from, log: log, ledger: ledger{},
-		dead: map[string]*growth{}, gave: map[string]*growth{}, unknown: map[string]*growth{}, still: map[string]time.Time{},
+		from: from, log: log, ledger: ledger{}, growths: map[string]*growth{}, whys: map[string]why{}, told: make(chan why),
+		still: map[string]time.Time{}, keeping: keeping{done: make(chan bool, 1)},
 	}
+	return w, w.Change(cfg)
+}
+
+// Change replaces the configuration. The watcher still knows what it has alerted: what
+// lasts is not alerted again, and its end is. Receivers that stay where they are keep
+// what is queued; those that leave still send it. Its error is that of New, and then
+// nothing is changed.
+func (w *Watcher) Change(cfg Config) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	receivers := make([]*receiver, len(cfg.Receivers))
 	var wrong []error
 	for i, u := range cfg.Receivers {
-		r, err := newReceiver(i, u, log)
-		if err != nil {
+		var err error
+		if w.stays(i, u) {
+			receivers[i] = w.receivers[i]
+		} else if receivers[i], err = newReceiver(i, u, w.log); err != nil {
 			wrong = append(wrong, err)
-			continue
 		}
-		w.receivers = append(w.receivers, r)
 	}
-	return w, errors.Join(wrong...)
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
+	}
+	for i, r := range w.receivers {
+		if i >= len(cfg.Receivers) || receivers[i] != r {
+			close(r.queue)
+		}
+	}
+	for i, r := range receivers {
+		if !w.stays(i, cfg.Receivers[i]) && w.send != nil {
+			w.send(r)
+		}
+	}
+	w.cfg, w.receivers = cfg.withDefaults(), receivers
+	return nil
+}
+
+// stays says whether the receiver in a place has the URL that it had before.
+func (w *Watcher) stays(i int, u onramp.Secret) bool {
+	return i < len(w.cfg.Receivers) && w.cfg.Receivers[i] == u
 }
 
 // Run watches until ctx ends, and then takes a few seconds at most to send what
@@ -113,14 +164,31 @@ func (w *Watcher) Run(ctx context.Context) {
 	})
 	defer stop()
 	var sending sync.WaitGroup
-	for _, r := range w.receivers {
-		sending.Go(func() { r.run(ctx, work) })
-	}
+	w.load(ctx)
+	w.begin(func(r *receiver) { sending.Go(func() { r.run(ctx, work) }) })
 	w.watch(ctx)
+	w.keepLast(work)
+	w.end()
+	sending.Wait()
+}
+
+func (w *Watcher) begin(send func(*receiver)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.send = send
+	for _, r := range w.receivers {
+		send(r)
+	}
+}
+
+func (w *Watcher) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.send = nil
 	for _, r := range w.receivers {
 		close(r.queue)
 	}
-	sending.Wait()
+	w.cfg.Receivers, w.receivers = nil, nil
 }
 
 // watch looks every second. The slow look runs beside it: a database or a disk
@@ -137,23 +205,33 @@ func (w *Watcher) watch(ctx context.Context) {
 			return
 		case w.slow = <-found:
 			looking = false
+		case answer := <-w.told:
+			w.whys[answer.cause] = answer
+		case written := <-w.keeping.done:
+			w.keeping.ended(written)
 		case <-tick.C:
 		}
 		now := time.Now()
-		w.look(ctx, now)
+		cfg, sent := w.look(ctx, now)
+		w.keep(ctx, now, sent)
 		if !looking && now.Sub(slowAt) >= slowEvery {
 			looking, slowAt = true, now
-			s := slowLook{w.from, w.cfg, w.backlogs(), w.slow, w.unknownFree}
+			s := slowLook{w.from, cfg, w.backlogs(), w.slow, w.unknownFree}
 			go func() { found <- s.look(ctx, now) }()
 		}
 	}
 }
 
-// look compares what is with what was sent, and sends the difference.
-func (w *Watcher) look(ctx context.Context, now time.Time) {
-	for _, m := range w.ledger.compare(now, append(w.quick(now), w.slow...)) {
+// look compares what is with what was sent, and sends the difference. It returns the
+// configuration that it went by, and whether there was a difference.
+func (w *Watcher) look(ctx context.Context, now time.Time) (cfg Config, sent bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	messages := w.ledger.compare(now, append(w.quick(ctx, now), w.slow...))
+	for _, m := range messages {
 		w.tell(ctx, m)
 	}
+	return w.cfg, len(messages) > 0
 }
 
 func (w *Watcher) tell(ctx context.Context, m message) {

@@ -3,6 +3,7 @@ package alert_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"onramp/internal/alert"
+	"onramp/internal/health"
 	"onramp/internal/onramp"
 )
 
@@ -100,7 +103,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{{Destination: journey, State: "running", GivenUp: 2}}
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
 			}, 10 * time.Second,
-			[]sentAlert{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after since Onramp started, the last at 2000-01-01 00:00:01 UTC\n" +
+			[]sentAlert{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after, the last at 2000-01-01 00:00:01 UTC\n" +
 				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
 		},
 		{
@@ -110,7 +113,7 @@ func TestConditions(t *testing.T) {
 				h := onramp.Health{Destination: journey, State: "running", Unknown: 3}
 				w.health = []onramp.Health{h}
 			}, 20 * time.Second,
-			[]sentAlert{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries since Onramp started may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
+			[]sentAlert{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
 				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"}},
 		},
 		{
@@ -124,6 +127,66 @@ func TestConditions(t *testing.T) {
 				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
 				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
 			},
+		},
+		{
+			"dead letters, by cause",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.deliveries["message:hello"] = n(onramp.DeliveryDead, 9)
+				w.failedAt = now.Add(-time.Hour)
+				for i, reason := range []string{"400 10006: Unable to save; the column EmailAddress", "400: 'ana@example.org' is wrong.", "c", "d", "e"} {
+					w.causes = append(w.causes, onramp.CauseGroup{
+						Cause: fmt.Sprintf("00f000a%d", i), Destination: "message:hello", State: onramp.DeliveryDead, Count: int64(5 - i), Reason: reason,
+					})
+				}
+				w.causes = append(w.causes, onramp.CauseGroup{Destination: "journey:Welcome", State: onramp.DeliveryDead, Count: 7})
+			}, 10 * time.Second,
+			[]sentAlert{{time.Second, "onramp: dead letters: message:hello", "cause: 9 dead letters, the last at 1999-12-31 23:00:00 UTC: 5 with the cause 00f000a0: 400 10006: Unable to save; the column EmailAddress; " +
+				"4 with the cause 00f000a1: 400: … is wrong; 3 with the cause 00f000a2: c; and 2 other causes\nwaiting: 0 deliveries\nsince: 1999-12-31 23:00:00 UTC (1h)" + deadHint}},
+		},
+		{
+			"dead letters, without a database",
+			alert.Config{},
+			func(w *world, _ time.Time) {
+				w.deliveries["message:hello"] = n(onramp.DeliveryDead, 1)
+				w.causesErr = errors.New("x")
+			}, 10 * time.Second,
+			[]sentAlert{{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
+		},
+		{
+			"checks",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.checks = []health.Check{
+					{Name: "account", State: health.CheckFailed, Detail: "no access token: 401", Hint: "operator: a", Since: now},
+					{Name: "journey:Other", State: health.CheckPending},
+					{Name: "journey:Welcome", State: health.CheckPassed, Since: now},
+					{Name: "message:hello", State: health.CheckUnchecked, Detail: "could not be checked", Since: now},
+					{Name: "data_extension:Web", State: health.CheckFailed, Detail: "404 30003: Object Not Found", Hint: "operator: b", Since: now},
+				}
+			}, 10 * time.Second,
+			[]sentAlert{
+				{time.Second, "onramp: credentials or business unit wrong", "cause: no access token: 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: operator: a"},
+				{time.Second, "onramp: not as configured in Marketing Cloud: data_extension:Web", "cause: 404 30003: Object Not Found\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: operator: b"},
+			},
+		},
+		{
+			"a Marketing Cloud that is away",
+			alert.Config{},
+			func(w *world, now time.Time) {
+				w.checks = []health.Check{{Name: "account", State: health.CheckAway, Detail: "connection refused", Hint: "check the network", Since: now}}
+			}, 6 * time.Minute,
+			[]sentAlert{{5 * time.Minute, "onramp: Marketing Cloud can't be reached", "cause: connection refused\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (5m)\nhint: check the network"}},
+		},
+		{
+			"clocks",
+			alert.Config{},
+			func(w *world, _ time.Time) { w.ahead = -31 * time.Second }, 10 * time.Second,
+			[]sentAlert{{time.Second, "onramp: clocks differ", "cause: Marketing Cloud's clock is 31s behind this machine's\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\n" +
+				"hint: operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it"}},
+		},
+		{
+			"clocks that nearly agree", alert.Config{}, func(w *world, _ time.Time) { w.ahead = 30 * time.Second }, 10 * time.Second, nil,
 		},
 		{
 			"store",
@@ -176,7 +239,9 @@ func TestConditions(t *testing.T) {
 				w.change(func(w *world) { c.change(w, time.Now().Add(-500*time.Millisecond)) })
 				pass(c.after)
 			})
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			// those of one moment are sent in any order
+			byTitle := cmpopts.SortSlices(func(a, b sentAlert) bool { return a.At < b.At || a.At == b.At && a.Title < b.Title })
+			if diff := cmp.Diff(c.want, got, byTitle); diff != "" {
 				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 		})
@@ -203,6 +268,22 @@ func TestTelling(t *testing.T) {
 		}, []string{
 			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked, "2h0m1s onramp: still " + blocked,
 			"2h35m1s onramp: cleared: " + blocked + ", after 2h30m",
+		}},
+		{"paused for two days and a half", func(w *world) {
+			w.change(func(w *world) {
+				w.health = []onramp.Health{{Destination: journey, State: "paused", Reason: "new journey", Since: time.Now()}, {Destination: email, State: "running"}}
+				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
+				w.deliveries["message:hello"] = map[onramp.DeliveryState]int64{onramp.DeliveryWaiting: 1, onramp.DeliveryPending: 1} // one of another form
+				w.oldest["journey:Welcome"], w.oldest["message:hello"] = time.Now(), time.Now()
+			})
+			pass(60 * time.Hour)
+			w.change(unblock)
+			pass(10 * time.Minute)
+			w.change(func(w *world) { clear(w.deliveries) })
+			pass(time.Hour)
+		}, []string{
+			"24h0m1s onramp: paused: journey:Welcome", "48h0m1s onramp: still paused: journey:Welcome",
+			"60h5m1s onramp: cleared: paused: journey:Welcome, after 2d12h",
 		}},
 		{"flaps every few seconds", func(w *world) {
 			for range 3600 { // 2 h
@@ -347,7 +428,78 @@ func TestTelling(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := titles(watching(t, alert.Config{}, c.script))
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			// those of one moment are sent in any order
+			byTitle := cmpopts.SortSlices(func(a, b sentAlert) bool { return a.At < b.At || a.At == b.At && a.Title < b.Title })
+			if diff := cmp.Diff(c.want, got, byTitle); diff != "" {
+				t.Errorf("alerts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A restart repeats no alert of what lasts, and tells its end.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	const blocked = "blocked: journey:Welcome"
+	dead := func(count int64) func(*world) {
+		return func(w *world) { w.deliveries["a"] = n(onramp.DeliveryDead, count) }
+	}
+	gaveUp := func(count int64) func(*world) {
+		return func(w *world) { w.health = []onramp.Health{{Destination: journey, State: "running", GivenUp: count}} }
+	}
+	for _, c := range []struct {
+		name   string
+		cfg    alert.Config
+		script []func(w *world)
+		want   []string
+	}{
+		{"what lasts", alert.Config{}, []func(w *world){
+			func(w *world) { w.change(block); pass(10 * time.Minute) },
+			func(w *world) { pass(time.Hour) },
+			func(w *world) { w.change(unblock); pass(10 * time.Minute) },
+		}, []string{"1s onramp: " + blocked, "1h0m1.5s onramp: still " + blocked, "1h15m2s onramp: cleared: " + blocked + ", after 1h10m"}},
+		{"what begins right before the end", alert.Config{}, []func(w *world){
+			func(w *world) { w.change(block); pass(time.Second) },
+			func(*world) { pass(10 * time.Minute) },
+		}, []string{"1s onramp: " + blocked}},
+		{"what ended meanwhile", alert.Config{}, []func(w *world){
+			func(w *world) { w.change(block); pass(10 * time.Minute); w.change(unblock) },
+			func(*world) { pass(10 * time.Minute) },
+		}, []string{"1s onramp: " + blocked, "15m1.5s onramp: cleared: " + blocked + ", after 10m1s"}},
+		{"dead letters", alert.Config{}, []func(w *world){
+			func(w *world) { w.change(dead(2)); pass(10 * time.Minute) },
+			func(w *world) { pass(10 * time.Minute); w.change(dead(3)); pass(10 * time.Minute) },
+			func(*world) { pass(2 * time.Hour) },
+		}, []string{"1s onramp: dead letters: a", "1h0m1s onramp: still dead letters: a", "1h25m2s onramp: cleared: dead letters: a, after 1h20m"}},
+		{"dead letters of the time between", alert.Config{}, []func(w *world){
+			func(w *world) { w.change(dead(0)); pass(10 * time.Minute); w.change(dead(1)) },
+			func(*world) { pass(10 * time.Minute) },
+		}, []string{"10m1.5s onramp: dead letters: a"}},
+		{"retries that were exhausted, counted anew", alert.Config{}, []func(w *world){
+			func(w *world) { w.change(gaveUp(5)); pass(10 * time.Minute); w.change(gaveUp(0)) },
+			func(w *world) { pass(2 * time.Hour); w.change(gaveUp(1)); pass(10 * time.Minute) },
+		}, []string{
+			"1s onramp: retries exhausted: journey:Welcome",
+			"1h5m1.5s onramp: cleared: retries exhausted: journey:Welcome, after 1h", "2h10m1.5s onramp: retries exhausted: journey:Welcome",
+		}},
+		{"silence", alert.Config{Events: time.Hour, Callbacks: []string{"events"}}, []func(w *world){
+			func(w *world) {
+				pass(10 * time.Second)
+				w.change(func(w *world) {
+					w.health = []onramp.Health{{Destination: email, State: "running"}}
+					w.deliveries[email.Name()] = n(onramp.DeliveryDelivered, 1)
+				})
+				pass(30 * time.Minute)
+			},
+			func(*world) { pass(31 * time.Minute) },
+		}, []string{"1h0m11.5s onramp: no events received"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := titles(watching(t, c.cfg, c.script...))
+			// those of one moment are sent in any order
+			byTitle := cmpopts.SortSlices(func(a, b sentAlert) bool { return a.At < b.At || a.At == b.At && a.Title < b.Title })
+			if diff := cmp.Diff(c.want, got, byTitle); diff != "" {
 				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 		})

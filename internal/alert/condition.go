@@ -14,18 +14,20 @@ import (
 
 // Condition is something that an operator should know, as it stands now.
 type Condition struct {
-	Cause   string    // identifies it over time
-	Title   string    // what and where
-	Detail  string    // why; no personal data, no secrets, and of what came from elsewhere only what remote leaves
-	Hint    string    // what to do about it
-	Waiting int64     // deliveries that wait because of it
-	Since   time.Time // zero: since it was first seen
-	Severe  bool      // nothing goes on until someone acts
+	Cause   string        // identifies it over time
+	Title   string        // what and where
+	Detail  string        // why; no personal data, no secrets, and of what came from elsewhere only what remote leaves
+	Hint    string        // what to do about it
+	Waiting int64         // deliveries that wait because of it
+	Since   time.Time     // zero: since it was first seen
+	Severe  bool          // nothing goes on until someone acts
+	Every   time.Duration // the alert is repeated so often; 0: every hour
 }
 
 const (
 	throttledFor = 15 * time.Second // the specification's 1, 2, 4 and 8 s
 	quietAfter   = time.Hour        // when nothing came for so long, what grew is over
+	pausedFor    = 24 * time.Hour   // after which it is reminded of a pause, and again
 )
 
 const (
@@ -34,29 +36,30 @@ const (
 	unknownHint   = "list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"
 	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
 	noticeHint    = "onramp status shows the whole text; it is repeated until Onramp is started again"
+	columnsHint   = "registrations are delivered without these values until then; onramp status shows the columns"
 	lateHint      = "find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"
+	pausedHint    = "nothing is lost: when you are done, run onramp destinations resume "
+	clockHint     = "operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it"
 	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503"
 )
 
 // quick is what can be seen at any time.
-func (w *Watcher) quick(now time.Time) []Condition {
+func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	all := w.from.Desk.Overview()
-	var found []Condition
-	for _, g := range together(all.Destinations, "blocked") {
-		for _, name := range g.names {
-			w.still[name] = now
-		}
-		found = append(found, g.blocked())
-	}
+	found := w.blockedOrUnfit(together(all.Destinations, "blocked"), unfit(all, now))
 	for _, g := range together(all.Destinations, "throttled") {
 		if now.Sub(g.Since) > throttledFor {
 			found = append(found, g.throttled())
 		}
 	}
+	w.noteStopped(all.Destinations, now)
 	var waiting int64
 	for i := range all.Destinations {
-		found = append(found, w.failures(&all.Destinations[i], now)...)
-		waiting += all.Destinations[i].Waiting()
+		d := &all.Destinations[i]
+		found = append(found, forgotten(d, now)...)
+		found = append(found, w.failures(ctx, d, now)...)
+		found = append(found, unstored(d)...)
+		waiting += d.Waiting()
 	}
 	found = append(found, w.silent(now, all)...)
 	found = append(found, noticed(all.Notices)...)
@@ -67,6 +70,16 @@ func (w *Watcher) quick(now time.Time) []Condition {
 		found = append(found, troubled(err, waiting))
 	}
 	return found
+}
+
+// unstored is that columns were sent and are not in the data extension.
+func unstored(d *operator.Destination) []Condition {
+	if len(d.Warnings) == 0 {
+		return nil
+	}
+	return []Condition{{
+		Cause: "columns:" + d.Name, Title: "columns not stored: " + d.Name, Detail: oneLine(strings.Join(d.Warnings, "; ")), Hint: columnsHint,
+	}}
 }
 
 // troubled is a store that can't be written. Some errors know their remedy.
@@ -94,62 +107,30 @@ func noticed(notices []string) []Condition {
 	return found
 }
 
-// failures are what has become of deliveries that an operator must see to.
-func (w *Watcher) failures(d *operator.Destination, now time.Time) []Condition {
-	var found []Condition
-	for _, f := range []struct {
-		growth
-		cause, title, hint, one, more, detail string
-	}{
-		{
-			grown(w.gave, d.Name, d.GivenUp, now), "given up:", "retries exhausted: ", deadHint,
-			"delivery", "deliveries", " reached delivery.give_up_after since Onramp started",
-		},
-		{
-			grown(w.unknown, d.Name, d.Unknown, now), "unknown:", "answers lost: ", unknownHint,
-			"delivery", "deliveries", " since Onramp started may have arrived, but the answers were lost",
-		},
-		{
-			grown(w.dead, d.Name, d.Deliveries[onramp.DeliveryDead], now), "dead:", "dead letters: ", deadHint,
-			"dead letter", "dead letters", "",
-		},
-	} {
-		if f.lasts(now) {
-			found = append(found, Condition{
-				Cause: f.cause + d.Name, Title: f.title + d.Name, Hint: f.hint, Waiting: d.Waiting(), Since: f.first,
-				Detail: several(f.n, f.one, f.more) + f.detail + ", the last at " + stamp(f.last),
-			})
+// stopped says that a destination waits until somebody acts.
+func stopped(d operator.Destination) bool { return d.State == "blocked" || d.State == "paused" }
+
+// noteStopped notes which destinations get nothing, and which get later what waits
+// there for an earlier step.
+func (w *Watcher) noteStopped(all []operator.Destination, now time.Time) {
+	some := slices.ContainsFunc(all, stopped)
+	for _, d := range all {
+		if stopped(d) || some && d.Deliveries[onramp.DeliveryWaiting] > 0 {
+			w.still[d.Name] = now
 		}
 	}
-	return found
 }
 
-// growth watches a number that shows trouble by growing.
-type growth struct {
-	n           int64
-	first, last time.Time // when it grew in this spell; zero: it is quiet
-}
-
-// grown notes the number as it is now. The first number counts as grown: what
-// came right before a restart may not have been sent.
-func grown(all map[string]*growth, name string, n int64, now time.Time) growth {
-	g := all[name]
-	if g == nil {
-		g = &growth{}
-		all[name] = g
+// forgotten is a destination that was paused so long ago that its operator may have
+// forgotten it.
+func forgotten(d *operator.Destination, now time.Time) []Condition {
+	if d.State != "paused" || now.Sub(d.Since) < pausedFor {
+		return nil
 	}
-	if n > g.n {
-		if !g.lasts(now) {
-			g.first = now
-		}
-		g.last = now
-	}
-	g.n = n
-	return *g
-}
-
-func (g growth) lasts(now time.Time) bool {
-	return g.n > 0 && !g.last.IsZero() && now.Sub(g.last) < quietAfter
+	return []Condition{{
+		Cause: "paused:" + d.Name, Title: "paused: " + d.Name, Detail: remote(d.Reason), Hint: pausedHint + d.Name,
+		Waiting: d.Waiting(), Since: d.Since, Every: pausedFor,
+	}}
 }
 
 // standing are destinations that don't run for the same cause.
@@ -217,17 +198,18 @@ type backlog struct {
 	name    string
 	waiting int64
 	from    time.Time // before it nothing counts as late
-	blocked bool      // now
+	stopped bool      // now
 }
 
 // backlogs are what the slow look asks for. For a destination that is blocked
-// there is an alert already: being late counts from its end.
+// there is an alert already, and of one that is paused an operator knows: being late
+// counts from its end.
 func (w *Watcher) backlogs() []backlog {
 	var all []backlog
 	for _, d := range w.from.Desk.Overview().Destinations {
 		// those that wait for the step before are late with it
 		if d.Deliveries[onramp.DeliveryPending]+d.Deliveries[onramp.DeliverySubmitted] > 0 {
-			all = append(all, backlog{d.Name, d.Waiting(), w.still[d.Name], d.State == "blocked"})
+			all = append(all, backlog{d.Name, d.Waiting(), w.still[d.Name], stopped(d)})
 		}
 	}
 	return all
@@ -275,7 +257,7 @@ func (s slowLook) look(ctx context.Context, now time.Time) []Condition {
 func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Condition {
 	cause := "late:" + b.name
 	before := s.was(cause)
-	if b.blocked && before == nil {
+	if b.stopped && before == nil {
 		return nil
 	}
 	oldest, err := s.from.Desk.Oldest(ctx, b.name)

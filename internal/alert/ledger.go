@@ -14,14 +14,14 @@ const (
 // ledger is what was sent, by cause.
 type ledger map[string]*incident
 
-// incident is a condition from its beginning to its end.
+// incident is a condition from its beginning to its end. It is kept over a restart.
 type incident struct {
 	Condition           // as it stood last
-	since     time.Time // when it began
-	goneAt    time.Time // when it was last seen to end; zero: it lasts
-	open      bool      // there was an alert, so that its end needs one, too
-	sentAt    time.Time // when the last alert of its cause was sent, in this incident or one before
-	returns   int       // how often it came back since
+	Began     time.Time // when it did
+	GoneAt    time.Time // when it was last seen to end; zero: it lasts
+	Open      bool      // there was an alert, so that its end needs one, too
+	SentAt    time.Time // when the last alert of its cause was sent, in this incident or one before
+	Returns   int       // how often it came back since
 }
 
 // compare notes what is now, and gives the alerts to send, the beginnings before
@@ -38,14 +38,14 @@ func (l ledger) compare(now time.Time, is []Condition) []message {
 		if seen[cause] {
 			continue
 		}
-		if s.goneAt.IsZero() {
-			s.goneAt = now
+		if s.GoneAt.IsZero() {
+			s.GoneAt = now
 		}
-		if s.open && now.Sub(s.goneAt) >= calmAfter {
-			s.open = false
+		if s.Open && now.Sub(s.GoneAt) >= calmAfter {
+			s.Open = false
 			ends = append(ends, s.message(over, now))
 		}
-		if !s.open && now.Sub(s.sentAt) >= againAfter {
+		if !s.Open && now.Sub(s.SentAt) >= againAfter {
 			delete(l, cause)
 		}
 	}
@@ -53,41 +53,42 @@ func (l ledger) compare(now time.Time, is []Condition) []message {
 	return append(send, ends...)
 }
 
-// lasts notes a condition, and gives an alert if it is new, or once an hour.
+// lasts notes a condition, and gives an alert if it is new, or as often as it is to be
+// repeated.
 func (l ledger) lasts(now time.Time, c Condition) []message {
 	s := l[c.Cause]
 	stage := still
 	switch {
 	case s == nil:
-		s = &incident{since: now}
+		s = &incident{Began: now}
 		l[c.Cause] = s
 		stage = begun
-	case !s.goneAt.IsZero():
-		s.returns++
-		if !s.open {
-			s.since = now
+	case !s.GoneAt.IsZero():
+		s.Returns++
+		if !s.Open {
+			s.Began = now
 		}
-		s.goneAt = time.Time{}
+		s.GoneAt = time.Time{}
 	}
 	s.Condition = c
-	if !c.Since.IsZero() && c.Since.Before(s.since) {
-		s.since = c.Since
+	if !c.Since.IsZero() && c.Since.Before(s.Began) {
+		s.Began = c.Since
 	}
-	if stage != begun && now.Sub(s.sentAt) < againAfter {
+	if stage != begun && now.Sub(s.SentAt) < max(againAfter, c.Every) {
 		return nil
 	}
-	if stage != begun && !s.open {
+	if stage != begun && !s.Open {
 		stage = again
 	}
 	m := s.message(stage, now)
-	s.open, s.sentAt, s.returns = true, now, 0
+	s.Open, s.SentAt, s.Returns = true, now, 0
 	return []message{m}
 }
 
 func (s *incident) message(stage stage, now time.Time) message {
-	m := message{Condition: s.Condition, stage: stage, since: s.since, until: now, returns: s.returns}
+	m := message{Condition: s.Condition, stage: stage, since: s.Began, until: now, returns: s.Returns}
 	if stage == over {
-		m.until = s.goneAt
+		m.until = s.GoneAt
 	}
 	return m
 }

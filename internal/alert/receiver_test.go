@@ -182,7 +182,7 @@ func TestURLs(t *testing.T) {
 		"Hunter2222",
 		"slack://user:Hunter2222@%zz",
 	}}, w.sources(), slog.New(slog.DiscardHandler))
-	want := `alerts[1]: unknown service, see https://shoutrrr.nickfedor.com
+	want := `alerts[1]: names an unknown service; did you mean slack://?
 alerts[2]: slack: invalid slack token format
 alerts[3]: smtp: fromAddress missing from config URL
 alerts[4]: smtp: setting query parameter "…" to "…": not a valid config key: … (valid keys: [auth clienthost encryption … …address …name requirestarttls skiptlsverify starttls subject timeout title to toaddresses usehtml usestarttls])
@@ -191,8 +191,8 @@ alerts[6]: teams: invalid URL format: missing extraId component
 alerts[7]: teams: invalid webhook URL format - must contain organization domain
 alerts[8]: pagerduty: invalid integration key format: must be a 32-character hexadecimal string
 alerts[9]: smtp: this service does not support URLs with a +
-alerts[10]: is not a URL
-alerts[11]: is not a URL`
+alerts[10]: must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…
+alerts[11]: the slack URL is not valid: percent-encode special characters in names and passwords, such as %40 for @`
 	if err == nil {
 		t.Fatal("wrong URLs pass")
 	}

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"onramp/internal/onramp"
@@ -13,32 +14,32 @@ const silenceHint = "run onramp ens status: check that Marketing Cloud can reach
 // silence watches for messages that go out while no event reports what became of
 // them.
 type silence struct {
-	looked     bool
-	sent, came int64     // as they were at the last look
-	since      time.Time // when the first one went out after the last event; zero: none has
-	n          int64     // how many have gone out since
+	Looked     bool
+	Sent, Came int64     // as they were at the last look
+	Since      time.Time // when the first one went out after the last event; zero: none has
+	N          int64     // how many have gone out since
 }
 
-// look notes the counts as they are now. Those of the first look are where it
-// begins: for what went out before a restart there may have been an alert already.
+// look notes the counts as they are now. Those of the very first look are where
+// it begins; after a restart it goes on.
 func (s *silence) look(now time.Time, all operator.Overview) {
 	sent, came := messages(all.Destinations), events(all.Counts)
 	before := *s
-	s.looked, s.sent, s.came = true, sent, came
+	s.Looked, s.Sent, s.Came = true, sent, came
 	switch {
-	case !before.looked:
-	case came != before.came:
-		s.since, s.n = time.Time{}, 0
-	case sent > before.sent:
-		if s.n += sent - before.sent; s.since.IsZero() {
-			s.since = now
+	case !before.Looked:
+	case came != before.Came:
+		s.Since, s.N = time.Time{}, 0
+	case sent > before.Sent:
+		if s.N += sent - before.Sent; s.Since.IsZero() {
+			s.Since = now
 		}
 	}
 }
 
 // lasts says that it is quiet for longer than a limit, 0 for none.
 func (s *silence) lasts(now time.Time, limit time.Duration) bool {
-	return limit > 0 && !s.since.IsZero() && now.Sub(s.since) >= limit
+	return limit > 0 && !s.Since.IsZero() && now.Sub(s.Since) >= limit
 }
 
 // silent finds that no events arrive.
@@ -48,9 +49,9 @@ func (w *Watcher) silent(now time.Time, all operator.Overview) []Condition {
 		return nil
 	}
 	return []Condition{{
-		Cause: "events", Title: "no events received", Hint: silenceHint, Since: w.silence.since,
+		Cause: "events", Title: "no events received", Hint: silenceHint, Since: w.silence.Since,
 		Detail: fmt.Sprintf("%s to journeys and messages since %s, but no event has reached %s",
-			several(w.silence.n, "delivery", "deliveries"), stamp(w.silence.since), list(w.cfg.Callbacks, 3)),
+			several(w.silence.N, "delivery", "deliveries"), stamp(w.silence.Since), list(w.cfg.Callbacks, 3)),
 	}}
 }
 
@@ -58,7 +59,8 @@ func (w *Watcher) silent(now time.Time, all operator.Overview) []Condition {
 func messages(destinations []operator.Destination) int64 {
 	var n int64
 	for _, d := range destinations {
-		if kind := d.Destination.Kind; kind == onramp.Journey || kind == onramp.Message {
+		// by its name, which it keeps when it leaves the configuration
+		if kind, _, _ := strings.Cut(d.Name, ":"); kind == onramp.Journey.String() || kind == onramp.Message.String() {
 			n += d.Deliveries[onramp.DeliveryDelivered]
 		}
 	}

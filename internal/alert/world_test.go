@@ -4,18 +4,21 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"onramp/internal/alert"
+	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 )
 
 // world is what a watcher looks at.
 type world struct {
+	watcher     *alert.Watcher
 	mu          sync.Mutex
 	health      []onramp.Health
 	deliveries  map[string]map[onramp.DeliveryState]int64
@@ -26,6 +29,12 @@ type world struct {
 	trouble     error
 	free, total uint64
 	freeErr     error
+	causes      []onramp.CauseGroup
+	causesErr   error
+	failedAt    time.Time // the newest of the first cause
+	checks      []health.Check
+	ahead       time.Duration // the vendor's clock
+	kept        []byte        // over a restart
 	asked       int           // how often the disk was
 	hangs       chan struct{} // when not nil, the disk does until it is closed
 }
@@ -60,11 +69,54 @@ func (w *world) Oldest(_ context.Context, destination string) (time.Time, error)
 func (w *world) Flight(int, int64) onramp.DeliveryState { return 0 }
 func (w *world) Forget(int64)                           {}
 
-func (w *world) desk() *operator.Desk { return &operator.Desk{Counts: w, Pump: w} }
+func (w *world) desk() *operator.Desk {
+	return &operator.Desk{Counts: w, Pump: w, Deliveries: w, Health: health.Sources{Checks: w.listChecks, Clock: w.clock}}
+}
+
+func (w *world) listChecks() []health.Check {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.checks)
+}
+
+func (w *world) clock() health.Clock {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return health.NewClock(w.ahead, time.Unix(1, 0))
+}
+
+func (w *world) ListDeliveries(context.Context, onramp.Filter) (page []onramp.Delivery, next string, looked time.Time, err error) {
+	return nil, "", time.Time{}, nil // no alert asks for it
+}
+
+func (w *world) ListCauses(_ context.Context, f onramp.Filter) ([]onramp.CauseGroup, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.causes), func(g onramp.CauseGroup) bool { return g.State.String() != f.State }), w.causesErr
+}
+
+func (w *world) FindDelivery(context.Context, string) (onramp.Delivery, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return onramp.Delivery{Attempts: []onramp.Attempt{{StartedAt: w.failedAt}}}, nil
+}
+
+func (w *world) LoadAlerts(context.Context) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept, nil
+}
+
+func (w *world) SaveAlerts(_ context.Context, data []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = data
+	return nil
+}
 
 func (w *world) sources() alert.Sources {
 	return alert.Sources{
-		Desk: w.desk(),
+		Desk: w.desk(), Kept: w,
 		Trouble: func() error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -99,28 +151,32 @@ type sentAlert struct {
 func pass(d time.Duration) { <-time.After(d) }
 
 // watching runs a watcher in synthetic time and gives the alerts that it sent, once the
-// script has ended. The script runs half a second beside the watcher's seconds.
-func watching(t *testing.T, cfg alert.Config, script func(w *world)) []sentAlert {
+// scripts have ended. A script runs half a second beside the watcher's seconds; before
+// each but the first one the watcher is restarted.
+func watching(t *testing.T, cfg alert.Config, scripts ...func(w *world)) []sentAlert {
 	t.Helper()
 	var all []sentAlert
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{deliveries: map[string]map[onramp.DeliveryState]int64{}, oldest: map[string]time.Time{}, free: 50, total: 100}
-		watcher, err := alert.New(cfg, w.sources(), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
 		start := time.Now()
-		watcher.AddReceiver("test", func(title, text string) error {
-			all = append(all, sentAlert{time.Since(start), title, text})
-			return nil
-		})
-		ctx, stop := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { watcher.Run(ctx) })
-		pass(500 * time.Millisecond)
-		script(w)
-		stop()
-		running.Wait()
+		for _, script := range scripts {
+			watcher, err := alert.New(cfg, w.sources(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.watcher = watcher
+			watcher.AddReceiver("test", func(title, text string) error {
+				all = append(all, sentAlert{time.Since(start), title, text})
+				return nil
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { watcher.Run(ctx) })
+			pass(500 * time.Millisecond)
+			script(w)
+			stop()
+			running.Wait()
+		}
 	})
 	return all
 }
@@ -153,4 +209,8 @@ func refused(d onramp.Destination, reason, cause string, since time.Time) onramp
 // n counts deliveries of one destination.
 func n(state onramp.DeliveryState, count int64) map[onramp.DeliveryState]int64 {
 	return map[onramp.DeliveryState]int64{state: count}
+}
+
+func (w *world) PlanRetry(context.Context, onramp.Filter, bool, func(*onramp.Delivery) bool) (r onramp.Retried, err error) {
+	return r, nil
 }

@@ -2,10 +2,8 @@ package api_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,21 +37,25 @@ func newGateway(t *testing.T) *gateway {
 // publicHandler completes the API and puts around it what the program does.
 func publicHandler(t *testing.T, p *api.Public) http.Handler {
 	t.Helper()
-	p.Server = &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
-	p.Now = func() time.Time { return receivedAt.In(time.FixedZone("", 7200)).Add(789) }
+	if p.Server == nil {
+		p.Server = &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
+	}
+	if p.Now == nil {
+		p.Now = func() time.Time { return receivedAt.In(time.FixedZone("", 7200)).Add(789) }
+	}
 	p.BaseURL, p.Version = "https://signup.example.com", "v1.2.3"
 	mux := http.NewServeMux()
 	if err := p.Routes(mux); err != nil {
 		t.Fatal(err)
 	}
 	p.Server.Unmatched(mux)
-	return web.Harden(web.ClientIP(nil)(mux))
+	return web.Harden(web.ClientIP(nil, "")(mux))
 }
 
 func forms() []onramp.Form {
 	no, yes := onramp.Scalar{Kind: onramp.False}, onramp.Scalar{Kind: onramp.True}
 	source, count := onramp.Scalar{Kind: onramp.String, Text: "Website Registration"}, onramp.Scalar{Kind: onramp.Number, Text: "12345678901234567890.50"}
-	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}
+	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}}
 	return []onramp.Form{
 		{
 			Name: "registration", Title: "Register",
@@ -103,11 +105,7 @@ func do(h http.Handler, method, target, body string, headers ...string) answer {
 
 // invalid is the answer that names fields: pairs of a field and what is wrong.
 func invalid(pairs ...string) answer {
-	var list []string
-	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, fmt.Sprintf(`{"field":%q,"message":%q}`, pairs[i], pairs[i+1]))
-	}
-	return webtest.Problem(422, "some fields are not valid", `,"errors":[`+strings.Join(list, ",")+`]`, vary)
+	return webtest.Problem(422, "some fields are not valid", webtest.FieldErrors(pairs...), vary)
 }
 
 // vary is on every answer of a route that other origins may use.
@@ -134,12 +132,17 @@ func (g *gateway) checkNothingStored(t *testing.T) {
 // registrations are all that are stored, oldest first.
 func (g *gateway) registrations(t *testing.T) []onramp.Registration {
 	t.Helper()
-	page, _, err := g.store.ListRegistrations(t.Context(), onramp.Filter{Limit: 500})
+	page, _, _, err := g.store.ListRegistrations(t.Context(), onramp.Filter{Limit: 500})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range len(page) / 2 {
 		page[i], page[len(page)-1-i] = page[len(page)-1-i], page[i]
+	}
+	for i := range page {
+		if page[i].Values, _, err = g.forms[page[i].Form].Columns(&page[i]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return page
 }

@@ -12,21 +12,82 @@ import (
 	"github.com/rs/cors"
 
 	"onramp/internal/onramp"
+	"onramp/internal/origin"
 )
 
-// crossOrigin lets the pages that may submit a form use its routes from a script.
-func (p *Public) crossOrigin() func(http.Handler) http.Handler {
+// allowedHeaders are those that scripts may send to every form: what the API reads, what
+// HTTP clients add by themselves, and how traces are passed on.
+var allowedHeaders = []string{
+	"Accept", "Accept-Language", "Content-Type", "Content-Language", "Content-Encoding", "Idempotency-Key", "Prefer",
+	"X-Requested-With", "Cache-Control", "Pragma", "If-None-Match", "X-Request-Id", "X-Correlation-Id",
+	"Traceparent", "Tracestate", "Baggage", "Sentry-Trace", "B3", "X-B3-Traceid", "X-B3-Spanid", "X-B3-Parentspanid", "X-B3-Sampled", "X-B3-Flags",
+	"X-Datadog-Trace-Id", "X-Datadog-Parent-Id", "X-Datadog-Origin", "X-Datadog-Sampling-Priority", "X-Datadog-Tags",
+	"Newrelic", "Request-Id", "Request-Context", "Elastic-Apm-Traceparent", "Uber-Trace-Id", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context",
+}
+
+// pages say which pages may use a route from a script.
+type pages struct {
+	of   map[string]*cors.Cors // those that may submit a form
+	all  *cors.Cors            // those that may submit one or another
+	none *cors.Cors
+}
+
+func (p *Public) newPages() *pages {
+	pages := &pages{of: make(map[string]*cors.Cors, len(p.Forms)), none: newPolicy(nil, func(*http.Request, string) bool { return false })}
+	headers := []string{}
+	for name, form := range p.Forms {
+		headers = append(headers, form.AllowedHeaders...)
+		pages.of[name] = newPolicy(form.AllowedHeaders, func(r *http.Request, origin string) bool {
+			allowed := p.mayUse(form, r, origin)
+			if r.Method == http.MethodOptions {
+				p.Server.Log.DebugContext(r.Context(), "preflight", "form", name, "origin", printable(origin), "allowed", allowed)
+			}
+			return allowed
+		})
+	}
+	pages.all = newPolicy(headers, func(r *http.Request, origin string) bool {
+		for _, form := range p.Forms {
+			if p.mayUse(form, r, origin) {
+				return true
+			}
+		}
+		return false
+	})
+	return pages
+}
+
+func newPolicy(headers []string, allows func(r *http.Request, origin string) bool) *cors.Cors {
 	return cors.New(cors.Options{
-		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (allowed bool, vary []string) {
-			name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/forms/"), "/")
-			form := p.Forms[name]
-			return form != nil && form.Origins != nil && len(r.Header["Origin"]) == 1 && p.allows(form, origin, r.Host), nil
+		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
+			return len(r.Header["Origin"]) == 1 && allows(r, origin), nil
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Content-Type", "Idempotency-Key", "Prefer"},
-		ExposedHeaders: []string{"Retry-After"},
+		AllowedHeaders: slices.Concat(allowedHeaders, headers),
+		ExposedHeaders: []string{"Location", "Preference-Applied", "Retry-After"},
 		MaxAge:         600,
-	}).Handler
+	})
+}
+
+// mayUse says whether the scripts of a page may use a form's routes.
+func (p *Public) mayUse(form *onramp.Form, r *http.Request, origin string) bool {
+	return form.Origins != nil && p.allows(form, origin, r.Host)
+}
+
+// allow lets the pages of a form use its routes.
+func (s *pages) allow(h http.Handler) http.Handler {
+	of := make(map[string]http.Handler, len(s.of))
+	for name, policy := range s.of {
+		of[name] = policy.Handler(h)
+	}
+	none := s.none.Handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/forms/"), "/")
+		if handler := of[name]; handler != nil {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		none.ServeHTTP(w, r)
+	})
 }
 
 // checkOrigin refuses a request that says it comes from a page that may not submit
@@ -38,13 +99,13 @@ func (p *Public) checkOrigin(form *onramp.Form, r *http.Request) error {
 		return nil
 	}
 	said := false
-	for _, origin := range r.Header.Values("Origin") {
-		if origin != "" && !p.allows(form, origin, r.Host) {
-			return elsewhere(form, printable(origin))
+	for _, from := range r.Header.Values("Origin") {
+		if from != "" && !p.allows(form, from, r.Host) {
+			return elsewhere(form, printable(from))
 		}
-		said = said || origin != ""
+		said = said || from != ""
 	}
-	if said || slices.Contains(form.Origins, anyOrigin) {
+	if said || slices.Contains(form.Origins, origin.Any) {
 		return nil
 	}
 	for _, site := range r.Header.Values("Sec-Fetch-Site") {
@@ -55,14 +116,10 @@ func (p *Public) checkOrigin(form *onramp.Form, r *http.Request) error {
 	return nil
 }
 
-const anyOrigin = "*"
-
 // allows says whether the pages of an origin may submit a form. host is what the
 // request was sent to.
-func (p *Public) allows(form *onramp.Form, origin, host string) bool {
-	return slices.ContainsFunc(form.Origins, func(o string) bool {
-		return o == anyOrigin || strings.EqualFold(o, origin)
-	}) || p.isOwn(origin, host)
+func (p *Public) allows(form *onramp.Form, from, host string) bool {
+	return origin.Allowed(form.Origins, from) || p.isOwn(from, host)
 }
 
 // isOwn says whether an origin is that of the hosted forms: of the public URL, or of

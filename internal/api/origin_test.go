@@ -62,7 +62,7 @@ func TestOrigins(t *testing.T) {
 	})
 	const (
 		mine    = "Access-Control-Allow-Origin: " + site
-		exposed = "Access-Control-Expose-Headers: Retry-After"
+		exposed = "Access-Control-Expose-Headers: Location, Preference-Applied, Retry-After"
 	)
 	for name, row := range map[string]struct {
 		method, path, origin, body string
@@ -78,6 +78,32 @@ func TestOrigins(t *testing.T) {
 			t.Parallel()
 			webtest.Check(t, row.want, masked(do(g, row.method, row.path, row.body, "Content-Type: application/json", "Origin: "+row.origin)))
 		})
+	}
+}
+
+// A preflight leaves a line for whoever looks for why a page can't submit a form: with
+// an origin, but nothing else that a stranger typed.
+func TestPreflightIsLogged(t *testing.T) {
+	t.Parallel()
+	store, all := storetest.Open(t, forms())
+	var log bytes.Buffer
+	p := &api.Public{Forms: all, Store: store}
+	handler := publicHandler(t, p)
+	p.Server.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	for _, origin := range []string{"https://www.example.com", "http://www.example.com", "https://a.example.net/?ana@example.org"} {
+		do(handler, "OPTIONS", "/v1/forms/survey/registrations", "", "Access-Control-Request-Method: POST", "Origin: "+origin)
+	}
+	want := `level=DEBUG msg=preflight form=survey origin=https://www.example.com allowed=true
+level=DEBUG msg=preflight form=survey origin=http://www.example.com allowed=false
+level=DEBUG msg=preflight form=survey origin="an origin that is none" allowed=false
+`
+	if log.String() != want {
+		t.Errorf("got\n%swant\n%s", log.String(), want)
 	}
 }
 
@@ -102,6 +128,7 @@ func TestPagesElsewhere(t *testing.T) {
 		"form":      {"application/x-www-form-urlencoded", "note=a"},
 		"multipart": {partType, parts(`form-data; name="note"`, "a")},
 		"text":      {"text/plain", `{"note":"a"}`},
+		"untyped":   {"", `{"note":"a"}`},
 	}
 	for name, row := range map[string]struct {
 		form, to, public string
@@ -162,10 +189,6 @@ func TestPagesElsewhere(t *testing.T) {
 					if stored != 0 {
 						t.Error("it is stored all the same")
 					}
-				case kind == "text":
-					if got.Status != 415 || stored != 0 {
-						t.Errorf("answered %d, %d stored; want 415 and none", got.Status, stored)
-					}
 				case got.Status != 202 || stored != 1:
 					t.Errorf("answered %d %s, %d stored; want 202 and one", got.Status, got.Body, stored)
 				}
@@ -194,7 +217,7 @@ func originForms() []onramp.Form {
 		all = append(all, onramp.Form{
 			Name: name, Origins: origins, SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
 			Fields: []onramp.Field{{Name: "note", Column: "Note"}},
-			Route:  []onramp.Destination{{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}},
+			Route:  []onramp.Destination{{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}}},
 		})
 	}
 	return all
@@ -233,4 +256,85 @@ func withHeaders(a answer, lines ...string) answer {
 		a.Header[name] = values
 	}
 	return a
+}
+
+// A pattern stands for the names below a domain, and for nothing that only looks so;
+// what a form allows beside the usual headers, and no more, may be sent.
+func TestOriginPatterns(t *testing.T) {
+	t.Parallel()
+	const usual = "accept,baggage,content-type,idempotency-key,prefer,sentry-trace,traceparent,tracestate,x-requested-with"
+	form := func(name string, headers []string, origins ...string) onramp.Form {
+		return onramp.Form{
+			Name: name, Origins: origins, AllowedHeaders: headers, SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+			Fields: []onramp.Field{{Name: "note", Column: "Note"}},
+			Route:  []onramp.Destination{{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}}},
+		}
+	}
+	store, all := storetest.Open(t, []onramp.Form{
+		form("below", []string{"X-Api-Version"}, "https://*.example.com"),
+		form("port", nil, "http://*.example.com:8443"),
+		form("ports", nil, "http://*.localhost:*", "http://[::1]:*"),
+		form("plain", []string{"*"}, "https://xn--bcher-kva.example", "https://example.com:8443"),
+	})
+	g := publicHandler(t, &api.Public{Forms: all, Store: store})
+	for name, row := range map[string]struct {
+		form, origin, headers string
+		allowed               bool
+	}{
+		"one label":               {"below", "https://www.example.com", usual, true},
+		"several labels":          {"below", "https://a.b.c.example.com", usual, true},
+		"capitals":                {"below", "HTTPS://WWW.Example.COM", usual, true},
+		"the default port":        {"below", "https://www.example.com:443", usual, true},
+		"an underscore":           {"below", "https://my_shop.example.com", usual, true},
+		"the domain itself":       {"below", "https://example.com", usual, false},
+		"a longer name":           {"below", "https://evil-example.com", usual, false},
+		"a longer domain":         {"below", "https://www.example.com.evil.example.net", usual, false},
+		"no name":                 {"below", "https://.example.com", usual, false},
+		"an empty label":          {"below", "https://evil..example.com", usual, false},
+		"a final dot":             {"below", "https://www.example.com.", usual, false},
+		"a path":                  {"below", "https://evil.example.net/.example.com", usual, false},
+		"a user":                  {"below", "https://evil.example.net@www.example.com", usual, false},
+		"a query":                 {"below", "https://evil.example.net?.example.com", usual, false},
+		"a final slash":           {"below", "https://www.example.com/", usual, false},
+		"a pattern":               {"below", "https://*.example.com", usual, false},
+		"full width":              {"below", "https://www.example\uff0ecom", usual, false},
+		"another scheme":          {"below", "http://www.example.com", usual, false},
+		"another port":            {"below", "https://www.example.com:8443", usual, false},
+		"null":                    {"below", "null", usual, false},
+		"its own header":          {"below", "https://www.example.com", "x-api-version", true},
+		"another's header":        {"port", "http://www.example.com:8443", "x-api-version", false},
+		"any header":              {"plain", "https://example.com:8443", "authorization,x-what", true},
+		"with its port":           {"port", "http://www.example.com:8443", usual, true},
+		"without its port":        {"port", "http://www.example.com", usual, false},
+		"any port":                {"ports", "http://shop.localhost:3000", usual, true},
+		"no port":                 {"ports", "http://shop.localhost", usual, true},
+		"any port of the domain":  {"ports", "http://localhost:3000", usual, false},
+		"any port of an address":  {"ports", "http://[::1]:3000", usual, true},
+		"no port of an address":   {"ports", "http://[::1]", usual, true},
+		"another address":         {"ports", "http://[::2]:3000", usual, false},
+		"an international name":   {"plain", "https://xn--bcher-kva.example", usual, true},
+		"another one":             {"plain", "https://xn--bcher-kva.example.net", usual, false},
+		"a port that is too much": {"plain", "https://example.com:8443:1", usual, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const path = "/v1/forms/"
+			want := webtest.Headers("Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+			if row.allowed {
+				for name, value := range map[string]string{"Origin": row.origin, "Methods": "POST", "Headers": row.headers} {
+					want.Set("Access-Control-Allow-"+name, value)
+				}
+				want.Set("Access-Control-Max-Age", "600")
+			}
+			webtest.Check(t, webtest.Good(204, want, ""), do(g, "OPTIONS", path+row.form+"/registrations", "", "Origin: "+row.origin,
+				"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: "+row.headers))
+			status := 202
+			if row.headers == usual && !row.allowed {
+				status = 403
+			}
+			if got := do(g, "POST", path+row.form+"/registrations", `{"note":"a"}`, "Content-Type: application/json", "Origin: "+row.origin); got.Status != status {
+				t.Errorf("answered %d %s, want %d", got.Status, got.Body, status)
+			}
+		})
+	}
 }

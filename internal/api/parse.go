@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"mime"
-	"mime/multipart"
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -15,6 +11,7 @@ import (
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
+	"onramp/internal/web/media"
 )
 
 const (
@@ -24,47 +21,66 @@ const (
 
 var errUnsupported = &onramp.Error{
 	Kind:    onramp.Unsupported,
-	Message: "send application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8",
-}
-
-// isForm says whether a content type is what a browser's form sends.
-func isForm(contentType string) bool {
-	media, _, _ := mime.ParseMediaType(contentType)
-	return media == "application/x-www-form-urlencoded" || media == "multipart/form-data"
+	Message: "send application/json, application/x-www-form-urlencoded or multipart/form-data; with text/plain, or without a content type, the body must be a JSON object",
 }
 
 // ParseInputs reads the names and values of a submission from a body, in their
 // order. Errors are of the kinds Malformed and Unsupported, and never quote
 // the body.
 func ParseInputs(contentType string, body []byte) ([]onramp.Input, error) {
-	media, parameters := "application/json", map[string]string(nil)
-	if contentType != "application/json" { // the usual case needs no parsing
-		var err error
-		if media, parameters, err = mime.ParseMediaType(contentType); err != nil {
-			return nil, errUnsupported
-		}
-	}
-	switch strings.ToLower(parameters["charset"]) {
-	case "", "utf-8", "utf8":
-	default:
-		return nil, errUnsupported
-	}
-	switch media {
-	case "application/json":
-		return parseJSON(body)
-	case "application/x-www-form-urlencoded":
-		return parseForm(string(body))
-	case "multipart/form-data":
-		return parseMultipart(body, parameters["boundary"])
+	return readInputs(meantType(media.ParseType(contentType), body), body)
+}
+
+func readInputs(declared media.Type, body []byte) ([]onramp.Input, error) {
+	charset, err := media.FindCharset(declared.Charset)
+	switch {
+	case err != nil:
+		return nil, err
+	case declared.IsJSON():
+		return parseJSON(body, charset)
+	case declared.Media == media.Form:
+		return parseForm(string(body), charset)
+	case declared.Media == media.Multipart:
+		return parseMultipart(body, declared.Boundary, charset)
 	}
 	return nil, errUnsupported
 }
 
+// meantType is the content type of a body: JSON, too, where a program has sent it
+// without saying so. navigator.sendBeacon says text/plain, and many a library takes
+// whatever it posts for a form.
+func meantType(declared media.Type, body []byte) media.Type {
+	switch declared.Media {
+	case "", "text/plain":
+		if opening(body) == '{' || opening(body) == '[' {
+			declared.Media = media.JSON
+		}
+	case media.Form:
+		// a form would escape both characters
+		if next := opening(body[bytes.IndexByte(body, '{')+1:]); opening(body) == '{' && (next == '"' || next == '}') {
+			declared.Media = media.JSON
+		}
+	}
+	return declared
+}
+
+// opening is the first byte of a text that is not white space, nor part of a byte
+// order mark or of UTF-16; 0 when there is none.
+func opening(text []byte) byte {
+	for _, c := range text {
+		if strings.IndexByte(" \t\r\n\x00\xef\xbb\xbf\xfe\xff", c) < 0 {
+			return c
+		}
+	}
+	return 0
+}
+
 // parseJSON reads a flat object. encoding/json would not do: it drops doubled
 // names and replaces broken text in silence.
-func parseJSON(body []byte) ([]onramp.Input, error) {
-	if !utf8.Valid(body) {
-		return nil, web.Malformed("the body is not valid UTF-8")
+func parseJSON(body []byte, charset media.Charset) ([]onramp.Input, error) {
+	body, err := charset.Text(body)
+	if err != nil {
+		return nil, err
 	}
 	if !json.Valid(body) {
 		return nil, web.Malformed("the body is not valid JSON")
@@ -121,13 +137,12 @@ func (s *scanner) value() onramp.Scalar {
 	case '"':
 		text, err := s.text()
 		if err != nil {
-			// half a surrogate pair is no text: hand on something that every field refuses
-			return onramp.Scalar{Kind: onramp.String, Text: "\x00"}
+			return onramp.Scalar{Kind: onramp.Broken}
 		}
 		return onramp.Scalar{Kind: onramp.String, Text: text}
 	case '{', '[':
 		s.skipNested()
-		return onramp.Scalar{Kind: onramp.Nested}
+		return onramp.Scalar{Kind: onramp.Nested, Text: s.body[begin:s.at]}
 	case 't':
 		s.at += len("true")
 		return onramp.Scalar{Kind: onramp.True}
@@ -234,60 +249,13 @@ func hexRune(digits string) rune {
 	return rune(n)
 }
 
-// parseForm reads application/x-www-form-urlencoded (WHATWG URL, 5.1).
-func parseForm(body string) ([]onramp.Input, error) {
-	var inputs []onramp.Input
-	for pair := range strings.SplitSeq(strings.Trim(body, "\r\n"), "&") {
-		if pair == "" {
-			continue
-		}
+func parseForm(body string, charset media.Charset) (inputs []onramp.Input, err error) {
+	err = media.ParseForm(body, charset, func(name, value string) error {
 		if len(inputs) == maxInputs {
-			return nil, errTooMany
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(name)
-		if err == nil {
-			value, err = url.QueryUnescape(value)
-		}
-		if err != nil {
-			return nil, web.Malformed("the body is not valid application/x-www-form-urlencoded")
-		}
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return nil, web.Malformed("the body is not valid UTF-8")
+			return errTooMany
 		}
 		inputs = append(inputs, onramp.Input{Name: name, Value: onramp.Scalar{Kind: onramp.Posted, Text: value}})
-	}
-	return inputs, nil
-}
-
-// parseMultipart reads multipart/form-data (RFC 7578). No field takes a file.
-func parseMultipart(body []byte, boundary string) ([]onramp.Input, error) {
-	if boundary == "" {
-		return nil, web.Malformed("the content type has no boundary")
-	}
-	var inputs []onramp.Input
-	for parts := multipart.NewReader(bytes.NewReader(body), boundary); ; {
-		part, err := parts.NextPart()
-		if err == io.EOF {
-			return inputs, nil
-		}
-		if err != nil {
-			return nil, web.Malformed("the body is not valid multipart/form-data")
-		}
-		if len(inputs) == maxInputs {
-			return nil, errTooMany
-		}
-		value, err := io.ReadAll(part)
-		if err != nil {
-			return nil, web.Malformed("the body is not valid multipart/form-data")
-		}
-		scalar := onramp.Scalar{Kind: onramp.Posted, Text: string(value)}
-		if part.FileName() != "" {
-			scalar = onramp.Scalar{Kind: onramp.Nested}
-		}
-		if !utf8.ValidString(part.FormName()) || !utf8.ValidString(scalar.Text) {
-			return nil, web.Malformed("the body is not valid UTF-8")
-		}
-		inputs = append(inputs, onramp.Input{Name: part.FormName(), Value: scalar})
-	}
+		return nil
+	})
+	return inputs, err
 }

@@ -5,17 +5,20 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/ignored"
 	"onramp/internal/onramp"
 	"onramp/internal/web"
+	"onramp/internal/web/media"
 )
 
 // Registrar stores registrations.
@@ -45,12 +48,25 @@ type Public struct {
 	// MaxWaiters is how many requests may wait for an outcome at once; 0: any number.
 	// The others are answered as if they had not asked to wait.
 	MaxWaiters int
+	// Waiters counts them. Those that share it, such as this API with another
+	// configuration, share MaxWaiters; nil: it has one of its own.
+	Waiters *atomic.Int64
+	// Ignored counts the names of inputs that a form has no field for and ignores; nil:
+	// nobody counts them.
+	Ignored *ignored.Names
 
-	waiters atomic.Int64
+	statusPath string // of the route for a registration's status, up to the id
 }
 
 // Routes adds the public routes to a mux.
 func (p *Public) Routes(mux *http.ServeMux) error {
+	if p.Waiters == nil {
+		p.Waiters = new(atomic.Int64)
+	}
+	p.statusPath = "/v1/registrations/"
+	if own, ok := onramp.ParseWebURL(p.BaseURL); ok {
+		p.statusPath = strings.TrimSuffix(own.EscapedPath(), "/") + p.statusPath
+	}
 	openAPI, err := newDocument("application/json", p.openAPI())
 	if err != nil {
 		return err
@@ -61,7 +77,8 @@ func (p *Public) Routes(mux *http.ServeMux) error {
 			return err
 		}
 	}
-	allow := p.crossOrigin()
+	pages := p.newPages()
+	allow := pages.allow
 	mux.Handle("POST /v1/forms/{form}/registrations", allow(p.Server.Handle(p.register)))
 	mux.Handle("GET /v1/forms/{form}", allow(p.Server.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		schema := schemas[r.PathValue("form")]
@@ -71,6 +88,8 @@ func (p *Public) Routes(mux *http.ServeMux) error {
 		return schema.serve(w, r)
 	})))
 	mux.Handle("OPTIONS /v1/forms/", allow(p.Server.Handle(web.NotFound)))
+	mux.Handle("GET /v1/registrations/{id}", p.Server.Handle(func(w http.ResponseWriter, r *http.Request) error { return p.status(pages, w, r) }))
+	mux.Handle("OPTIONS /v1/registrations/{id}", pages.all.Handler(p.Server.Handle(web.NotFound)))
 	mux.Handle("GET /openapi.json", p.Server.Handle(openAPI.serve))
 	return nil
 }
@@ -81,6 +100,8 @@ type answer struct {
 	Status     string `json:"status"`
 	Form       string `json:"form"`
 	ReceivedAt string `json:"received_at"` // RFC 3339
+
+	Suggestions []onramp.Suggestion `json:"suggestions,omitempty"`
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -88,63 +109,106 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 var errNoForm = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such form"}
 
 // register is POST /v1/forms/{form}/registrations.
-func (p *Public) register(w http.ResponseWriter, r *http.Request) error {
+func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 	form := p.Forms[r.PathValue("form")]
 	if form == nil {
 		return errNoForm
 	}
-	if err := p.checkOrigin(form, r); err != nil {
-		return err
-	}
+	web.Annotate(w, web.Note{Form: form.Name})
 	body := buffers.Get().(*bytes.Buffer)
 	defer func() {
+		if err != nil {
+			keepTyped(r, body)
+		}
 		body.Reset()
 		buffers.Put(body)
 	}()
+	if err := p.checkOrigin(form, r); err != nil {
+		return err
+	}
 	if err := web.ReadBody(r, body, maxBody); err != nil {
 		return err
 	}
-	contentType := r.Header.Get("Content-Type")
-	inputs, err := ParseInputs(contentType, body.Bytes())
+	declared := media.ParseType(r.Header.Get("Content-Type"))
+	meant := meantType(declared, body.Bytes())
+	if meant != declared {
+		r.Header.Set("Content-Type", meant.Media) // whoever answers goes by it, too
+	}
+	inputs, err := readInputs(meant, body.Bytes())
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(r, form.Name, inputs)
+	key, inputs, err := takeKey(r, form, withoutCharset(form, inputs))
 	if err != nil {
 		return err
 	}
+	inputs, dropped := form.DropUnknown(inputs, meant.IsForm())
+	p.Ignored.Count(form.Name, dropped)
 	registration, err := form.Accept(onramp.Submission{
 		Inputs: inputs, ReceivedAt: p.Now().UTC().Truncate(time.Microsecond),
-		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: pageURL(r),
+		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: r.Referer(),
 	})
 	if err != nil {
+		web.Annotate(w, web.Note{Form: form.Name, Fields: refusedFields(form, err)})
 		return err
 	}
-	page := wantsPage(r) && isForm(contentType)
+	page := web.WantsPage(r)
 	wait := preferredWait(r)
 	if page {
 		wait = 0 // the answer is the same whatever the outcome
 	}
 	if wait > 0 {
-		defer p.waiters.Add(-1)
-		if p.waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
+		defer p.Waiters.Add(-1)
+		if p.Waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
 			wait = 0
 		}
 	}
 	// to its end: a client that has closed its half of the connection still reads the answer
-	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(r.Context()), &registration, key, wait > 0)
+	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(r.Context()), &registration, form.IdempotencyKey(key, inputs, &registration), wait > 0)
 	if err != nil {
 		return err
 	}
+	web.Annotate(w, web.Note{Form: form.Name, Registration: accepted.Registration.ID})
 	if page {
-		http.Redirect(w, r, successURL(form), http.StatusSeeOther)
+		http.Redirect(w, r, successURL(form, r), http.StatusSeeOther)
 		return nil
 	}
-	return p.answer(w, r, accepted, wait)
+	return p.answer(w, r, accepted, wait, form.Suggest(inputs))
 }
 
-// answer tells that a registration is stored; after a wait, also how it went.
-func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepted, wait time.Duration) error {
+// withoutCharset takes out the field by which the body has told its charset, unless
+// the form has a field of that name.
+func withoutCharset(form *onramp.Form, inputs []onramp.Input) []onramp.Input {
+	isCharset := func(in onramp.Input) bool { return in.Name == media.CharsetField }
+	if !slices.ContainsFunc(inputs, isCharset) || slices.ContainsFunc(form.Fields, func(f onramp.Field) bool { return f.Name == media.CharsetField }) {
+		return inputs
+	}
+	return slices.DeleteFunc(inputs, isCharset)
+}
+
+// refusedFields names the fields that were refused, for the log: "unknown" for those
+// that the form does not have, since a name may be anything that a stranger typed.
+func refusedFields(form *onramp.Form, err error) string {
+	e, ok := errors.AsType[*onramp.Error](err)
+	if !ok {
+		return ""
+	}
+	var names []string
+	for _, refused := range e.Fields {
+		name := refused.Field
+		if !slices.ContainsFunc(form.Fields, func(f onramp.Field) bool { return f.Name == name }) {
+			name = "unknown"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// answer tells that a registration is stored, and what may have been meant instead; after
+// a wait, also how it went.
+func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepted, wait time.Duration, meant []onramp.Suggestion) error {
 	stored := a.Registration
 	state := onramp.RegistrationQueued
 	if wait > 0 {
@@ -155,9 +219,10 @@ func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepte
 	if state == onramp.RegistrationDelivered {
 		status = http.StatusCreated
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header()["Cache-Control"] = noStore
+	w.Header()["Location"] = []string{p.statusPath + stored.ID}
 	return web.WriteJSON(w, status, answer{
-		stored.ID, state.String(), stored.Form, stored.ReceivedAt.Format(time.RFC3339Nano),
+		stored.ID, state.String(), stored.Form, stored.ReceivedAt.Format(time.RFC3339Nano), meant,
 	})
 }
 
@@ -184,36 +249,6 @@ func (p *Public) await(ctx context.Context, a onramp.Accepted, wait time.Duratio
 		return r.State
 	}
 	return onramp.RegistrationQueued // it is stored: that much is certain
-}
-
-// maxKey is the longest Idempotency-Key.
-const maxKey = 255
-
-// idempotencyKey reads the header of that name (IETF draft "The Idempotency-Key
-// HTTP Header Field").
-func idempotencyKey(r *http.Request, form string, inputs []onramp.Input) (onramp.IdempotencyKey, error) {
-	values := r.Header.Values("Idempotency-Key")
-	if len(values) == 0 {
-		return onramp.IdempotencyKey{}, nil
-	}
-	key := strings.TrimSpace(values[0])
-	if len(values) > 1 || key == "" || len(key) > maxKey {
-		return onramp.IdempotencyKey{}, web.Malformed("send one Idempotency-Key header of 1 to 255 characters")
-	}
-	return onramp.NewIdempotencyKey(form, key, content(inputs)), nil
-}
-
-// content tells one body from another by what it says: a client that repeats a
-// multipart/form-data request takes a new boundary each time.
-func content(inputs []onramp.Input) []byte {
-	b := make([]byte, 0, 512)
-	for _, in := range inputs {
-		b = append(b, byte(in.Value.Kind))
-		for _, text := range []string{in.Name, in.Value.Text} {
-			b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
-		}
-	}
-	return b
 }
 
 const (
@@ -243,25 +278,15 @@ func preferredWait(r *http.Request) time.Duration {
 	return 0
 }
 
-// pageURL is the page that the form stood on, as far as the browser tells.
-func pageURL(r *http.Request) string {
-	u, err := url.Parse(r.Referer())
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return ""
-	}
-	u.User = nil
-	return u.String()
-}
-
-// wantsPage tells a browser's plain form post from a call by a program.
-func wantsPage(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-// successURL is where a browser goes after a plain form post.
-func successURL(f *onramp.Form) string {
+// successURL is where a browser goes after a plain form post. The hosted form goes on in
+// the language that the visitor has chosen there.
+func successURL(f *onramp.Form, r *http.Request) string {
 	if f.SuccessURL != "" {
 		return f.SuccessURL
 	}
-	return "/f/" + f.Name + "?thanks"
+	thanks := "/f/" + f.Name + "?thanks"
+	if language := r.URL.Query().Get("lang"); language != "" {
+		thanks += "&lang=" + url.QueryEscape(language)
+	}
+	return thanks
 }

@@ -58,6 +58,19 @@ func TestRegister(t *testing.T) {
 		},
 		"multipart of a program":         {multipart, []string{"Content-Type: " + partType, agent, page}, accepted(202, "queued"), spec},
 		"a referrer that is no web page": {`{"email":"user@example.com"}`, []string{"Content-Type: application/json", "Referer: about:blank"}, accepted(202, "queued"), bare},
+		"the page as JSON has it": {
+			`{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true,"_page":"https://example.com/register?utm_source=mail#top","_landing_page":null}`,
+			[]string{"Content-Type: application/json", agent, "Referer: https://frame.example/"},
+			accepted(202, "queued"), spec,
+		},
+		"the page as a form post has it": {
+			"email=user%40example.com&first_name=Jane&last_name=Doe&opt_in=true&_once=Zm9vYmFyYmF6cXV4cXV1eA&_referrer=&_page=https%3A%2F%2Fexample.com%2Fregister%3Futm_source%3Dmail",
+			[]string{asForm, browser, agent},
+			sent, spec,
+		},
+		"a page that is none": {
+			"email=user%40example.com&first_name=Jane&last_name=Doe&opt_in=true&_page=about%3Asrcdoc", []string{asForm, browser, agent, page}, sent, spec,
+		},
 		"a preference that is malformed": {`{"email":"user@example.com"}`, []string{"Content-Type: application/json", "Prefer: wait=now"}, accepted(202, "queued"), bare},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +92,8 @@ func TestRegister(t *testing.T) {
 			if diff := cmp.Diff(want, stored[0]); diff != "" {
 				t.Errorf("stored (-want +got):\n%s", diff)
 			}
-			if !uuid7.MatchString(stored[0].ID) {
-				t.Errorf("%q is no UUIDv7", stored[0].ID)
+			if !idForm.MatchString(stored[0].ID) {
+				t.Errorf("%q is no id", stored[0].ID)
 			}
 			found, err := g.store.FindRegistration(t.Context(), stored[0].ID)
 			if err != nil {
@@ -97,7 +110,7 @@ func TestRegister(t *testing.T) {
 	}
 }
 
-var uuid7 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+var idForm = regexp.MustCompile(`^[0-9a-v]{36}$`)
 
 func idOf(a answer) string {
 	var body struct{ ID string }

@@ -8,6 +8,7 @@ import (
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
+	"onramp/internal/web/media"
 )
 
 // formSchema describes what a form takes as JSON Schema (draft 2020-12).
@@ -26,40 +27,10 @@ func formSchema(f *onramp.Form) *huma.Schema {
 			s.Required = append(s.Required, field.Name)
 		}
 	}
-	return s
-}
-
-func fieldSchema(f *onramp.Field) *huma.Schema {
-	s := &huma.Schema{Type: huma.TypeString, Title: f.Label}
-	switch f.Type {
-	case onramp.Boolean:
-		s.Type = huma.TypeBoolean
-	case onramp.Integer:
-		s.Type, s.Format = huma.TypeInteger, "int32"
-	case onramp.Decimal:
-		s.Type = huma.TypeNumber
-	case onramp.Email:
-		s.Format = "email"
-		s.MaxLength = new(254)
-	case onramp.Date:
-		s.Description = "a date such as 2026-06-23, or a date and time such as 2026-06-23T14:52:45Z"
-	case onramp.Phone:
-		s.Description = "5 to 15 digits, with or without a leading +"
-	case onramp.Locale:
-		s.Description = "a locale such as en-US"
-	case onramp.Choice:
-		for _, choice := range f.Choices {
-			s.Enum = append(s.Enum, choice)
+	if name := f.IdempotencyField; name != "" && s.Properties[name] == nil {
+		s.Properties[name] = &huma.Schema{
+			Type: huma.TypeString, MaxLength: new(onramp.MaxKey), Description: "the submission's Idempotency-Key, where that header can't be set",
 		}
-	}
-	if f.Max > 0 && s.Type == huma.TypeString {
-		s.MaxLength = new(f.Max)
-	}
-	if f.Pattern != nil {
-		s.Pattern = f.Pattern.Anchored()
-	}
-	if f.Default != nil {
-		s.Default = plain(*f.Default)
 	}
 	return s
 }
@@ -95,13 +66,25 @@ func (p *Public) openAPI() *huma.OpenAPI {
 	schemas["Registration"] = &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"id", "status", "form", "received_at"},
 		Properties: map[string]*huma.Schema{
-			"id":          {Type: huma.TypeString, Format: "uuid"},
+			"id":          {Type: huma.TypeString, MaxLength: new(idLength), Description: "36 letters and digits, with hyphens in those of older versions. Whoever knows it may ask for the status: treat it as a secret"},
 			"status":      {Type: huma.TypeString, Enum: stateNames()},
 			"form":        {Type: huma.TypeString},
 			"received_at": {Type: huma.TypeString, Format: "date-time"},
+			"suggestions": {
+				Type: huma.TypeArray, Description: "what was probably meant by values that were taken as they came, such as ana@gmail.com for ana@gmial.com: for a page that asks \"Did you mean …?\"",
+				Items: &huma.Schema{
+					Type: huma.TypeObject, Required: []string{"field", "suggestion"},
+					Properties: map[string]*huma.Schema{"field": {Type: huma.TypeString}, "suggestion": {Type: huma.TypeString}},
+				},
+			},
 		},
 	}
+	schemas["Status"] = &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"status"},
+		Properties: map[string]*huma.Schema{"status": {Type: huma.TypeString, Enum: stateNames()}},
+	}
 	schemas["Problem"] = problemSchema()
+	doc.Paths["/v1/registrations/{id}"] = &huma.PathItem{Get: statusOperation()}
 	for name, form := range p.Forms {
 		schemas["Form_"+name] = formSchema(form)
 		doc.Paths["/v1/forms/"+name+"/registrations"] = &huma.PathItem{Post: registerOperation(form)}
@@ -134,9 +117,33 @@ func problemSchema() *huma.Schema {
 			"detail": {Type: huma.TypeString},
 			"errors": {Type: huma.TypeArray, Items: &huma.Schema{
 				Type: huma.TypeObject, Required: []string{"field", "message"},
-				Properties: map[string]*huma.Schema{"field": {Type: huma.TypeString}, "message": {Type: huma.TypeString}},
+				Properties: map[string]*huma.Schema{"field": {Type: huma.TypeString}, "message": {Type: huma.TypeString}, "code": {Type: huma.TypeString}},
 			}},
 		},
+	}
+}
+
+// idLength is how long the id of a registration is.
+const idLength = 36
+
+func statusOperation() *huma.Operation {
+	return &huma.Operation{
+		OperationID: "status", Summary: "How far a registration is",
+		Parameters: []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(idLength)}}},
+		Responses: map[string]*huma.Response{
+			"200": {
+				Description: "Its status, and nothing else",
+				Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Status"}}},
+			},
+			"404": problemResponse("No such registration"), "503": problemResponse("The database can't be read; see Retry-After"),
+		},
+	}
+}
+
+func problemResponse(description string) *huma.Response {
+	return &huma.Response{
+		Description: description,
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
 	}
 }
 
@@ -146,32 +153,32 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 		OperationID: "register-" + f.Name, Summary: "Submit the form " + f.Name,
 		Parameters: []*huma.Param{
 			{
-				Name: "Idempotency-Key", In: "header", Description: "a repeat with the same key returns the first answer, for at least a day",
-				Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxKey)},
+				Name: "Idempotency-Key", In: "header", Description: "a repeat with the same key and the same values returns the first answer, for at least a day; with or without the quotes of a structured field",
+				Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(onramp.MaxKey)},
 			},
 			{
-				Name: "Prefer", In: "header", Description: "wait=SECONDS (RFC 7240, at most 30) waits for the outcome",
+				Name: "Prefer", In: "header", Description: "wait=SECONDS (RFC 7240, at most 30) waits for the outcome: 201 when it is delivered within that time, else 202 with the status that it has then",
 				Schema: &huma.Schema{Type: huma.TypeString},
 			},
 		},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"application/json": input, "application/x-www-form-urlencoded": input, "multipart/form-data": input,
+			media.JSON: input, media.Form: input, media.Multipart: input,
+			"text/plain": {Schema: &huma.Schema{Type: huma.TypeString, Description: "the same JSON, as navigator.sendBeacon sends it"}},
 		}},
 		Responses: map[string]*huma.Response{
-			"201": registrationResponse("Stored and delivered, if the request waited for it (Prefer)"),
-			"202": registrationResponse("Stored; it will be delivered later"),
+			"201": registrationResponse("Stored and delivered, if the request waited for it (Prefer); status is delivered"),
+			"202": registrationResponse("Stored, and not known to be delivered. status says how far it is: queued or delivering while Onramp goes on by itself. " +
+				"After a wait (Prefer) it can also be failed (refused; an operator has to correct it) or unknown (the answer was lost; an operator has to decide): " +
+				"a program that waits must look at status, not only at the code"),
 			"303": {Description: "Stored; redirects a browser after a plain form post"},
 		},
 	}
 	for kind, description := range map[onramp.Kind]string{
-		onramp.Malformed: "The body can't be parsed", onramp.Forbidden: "The form does not accept registrations from that page", onramp.NotFound: "No such form", onramp.Conflict: "The key was used with another body",
-		onramp.TooLarge: "Body too large", onramp.Unsupported: "Content type not supported", onramp.Invalid: "Invalid fields",
+		onramp.Malformed: "The body can't be parsed", onramp.Forbidden: "The form does not accept registrations from that page", onramp.NotFound: "No such form", onramp.Conflict: "The first request under this key is still being worked on",
+		onramp.TooLarge: "Body too large", onramp.Unsupported: "Content type, charset or content coding not supported; for the last one Accept-Encoding names those that are", onramp.Invalid: "Invalid fields, or the key was used with other values",
 		onramp.Unavailable: "Could not be stored; see Retry-After",
 	} {
-		op.Responses[strconv.Itoa(web.Status(kind))] = &huma.Response{
-			Description: description,
-			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
-		}
+		op.Responses[strconv.Itoa(web.Status(kind))] = problemResponse(description)
 	}
 	return op
 }
@@ -179,6 +186,10 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 func registrationResponse(description string) *huma.Response {
 	return &huma.Response{
 		Description: description,
-		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Registration"}}},
+		Headers: map[string]*huma.Param{
+			"Location":           {Description: "where its status can be asked for", Schema: &huma.Schema{Type: huma.TypeString, Format: "uri-reference"}},
+			"Preference-Applied": {Description: "wait=SECONDS, if the request waited", Schema: &huma.Schema{Type: huma.TypeString}},
+		},
+		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Registration"}}},
 	}
 }

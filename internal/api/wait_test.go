@@ -54,7 +54,7 @@ func (s *registrar) FindRegistration(ctx context.Context, id string) (onramp.Reg
 func accepted(status int, state string, lines ...string) answer {
 	return answer{
 		Status: status,
-		Header: webtest.Headers(append([]string{"Content-Type: application/json", "Cache-Control: no-store", vary}, lines...)...),
+		Header: webtest.Headers(append([]string{"Content-Type: application/json", "Cache-Control: no-store", "Location: /v1/registrations/ID", vary}, lines...)...),
 		Body:   `{"id":"ID","status":"` + state + `","form":"registration","received_at":"2026-06-23T14:52:45.123456Z"}` + "\n",
 	}
 }
@@ -114,6 +114,8 @@ func TestPreferWait(t *testing.T) {
 func masked(a answer) answer {
 	if id := idOf(a); id != "" {
 		a.Body = strings.Replace(a.Body, id, "ID", 1)
+		a.Header = a.Header.Clone()
+		a.Header.Set("Location", strings.Replace(a.Header.Get("Location"), id, "ID", 1))
 	}
 	return a
 }
@@ -208,7 +210,10 @@ func TestWaitForStore(t *testing.T) {
 		want  answer
 	}{
 		"delivered": {[]onramp.DeliveryState{onramp.DeliveryDelivered, onramp.DeliveryDelivered}, accepted(201, "delivered", "Preference-Applied: wait=30")},
-		"rejected":  {[]onramp.DeliveryState{onramp.DeliveryDead}, accepted(202, "failed", "Preference-Applied: wait=30")},
+		"rejected in the second step": {
+			[]onramp.DeliveryState{onramp.DeliveryDelivered, onramp.DeliveryDead}, accepted(202, "failed", "Preference-Applied: wait=30"),
+		},
+		"rejected": {[]onramp.DeliveryState{onramp.DeliveryDead}, accepted(202, "failed", "Preference-Applied: wait=30")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

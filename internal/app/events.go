@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -16,27 +17,28 @@ import (
 	"onramp/internal/oauth"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/postgres"
 	"onramp/internal/pump"
 	"onramp/internal/setup"
 	"onramp/internal/sink"
 	"onramp/internal/store"
 	"onramp/internal/web"
-	"onramp/sfmc"
 )
 
 // events are the parts for Marketing Cloud's events. Without callbacks in the
 // configuration there are only the sinks, which may have events from before.
 type events struct {
-	tokens   *oauth.Server
-	receiver *ens.Receiver
-	rules    *ens.Rules
-	setup    *setup.Setup
-	sinks    *sink.Sender
+	tokens           *oauth.Server
+	receiver         *ens.Receiver
+	rules            *ens.Rules
+	setup            *setup.Setup
+	sinks            *sink.Sender
+	sinkDestinations []onramp.Destination // as the store knows them
 }
 
-// takesEvents says whether the configuration has anything that calls us.
-func (a *App) takesEvents() bool {
-	return len(a.cfg.Callbacks)+len(a.cfg.OAuth.Clients) > 0
+// takesEvents says whether a configuration has anything that calls us.
+func takesEvents(cfg *config.Config) bool {
+	return len(cfg.Callbacks)+len(cfg.OAuth.Clients) > 0
 }
 
 // openKeyset finds the key that encrypts what is kept. With a file for the
@@ -45,20 +47,22 @@ func (a *App) takesEvents() bool {
 //
 // A new key is made only for a database that has no secrets yet: beside it, the one
 // that is missing could no longer be told from one that is there.
-func (a *App) openKeyset(hasSecrets bool) (store.Cipher, error) {
-	if a.cfg.EncryptionKey == "" && store.IsShared(a.cfg.Database) {
-		return nil, nil
+func (a *App) openKeyset(cfg *config.Config) func(hasSecrets bool) (store.Cipher, error) {
+	return func(hasSecrets bool) (store.Cipher, error) {
+		if cfg.EncryptionKey == "" && postgres.IsURL(cfg.Database) {
+			return nil, nil
+		}
+		keys, err := openKeyset(cfg, hasSecrets)
+		if err != nil && cfg.EncryptionKey == "" && !takesEvents(cfg) {
+			// nothing but the token needs the key; a disk without hard links, say, must not keep a gateway from its work
+			a.options.Log.Warn("the access token is not kept across restarts", "err", err)
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return keys, nil
 	}
-	keys, err := openKeyset(a.cfg, hasSecrets)
-	if err != nil && a.cfg.EncryptionKey == "" && !a.takesEvents() {
-		// nothing but the token needs the key; a disk without hard links, say, must not keep a gateway from its work
-		a.options.Log.Warn("the access token is not kept across restarts", "err", err)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return keys, nil
 }
 
 func openKeyset(cfg *config.Config, hasSecrets bool) (*keyset.Keyset, error) {
@@ -88,7 +92,7 @@ type LostSecret = store.Unreadable
 // of all, and with remove removes it. The gateway must not be running.
 func ResetKeys(ctx context.Context, cfg *config.Config, callbacks []string, remove bool) (lost []LostSecret, err error) {
 	s, err := store.Open(ctx, store.Config{URL: cfg.Database, OpenCipher: func(bool) (store.Cipher, error) {
-		if cfg.EncryptionKey == "" && store.IsShared(cfg.Database) {
+		if cfg.EncryptionKey == "" && postgres.IsURL(cfg.Database) {
 			return nil, nil
 		}
 		keys, err := openKeyset(cfg, true)
@@ -104,59 +108,70 @@ func ResetKeys(ctx context.Context, cfg *config.Config, callbacks []string, remo
 	return lost, errors.Join(err, s.Close())
 }
 
-// startEvents makes the parts, and returns the sinks' destinations.
-func (a *App) startEvents(ctx context.Context, forms []*onramp.Form, account *sfmc.Client) ([]onramp.Destination, error) {
-	log := a.options.Log
-	sinks, err := sink.New(sink.Config{
-		Source: a.cfg.Public.URL, Timeout: a.cfg.Delivery.Timeout, Fence: a.store.Fence(), Log: log.With("part", "sink"),
-	}, a.cfg.Sinks)
-	if err != nil {
-		return nil, err
+// buildEvents makes the parts of a configuration.
+func (a *App) buildEvents(ctx context.Context, r *running) (err error) {
+	if r.sinks, err = sink.New(sink.Config{
+		Source: r.cfg.Public.URL, Timeout: r.cfg.Delivery.Timeout, Fence: a.store.Fence(), Log: a.options.Log.With("part", "sink"),
+	}, r.cfg.Sinks); err != nil {
+		return err
 	}
-	a.events.sinks = sinks
-	destinations := make([]onramp.Destination, len(a.cfg.Sinks))
-	for i, s := range a.cfg.Sinks {
+	destinations := make([]onramp.Destination, len(r.cfg.Sinks))
+	for i, s := range r.cfg.Sinks {
 		s.Batch = sink.Batch(s)
 		destinations[i] = s.Destination()
 	}
-	if destinations, err = a.store.RegisterSinks(ctx, destinations); err != nil || !a.takesEvents() {
-		return destinations, err
+	if r.sinkDestinations, err = a.store.RegisterSinks(ctx, destinations); err != nil || !takesEvents(r.cfg) {
+		return err
 	}
-	a.events.rules = ens.NewRules(ens.RulesConfig{
-		Forms: forms, Events: a.store, Rulings: a.store, Registrations: a.store, Log: log.With("part", "ens"),
+	r.rules = ens.NewRules(ens.RulesConfig{
+		Forms: r.forms, Events: a.store, Rulings: a.store, Registrations: a.store, Log: a.options.Log.With("part", "ens"),
 	})
-	a.events.tokens, err = oauth.New(ctx, oauth.Config{
-		Issuer: a.cfg.Public.URL, Lifetime: a.cfg.OAuth.TokenLifetime, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
-		Log: log.With("part", "oauth"),
-	}, a.store)
-	if err != nil {
-		return nil, err
+	if r.tokens, err = a.newTokens(ctx, r.cfg); err != nil {
+		return err
 	}
-	return destinations, a.startReceiver(ctx, destinations, account)
+	return a.buildReceiver(ctx, r)
 }
 
-func (a *App) startReceiver(ctx context.Context, sinks []onramp.Destination, account *sfmc.Client) error {
-	if err := a.store.RegisterCallbacks(ctx, a.callbackNames()); err != nil {
+// newTokens makes the token endpoint. Without a change it is the one that runs, with
+// what it knows of failed tries.
+func (a *App) newTokens(ctx context.Context, cfg *config.Config) (*oauth.Server, error) {
+	before := a.running.Load()
+	if before != nil && before.tokens != nil && before.cfg.Public.URL == cfg.Public.URL && reflect.DeepEqual(before.cfg.OAuth, cfg.OAuth) {
+		return before.tokens, nil
+	}
+	return oauth.New(ctx, oauth.Config{
+		Issuer: cfg.Public.URL, Lifetime: cfg.OAuth.TokenLifetime, Clients: cfg.OAuth.Clients, Users: cfg.OAuth.Users,
+		Log: a.options.Log.With("part", "oauth"),
+	}, a.store)
+}
+
+func (a *App) buildReceiver(ctx context.Context, r *running) error {
+	if err := a.store.RegisterCallbacks(ctx, r.callbackNames()); err != nil {
 		return err
 	}
-	targets := make([]ens.Target, len(sinks))
-	for i, s := range a.cfg.Sinks {
-		targets[i] = ens.Target{Sink: s, Destination: sinks[i].ID}
+	targets := make([]ens.Target, len(r.cfg.Sinks))
+	for i, s := range r.cfg.Sinks {
+		targets[i] = ens.Target{Sink: s, Destination: r.sinkDestinations[i].ID}
 	}
 	log := a.options.Log.With("part", "ens")
-	a.events.receiver = ens.NewReceiver(ens.ReceiverConfig{
-		Callbacks: a.cfg.Callbacks, Targets: targets, Events: a.store, Records: a.store, Tokens: a.events.tokens, Reason: oauth.Reason, Log: log,
+	receives := ens.ReceiverConfig{
+		Callbacks: r.cfg.Callbacks, Targets: targets, Events: a.store, Records: a.store, Tokens: r.tokens, Reason: oauth.Reason, Log: log,
+	}
+	if before := a.running.Load(); before != nil && before.receiver != nil {
+		r.receiver = before.receiver.With(receives)
+	} else {
+		r.receiver = ens.NewReceiver(receives)
+	}
+	r.setup = setup.New(setup.Config{
+		PublicURL: r.cfg.Public.URL, Callbacks: r.cfg.Callbacks, Clients: r.cfg.OAuth.Clients, Users: r.cfg.OAuth.Users,
+		Account: r.account.Client(), Schemes: a.store, Records: a.store, StoredClients: a.store, Unreadable: a.store.ListUnreadable,
+		Arrivals: arrivals{r.receiver, a.store},
+		Changed:  r.receiver.Reload, Refusals: r.receiver.Refusals, Taken: r.receiver.Taken, Busy: &a.settingUp, Log: log,
 	})
-	a.events.setup = setup.New(setup.Config{
-		PublicURL: a.cfg.Public.URL, Callbacks: a.cfg.Callbacks, Clients: a.cfg.OAuth.Clients, Users: a.cfg.OAuth.Users,
-		Account: account, Schemes: a.store, Records: a.store, StoredClients: a.store, Unreadable: a.store.ListUnreadable,
-		Arrivals: arrivals{a.events.receiver, a.store},
-		Changed:  a.events.receiver.Reload, Refusals: a.events.receiver.Refusals, Taken: a.events.receiver.Taken, Log: log,
-	})
-	if err := a.events.receiver.Reload(ctx); err != nil {
+	if err := r.receiver.Reload(ctx); err != nil {
 		return err
 	}
-	return errors.Join(a.warnOfUnreadable(ctx), a.warnOfMissing(ctx))
+	return errors.Join(a.warnOfUnreadable(ctx), a.warnOfMissing(ctx, r))
 }
 
 // arrivals are what came to the callbacks. Probes are with the receiver, which holds
@@ -182,12 +197,12 @@ func (a *App) warnOfUnreadable(ctx context.Context) error {
 
 // warnOfMissing logs the callbacks that Marketing Cloud does not know yet. The
 // demo registers them itself.
-func (a *App) warnOfMissing(ctx context.Context) error {
+func (a *App) warnOfMissing(ctx context.Context, r *running) error {
 	records, err := a.store.ListCallbackRecords(ctx)
 	if err != nil || a.options.OwnURL {
 		return err
 	}
-	for _, name := range a.callbackNames() {
+	for _, name := range r.callbackNames() {
 		if !slices.ContainsFunc(records, func(r onramp.CallbackRecord) bool { return r.Name == name && r.Verified }) {
 			a.options.Log.WarnContext(ctx, "a callback is not set up yet: run onramp ens setup", "callback", name)
 		}
@@ -195,22 +210,22 @@ func (a *App) warnOfMissing(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) callbackNames() []string {
-	names := make([]string, len(a.cfg.Callbacks))
-	for i, c := range a.cfg.Callbacks {
+func (r *running) callbackNames() []string {
+	names := make([]string, len(r.cfg.Callbacks))
+	for i, c := range r.cfg.Callbacks {
 		names[i] = c.Name
 	}
 	return names
 }
 
 // clients lets operators change the token clients that the database keeps.
-func (a *App) clients() *operator.Clients {
+func (a *App) clients(r *running) *operator.Clients {
 	return &operator.Clients{
-		Keep: a.store, Configured: a.cfg.OAuth.Clients, ClientsChanged: a.events.tokens.Reload,
+		Keep: a.store, Configured: r.cfg.OAuth.Clients, ClientsChanged: r.tokens.Reload,
 		NewSecret: keyset.NewSecret, NewClientID: keyset.NewClientID,
 		UsedBy: func(id string) []string {
 			var names []string
-			for _, c := range a.cfg.Callbacks {
+			for _, c := range r.cfg.Callbacks {
 				if c.UsesClient(id) {
 					names = append(names, c.Name)
 				}
@@ -248,10 +263,11 @@ func (e *events) close() error {
 // SetUpEvents makes Marketing Cloud match the configuration, as onramp ens setup
 // does. The gateway must be running: Marketing Cloud calls it meanwhile.
 func (a *App) SetUpEvents(ctx context.Context) error {
-	if a.events.setup == nil {
+	r := a.running.Load()
+	if r.setup == nil {
 		return nil
 	}
-	_, err := a.events.setup.Apply(ctx, false)
+	_, err := r.setup.Apply(ctx, false)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -247,10 +246,7 @@ func TestEventsPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Activation: -1})}
-	cloud := httptest.NewServer(w.sandbox)
-	t.Cleanup(cloud.Close)
-	w.cloud = cloud.URL
+	w := newSandboxed(t)
 	w.start(func(cfg string) string { return "encryption_key: '" + key.Reveal() + "'\n" + cfg }, pgtest.URL(t))
 	for range 2 {
 		if err := w.gateway.SetUpEvents(t.Context()); err != nil {

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+
+	"onramp/internal/config"
 )
 
 // WarnOfReadable logs which of the files are readable by other users of this
@@ -25,12 +27,12 @@ func WarnOfReadable(log *slog.Logger, files ...string) {
 }
 
 // files are what the gateway keeps on this machine, beside the configuration.
-func (a *App) files() []string {
+func (a *App) files(cfg *config.Config) []string {
 	var all []string
 	if file := a.store.File(); file != "" {
 		all = append(all, file, file+"-wal", file+"-shm", file+".key")
 	}
-	for _, s := range a.cfg.Sinks {
+	for _, s := range cfg.Sinks {
 		if s.File != nil {
 			all = append(all, s.File.Path)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"onramp/internal/config"
 	"onramp/internal/web"
 )
 
@@ -27,8 +28,8 @@ const (
 )
 
 // maxConnections is how many connections the public listener takes.
-func (a *App) maxConnections() int {
-	files, wanted := web.OpenFiles(), a.cfg.Public.MaxConnections
+func (a *App) maxConnections(cfg *config.Config) int {
+	files, wanted := web.OpenFiles(), cfg.Public.MaxConnections
 	most := files - files/4 // the others need something, too
 	switch {
 	case wanted == 0:
@@ -42,18 +43,34 @@ func (a *App) maxConnections() int {
 }
 
 // limitListeners says what the listeners allow.
-func (a *App) limitListeners() {
-	public := a.maxConnections()
-	var trusted []netip.Prefix
-	for _, p := range prefixes(a.cfg.Public.TrustedProxies) {
-		trusted = append(trusted, netip.MustParsePrefix(p)) // the configuration was checked
-	}
+func (a *App) limitListeners(cfg *config.Config) {
+	public := a.maxConnections(cfg)
 	a.waiters = max(public/waiterShare, 1)
 	a.public.Limit(web.Limits{
-		Connections: public, PerAddress: max(public/addressShare, 1), Trusted: trusted, Log: a.options.Log, Part: "public",
+		Connections: public, PerAddress: max(public/addressShare, 1), Trusted: trusted(cfg), Log: a.options.Log, Part: "public",
 	})
 	a.admin.Limit(web.Limits{Connections: max(min(web.OpenFiles()/adminShare, maxAdmin), 1), Log: a.options.Log, Part: "admin"})
 }
+
+// trusted are the proxies that bring many people.
+func trusted(cfg *config.Config) []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range cfg.Public.TrustedProxies { // which the configuration has checked
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			address := netip.MustParseAddr(p)
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		if address := prefix.Addr(); address.Is4In6() && prefix.Bits() >= mappedBits {
+			prefix = netip.PrefixFrom(address.Unmap(), prefix.Bits()-mappedBits) // as addresses are compared
+		}
+		all = append(all, prefix)
+	}
+	return all
+}
+
+// mappedBits are what an IPv4-mapped IPv6 address has before the IPv4 address.
+const mappedBits = 96
 
 // shutdown stops both listeners at once.
 func (a *App) shutdown(ctx context.Context) error {

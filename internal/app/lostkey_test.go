@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,17 +13,13 @@ import (
 	"onramp/internal/app"
 	"onramp/internal/config"
 	"onramp/internal/keyset"
-	"onramp/internal/sandbox"
 )
 
 // TestLostKey loses the encryption key: no new one takes its place, the start says what
 // to do, and what that removes is only what can't be read.
 func TestLostKey(t *testing.T) {
 	t.Parallel()
-	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Activation: -1})}
-	cloud := httptest.NewServer(w.sandbox)
-	t.Cleanup(cloud.Close)
-	w.cloud = cloud.URL
+	w := newSandboxed(t)
 	path := filepath.Join(t.TempDir(), "onramp.db")
 	w.start(nil, path)
 	setUp := func() {

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,10 +26,7 @@ func TestReleasedDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Activation: -1})}
-	cloud := httptest.NewServer(w.sandbox)
-	t.Cleanup(cloud.Close)
-	w.cloud = cloud.URL
+	w := newSandboxed(t)
 	sink := filepath.Join(folder, "events.jsonl")
 	w.start(func(cfg string) string { return cfg + "sinks: [{ name: crm, file: { path: " + sink + " } }]\n" }, filepath.Join(folder, "onramp.db"))
 	var status struct {

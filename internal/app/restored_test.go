@@ -3,7 +3,6 @@ package app_test
 import (
 	"database/sql"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,10 +16,7 @@ import (
 // entries have gone out since: none of them goes out again by itself.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
-	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Activation: -1})}
-	cloud := httptest.NewServer(w.sandbox)
-	t.Cleanup(cloud.Close)
-	w.cloud = cloud.URL
+	w := newSandboxed(t)
 	path := filepath.Join(t.TempDir(), "onramp.db")
 	w.start(nil, path)
 	fault := func(faults ...sandbox.Fault) {

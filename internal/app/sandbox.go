@@ -50,6 +50,9 @@ func StartSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 // URL is the one origin of all of its hosts.
 func (s *Sandbox) URL() string { return s.listener.URL() }
 
+// Where is where it can be reached, see listen.Where.
+func (s *Sandbox) Where() string { return s.listener.Where() }
+
 // Run serves until ctx ends.
 func (s *Sandbox) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() }) // it keeps nothing that could be lost
@@ -70,6 +73,16 @@ const DemoPath = "/v1/forms/registration/registrations"
 // its initial package: the form that onramp init writes, with a journey as well, and
 // events. In the form on_event comes last.
 func DemoConfig() string { return demoHead + config.RegistrationFields() + demoRoute }
+
+// DemoAccount returns the variables that make any configuration use a sandbox's
+// initial package, whatever account it names. The URL is that of no sandbox.
+func DemoAccount() []string {
+	return []string{
+		"ONRAMP_MARKETING_CLOUD_AUTH_URL=http://sandbox.invalid", "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=",
+		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=" + sandbox.ClientID, "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=" + sandbox.ClientSecret,
+		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=" + sandbox.AccountID,
+	}
+}
 
 const demoHead = `
 public: { listen: "127.0.0.1:8080", url: "http://127.0.0.1:8080" }

@@ -73,7 +73,7 @@ func TestMaskedEvent(t *testing.T) {
 			t.Fatalf("batch %d is answered with %d", i, got)
 		}
 	}
-	events, _, err := g.store.ListEvents(t.Context(), onramp.EventFilter{})
+	events, _, _, err := g.store.ListEvents(t.Context(), onramp.EventFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,8 +98,8 @@ type rig struct {
 }
 
 var (
-	rows   = onramp.Destination{Kind: onramp.DataExtension, Key: sandbox.RegistrationsKey, KeyColumn: "SubscriberKey"}
-	events = onramp.Destination{Kind: onramp.Journey, Key: sandbox.WelcomeEventKey, KeyColumn: "SubscriberKey"}
+	rows   = onramp.Destination{Kind: onramp.DataExtension, Key: sandbox.RegistrationsKey, KeyColumns: []string{"SubscriberKey"}}
+	events = onramp.Destination{Kind: onramp.Journey, Key: sandbox.WelcomeEventKey, KeyColumns: []string{"SubscriberKey"}}
 	mails  = onramp.Destination{Kind: onramp.Message, Key: sandbox.WelcomeMessageKey, ToColumn: "EmailAddress"}
 )
 
@@ -130,7 +130,7 @@ func (r *rig) deliver() {
 	}
 	p := pump.New(pump.Config{}, r.store, r.store, sender, r.form.Route)
 	watcher, err := alert.New(alert.Config{}, alert.Sources{
-		Desk: &operator.Desk{Counts: r.store, Pump: p}, Trouble: r.store.Trouble,
+		Desk: &operator.Desk{Counts: r.store, Deliveries: r.store, Pump: p}, Trouble: r.store.Trouble,
 	}, slog.New(r.alerts))
 	if err != nil {
 		r.t.Fatal(err)

@@ -17,10 +17,13 @@ const (
 	LoggedTwice  Rule = "an error that is both logged and returned"
 	ErrorText    Rule = "a decision by the text of an error"
 	SleepingTest Rule = "a test that sleeps"
+	BareDuration Rule = "a duration in the log that is a number in JSON: log its String()"
 )
 
 // Rules gives all rules.
-func Rules() []Rule { return []Rule{NoComment, InitFunction, LoggedTwice, ErrorText, SleepingTest} }
+func Rules() []Rule {
+	return []Rule{NoComment, InitFunction, LoggedTwice, ErrorText, SleepingTest, BareDuration}
+}
 
 // Finding is a place that breaks a rule.
 type Finding struct {
@@ -128,6 +131,10 @@ func (s *style) look(node ast.Node) bool {
 		s.logAndReturn(n.Body)
 	case *ast.CommClause:
 		s.logAndReturn(n.Body)
+	case *ast.CallExpr:
+		if isFunction(n.Fun, "slog", "Duration") {
+			s.report(BareDuration, n, "")
+		}
 	}
 	return true
 }

@@ -66,6 +66,8 @@ func both(log logger) error {
 	return closeErr
 }
 
+func took(log logger) { log.LogAttrs(ctx, level, "done", slog.Duration("took", took)) }
+
 func text(err error) bool {
 	switch err.Error() {
 	case "lost":
@@ -97,10 +99,11 @@ func Undocumented() {}
 		{Rule: archtest.InitFunction, Place: "a/a_windows.go:25"},
 		{Rule: archtest.LoggedTwice, Place: "a/b.go:6 err"},
 		{Rule: archtest.LoggedTwice, Place: "a/b.go:11 err"},
-		{Rule: archtest.ErrorText, Place: "a/b.go:24"},
-		{Rule: archtest.ErrorText, Place: "a/b.go:27"},
-		{Rule: archtest.ErrorText, Place: "a/b.go:27"},
-		{Rule: archtest.ErrorText, Place: "a/b.go:28"},
+		{Rule: archtest.BareDuration, Place: "a/b.go:23"},
+		{Rule: archtest.ErrorText, Place: "a/b.go:26"},
+		{Rule: archtest.ErrorText, Place: "a/b.go:29"},
+		{Rule: archtest.ErrorText, Place: "a/b.go:29"},
+		{Rule: archtest.ErrorText, Place: "a/b.go:30"},
 		{Rule: archtest.SleepingTest, Place: "a/a_test.go:4"},
 		{Rule: archtest.SleepingTest, Place: "a/a_test.go:6"},
 		{Rule: archtest.NoComment, Place: "silent"},

@@ -44,13 +44,17 @@ func Alike(n int, o onramp.Outcome) []onramp.Outcome {
 // Trouble finds an outcome that is about the destination and not about the single
 // delivery, so that to go on would only cost time; nil when there is none. A retry is
 // one unless the answer was about what was sent, which 2xx and 400 are, if they are
-// the destination's own.
+// the destination's own. What was refused for its columns is no trouble to others.
 func Trouble(outcomes []onramp.Outcome) *onramp.Outcome {
 	for i := range outcomes {
 		o := &outcomes[i]
 		switch o.Verdict {
-		case onramp.Throttled, onramp.Blocked, onramp.Unknown:
+		case onramp.Throttled, onramp.Unknown:
 			return o
+		case onramp.Blocked:
+			if !o.Columns {
+				return o
+			}
 		case onramp.Retry:
 			if o.MayHaveArrived || o.Status/100 != 2 && o.Status != http.StatusBadRequest {
 				return o

@@ -112,6 +112,7 @@ func TestTrouble(t *testing.T) {
 		{onramp.Outcome{Verdict: onramp.Unknown}, true},
 		{onramp.Outcome{Verdict: onramp.Throttled, Status: 400}, true},
 		{onramp.Outcome{Verdict: onramp.Blocked, Status: 200}, true},
+		{onramp.Outcome{Verdict: onramp.Blocked, Status: 400, Columns: true}, false},
 		{onramp.Outcome{Verdict: onramp.Retry}, true},
 		{onramp.Outcome{Verdict: onramp.Retry, Status: 200}, false},
 		{onramp.Outcome{Verdict: onramp.Retry, Status: 200, MayHaveArrived: true}, true}, // somebody else's answer

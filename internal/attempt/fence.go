@@ -39,7 +39,7 @@ func Unsent(err error) (o onramp.Outcome, unsent bool) {
 	if !errors.Is(err, errUnsent) {
 		return o, false
 	}
-	return onramp.Outcome{Verdict: onramp.Throttled, Detail: err.Error(), Hint: hintFence}, true
+	return onramp.Outcome{Verdict: onramp.Throttled, Detail: err.Error(), Hint: hintFence, NotSent: true}, true
 }
 
 // idleConnections are as many as calls are usually under way to one host at once.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"onramp/internal/config"
+	"onramp/internal/listen"
 	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
@@ -21,22 +24,44 @@ type adminClient struct {
 	http  *http.Client
 }
 
-// admin finds the running gateway by the configuration; without a file, by the
-// default address, which is the demo's.
+// adminAddress is the value of --admin.
+type adminAddress string
+
+func (a *adminAddress) String() string { return string(*a) }
+
+// Type is what help calls the value.
+func (a *adminAddress) Type() string { return "url" }
+
+// Set takes the URL of a listener: without a path.
+func (a *adminAddress) Set(s string) error {
+	s = strings.TrimSuffix(s, "/")
+	if u, ok := onramp.ParseWebURL(s); !ok || s != u.Scheme+"://"+u.Host {
+		return errors.New("must be a URL without a path, such as http://127.0.0.1:8081")
+	}
+	*a = adminAddress(s)
+	return nil
+}
+
+// adminFlag lets commands, and those under them, ask a gateway elsewhere.
+func (c *command) adminFlag(commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.PersistentFlags().Var(&c.adminURL, "admin", "address of the running gateway's admin API (default: admin.listen of the configuration)")
+	}
+}
+
+// admin finds the running gateway by --admin or the configuration; without a file,
+// by the default address, which is the demo's. The token is the configuration's.
 func (c *command) admin() (*adminClient, error) {
 	named := c.configFile != "" || c.getenv(configEnv) != ""
 	cfg, err := config.LoadAdmin(c.configPath(), !named, c.Environ)
 	if err != nil {
-		return nil, err
+		return nil, c.missing(err)
 	}
-	host, port, err := net.SplitHostPort(cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("admin.listen: %w", err)
+	base := string(c.adminURL)
+	if base == "" {
+		base = listen.URL(cfg.Listen)
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return &adminClient{"http://" + net.JoinHostPort(host, port), cfg.Token, &http.Client{Timeout: time.Minute}}, nil
+	return &adminClient{base, cfg.Token, &http.Client{Timeout: time.Minute}}, nil
 }
 
 func (a *adminClient) get(ctx context.Context, path string, query url.Values, into any) error {

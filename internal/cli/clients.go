@@ -20,6 +20,7 @@ func (c *command) saving(cmd *cobra.Command) {
 	var id string
 	cmd.Flags().BoolVar(&save, "save", false, "have the running gateway create the client and store it in its database")
 	cmd.Flags().StringVar(&id, "client", "", "with --save: the `id` of a new client, or of a stored one that gets a second secret")
+	c.adminFlag(cmd)
 	bare := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		given := cmd.Flags().Changed("client")
@@ -54,9 +55,11 @@ func (c *command) saveClient(ctx context.Context, id string) error {
 	fmt.Fprintf(c.Stdout, "id: %s\nsecret: %s\n", made.ID, made.Secret)
 	if made.Secrets > 1 {
 		fmt.Fprintf(c.Stdout, `
-The previous secret is still valid. If a callback uses the client, run onramp ens
-setup. Then retire the previous secret with onramp keys retire %s
-`, oneLine(made.ID))
+The previous secret is still valid. If a callback uses the client, run
+  %s
+Then retire the previous secret with
+  %s
+`, c.ask("ens setup"), c.ask("keys retire "+shellWord(oneLine(made.ID))))
 	}
 	return nil
 }
@@ -69,6 +72,7 @@ func (c *command) keysList() *cobra.Command {
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.listClients(ctx) }),
 	}
 	c.outputFlag(cmd)
+	c.adminFlag(cmd)
 	return cmd
 }
 
@@ -126,13 +130,14 @@ func (c *command) keysChange(use, short, long, example, method, action, done str
 			fmt.Fprintln(c.Stdout, done)
 			if method == http.MethodDelete && len(changed.UsedBy) > 0 {
 				fmt.Fprintf(c.Stdout, `Marketing Cloud can no longer send events to %s. Create the client again, and set it up:
-  onramp keys new client --save --client %s
-  onramp ens setup
-`, oneLine(strings.Join(changed.UsedBy, ", ")), oneLine(changed.ID))
+  %s
+  %s
+`, oneLine(strings.Join(changed.UsedBy, ", ")), c.ask("keys new client --save --client "+shellWord(oneLine(changed.ID))), c.ask("ens setup"))
 			}
 			return nil
 		}),
 	}
 	c.outputFlag(cmd)
+	c.adminFlag(cmd)
 	return cmd
 }

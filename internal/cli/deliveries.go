@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -27,11 +28,11 @@ func (c *command) deliveries() *cobra.Command {
 			return c.showDelivery(ctx, http.MethodGet, args[0], "", nil)
 		}),
 	}
-	under := []*cobra.Command{c.deliveriesList(), show, c.deliveriesRetry(), c.deliveriesEdit(), c.deliveriesDiscard()}
+	under := []*cobra.Command{c.deliveriesList(), show, c.deliveriesRetry(), c.deliveriesEdit(), c.deliveriesDiscard(), c.deliveriesMove()}
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("deliveries", "List, show, retry, edit and discard deliveries", under...)
+	return group("deliveries", "List, show, retry, edit, discard and move deliveries", under...)
 }
 
 func (c *command) deliveriesList() *cobra.Command {
@@ -41,8 +42,16 @@ func (c *command) deliveriesList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List deliveries, newest first",
 		Long: `Lists deliveries, newest first. With --by-cause, groups dead and unknown deliveries by
-the cause of the failure, largest group first.`,
+the cause of the failure, largest group first.
+
+The last column says why a delivery failed, or what a waiting or pending one waits for: the
+step before it, an earlier delivery for the same person, its destination, its next try, or
+just its turn. TRIES counts the attempts that count towards giving up, since the delivery was
+accepted or last retried by hand: not those that found the destination blocked or throttled.
+"deliveries show" lists every recorded attempt.`,
 		Example: `  onramp deliveries list --state dead
+  onramp deliveries list --state pending --destination journey:APIEvent-welcome
+  onramp deliveries list --since 24h --until 1h
   onramp deliveries list --by-cause
   onramp deliveries list --cause 1e48f7c5`,
 		Args: cobra.NoArgs,
@@ -53,8 +62,7 @@ the cause of the failure, largest group first.`,
 	for _, name := range []string{"cause", "query", "cursor", "limit"} {
 		cmd.MarkFlagsMutuallyExclusive("by-cause", name)
 	}
-	cmd.RunE = run(func(ctx context.Context, _ []string) error {
-		query := flags.values()
+	cmd.RunE = c.runList(flags.values, func(ctx context.Context, query url.Values) error {
 		if byCause {
 			query.Del("limit")
 			return c.listCauses(ctx, query)
@@ -67,64 +75,16 @@ the cause of the failure, largest group first.`,
 	return cmd
 }
 
-func (c *command) deliveriesRetry() *cobra.Command {
-	var meant bulkFlags
-	cmd := &cobra.Command{
-		Use: "retry ID | --cause CAUSE | --form FORM | --all", Short: "Retry dead, unknown or failing deliveries now",
-		Long: `Retries one delivery that is dead or unknown, or pending after a failed attempt, or all
-dead deliveries with a cause or from a form, or with --all every dead delivery. Tries are
-counted from 0 again. Deliveries whose answer was lost (--state unknown) may have arrived,
-so retrying several of them always needs --all.
-
-A delivery to a data extension is left alone if a newer row of the same person has been
-delivered since: it would overwrite that. --overwrite-newer sends it anyway.`,
-		Example: `  onramp deliveries retry 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1
-  onramp deliveries retry --cause 1e48f7c5
-  onramp deliveries retry --form registration --state unknown --all`,
-		Args: cobra.MaximumNArgs(1),
-	}
-	meant.add(cmd)
-	addOverwriteNewer(cmd, &meant.OverwriteNewer)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := meant.check(cmd, args)
-		switch b := meant.Bulk; {
-		case err != nil || len(args) > 0 || b.All:
-		case b.State == onramp.DeliveryUnknown.String():
-			err = errors.New("deliveries whose answer was lost may already have arrived; add --all to retry them anyway")
-		case b.Cause == "" && b.Form == "":
-			err = errors.New("give a delivery ID, --cause or --form; or add --all to retry every dead delivery")
-		}
-		if err != nil {
-			return err
-		}
-		return run(func(ctx context.Context, args []string) error {
-			if len(args) > 0 {
-				return c.showDelivery(ctx, http.MethodPost, args[0], "/retry"+overwriteNewer(meant.OverwriteNewer), nil)
-			}
-			return c.changeDeliveries(ctx, "retry", "Retried", meant.Bulk)
-		})(cmd, args)
-	}
-	return cmd
-}
-
-func addOverwriteNewer(cmd *cobra.Command, value *bool) {
-	cmd.Flags().BoolVar(value, "overwrite-newer", false, "send it even if a newer row of the same person has been delivered")
-}
-
-func overwriteNewer(value bool) (query string) {
-	if value {
-		return "?overwrite_newer=true"
-	}
-	return ""
-}
-
 func (c *command) deliveriesDiscard() *cobra.Command {
 	var meant bulkFlags
 	cmd := &cobra.Command{
-		Use: "discard ID --reason TEXT | --all [--cause CAUSE] [--form FORM] --reason TEXT", Short: "Discard deliveries permanently",
+		Use: "discard ID --reason TEXT | --all [--cause CAUSE] [--form FORM] [--destination NAME] [--since TIME] [--until TIME] --reason TEXT", Short: "Discard deliveries permanently",
 		Long: `Discards one delivery, or with --all every dead one. Add --state unknown for those whose
-answer was lost, or --cause or --form to narrow the selection. Discarded deliveries are
-never sent. This can't be undone.`,
+answer was lost, or --cause, --form, --destination, --since or --until to narrow the
+selection. Discarded deliveries are never sent. This can't be undone.
+
+Later steps of the same registration wait for the discarded one, and are discarded with it;
+"deliveries show" lists them as later steps.`,
 		Example: `  onramp deliveries discard 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1 --reason "a test"
   onramp deliveries discard --cause 1e48f7c5 --reason "sent by hand on 3 May" --all`,
 		Args: cobra.MaximumNArgs(1),
@@ -137,10 +97,10 @@ never sent. This can't be undone.`,
 		case err != nil:
 		case strings.TrimSpace(b.Reason) == "":
 			err = errors.New("give a reason, with --reason")
-		case len(args) == 0 && !b.All && b.Cause == "" && b.Form == "":
-			err = errors.New("give a delivery ID; or --cause or --form, with --all")
+		case len(args) == 0 && !b.All && !b.Narrowed():
+			err = errors.New("give a delivery ID; or --cause, --form, --destination, --since or --until, with --all")
 		case len(args) == 0 && !b.All:
-			err = errors.New("discarded deliveries are never sent, and this can't be undone: add --all to discard several at once")
+			err = errors.New("discarded deliveries, and the later steps that wait for them, are never sent, and this can't be undone: add --all to discard several at once")
 		}
 		if err != nil {
 			return err
@@ -223,6 +183,9 @@ type bulkFlags struct{ operator.Bulk }
 func (f *bulkFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.Cause, "cause", "", "deliveries with this cause, as printed by list --by-cause")
 	cmd.Flags().StringVar(&f.Form, "form", "", "deliveries from this form")
+	cmd.Flags().StringVar(&f.Destination, "destination", "", "deliveries to this destination, such as data_extension:Web_Registrations")
+	cmd.Flags().StringVar(&f.Since, "since", "", "deliveries received then or later: "+timeForms)
+	cmd.Flags().StringVar(&f.Until, "until", "", "deliveries received before then")
 	cmd.Flags().StringVar(&f.State, "state", "", "dead or unknown (default dead)")
 	cmd.Flags().BoolVar(&f.All, "all", false, "confirm that all matching deliveries are meant")
 }
@@ -230,7 +193,7 @@ func (f *bulkFlags) add(cmd *cobra.Command) {
 // check refuses contradictions and empty values: a script's empty variable would
 // select more deliveries than meant.
 func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
-	for _, name := range []string{"cause", "form", "state", "all"} {
+	for _, name := range []string{"cause", "form", "destination", "since", "until", "state", "all"} {
 		flag := cmd.Flags().Lookup(name)
 		switch {
 		case flag.Changed && len(args) > 0:
@@ -244,6 +207,9 @@ func (f *bulkFlags) check(cmd *cobra.Command, args []string) error {
 		return errEmptyID
 	case f.State != "" && f.State != onramp.DeliveryDead.String() && f.State != onramp.DeliveryUnknown.String():
 		return errors.New("--state must be dead or unknown")
+	}
+	if _, _, err := operator.ParsePeriod(f.Since, f.Until, time.Now()); err != nil {
+		return fmt.Errorf("--%w", err)
 	}
 	return nil
 }
@@ -262,10 +228,21 @@ func (c *command) changeDeliveries(ctx context.Context, action, done string, mea
 	if c.output == "json" {
 		return c.printJSON(n)
 	}
+	if meant.DryRun {
+		c.printRetryPlan(&n)
+		return nil
+	}
 	fmt.Fprintf(c.Stdout, "%s %s.\n", done, countDeliveries(n.Count))
+	if n.LaterSteps > 0 {
+		fmt.Fprintf(c.Stdout, "Also discarded the later steps that waited for them: %s.\n", countDeliveries(n.LaterSteps))
+	}
 	if n.Superseded > 0 {
 		fmt.Fprintf(c.Stdout, "Left %s alone: a newer row of the same person has been delivered, and they would overwrite it.\n"+
 			"To send them anyway, add --overwrite-newer.\n", countDeliveries(n.Superseded))
+	}
+	if n.Unsendable > 0 {
+		fmt.Fprintf(c.Stdout, "Left %s alone: their form is no longer in the configuration, or no route leads to their destination.\n"+
+			"Correct the configuration, move them (onramp deliveries move), or discard them.\n", countDeliveries(n.Unsendable))
 	}
 	return nil
 }
@@ -280,8 +257,23 @@ func countDeliveries(n int64) string {
 func (c *command) listDeliveries(ctx context.Context, query url.Values) error {
 	heading := []string{"ID", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "CAUSE", "REASON"}
 	return printList(ctx, c, "/api/deliveries", query, heading, func(d *operator.Delivery) []string {
-		return []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), orNone(d.Cause), oneLine(d.Reason)}
+		return []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), orNone(d.Cause), oneLine(why(d))}
 	})
+}
+
+// why says why a delivery has failed, or what it waits for.
+func why(d *operator.Delivery) string {
+	if d.Waits != "" {
+		return "waits for " + waitsFor(d)
+	}
+	return d.Reason
+}
+
+func waitsFor(d *operator.Delivery) string {
+	if d.WaitsFor != "" {
+		return d.WaitsFor + ", " + d.WaitsReason
+	}
+	return d.WaitsReason
 }
 
 func orNone(s string) string {
@@ -311,9 +303,9 @@ func (c *command) listCauses(ctx context.Context, query url.Values) error {
 		return err
 	}
 	first := causes.Items[0]
-	fmt.Fprintf(c.Stdout, "\nShow one:         onramp deliveries show %s\n", first.Newest)
+	fmt.Fprintf(c.Stdout, "\nShow one:         %s\n", c.ask("deliveries show "+first.Newest))
 	if first.Cause != "" {
-		fmt.Fprintf(c.Stdout, "All of its cause: onramp deliveries list --cause %s\n", first.Cause)
+		fmt.Fprintf(c.Stdout, "All of its cause: %s\n", c.ask("deliveries list --cause "+first.Cause))
 	}
 	return nil
 }
@@ -334,7 +326,11 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 	c.printDelivery(&d)
 	c.printEdits(d.Edits)
 	for _, a := range d.Attempts {
-		fmt.Fprintf(c.Stdout, "\nattempt %d at %s, %.1f ms: %s\n  %s\n", a.Number, moment(a.StartedAt), a.TookMS, a.Outcome, oneLine(a.Detail))
+		detail := oneLine(a.Detail)
+		if a.NotSent {
+			detail = "not sent: " + detail
+		}
+		fmt.Fprintf(c.Stdout, "\nattempt %d at %s, %.1f ms: %s\n  %s\n", a.Number, moment(a.StartedAt), a.TookMS, a.Outcome, detail)
 		if a.Hint != "" {
 			fmt.Fprintf(c.Stdout, "  hint    %s\n", oneLine(a.Hint))
 		}
@@ -357,13 +353,24 @@ func (c *command) printDelivery(d *operator.Delivery) {
 	if d.Event != "" && d.Registration != "" {
 		fmt.Fprintf(c.Stdout, "registration    %s\n", d.Registration)
 	}
-	fmt.Fprintf(c.Stdout, "destination     %s\nstate           %s\ntries           %d\nsubscriber key  %s\n",
-		d.Destination, d.State, d.Tries, orNone(visible(d.SubscriberKey)))
-	if d.WaitsFor != "" {
-		fmt.Fprintf(c.Stdout, "waits for       %s\n", d.WaitsFor)
+	tries := strconv.Itoa(d.Tries)
+	if n := len(d.Attempts); n > d.Tries {
+		tries = fmt.Sprintf("%d (of %d attempts, these count towards giving up)", d.Tries, n)
+	}
+	fmt.Fprintf(c.Stdout, "destination     %s\nstate           %s\ntries           %s\nsubscriber key  %s\n",
+		d.Destination, d.State, tries, orNone(visible(d.SubscriberKey)))
+	if d.Waits != "" {
+		fmt.Fprintf(c.Stdout, "waits for       %s\n", oneLine(waitsFor(d)))
+	}
+	for _, later := range d.LaterSteps {
+		fate := ""
+		if later.State == onramp.DeliveryWaiting.String() {
+			fate = "; it would be discarded with this one"
+		}
+		fmt.Fprintf(c.Stdout, "later step      %s to %s, %s%s\n", later.ID, later.Destination, later.State, fate)
 	}
 	if d.Registration != "" {
-		fmt.Fprintf(c.Stdout, "values          %s\n", visible(string(d.Values)))
+		c.printSent(d)
 	}
 	if d.Reason != "" {
 		fmt.Fprintf(c.Stdout, "reason          %s\n", oneLine(d.Reason))
@@ -376,10 +383,25 @@ func (c *command) printDelivery(d *operator.Delivery) {
 	}
 }
 
+// printSent prints what a registration holds, and what is sent of it now.
+func (c *command) printSent(d *operator.Delivery) {
+	if d.Fields != nil {
+		fmt.Fprintf(c.Stdout, "fields          %s\n", visible(string(d.Fields)))
+	}
+	sent := visible(string(d.Values))
+	if d.Values == nil {
+		sent = "(nothing: the form is no longer in the configuration)"
+	}
+	fmt.Fprintf(c.Stdout, "columns         %s\n", sent)
+	if len(d.LeftOut) > 0 {
+		fmt.Fprintf(c.Stdout, "left out        %s (not in the form any more)\n", strings.Join(d.LeftOut, ", "))
+	}
+}
+
 // printEdits prints what a registration held before its edits.
 func (c *command) printEdits(edits []operator.Edit) {
 	for _, e := range edits {
-		fmt.Fprintf(c.Stdout, "\nedited at %s: %s; before that\n  subscriber key  %s\n  values          %s\n",
+		fmt.Fprintf(c.Stdout, "\nedited at %s: %s; before that\n  subscriber key  %s\n  fields          %s\n",
 			moment(e.At), strings.Join(e.Fields, ", "), e.SubscriberKey, e.Values)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +14,11 @@ import (
 	"onramp/internal/config"
 )
 
-// demoSettings are where the demo listens and keeps its data.
+const logLevelEnv = "ONRAMP_LOG_LEVEL"
+
+// demoSettings are what the demo runs, and where it listens and keeps its data.
 type demoSettings struct {
+	config                 string // a file; "": the demo's own
 	public, admin, sandbox string
 	data                   string
 	quiet                  bool
@@ -27,10 +31,22 @@ func (c *command) demo() *cobra.Command {
 		Short: "Run the gateway and the sandbox together, with nothing to configure",
 		Long: `Runs the gateway with an example registration form, and a sandbox in place of Marketing
 Cloud, in one process with event notifications set up. The data is kept in a temporary
-folder and removed on exit, unless --data names a folder.`,
-		Example: "  onramp demo\n  onramp demo --data ./demo-data",
+folder and removed on exit, unless --data names a folder. Pages of this machine
+(http://localhost, with any port) may submit its form.
+
+With --config, it runs the forms, callbacks and settings of that file instead, but nothing
+goes out to others: the account, the database, the addresses to listen on, sinks and alerts
+of the file are not used. The sandbox has the data extension Web_Registrations, the event
+definition APIEvent-sandbox-welcome and the message definition welcome; others are refused
+as Marketing Cloud refuses unknown ones.
+
+Without --config, no variable of the environment is used but ONRAMP_LOG_LEVEL.`,
+		Example: "  onramp demo\n  onramp demo --data ./demo-data\n  onramp demo --config onramp.yaml\n  onramp demo --public-listen 127.0.0.1:9080 --admin-listen 127.0.0.1:9081",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runDemo(ctx, s) }),
+		RunE: run(func(ctx context.Context, _ []string) error {
+			s.config = c.configFile
+			return c.runDemo(ctx, s)
+		}),
 	}
 	cmd.Flags().StringVar(&s.data, "data", "", "folder to keep the data in (default: a temporary folder)")
 	cmd.Flags().StringVar(&s.public, "public-listen", "127.0.0.1:8080", "address of the public listener")
@@ -52,17 +68,17 @@ func (c *command) runDemo(ctx context.Context, s demoSettings) error {
 type demo struct {
 	gateway *app.App
 	sandbox *app.Sandbox
+	cfg     *config.Config
 	ready   chan struct{} // closed once events are set up
 	cleanUp func() error
 }
 
 func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err error) {
-	// the environment is left out on purpose: a demo must never reach a real account
-	cfg, err := config.Parse("demo", []byte(app.DemoConfig()), nil)
+	cfg, err := c.demoConfig(s.config)
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{ready: make(chan struct{}), cleanUp: func() error { return nil }}
+	d := &demo{cfg: cfg, ready: make(chan struct{}), cleanUp: func() error { return nil }}
 	if s.data == "" {
 		if s.data, err = os.MkdirTemp("", "onramp-demo-"); err != nil {
 			return nil, err
@@ -75,7 +91,7 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 		cfg.Log.Level = "error"
 	}
 	cfg.Log.Format = "text"
-	log := c.logger(cfg)
+	log, _ := c.logger(cfg)
 	if d.sandbox, err = app.StartSandbox(ctx, app.SandboxOptions{Address: s.sandbox, Activation: -1, Log: log}); err != nil {
 		return nil, errors.Join(err, d.cleanUp())
 	}
@@ -87,6 +103,27 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 		return nil, errors.Join(err, d.sandbox.Close(), d.cleanUp())
 	}
 	return d, nil
+}
+
+// demoConfig is the configuration of a demo. It must never reach a real account, nor
+// anyone else.
+func (c *command) demoConfig(file string) (cfg *config.Config, err error) {
+	if file == "" {
+		level := logLevelEnv + "=" + c.getenv(logLevelEnv)
+		cfg, err = config.Parse("demo", []byte(app.DemoConfig()), []string{level})
+	} else {
+		cfg, err = config.Load(file, append(slices.Clone(c.Environ), app.DemoAccount()...))
+	}
+	if err != nil {
+		return nil, c.missing(err)
+	}
+	cfg.Sinks, cfg.Alerts = nil, nil
+	for i := range cfg.Forms {
+		if f := &cfg.Forms[i]; f.Origins != nil {
+			f.Origins = append(f.Origins, "http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*")
+		}
+	}
+	return cfg, nil
 }
 
 // run serves until ctx ends. The sandbox outlives the gateway, which has
@@ -130,27 +167,57 @@ func (c *command) printDemo(d *demo, s demoSettings) {
 	if s.data != "" {
 		kept = "kept in " + s.data
 	}
-	fmt.Fprintf(c.Stdout, `Onramp is running, with a sandbox in place of Marketing Cloud. Its data is %[4]s.
-
-  form in the browser   %[1]s/f/registration
-  sandbox               %[3]s/_sandbox/
-  admin API             %[2]s/api/status
-  token endpoint        %[1]s/oauth2/token, client demo-ens, secret demo-ens-secret
+	fmt.Fprintf(c.Stdout, "Onramp is running, with a sandbox in place of Marketing Cloud. Its data is %s.\n\n", kept)
+	public, admin := d.gateway.Where()
+	for _, l := range [][2]string{{public, d.gateway.PublicURL()}, {admin, d.gateway.AdminURL()}, {d.sandbox.Where(), d.sandbox.URL()}} {
+		if l[0] != l[1] {
+			fmt.Fprintf(c.Stdout, "  other machines reach  %s, at every address of this one\n", l[0])
+		}
+	}
+	for _, form := range d.cfg.Forms {
+		fmt.Fprintf(c.Stdout, "  form in the browser   %s/f/%s\n", d.gateway.PublicURL(), form.Name)
+	}
+	fmt.Fprintf(c.Stdout, `  sandbox               %s/_sandbox/
+  admin API             %s/api/status
+`, d.sandbox.URL(), d.gateway.AdminURL())
+	if s.config == "" {
+		fmt.Fprintf(c.Stdout, `  token endpoint        %[1]s/oauth2/token, client demo-ens, secret demo-ens-secret
   callback              %[1]s/ens/events, set up right after the start
 
 Send a registration and wait until it is delivered:
 
   curl -i -H 'Prefer: wait=5' -H 'Content-Type: application/json' \
-    -d '%[5]s' \
-    %[1]s%[6]s
+    -d '%[2]s' \
+    %[1]s%[3]s
 
 Then inspect it:
+`, d.gateway.PublicURL(), app.DemoRegistration, app.DemoPath)
+	} else {
+		fmt.Fprintln(c.Stdout, "\nSubmit a form in the browser, then inspect the registration:")
+	}
+	for _, command := range c.demoCommands(d) {
+		fmt.Fprintf(c.Stdout, "\n  %s", command)
+	}
+	fmt.Fprintf(c.Stdout, `
+  curl %s/_sandbox/state
 
-  onramp registrations list
-  onramp events list
-  onramp ens status
-  curl %[3]s/_sandbox/state
+If the shell doesn't find onramp, run "go install ./cmd/onramp" in its source, and add
+the folder $(go env GOPATH)/bin to PATH.
 
 Stop with Ctrl-C.
-`, d.gateway.PublicURL(), d.gateway.AdminURL(), d.sandbox.URL(), kept, app.DemoRegistration, app.DemoPath)
+`, d.sandbox.URL())
+}
+
+// demoCommands are commands that show what a demo has done. They name its admin API
+// where they would look for it elsewhere.
+func (c *command) demoCommands(d *demo) []string {
+	asking := *c
+	if found, err := c.admin(); err != nil || found.base != d.gateway.AdminURL() {
+		asking.adminURL = adminAddress(d.gateway.AdminURL())
+	}
+	commands := []string{asking.ask("registrations list")}
+	if len(d.cfg.Callbacks) > 0 {
+		commands = append(commands, asking.ask("events list"), asking.ask("ens status"))
+	}
+	return commands
 }

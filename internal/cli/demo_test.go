@@ -94,7 +94,11 @@ func TestDemo(t *testing.T) {
 	id := find(t, `"id":"([^"]+)"`, string(body))
 
 	host := strings.TrimPrefix(public, "http://")
-	for origin, want := range map[string]int{public: 422, "https://evil.example.net": 403, "null": 403} {
+	for origin, want := range map[string]int{
+		public: 422, "https://evil.example.net": 403, "null": 403,
+		"http://localhost": 422, "http://localhost:3000": 422, "http://127.0.0.1:5173": 422, "http://[::1]:8000": 422,
+		"https://localhost:3000": 403, "http://localhost.example.net": 403, "http://localhost:3000@example.net": 403,
+	} {
 		if got := ask(t, public, host, "POST /v1/forms/registration/registrations", "{}", "Origin: "+origin); got != want {
 			t.Errorf("a page of %s is answered %d, want %d", origin, got, want)
 		}
@@ -127,6 +131,41 @@ func TestDemo(t *testing.T) {
 		for _, want := range row.want {
 			if !regexp.MustCompile(want).MatchString(stdout + stderr) {
 				t.Errorf("onramp %s: nothing like %s in\n%s%s", row.args, want, stdout, stderr)
+			}
+		}
+	}
+}
+
+// What the demo prints works as it is printed: on other ports, and with a
+// configuration whose account and secrets are still to be filled in.
+func TestDemoPrintsCommands(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "onramp.yaml")
+	if status, _, stderr := onramp(t.Context(), nil, "init", "--config", file); status != 0 {
+		t.Fatal(stderr)
+	}
+	for _, row := range []struct {
+		flags    []string
+		commands int
+	}{{nil, 3}, {[]string{"--config", file}, 1}} {
+		flags := row.flags
+		printed := start(t, "Stop with Ctrl-C", append([]string{
+			"demo", "--public-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0",
+		}, flags...)...)
+		public := find(t, `form in the browser +(http://[^/]+)/f/registration`, printed)
+		if got := ask(t, public, strings.TrimPrefix(public, "http://"), "POST /v1/forms/registration/registrations", `{"email":"a@example.org"}`); got != 202 {
+			t.Errorf("%v: a registration is answered %d", flags, got)
+		}
+		commands := regexp.MustCompile(`(?m)^  onramp (.*)$`).FindAllStringSubmatch(printed, -1)
+		if !strings.Contains(printed, `run "go install ./cmd/onramp" in its source`) {
+			t.Errorf("%v: it isn't said how to get the command", flags)
+		}
+		if len(commands) != row.commands {
+			t.Errorf("%v: these commands are printed: %q", flags, commands)
+		}
+		for _, command := range commands {
+			if status, _, stderr := onramp(t.Context(), nil, strings.Fields(command[1])...); status != 0 {
+				t.Errorf("onramp %s: %s", command[1], stderr)
 			}
 		}
 	}

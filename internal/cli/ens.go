@@ -100,7 +100,7 @@ func (c *command) changeEns(ctx context.Context, meant operator.SetupRequest, dr
 		return err
 	}
 	if c.output == "text" {
-		c.printEnsSteps("Plan:", plan.Items)
+		c.printEnsSteps(planTitle(meant), plan.Items)
 	}
 	if !dry {
 		meant.Remove = false // the path says so
@@ -111,12 +111,19 @@ func (c *command) changeEns(ctx context.Context, meant operator.SetupRequest, dr
 	if c.output == "json" {
 		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]setup.Step{}, done.Items...), Failed: done.Failed})
 	} else if !dry {
-		c.printEnsDone(done.Items)
+		c.printEnsDone(done)
 	}
 	if f := done.Failed; f != nil {
 		return errors.New(oneLine(f.Step + ": " + f.Cause + "; " + f.Hint))
 	}
 	return err
+}
+
+func planTitle(meant operator.SetupRequest) string {
+	if meant.Remove {
+		return "Plan for the removal:"
+	}
+	return "Plan:"
 }
 
 func (c *command) printEnsSteps(title string, steps []setup.Step) {
@@ -143,14 +150,19 @@ func sign(st setup.Step) string {
 }
 
 // printEnsDone prints what was changed, since the rest stood in the plan.
-func (c *command) printEnsDone(steps []setup.Step) {
-	changes := slices.DeleteFunc(slices.Clone(steps), func(st setup.Step) bool { return st.Kept })
+func (c *command) printEnsDone(done operator.SetupSteps) {
+	changes := slices.DeleteFunc(slices.Clone(done.Items), func(st setup.Step) bool { return st.Kept })
 	fmt.Fprintln(c.Stdout)
-	if len(changes) == 0 {
+	switch {
+	case done.Failed != nil && len(changes) == 0:
+		fmt.Fprintln(c.Stdout, "It stopped before anything was changed.")
+	case done.Failed != nil:
+		c.printEnsSteps("It stopped after these steps:", changes)
+	case len(changes) == 0:
 		fmt.Fprintln(c.Stdout, "Done: nothing had to be changed.")
-		return
+	default:
+		c.printEnsSteps("Done:", changes)
 	}
-	c.printEnsSteps("Done:", changes)
 }
 
 func (c *command) ensStatus() *cobra.Command {

@@ -54,13 +54,17 @@ func (s *setUp) PlanRemoval(_ context.Context, names []string) ([]setup.Step, er
 	if slices.Contains(names, "nobody") {
 		return nil, &words.Error{Kind: words.NotFound, Message: `there is no callback "nobody"`}
 	}
-	return []setup.Step{{Kind: setup.Delete, Object: setup.Callback, Name: strings.Join(names, "+"), Detail: "removed"}, {Kind: setup.Delete, Object: setup.Scheme, Name: "s", Detail: "unused"}}, nil
+	return []setup.Step{{Kind: setup.Delete, Object: setup.Callback, Name: strings.Join(names, "+"), Detail: "its URL"}, {Kind: setup.Delete, Object: setup.Scheme, Name: "s", Detail: "unused"}}, nil
 }
 
 func (s *setUp) Remove(ctx context.Context, names []string) ([]setup.Step, error) {
 	steps, err := s.PlanRemoval(ctx, names)
 	if slices.Contains(names, "refuse") {
-		return steps[:1], &setup.Error{Step: "delete scheme s", Cause: "409 Conflict", Hint: "run the command again"}
+		taken := 1
+		if slices.Contains(names, "first") {
+			taken = 0
+		}
+		return steps[:taken], &setup.Error{Step: "delete scheme s", Cause: "409 Conflict", Hint: "run the command again"}
 	}
 	return steps, err
 }

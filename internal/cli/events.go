@@ -19,17 +19,21 @@ func (c *command) events() *cobra.Command {
 		Args:    oneID,
 		RunE:    run(func(ctx context.Context, args []string) error { return c.showEvent(ctx, args[0]) }),
 	}
-	under := []*cobra.Command{c.eventsList(), show, c.eventsTrigger()}
+	under := []*cobra.Command{c.eventsList(), show, c.eventsResend(), c.eventsTrigger()}
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("events", "Inspect events from Marketing Cloud; trigger test events in the sandbox", under...)
+	return group("events", "Inspect events from Marketing Cloud; resend them to sinks; trigger test events in the sandbox", under...)
 }
 
 // eventFlags are the flags of events list.
 type eventFlags struct {
-	kind, callback, query, cursor string
-	limit                         int
+	kind, callback, query string
+	pageFlags
+}
+
+func (f *eventFlags) values() (url.Values, error) {
+	return f.pageFlags.query(map[string]string{"type": f.kind, "callback": f.callback, "q": f.query})
 }
 
 func (c *command) eventsList() *cobra.Command {
@@ -40,25 +44,19 @@ func (c *command) eventsList() *cobra.Command {
 was sent several times. Shows when the event happened, or when it arrived if it carries
 no time.`,
 		Example: `  onramp events list --type 'EngagementEvents.*'
+  onramp events list --destination sink:crm --since 2026-06-23 --until 2026-06-24
   onramp events list -q user@example.com --output json`,
 		Args: cobra.NoArgs,
-		RunE: run(func(ctx context.Context, _ []string) error { return c.listEvents(ctx, &flags) }),
+		RunE: c.runList(flags.values, c.listEvents),
 	}
 	cmd.Flags().StringVar(&flags.kind, "type", "", "only events of this type; * matches any text")
 	cmd.Flags().StringVar(&flags.callback, "callback", "", "only events received by this callback")
 	cmd.Flags().StringVarP(&flags.query, "query", "q", "", "only events that contain this text")
-	cmd.Flags().StringVar(&flags.cursor, "cursor", "", "continue after the previous page, with the cursor printed below it")
-	cmd.Flags().IntVar(&flags.limit, "limit", 50, "maximum number to list, up to 500")
+	flags.add(cmd, "only events that go on to this sink, such as sink:crm, or have changed a row of this data extension")
 	return cmd
 }
 
-func (c *command) listEvents(ctx context.Context, f *eventFlags) error {
-	query := url.Values{"limit": {strconv.Itoa(f.limit)}}
-	for name, value := range map[string]string{"type": f.kind, "callback": f.callback, "q": f.query, "cursor": f.cursor} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
+func (c *command) listEvents(ctx context.Context, query url.Values) error {
 	heading := []string{"TIME", "TYPE", "CALLBACK", "SUBSCRIBER KEY", "ID"}
 	return printList(ctx, c, "/api/events", query, heading, func(e *operator.Event) []string {
 		at := &e.ReceivedAt
@@ -109,7 +107,7 @@ func (c *command) printDeliveries(deliveries []operator.Delivery) error {
 	rows := [][]string{{"DELIVERY", "DESTINATION", "STATE", "TRIES", "NEXT TRY", "REASON"}}
 	for i := range deliveries {
 		d := &deliveries[i]
-		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), oneLine(d.Reason)})
+		rows = append(rows, []string{d.ID, d.Destination, d.State, strconv.Itoa(d.Tries), momentOrNone(d.DueAt), oneLine(why(d))})
 	}
 	return c.table(rows)
 }

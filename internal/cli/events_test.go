@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"onramp/internal/keyset"
 	words "onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/resend"
 	"onramp/internal/sandbox"
 	"onramp/internal/store"
 )
@@ -36,8 +38,8 @@ func TestEventScripts(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		serveDesk(e, &operator.Desk{
-			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Events: kept, Pump: idle{},
+		desk := &operator.Desk{
+			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Events: kept, Pump: idle(forms[0].Route),
 			Clients: &operator.Clients{
 				Keep: kept, Configured: []words.TokenClient{{ID: "fixed", Secrets: []words.Secret{"a"}}},
 				UsedBy: func(id string) []string {
@@ -49,7 +51,12 @@ func TestEventScripts(t *testing.T) {
 				ClientsChanged: func(context.Context) error { return nil },
 				NewSecret:      keyset.NewSecret, NewClientID: func() string { return "onramp-new" },
 			},
-		})
+		}
+		desk.Resends = resend.New(kept, map[string]resend.Kind{
+			resend.Events: resend.EventKind{Sinks: []words.Sink{{Name: "crm"}, {Name: "picky", Types: []string{"*.EmailSent"}}}, Events: kept},
+		}, desk.HeldUp, slog.New(slog.DiscardHandler))
+		runResends(e, desk.Resends)
+		serveDesk(e, desk)
 		emulator, echo := httptest.NewServer(sandbox.New(sandbox.Config{})), httptest.NewServer(http.HandlerFunc(echoTrigger))
 		e.Defer(emulator.Close)
 		e.Defer(echo.Close)
@@ -57,6 +64,20 @@ func TestEventScripts(t *testing.T) {
 		e.Setenv("ECHO", echo.URL)
 		return (&newsroom{office{Env: e, store: kept, at: time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)}}).fill(forms[0])
 	}})
+}
+
+// runResends carries resends out until the script ends.
+func runResends(e *testscript.Env, d *resend.Desk) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.Run(ctx)
+	}()
+	e.Defer(func() {
+		stop()
+		<-ended
+	})
 }
 
 func newCipher() (*keyset.Keyset, error) {

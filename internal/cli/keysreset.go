@@ -49,7 +49,7 @@ the gateway first.`,
 func (c *command) runKeysReset(ctx context.Context, callbacks []string, yes bool) error {
 	cfg, err := config.Load(c.configPath(), c.Environ)
 	if err != nil {
-		return err
+		return c.missing(err)
 	}
 	lost, err := app.ResetKeys(ctx, cfg, callbacks, yes)
 	if err != nil {
@@ -70,10 +70,10 @@ func (c *command) runKeysReset(ctx context.Context, callbacks []string, yes bool
 		return err
 	}
 	if yes {
-		fmt.Fprintln(c.Stdout, "\nRemoved. Now start onramp serve, and run onramp ens setup.")
+		fmt.Fprintf(c.Stdout, "\nRemoved. Now start %s, and run %s.\n", c.again("serve"), c.again("ens setup"))
 		return nil
 	}
-	fmt.Fprintf(c.Stdout, "\nNothing was removed. To remove it: onramp keys reset %s --yes\n", strings.Join(target(callbacks), " "))
+	fmt.Fprintf(c.Stdout, "\nNothing was removed. To remove it: %s\n", c.again("keys reset "+strings.Join(target(callbacks), " ")+" --yes"))
 	return nil
 }
 
@@ -84,7 +84,7 @@ func target(callbacks []string) []string {
 	}
 	var flags []string
 	for _, name := range callbacks {
-		flags = append(flags, "--callback", name)
+		flags = append(flags, "--callback", shellWord(name))
 	}
 	return flags
 }

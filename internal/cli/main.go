@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -67,6 +69,7 @@ func (e *runError) Unwrap() error { return e.err }
 type command struct {
 	System
 	configFile string
+	adminURL   adminAddress
 	output     string
 }
 
@@ -82,10 +85,11 @@ Start with "onramp demo": it needs no account and no configuration.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", `configuration file (default "onramp.yaml", or $`+configEnv+`)`)
-	root.AddCommand(
-		c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.status(),
-		c.registrations(), c.deliveries(), c.events(), c.ens(), c.keys(), c.bench(), c.version(),
-	)
+	asking := []*cobra.Command{c.status(), c.readyz(), c.registrations(), c.deliveries(), c.destinations(), c.events(), c.ens()}
+	c.adminFlag(asking...)
+	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize())
+	root.AddCommand(asking...)
+	root.AddCommand(c.keys(), c.backup(), c.restore(), c.bench(), c.version())
 	return root
 }
 
@@ -129,6 +133,43 @@ func (c *command) configPath() string {
 	return "onramp.yaml"
 }
 
+// again is a command that a message suggests: with the configuration file that was
+// given to this one.
+func (c *command) again(words string) string {
+	words = "onramp " + words
+	if c.configFile != "" {
+		words += " --config " + shellWord(c.configFile)
+	}
+	return words
+}
+
+// ask is the same for a command that asks the admin API.
+func (c *command) ask(words string) string {
+	words = c.again(words)
+	if c.adminURL != "" {
+		words += " --admin " + shellWord(string(c.adminURL))
+	}
+	return words
+}
+
+// missing adds to an error that there is no configuration how to get one.
+func (c *command) missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; to write one, run %s", err, c.again("init"))
+	}
+	return err
+}
+
+var plainWord = regexp.MustCompile(`^[\pL\pN_./:@%+=-]+$`)
+
+// shellWord writes a word so that a shell reads it as one.
+func shellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
 func (c *command) getenv(name string) string {
 	for _, pair := range c.Environ {
 		if key, value, _ := strings.Cut(pair, "="); key == name {
@@ -138,17 +179,17 @@ func (c *command) getenv(name string) string {
 	return ""
 }
 
-// logger writes to standard error as the configuration says.
-func (c *command) logger(cfg *config.Config) *slog.Logger {
-	var level slog.Level
+// logger writes to standard error as the configuration says. Its level can be changed.
+func (c *command) logger(cfg *config.Config) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
-		level = slog.LevelInfo // config has checked it
+		level.Set(slog.LevelInfo) // config has checked it
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Log.Format == "text" {
-		return slog.New(slog.NewTextHandler(c.Stderr, options))
+		return slog.New(slog.NewTextHandler(c.Stderr, options)), level
 	}
-	return slog.New(slog.NewJSONHandler(c.Stderr, options))
+	return slog.New(slog.NewJSONHandler(c.Stderr, options)), level
 }
 
 // buildVersion is the version that the binary was built as.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -14,15 +15,22 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"onramp/internal/ignored"
 	words "onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/resend"
 	"onramp/internal/store"
 )
 
 // idle is a pump that sends nothing, so that a script finds what it left.
-type idle struct{}
+type idle []words.Destination
 
-func (idle) Health() []words.Health                { return nil }
+func (i idle) Health() (all []words.Health) {
+	for _, d := range i {
+		all = append(all, words.Health{Destination: d, State: "running"})
+	}
+	return all
+}
 func (idle) Flight(int, int64) words.DeliveryState { return 0 }
 func (idle) Forget(int64)                          {}
 
@@ -44,10 +52,18 @@ func TestOperator(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		serveDesk(e, &operator.Desk{
-			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Pump: idle{},
-			Forms: map[string]*words.Form{"registration": forms[0]},
-		})
+		desk := &operator.Desk{
+			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Pump: idle(forms[0].Route),
+			Forms: map[string]*words.Form{"registration": forms[0]}, Ignored: new(ignored.Names),
+		}
+		for range 3 {
+			desk.Ignored.Count("registration", []string{"frist_name", "utf8", "a\nb"})
+		}
+		desk.Resends = resend.New(kept, map[string]resend.Kind{
+			resend.Registrations: resend.RegistrationKind{Forms: desk.Forms, Store: kept},
+		}, desk.HeldUp, slog.New(slog.DiscardHandler))
+		runResends(e, desk.Resends)
+		serveDesk(e, desk)
 		o := &office{Env: e, store: kept, at: time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)}
 		refused := words.Outcome{
 			Verdict: words.Rejected, Status: 400, Code: 10006, Detail: "no such column", Hint: "correct the column",
@@ -87,7 +103,7 @@ func openOffice(t *testing.T, e *testscript.Env, cfg store.Config) (*store.Store
 }
 
 func operatorForms() []words.Form {
-	route := []words.Destination{{Kind: words.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}}
+	route := []words.Destination{{Kind: words.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}}}
 	fields := []words.Field{
 		{Name: "email", Column: "EmailAddress", Type: words.Email, Required: true}, {Name: "first_name", Column: "FirstName", Max: 20},
 	}

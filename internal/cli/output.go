@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -41,6 +42,17 @@ func (c *command) table(rows [][]string) error {
 	return w.Flush()
 }
 
+// runList runs a command that lists, by the parameters that its flags stand for.
+func (c *command) runList(flags func() (url.Values, error), list func(context.Context, url.Values) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		query, err := flags()
+		if err != nil {
+			return err
+		}
+		return run(func(ctx context.Context, _ []string) error { return list(ctx, query) })(cmd, args)
+	}
+}
+
 // printList prints a page of a list of the admin API: as JSON, or as a table with
 // a row for each item, and then how to get the next page.
 func printList[T any](ctx context.Context, c *command, path string, query url.Values, heading []string, row func(*T) []string) error {
@@ -48,8 +60,8 @@ func printList[T any](ctx context.Context, c *command, path string, query url.Va
 	if err != nil {
 		return err
 	}
-	var page operator.Page[T]
-	if err := admin.get(ctx, path, query, &page); err != nil {
+	page, err := fillPage[T](ctx, c, admin, path, query)
+	if err != nil {
 		return err
 	}
 	if c.output == "json" {
@@ -66,6 +78,32 @@ func printList[T any](ctx context.Context, c *command, path string, query url.Va
 		fmt.Fprintf(c.Stdout, "\nMore with --cursor %s\n", page.Next)
 	}
 	return nil
+}
+
+// fillPage reads a page of a list. The gateway ends one early that takes long: then it goes on until
+// it has as many as were asked for, or all, and says on standard error how far it has looked.
+func fillPage[T any](ctx context.Context, c *command, admin *adminClient, path string, query url.Values) (page operator.Page[T], err error) {
+	limit, _ := strconv.Atoi(query.Get("limit")) // a list that has none has one page
+	items, looked := []T{}, false
+	for {
+		page = operator.Page[T]{}
+		if err := admin.get(ctx, path, query, &page); err != nil {
+			return page, err
+		}
+		items = append(items, page.Items...)
+		if page.LookedTo == nil || len(items) >= limit {
+			break
+		}
+		looked = true
+		fmt.Fprintf(c.Stderr, "\rLooked back to %s, found %d … ", moment(*page.LookedTo), len(items))
+		query.Set("cursor", page.Next)
+		query.Set("limit", strconv.Itoa(limit-len(items)))
+	}
+	if looked {
+		fmt.Fprintln(c.Stderr)
+	}
+	page.Items, page.LookedTo = items, nil
+	return page, nil
 }
 
 // moment prints a time for people.

@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +17,40 @@ import (
 
 // listFlags are the flags of the commands that list.
 type listFlags struct {
-	state, form, query, cursor string
-	limit                      int
+	state, form, query string
+	pageFlags
+}
+
+// pageFlags are those that all of them have.
+type pageFlags struct {
+	destination, since, until, cursor string
+	limit                             int
+}
+
+func (f *pageFlags) add(cmd *cobra.Command, destination string) {
+	cmd.Flags().StringVar(&f.destination, "destination", "", destination)
+	cmd.Flags().StringVar(&f.since, "since", "", "only those received then or later: "+timeForms)
+	cmd.Flags().StringVar(&f.until, "until", "", "only those received before then")
+	cmd.Flags().StringVar(&f.cursor, "cursor", "", "continue after the previous page, with the cursor printed below it")
+	cmd.Flags().IntVar(&f.limit, "limit", 50, "maximum number to list, up to 500")
+}
+
+const timeForms = "a time (2026-06-23T14:52:45Z), a date in UTC (2026-06-23), or how long ago (24h, 7d)"
+
+// query are the parameters of a list; what is empty is left out. A time that can't be read is
+// wrong use.
+func (f *pageFlags) query(more map[string]string) (url.Values, error) {
+	if _, _, err := operator.ParsePeriod(f.since, f.until, time.Now()); err != nil {
+		return nil, fmt.Errorf("--%w", err)
+	}
+	q := url.Values{"limit": {strconv.Itoa(f.limit)}}
+	maps.Copy(more, map[string]string{"destination": f.destination, "since": f.since, "until": f.until, "cursor": f.cursor})
+	for name, value := range more {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q, nil
 }
 
 // addListFlags adds the flags to a command that lists what can be in one of the
@@ -29,27 +63,22 @@ func addListFlags[S fmt.Stringer](cmd *cobra.Command, f *listFlags, states []S) 
 	cmd.Flags().StringVar(&f.state, "state", "", "only those in this state: "+strings.Join(names, ", "))
 	cmd.Flags().StringVar(&f.form, "form", "", "only those from this form")
 	cmd.Flags().StringVarP(&f.query, "query", "q", "", "only those with this text in the subscriber key or the values")
-	cmd.Flags().StringVar(&f.cursor, "cursor", "", "continue after the previous page, with the cursor printed below it")
-	cmd.Flags().IntVar(&f.limit, "limit", 50, "maximum number to list, up to 500")
+	f.add(cmd, "only those to this destination, such as data_extension:Web_Registrations")
 }
 
-func (f *listFlags) values() url.Values {
-	q := url.Values{"limit": {strconv.Itoa(f.limit)}}
-	for name, value := range map[string]string{"state": f.state, "form": f.form, "q": f.query, "cursor": f.cursor} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	return q
+func (f *listFlags) values() (url.Values, error) {
+	return f.pageFlags.query(map[string]string{"state": f.state, "form": f.form, "q": f.query})
 }
 
 func (c *command) registrations() *cobra.Command {
 	var flags listFlags
 	list := &cobra.Command{
 		Use: "list", Short: "List registrations, newest first",
-		Example: "  onramp registrations list --state failed\n  onramp registrations list -q user@example.com --output json",
-		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.listRegistrations(ctx, flags) }),
+		Example: `  onramp registrations list --state failed
+  onramp registrations list --form registration --since 24h
+  onramp registrations list -q user@example.com --output json`,
+		Args: cobra.NoArgs,
+		RunE: c.runList(flags.values, c.listRegistrations),
 	}
 	addListFlags(list, &flags, onramp.RegistrationStates())
 	c.outputFlag(list)
@@ -60,12 +89,12 @@ func (c *command) registrations() *cobra.Command {
 		RunE:    run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return group("registrations", "List and show registrations", list, show)
+	return group("registrations", "List, show and resend registrations", list, show, c.registrationsResend())
 }
 
-func (c *command) listRegistrations(ctx context.Context, f listFlags) error {
+func (c *command) listRegistrations(ctx context.Context, query url.Values) error {
 	heading := []string{"ID", "RECEIVED", "FORM", "STATUS", "SUBSCRIBER KEY"}
-	return printList(ctx, c, "/api/registrations", f.values(), heading, func(r *operator.Registration) []string {
+	return printList(ctx, c, "/api/registrations", query, heading, func(r *operator.Registration) []string {
 		return []string{r.ID, moment(r.ReceivedAt), r.Form, r.Status, r.SubscriberKey}
 	})
 }
@@ -88,8 +117,8 @@ func (c *command) showRegistration(ctx context.Context, id string) error {
 	if c.output == "json" {
 		return c.printJSON(shown)
 	}
-	fmt.Fprintf(c.Stdout, "registration    %s\nform            %s\nstatus          %s\nsubscriber key  %s\nreceived        %s\nvalues          %s\n\n",
-		shown.ID, shown.Form, shown.Status, shown.SubscriberKey, moment(shown.ReceivedAt), shown.Values)
+	fmt.Fprintf(c.Stdout, "registration    %s\nform            %s\nstatus          %s\nsubscriber key  %s\nreceived        %s\nfields          %s\n\n",
+		shown.ID, shown.Form, shown.Status, shown.SubscriberKey, moment(shown.ReceivedAt), shown.Fields)
 	if err := c.printDeliveries(shown.Deliveries); err != nil {
 		return err
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 )
@@ -14,11 +16,16 @@ import (
 func (c *command) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show counts of registrations, deliveries and events, and the state of destinations",
+		Short: "Show counts of registrations, deliveries and events, and how the gateway and its destinations are doing",
 		Long: `Shows how many registrations were accepted and what state they are in, how many events
 arrived, and the state of each destination. The counts of registrations add up to the
-number accepted. Deliveries with the same destination and key go one after the other: what
-waits behind the retry of an earlier one is shown below.`,
+number accepted. The lines of the gateway are about its database, the disk that it is on,
+the access token, Marketing Cloud's clock, and about what the configuration names: whether
+the account, data extensions, events and messages are there. A destination is running,
+throttled, blocked, paused (see onramp destinations), or unconfigured. Deliveries with the
+same destination and key go one after the other: what waits behind the retry of an earlier
+one is shown below. Ignored are the inputs that came with a form since the start and are no
+field of it (see unknown_fields), those that may be misspelt first.`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
@@ -42,6 +49,7 @@ func (c *command) runStatus(ctx context.Context) error {
 	for _, notice := range s.Notices {
 		fmt.Fprintf(c.Stdout, "NOTICE: %s\n\n", notice)
 	}
+	c.printConfiguration(s.Configuration)
 	rows := [][]string{{"REGISTRATIONS", ""}}
 	for _, state := range onramp.RegistrationStates() {
 		rows = append(rows, []string{state.String(), strconv.FormatInt(s.Registrations[state.String()], 10)})
@@ -63,9 +71,108 @@ func (c *command) runStatus(ctx context.Context) error {
 	if err := c.table(rows); err != nil {
 		return err
 	}
+	for _, d := range s.Destinations {
+		for _, warning := range d.Warnings {
+			fmt.Fprintf(c.Stdout, "\nWARNING: %s: %s\n", d.Name, warning)
+		}
+	}
+	if err := c.printIgnored(s.Forms); err != nil {
+		return err
+	}
 	c.printBehind(s.Destinations)
 	c.printLate(s.Destinations)
-	return nil
+	fmt.Fprintln(c.Stdout)
+	return c.table(healthRows(&s.Status))
+}
+
+// printIgnored prints what came with forms and is no field of theirs.
+func (c *command) printIgnored(forms []operator.FormStatus) error {
+	if len(forms) == 0 {
+		return nil
+	}
+	rows := [][]string{{"FORM", "IGNORED", "COUNT", ""}}
+	for _, form := range forms {
+		for _, field := range form.Ignored {
+			hint := ""
+			if field.DidYouMean != "" {
+				hint = "did you mean " + field.DidYouMean + "?"
+			}
+			rows = append(rows, []string{form.Name, visible(field.Field), strconv.FormatInt(field.Count, 10), visible(hint)})
+		}
+		if form.Others > 0 {
+			rows = append(rows, []string{form.Name, "(other names)", strconv.FormatInt(form.Others, 10), ""})
+		}
+	}
+	fmt.Fprintln(c.Stdout)
+	return c.table(rows)
+}
+
+// healthRows are the lines of the gateway itself and of the account.
+func healthRows(s *health.Status) [][]string {
+	rows := [][]string{{"GATEWAY", "STATE", ""}, {"store", s.Store.State, s.Store.Reason}}
+	if d := s.Disk; d != nil {
+		text := d.Reason
+		if text == "" {
+			text = fmt.Sprintf("%.1f of %.1f GB free", float64(d.Free)/1e9, float64(d.Total)/1e9)
+		}
+		rows = append(rows, []string{"disk", d.State, text})
+	}
+	if t := s.Token; t != nil {
+		rows = append(rows, []string{"token", t.State, describeToken(t)})
+	}
+	if k := s.Clock; k != nil {
+		text := "not compared yet"
+		if !k.CheckedAt.IsZero() {
+			text = "Marketing Cloud's is " + k.Describe() + " this machine's"
+		}
+		if k.Failed() {
+			text += "; operator: let this machine take its time from a time server (NTP)"
+		}
+		rows = append(rows, []string{"clock", k.State, text})
+	}
+	for _, check := range s.Checks {
+		rows = append(rows, []string{check.Name, string(check.State), withHint(check.Detail, check.Hint)})
+	}
+	for _, row := range rows {
+		row[2] = visible(row[2])
+	}
+	return rows
+}
+
+func describeToken(t *health.Token) string {
+	switch {
+	case !t.FailedAt.IsZero():
+		return "refused at " + moment(t.FailedAt) + ": " + withHint(t.Reason, t.Hint)
+	case t.Since.IsZero():
+		return "none was needed yet"
+	case t.ExpiresAt.IsZero():
+		return "since " + moment(t.Since)
+	}
+	return "since " + moment(t.Since) + ", renewed before " + moment(t.ExpiresAt)
+}
+
+// withHint puts what to do behind what there is.
+func withHint(detail, hint string) string {
+	if detail == "" || hint == "" {
+		return detail + hint
+	}
+	return detail + "; " + hint
+}
+
+// printConfiguration prints when the configuration was loaded, and what of the file
+// does not hold.
+func (c *command) printConfiguration(loaded *operator.Configuration) {
+	if loaded == nil {
+		return
+	}
+	fmt.Fprintf(c.Stdout, "Configuration loaded at %s\n", moment(loaded.LoadedAt))
+	if len(loaded.NeedsRestart) > 0 {
+		fmt.Fprintf(c.Stdout, "Changed since, and in effect after the next restart: %s\n", strings.Join(loaded.NeedsRestart, ", "))
+	}
+	if r := loaded.Refused; r != nil {
+		fmt.Fprintf(c.Stdout, "The reload at %s was refused:\n  %s\n", moment(r.At), strings.ReplaceAll(r.Reason, "\n", "\n  "))
+	}
+	fmt.Fprintln(c.Stdout)
 }
 
 // printBehind prints what waits for the retry of something else.

@@ -1,35 +1,17 @@
 package config
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
-	"golang.org/x/net/idna"
+	"golang.org/x/net/http/httpguts"
 
+	"onramp/internal/alert/service"
 	"onramp/internal/onramp"
+	"onramp/internal/origin"
 )
-
-func isListenAddress(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || strings.ContainsAny(host, " /") {
-		return false
-	}
-	_, err = strconv.ParseUint(port, 10, 16)
-	return err == nil
-}
-
-func isLoopback(listen string) bool {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
 
 func isAbsoluteURL(s string) bool {
 	_, ok := onramp.ParseWebURL(s)
@@ -45,24 +27,7 @@ func isSuccessURL(s string) bool {
 	return err == nil && !strings.HasPrefix(s, "//") && !strings.HasPrefix(s, `/\`)
 }
 
-// parseOrigin gives an origin as browsers write it, in lower case.
-func parseOrigin(s string) (string, bool) {
-	s = strings.ToLower(s)
-	if s == "*" {
-		return s, true
-	}
-	u, ok := onramp.ParseWebURL(s)
-	if !ok || s != u.Scheme+"://"+u.Host {
-		return "", false
-	}
-	host, err := idna.Lookup.ToASCII(u.Hostname())
-	if err == nil {
-		s = strings.Replace(s, u.Hostname(), host, 1)
-	}
-	return strings.TrimSuffix(s, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]), true
-}
-
-// proxies reads the addresses of proxies whose X-Forwarded-For is trusted.
+// proxies reads the addresses of proxies whose word on the visitor's address is trusted.
 func (r *reader) proxies(v value) []string {
 	var list []string
 	for _, s := range r.texts(v) {
@@ -85,31 +50,50 @@ func (r *reader) origins(v value) []string {
 	}
 	list := []string{}
 	for _, s := range r.texts(v) {
-		origin, ok := parseOrigin(s.text)
-		if !ok {
-			r.report(s.position, "%s must be an origin without a path, such as https://www.example.com, or *", s.quoted())
+		parsed, err := origin.Parse(s.text)
+		if err != nil {
+			r.report(s.position, "%s %v", s.quoted(), err)
 			continue
 		}
-		list = append(list, origin)
+		list = append(list, parsed)
 	}
 	return list
 }
 
-var scheme = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,19}(\+https?)?$`)
+// allowedHeaders reads the request headers that scripts may send beside those that they
+// always may.
+func (r *reader) allowedHeaders(keys map[string]value) []string {
+	v := keys["allowed_headers"]
+	if v.isSet() && !keys["origins"].isSet() {
+		r.report(v.position, "has no effect without origins: add them, or remove it")
+	}
+	return r.unique(r.texts(v), func(s scalar) string {
+		name := strings.ToLower(s.text)
+		switch {
+		case s.text == "*":
+			return ""
+		case !httpguts.ValidHeaderFieldName(s.text):
+			return s.quoted() + ` must be the name of a header, such as X-Api-Version, or "*"`
+		case forbiddenHeader.MatchString(name):
+			return s.quoted() + " can't be sent by a script: browsers set this header themselves"
+		}
+		return ""
+	})
+}
 
-// alerts reads the URLs that alerts are sent to. Package alert knows the services
+// forbiddenHeader are the headers that no script can set (Fetch standard, 2.2.2).
+var forbiddenHeader = regexp.MustCompile(`^(accept-charset|accept-encoding|access-control-request-(headers|method|private-network)|` +
+	`connection|content-length|cookie2?|date|dnt|expect|host|keep-alive|origin|referer|set-cookie|te|trailer|transfer-encoding|upgrade|via|(proxy|sec)-.*)$`)
+
+// alerts reads the URLs that alerts are sent to. Package service knows the services
 // and what their URLs need. No message repeats a URL, since it holds credentials.
 func (r *reader) alerts(v value) []onramp.Secret {
 	urls := r.unique(r.texts(v), func(s scalar) string {
-		service, rest, _ := strings.Cut(s.text, "://")
-		_, err := url.Parse(s.text)
-		switch {
-		case s.text == "":
+		if s.text == "" {
 			return "is empty: set a value or remove the line"
-		case !scheme.MatchString(service) || rest == "":
-			return "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
-		case err != nil:
-			return "the " + service + " URL is not valid: percent-encode special characters in names and passwords, such as %40 for @"
+		}
+		if _, err := service.Parse(onramp.Secret(s.text)); err != nil {
+			return err.Error()
 		}
 		return ""
 	})

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
+	"onramp/internal/spelling"
 )
 
 // The limits of callbacks. Vendor pages "Create Callback" and "Create
@@ -189,7 +190,7 @@ func (r *reader) filters(v value, known []string, sure bool) []string {
 		case sure && len(known) == 0:
 			return "these events can't be filtered: remove the filter"
 		case sure && !slices.Contains(known, name):
-			return given.quoted() + " is not a filter for these events; " + didYouMean(name, known)
+			return given.quoted() + " is not a filter for these events; " + spelling.DidYouMean(name, known)
 		}
 		return ""
 	})

@@ -43,7 +43,8 @@ type Config struct {
 type Public struct {
 	Listen         string   // listen: host:port; ":8080"
 	URL            string   // url: the absolute http(s) URL under which the world sees it; ""
-	TrustedProxies []string // trusted_proxies: IP addresses and CIDR prefixes whose X-Forwarded-For counts; none
+	TrustedProxies []string // trusted_proxies: IP addresses and CIDR prefixes whose client_ip_header counts; none
+	ClientIPHeader string   // client_ip_header: where they pass on the visitor's address: X-Forwarded-For, Forwarded or X-Real-IP; "X-Forwarded-For"
 	MaxConnections int      // max_connections: so many at once; 0: as many as the limit of open files allows, at most 4096
 }
 
@@ -104,7 +105,7 @@ type Space struct {
 func Default() *Config {
 	return &Config{
 		Database: "onramp.db",
-		Public:   Public{Listen: ":8080"},
+		Public:   Public{Listen: ":8080", ClientIPHeader: clientIPHeaders[0]},
 		Admin:    Admin{Listen: "127.0.0.1:8081"},
 		OAuth:    OAuth{TokenLifetime: 20 * time.Minute},
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
@@ -152,7 +153,7 @@ func LoadAdmin(path string, optional bool, environ []string) (Admin, error) {
 func readFile(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no configuration at %s (onramp init writes one): %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("there is no configuration at %s: %w", path, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
@@ -187,6 +188,7 @@ func (r *reader) parse(data []byte) *Config {
 	c := Default()
 	if root, ok := r.document(data); ok {
 		r.config(c, root)
+		r.checkVariables(string(data))
 	}
 	return c
 }
@@ -221,7 +223,9 @@ func (r *reader) config(c *Config, root value) {
 	c.Public.TrustedProxies = r.proxies(sections["public"]["trusted_proxies"])
 	r.checkMarketingCloud(c, top["marketing_cloud"])
 	r.checkAdmin(c)
+	r.checkListeners(c)
 	c.Alerts = r.alerts(top["alerts"])
+	r.publicURL = c.Public.URL
 	c.Forms = r.forms(top["forms"])
 	c.OAuth.Clients = r.clients(sections["oauth"]["clients"])
 	c.OAuth.Users = r.users(sections["oauth"]["users"])

@@ -22,6 +22,7 @@ import (
 func compared() cmp.Options {
 	return cmp.Options{
 		cmpopts.IgnoreUnexported(onramp.Form{}),
+		cmp.Comparer(func(a, b *time.Location) bool { return (a == nil) == (b == nil) && a.String() == b.String() }),
 		cmp.Comparer(func(a, b *onramp.Pattern) bool {
 			return a == nil && b == nil || a != nil && b != nil && a.String() == b.String()
 		}),
@@ -55,7 +56,7 @@ database: onramp.db                     # or postgres://…
 public:  { listen: ":8080", url: https://signup.example.com }
 admin:   { listen: "127.0.0.1:8081", token: "${file:TOKEN}" }
 marketing_cloud:
-  subdomain: mc0123456789abcdefghijklmnop   # one DNS label; or auth_url for the sandbox
+  subdomain: mc563885gzs27c5t9-63k636ttgm   # one DNS label; or auth_url for the sandbox
   client_id: "${env:SFMC_CLIENT_ID}"
   client_secret: "${env:SFMC_CLIENT_SECRET}"
   account_id: "510000001"                   # MID
@@ -101,8 +102,8 @@ func exampleForm() onramp.Form {
 			{Column: "PageURL", From: onramp.FromPageURL, Max: 500},
 		},
 		Route: []onramp.Destination{
-			{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"},
-			{Kind: onramp.Journey, Key: "APIEvent-…", KeyColumn: "SubscriberKey", EstablishContactKey: true},
+			{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}},
+			{Kind: onramp.Journey, Key: "APIEvent-…", KeyColumns: []string{"SubscriberKey"}, EstablishContactKey: true},
 		},
 	}
 }
@@ -120,10 +121,10 @@ func TestExample(t *testing.T) {
 	}
 	want := &config.Config{
 		Database: "onramp.db",
-		Public:   config.Public{Listen: ":8080", URL: "https://signup.example.com"},
+		Public:   config.Public{Listen: ":8080", URL: "https://signup.example.com", ClientIPHeader: "X-Forwarded-For"},
 		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken-of-the-operator"},
 		MarketingCloud: config.MarketingCloud{
-			Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
+			Subdomain: "mc563885gzs27c5t9-63k636ttgm", ClientID: "client", ClientSecret: "s3cret", AccountID: "510000001",
 		},
 		OAuth:    config.OAuth{TokenLifetime: 20 * time.Minute},
 		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
@@ -155,6 +156,7 @@ public:
   url: https://signup.example.com
   trusted_proxies: [10.0.0.0/8, 192.0.2.1, "2001:db8::/32"]
   max_connections: 16
+  client_ip_header: forwarded
 admin: { listen: "[::1]:9000" }
 marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_secret: 1e3 }
 delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s, longest_call: 4m }
@@ -169,7 +171,7 @@ oauth:
   users:
     - { name: "Jürgen: ENS", password: "ünïcödé1", previous_password: "${env:CLIENT}" }
 alerts:
-  - slack://hook:a-b-c@webhook
+  - slack://hook:T00000000-B00000000-123456789012345678901234@webhook
   - "${env:ALERT}"
   - generic+https://alerts.example.com/x?template=json
 forms:
@@ -190,13 +192,20 @@ forms:
       - message: { definition_key: other, to: OTHER, batch: 500 }
   first:
     title: Join us
-    success_url: /thanks?from=us
-    origins: [https://WWW.example.com, "http://localhost:3000", "*"]
+    success_url: /f/second?thanks
+    idempotency_field: submission_id
+    once_per: 24h
+    unknown_fields: ignore
+    decimal_comma: true
+    time_zone: Europe/Berlin
+    origins: [https://WWW.example.com, "http://localhost:3000", "http://[::1]:*", "https://BÜCHER.example:*", "*"]
+    allowed_headers: [X-Api-Version]
     subscriber_key: field:member_no
     fields:
       - &member { name: member_no, column: Member, required: true, pattern: "[A-Z]{2}|x", max: 4000 }
       - { name: plan, column: Plan, type: choice, choices: [1, yes, true, " big "], default: big, label: Your plan }
       - { name: rate, column: Rate, type: decimal, default: 12.50 }
+      - { name: topics, column: Topics, type: choices, choices: [a, b], separator: "|", default: b | a }
       - { name: day, column: Day, type: date, default: 2026-06-23 }
       - { name: news, column: News, type: boolean, default: "${env:NEWS}" }
       - { column: One, from: constant, value: 1 }
@@ -217,7 +226,11 @@ forms:
       - { type: EngagementEvents.EmailOpen, column: one, value: true }
   third:
     subscriber_key: field:member_no
-    fields: [*member]
+    country: NO
+    fields:
+      - *member
+      - { name: mobile, column: Mobile, type: phone, default: "22 12 34 56" }
+      - { name: note, column: Note, multiline: true, default: "a\r\nb" }
     route: [{ data_extension: { key: k, key_column: Key, mode: sync } }]
 ens:
   callbacks:
@@ -248,6 +261,10 @@ sinks:
 
 // What isn't in the example, and the order of the forms.
 func TestEveryKey(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Parallel()
 	text := func(s string) *onramp.Scalar { return &onramp.Scalar{Kind: onramp.String, Text: s} }
 	number := func(s string) *onramp.Scalar { return &onramp.Scalar{Kind: onramp.Number, Text: s} }
@@ -257,13 +274,13 @@ func TestEveryKey(t *testing.T) {
 		Pattern: pattern("[A-Z]{2}|x"),
 	}
 	byMember := onramp.KeyStrategy{From: onramp.KeyField, Field: 0}
-	extension := []onramp.Destination{{Kind: onramp.DataExtension, Key: "k", KeyColumn: "Key", Mode: onramp.Sync}}
+	extension := []onramp.Destination{{Kind: onramp.DataExtension, Key: "k", KeyColumns: []string{"Key"}, Mode: onramp.Sync}}
 	want := &config.Config{
 		Database:      "postgres://onramp@db/onramp",
 		EncryptionKey: "keys",
 		Public: config.Public{
 			Listen: "0.0.0.0:80", URL: "https://signup.example.com",
-			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}, MaxConnections: 16,
+			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}, MaxConnections: 16, ClientIPHeader: "Forwarded",
 		},
 		Admin:          config.Admin{Listen: "[::1]:9000"},
 		MarketingCloud: config.MarketingCloud{AuthURL: "http://127.0.0.1:8090", ClientID: "0012", ClientSecret: "1e3"},
@@ -282,18 +299,20 @@ func TestEveryKey(t *testing.T) {
 		Callbacks: everyCallback(),
 		Sinks:     everySink(),
 		Alerts: []onramp.Secret{
-			"slack://hook:a-b-c@webhook", "smtp://u:p@h/?from=a@b&to=c@d", "generic+https://alerts.example.com/x?template=json",
+			"slack://hook:T00000000-B00000000-123456789012345678901234@webhook", "smtp://u:p@h/?from=a@b&to=c@d", "generic+https://alerts.example.com/x?template=json",
 		},
 		Forms: []onramp.Form{
 			{
-				Name: "first", Title: "Join us", SuccessURL: "/thanks?from=us",
-				Origins:       []string{"https://www.example.com", "http://localhost:3000", "*"},
-				SubscriberKey: byMember,
+				Name: "first", Title: "Join us", SuccessURL: "/f/second?thanks", IdempotencyField: "submission_id", OncePer: 24 * time.Hour,
+				Origins:        []string{"https://www.example.com", "http://localhost:3000", "http://[::1]:*", "https://xn--bcher-kva.example:*", "*"},
+				AllowedHeaders: []string{"X-Api-Version"},
+				SubscriberKey:  byMember, IgnoreUnknown: new(true),
 				Fields: []onramp.Field{
 					member,
 					{Name: "plan", Label: "Your plan", Column: "Plan", Type: onramp.Choice, Choices: []string{"1", "yes", "true", "big"}, Default: text("big")},
-					{Name: "rate", Label: "Rate", Column: "Rate", Type: onramp.Decimal, Default: number("12.50")},
-					{Name: "day", Label: "Day", Column: "Day", Type: onramp.Date, Default: text("2026-06-23")},
+					{Name: "rate", Label: "Rate", Column: "Rate", Type: onramp.Decimal, Default: number("12.50"), DecimalComma: true},
+					{Name: "topics", Label: "Topics", Column: "Topics", Type: onramp.Choices, Choices: []string{"a", "b"}, Separator: "|", Default: text("b|a")},
+					{Name: "day", Label: "Day", Column: "Day", Type: onramp.Date, Default: text("2026-06-23"), TimeZone: berlin},
 					{Name: "news", Label: "News", Column: "News", Type: onramp.Boolean, Default: isTrue},
 					{Column: "One", From: onramp.FromConstant, Constant: number("1")},
 					{Column: "Two", From: onramp.FromConstant, Constant: isTrue},
@@ -313,15 +332,19 @@ func TestEveryKey(t *testing.T) {
 				},
 				Route: []onramp.Destination{
 					{Kind: onramp.Journey, Key: "e", OnUnknown: onramp.Again, Batch: 100},
-					{Kind: onramp.DataExtension, Key: "skip", KeyColumn: "SubscriberKey", OnExisting: onramp.Skip, InsertOnly: true},
-					{Kind: onramp.DataExtension, Key: "skip2", KeyColumn: "SubscriberKey", Mode: onramp.Async, OnExisting: onramp.Skip, InsertOnly: true, Batch: 30000},
-					{Kind: onramp.DataExtension, Key: "own", KeyColumn: "SubscriberKey", Mode: onramp.Async},
-					{Kind: onramp.DataExtension, Key: "new", KeyColumn: "SubscriberKey", OnExisting: onramp.CreateNew, InsertOnly: true, Batch: 500},
+					{Kind: onramp.DataExtension, Key: "skip", KeyColumns: []string{"SubscriberKey"}, OnExisting: onramp.Skip, InsertOnly: true},
+					{Kind: onramp.DataExtension, Key: "skip2", KeyColumns: []string{"SubscriberKey"}, Mode: onramp.Async, OnExisting: onramp.Skip, InsertOnly: true, Batch: 30000},
+					{Kind: onramp.DataExtension, Key: "own", KeyColumns: []string{"SubscriberKey"}, Mode: onramp.Async},
+					{Kind: onramp.DataExtension, Key: "new", KeyColumns: []string{"SubscriberKey"}, OnExisting: onramp.CreateNew, InsertOnly: true, Batch: 500},
 					{Kind: onramp.Message, Key: "welcome", ToColumn: "Mail"},
 					{Kind: onramp.Message, Key: "other", ToColumn: "Other", Batch: 500},
 				},
 			},
-			{Name: "third", SubscriberKey: byMember, Fields: []onramp.Field{member}, Route: extension},
+			{Name: "third", SubscriberKey: byMember, Route: extension, Fields: []onramp.Field{
+				member,
+				{Name: "mobile", Label: "Mobile", Column: "Mobile", Type: onramp.Phone, Country: "NO", Default: text("+4722123456")},
+				{Name: "note", Label: "Note", Column: "Note", Multiline: true, Default: text("a\nb")},
+			}},
 		},
 	}
 	got, err := config.Parse("onramp.yaml", []byte(everyKey), []string{
@@ -418,7 +441,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	want := config.Default()
 	want.Database = "/data/o.db"
-	want.Public = config.Public{Listen: ":1", URL: "http://p", MaxConnections: 120}
+	want.Public = config.Public{Listen: ":1", URL: "http://p", MaxConnections: 120, ClientIPHeader: "X-Real-IP"}
 	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "token-of-the-operator"}
 	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second, LongestCall: 3 * time.Second}
@@ -433,7 +456,7 @@ database: other.db
 log: { level: error }
 `
 	got, err := config.Parse("onramp.yaml", []byte(file), []string{
-		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p", "ONRAMP_PUBLIC_MAX_CONNECTIONS=120",
+		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p", "ONRAMP_PUBLIC_MAX_CONNECTIONS=120", "ONRAMP_PUBLIC_CLIENT_IP_HEADER=x-real-ip",
 		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=token-of-the-operator",
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
@@ -441,9 +464,13 @@ log: { level: error }
 		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s", "ONRAMP_DELIVERY_LONGEST_CALL=3s",
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
 		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_WATCH_EVENTS=11h",
-		"ONRAMP_ENCRYPTION_KEY=keys", "ONRAMP_OAUTH_TOKEN_LIFETIME=10m", "ONRAMP_OAUTH_CLIENTS=x", "ONRAMP_ENS_CALLBACKS=x",
-		"ONRAMP_ALERTS=x",
-		"ONRAMP_CONFIG=elsewhere.yaml", "ONRAMP_FORMS=x", "ONRAMP_UNKNOWN=x", "=C:=odd", "odd",
+		"ONRAMP_ENCRYPTION_KEY=keys", "ONRAMP_OAUTH_TOKEN_LIFETIME=10m",
+		"ONRAMP_CONFIG=elsewhere.yaml", "=C:=odd", "odd",
+		// those of services called onramp and onramp-admin, of a link of Docker's, of tests, and one without a value
+		"ONRAMP_PORT=tcp://10.0.0.7:8080", "ONRAMP_SERVICE_HOST=10.0.0.7", "ONRAMP_SERVICE_PORT=8080", "ONRAMP_SERVICE_PORT_PUBLIC=8080",
+		"ONRAMP_PORT_8080_TCP=tcp://10.0.0.7:8080", "ONRAMP_PORT_8080_TCP_ADDR=10.0.0.7", "ONRAMP_PORT_8080_TCP_PROTO=tcp", "ONRAMP_PORT_8080_TCP_PORT=8080",
+		"ONRAMP_ADMIN_SERVICE_HOST=10.0.0.8", "ONRAMP_ADMIN_PORT=tcp://10.0.0.8:8081", "ONRAMP_ADMIN_PORT_8081_TCP_ADDR=10.0.0.8",
+		"ONRAMP_NAME=/web/onramp", "ONRAMP_ENV_PATH=/bin", "ONRAMP_TEST_REQUIRE=postgres", "ONRAMP_PUBLIC_LISTNE=",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -475,8 +502,8 @@ func TestLoad(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "o.yaml")
 	_, err := config.Load(path, nil)
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "onramp init") {
-		t.Errorf("missing file: got %v, want its path, onramp init and fs.ErrNotExist", err)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+		t.Errorf("missing file: got %v, want its path and fs.ErrNotExist", err)
 	}
 	if err := os.WriteFile(path, []byte(shortAccount+shortForms), 0o600); err != nil {
 		t.Fatal(err)
@@ -496,12 +523,12 @@ func TestLoad(t *testing.T) {
 // The template is a valid configuration, and explains every key.
 func TestTemplate(t *testing.T) {
 	t.Parallel()
-	got, err := config.Parse("onramp.yaml", config.Template(), exampleEnviron())
+	got, err := config.Parse("onramp.yaml", config.Template(""), append(exampleEnviron(), "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=mc0"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Default()
-	want.MarketingCloud = config.MarketingCloud{Subdomain: "mc0123456789abcdefghijklmnop", ClientID: "client", ClientSecret: "s3cret"}
+	want.MarketingCloud = config.MarketingCloud{Subdomain: "mc0", ClientID: "client", ClientSecret: "s3cret"}
 	form := exampleForm()
 	form.Fields[0].Label, form.Fields[3].Label = "Email address", "Yes, send me news"
 	form.Route = form.Route[:1]
@@ -510,16 +537,17 @@ func TestTemplate(t *testing.T) {
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
-	for _, key := range strings.Fields(`database public listen url trusted_proxies max_connections admin token marketing_cloud
+	for _, key := range strings.Fields(`database public listen url trusted_proxies client_ip_header max_connections admin token marketing_cloud
 		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout longest_call drain_timeout
-		log level format forms title success_url origins subscriber_key fields name label column type required max
-		pattern choices default query from value route data_extension key key_column mode journey event_definition_key
+		log level format forms title success_url origins allowed_headers subscriber_key fields name label column type required max
+		pattern choices separator unknown_fields decimal_comma time_zone default query from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message
 		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
 		previous_password ens callbacks auth client user max_batch subscribe filters paused subscriptions types sinks
 		webhook headers kafka brokers topic tls ca_file sasl nats urls subject credentials_file file path events on_event
-		where`) {
-		if !regexp.MustCompile(`\b` + key + `\b`).Match(config.Template()) {
+		where when once_per idempotency_field country multiline
+		page lang texts logo logo_text colors accent background dark stylesheet frame_ancestors input prefill choice_labels`) {
+		if !regexp.MustCompile(`\b` + key + `\b`).Match(config.Template("")) {
 			t.Errorf("the template doesn't explain %s", key)
 		}
 	}
@@ -533,11 +561,11 @@ func TestTemplateUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	webhook := "whsec_" + strings.Repeat("A", 42)
-	environ := append(exampleEnviron(), "ALERT_URL=slack://hook:a-b-c@webhook",
+	environ := append(exampleEnviron(), "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=mc0", "ALERT_URL=slack://hook:T00000000-B00000000-123456789012345678901234@webhook",
 		"ENS_CLIENT_SECRET=now-and-then", "ENS_CLIENT_SECRET_BEFORE=long-ago", "ENS_PASSWORD=now-and-then", "ENS_PASSWORD_BEFORE=long-ago",
 		"CRM_SECRET="+webhook+"AA", "CRM_SECRET_BEFORE="+webhook+"BA", "CRM_KEY=k", "KAFKA_PASSWORD=k", "NATS_TOKEN=t",
 	)
-	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*([a-z_]+:( .*)?|- [{"A-Z].*))$`).ReplaceAllString(string(config.Template()), "$1$2")
+	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*([a-z_]+:( .*)?|- [{"A-Z].*))$`).ReplaceAllString(string(config.Template("")), "$1$2")
 	text = regexp.MustCompile(`(?m)^ *auth_url:.*\n`).ReplaceAllString(text, "")
 	text = regexp.MustCompile(`/run/secrets/onramp-[a-z]+`).ReplaceAllLiteralString(text, token)
 	got, err := config.Parse("onramp.yaml", []byte(text), environ)
@@ -547,16 +575,32 @@ func TestTemplateUncommented(t *testing.T) {
 	if len(got.Callbacks) != 2 || len(got.Callbacks[1].Subscriptions[0].Types) != 6 || len(got.Sinks) != 4 || len(got.Forms[0].OnEvent) != 2 {
 		t.Errorf("got %+v, %+v and %+v, want every example of the template", got.Callbacks, got.Sinks, got.Forms[0].OnEvent)
 	}
-	if len(got.Alerts) != 1 || len(got.Forms[0].Route) != 3 || len(got.Forms[0].Fields) != 11 || got.Forms[0].SuccessURL == "" || got.Admin.Token == "" {
+	if len(got.Alerts) != 1 || len(got.Forms[0].Route) != 3 || len(got.Forms[0].Fields) != 13 || got.Forms[0].SuccessURL == "" || got.Admin.Token == "" {
 		t.Errorf("got %+v, want every example of the template", got)
+	}
+}
+
+// The template refers to the token that was made for it, whatever the path is.
+func TestTemplateWithToken(t *testing.T) {
+	t.Parallel()
+	token := filepath.Join(t.TempDir(), `a "token": ${x} # \\`)
+	if err := os.WriteFile(token, []byte("t0ken-of-the-operator\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Parse("onramp.yaml", config.Template(token), append(exampleEnviron(), "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=mc0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Admin.Token != "t0ken-of-the-operator" {
+		t.Errorf("the admin token is %q", got.Admin.Token.Reveal())
 	}
 }
 
 // What changes the template changes it for nobody else.
 func TestTemplateIsACopy(t *testing.T) {
 	t.Parallel()
-	clear(config.Template())
-	if config.Template()[0] != '#' {
+	clear(config.Template(""))
+	if config.Template("")[0] != '#' {
 		t.Error("a caller's change is in the template")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
+	"onramp/internal/spelling"
 )
 
 // eventKind is a type of event that is known, and what its subscriptions can be
@@ -151,7 +152,7 @@ func likelyType(text string) string {
 	best, bestDistance := "", maxTypo+1
 	for _, k := range eventKinds() {
 		knownCategory, knownName, _ := strings.Cut(k.name, ".")
-		d := distance(strings.ToLower(text), strings.ToLower(k.name))
+		d := spelling.Distance(strings.ToLower(text), strings.ToLower(k.name))
 		if k.name == text {
 			return text
 		}
@@ -176,7 +177,7 @@ func likelyType(text string) string {
 func likelyCategory(text string) string {
 	best, bestDistance := "", maxTypo+1
 	for _, c := range eventCategories {
-		if d := distance(strings.ToLower(text), strings.ToLower(c)); d < bestDistance {
+		if d := spelling.Distance(strings.ToLower(text), strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}

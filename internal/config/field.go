@@ -13,12 +13,13 @@ import (
 )
 
 const (
-	maxText  = 4000 // the longest Text column of a data extension
-	maxEmail = 254  // the longest address that mail servers take
+	maxText  = onramp.MaxText
+	maxEmail = 254 // the longest address that mail servers take
 )
 
 // fieldSet is the fields of one form while they are read.
 type fieldSet struct {
+	locale
 	list      bool // it is a list, with nothing unreadable in it
 	fields    []onramp.Field
 	positions []position
@@ -30,8 +31,8 @@ type fieldSet struct {
 // complete says that the fields' names and types are all known.
 func (s fieldSet) complete() bool { return s.list && !slices.Contains(s.clear, false) }
 
-func (r *reader) fields(v value) fieldSet {
-	set := fieldSet{names: map[string]position{}, columns: map[string]position{}}
+func (r *reader) fields(v value, l locale) fieldSet {
+	set := fieldSet{locale: l, names: map[string]position{}, columns: map[string]position{}}
 	before := len(r.problems)
 	items, _ := r.list(v)
 	set.list = len(r.problems) == before
@@ -50,7 +51,8 @@ func (r *reader) fields(v value) fieldSet {
 
 func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 	before := len(r.problems)
-	keys, ok := r.mapping(v, "name", "label", "column", "type", "required", "max", "pattern", "choices", "default", "from", "value", "query")
+	keys, ok := r.mapping(v, "name", "label", "column", "type", "required", "max", "pattern", "choices", "separator", "default", "from", "value", "query", "multiline",
+		"choice_labels", "input", "prefill")
 	if !ok {
 		return f, false
 	}
@@ -66,14 +68,18 @@ func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 	case from.isSet():
 		r.filledIn(&f, keys)
 	case f.Name != "":
-		clear = r.submitted(&f, keys) && clear
+		clear = r.submitted(&f, keys, set.locale) && clear
 		if keys["query"].isSet() {
-			r.report(keys["query"].position, "applies only to from: page_url")
+			r.report(keys["query"].position, onlyPages)
 		}
 	default:
 		if named || !keys["name"].isSet() {
 			r.report(v.position, "needs a name, if the visitor fills it in, or from, if Onramp does")
 		}
+		clear = false
+	}
+	if source, _, found := strings.Cut(f.Name, ":"); found && (source == "column" || slices.Contains(onramp.Sources(), source)) {
+		r.report(keys["name"].position, "a field's name can't begin with %s:, which is kept for what Onramp fills in", source)
 		clear = false
 	}
 	r.claim(set.names, keys["name"], f.Name, "field", "name")
@@ -94,6 +100,8 @@ func (r *reader) claim(taken map[string]position, v value, name, whose, what str
 	taken[name] = v.position
 }
 
+func isNumber(t onramp.FieldType) bool { return t == onramp.Integer || t == onramp.Decimal }
+
 // hasText says that values of the type are texts with a length and a form.
 func hasText(t onramp.FieldType) bool {
 	return !slices.Contains([]onramp.FieldType{onramp.Boolean, onramp.Integer, onramp.Decimal, onramp.Date}, t)
@@ -101,26 +109,18 @@ func hasText(t onramp.FieldType) bool {
 
 // submitted reads what only a visitor's field has. It is false when type or
 // required could not be read.
-func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) {
-	f.Label = r.text(keys["label"])
-	if f.Label == "" {
+func (r *reader) submitted(f *onramp.Field, keys map[string]value, l locale) (clear bool) {
+	if f.Label, f.Labels = r.said(keys["label"]); f.Label == "" {
 		f.Label = labelOf(f.Name)
 	}
 	known := r.fieldType(f, keys["type"])
+	l.apply(f)
 	before := len(r.problems)
 	f.Required = r.boolean(keys["required"], false)
 	clear = known && len(r.problems) == before
-	f.Max = r.max(keys["max"])
-	f.Pattern = r.pattern(keys["pattern"])
-	for _, key := range []string{"max", "pattern"} {
-		if known && !hasText(f.Type) && keys[key].isSet() {
-			r.report(keys[key].position, "applies only to text, but this is a %s field: remove it", f.Type)
-		}
-	}
-	if known && f.Type == onramp.Email && f.Max == 0 {
-		f.Max = maxEmail
-	}
+	r.textual(f, keys, known, l.country)
 	if known {
+		f.Separator = r.separator(f.Type, keys["separator"])
 		r.choices(f, keys["choices"])
 	}
 	if keys["value"].isSet() {
@@ -131,8 +131,29 @@ func (r *reader) submitted(f *onramp.Field, keys map[string]value) (clear bool) 
 	}
 	if known {
 		f.Default = r.defaultValue(f, keys["default"])
+		r.asked(f, keys)
 	}
 	return clear
+}
+
+// textual reads what only texts have.
+func (r *reader) textual(f *onramp.Field, keys map[string]value, known bool, country string) {
+	f.Max, f.Pattern, f.Multiline = r.max(keys["max"]), r.pattern(keys["pattern"]), r.boolean(keys["multiline"], false)
+	for _, key := range []string{"max", "pattern"} {
+		if known && keys[key].isSet() && (!hasText(f.Type) || key == "pattern" && f.Type == onramp.Choices) {
+			r.report(keys[key].position, "applies only to text, but this is a %s field: remove it", f.Type)
+			f.Pattern = nil
+		}
+	}
+	switch {
+	case f.Type == onramp.Phone:
+		f.Country = country
+	case f.Type == onramp.Email && f.Max == 0:
+		f.Max = maxEmail
+	}
+	if v := keys["multiline"]; f.Type != onramp.Text && v.isSet() {
+		r.report(v.position, "applies only to type: text, not to %s: remove it", f.Type)
+	}
 }
 
 // fieldType reads the type, which is text when none is written. It is false
@@ -188,9 +209,9 @@ func (r *reader) pattern(v value) *onramp.Pattern {
 }
 
 func (r *reader) choices(f *onramp.Field, v value) {
-	if f.Type != onramp.Choice {
+	if f.Type != onramp.Choice && f.Type != onramp.Choices {
 		if v.isSet() {
-			r.report(v.position, "applies only to fields with type: choice")
+			r.report(v.position, "applies only to fields with type: choice or choices")
 		}
 		return
 	}
@@ -202,6 +223,8 @@ func (r *reader) choices(f *onramp.Field, v value) {
 		switch {
 		case err != nil:
 			r.report(s.position, "%v", err)
+		case f.Type == onramp.Choices && strings.Contains(choice.Text, f.Splitter()):
+			r.report(s.position, "contains the separator %q: choose another separator", f.Separator)
 		case slices.Contains(f.Choices, choice.Text):
 			r.report(s.position, "%s is listed twice", s.quoted())
 		default:
@@ -211,20 +234,24 @@ func (r *reader) choices(f *onramp.Field, v value) {
 	if len(f.Choices) == 0 && len(r.problems) == before {
 		r.report(v.position, "is missing: list the permitted values")
 	}
+	r.checkAllChoices(f, v)
 }
 
 // defaultValue reads the default, which the field itself must accept.
 func (r *reader) defaultValue(f *onramp.Field, v value) *onramp.Scalar {
 	s, ok := r.scalar(v)
-	if !ok || f.Type == onramp.Choice && f.Choices == nil {
+	if !ok || f.Choices == nil && (f.Type == onramp.Choice || f.Type == onramp.Choices) {
 		return nil
 	}
 	given, ok := r.literal(s)
 	if !ok {
 		return nil
 	}
-	if s.ref != "" {
+	switch {
+	case s.ref != "":
 		given.Kind = onramp.Posted // a reference gives text, whatever the type
+	case given.Kind == onramp.String && (f.Type == onramp.Boolean || isNumber(f.Type)):
+		given.Kind = onramp.Nested // written in quotes, it is meant as text: of a wrong kind
 	}
 	parsed, err := f.Parse(given)
 	if err != nil {
@@ -259,9 +286,14 @@ func (r *reader) literal(s scalar) (onramp.Scalar, bool) {
 	return onramp.Scalar{Kind: onramp.String, Text: s.text}, true
 }
 
+// pageSources are the sources whose value is the URL of a page.
+var pageSources = []string{"page_url", "referrer", "landing_page"}
+
+const onlyPages = "applies only to from: page_url, referrer and landing_page"
+
 // filledIn reads a field that Onramp fills in.
 func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
-	for _, key := range []string{"label", "type", "required", "pattern", "choices", "default"} {
+	for _, key := range []string{"label", "type", "required", "pattern", "choices", "separator", "default", "multiline", "choice_labels", "input", "prefill"} {
 		if keys[key].isSet() {
 			r.report(keys[key].position, "applies only to fields with a name; Onramp fills this one in")
 		}
@@ -276,8 +308,7 @@ func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 		return
 	}
 	f.From, _ = onramp.ParseSource(s.text)
-	cut := []onramp.Source{onramp.FromIP, onramp.FromUserAgent, onramp.FromPageURL, onramp.FromForm}
-	if keys["max"].isSet() && !slices.Contains(cut, f.From) {
+	if whole := []onramp.Source{onramp.FromReceivedAt, onramp.FromConstant, onramp.FromUUID}; keys["max"].isSet() && slices.Contains(whole, f.From) {
 		r.report(keys["max"].position, "has no effect with from: %s; remove it", f.From)
 	}
 	if f.From == onramp.FromConstant {
@@ -285,10 +316,10 @@ func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
 	} else if keys["value"].isSet() {
 		r.report(keys["value"].position, "applies only to from: constant")
 	}
-	if f.From == onramp.FromPageURL {
+	if slices.Contains(pageSources, s.text) {
 		f.Query = r.query(keys["query"])
 	} else if keys["query"].isSet() {
-		r.report(keys["query"].position, "applies only to from: page_url")
+		r.report(keys["query"].position, onlyPages)
 	}
 }
 
@@ -320,7 +351,7 @@ func (r *reader) constant(v value) *onramp.Scalar {
 	if !ok || given.Kind != onramp.String {
 		return &given
 	}
-	as := onramp.Field{Type: onramp.Text}
+	as := onramp.Field{Type: onramp.Text, Multiline: true}
 	text, err := as.Parse(given)
 	if err != nil {
 		r.report(s.position, "%v", err)

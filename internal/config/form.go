@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
+	"onramp/internal/phone"
 )
 
 var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -24,6 +25,9 @@ func (r *reader) forms(v value) []onramp.Form {
 	if ok && len(entries) == 0 {
 		r.report(v.position, "no form is defined: add at least one (onramp init writes an example)")
 	}
+	for _, e := range entries {
+		r.formNames = append(r.formNames, e.name)
+	}
 	var forms []onramp.Form
 	for _, e := range entries {
 		forms = append(forms, r.form(e))
@@ -34,23 +38,29 @@ func (r *reader) forms(v value) []onramp.Form {
 
 func (r *reader) form(v value) onramp.Form {
 	r.checkName(v.position, v.name, "form")
-	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "fields", "on_existing", "route", "on_event")
+	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "allowed_headers", "fields", "on_existing", "route", "on_event",
+		"idempotency_field", "once_per", "country", "time_zone", "decimal_comma", "unknown_fields", "page")
 	if !ok {
 		return onramp.Form{}
 	}
-	f := onramp.Form{Name: v.name, Title: r.text(keys["title"]), Origins: r.origins(keys["origins"])}
+	f := onramp.Form{Name: v.name, Page: r.page(keys["page"]), Origins: r.origins(keys["origins"]), AllowedHeaders: r.allowedHeaders(keys)}
+	f.Title, f.Titles = r.said(keys["title"])
 	if s, ok := r.scalar(keys["success_url"]); ok {
 		if f.SuccessURL = s.text; !isSuccessURL(s.text) {
 			r.report(s.position, "must be an absolute http or https URL or a path that starts with /")
+		} else {
+			r.checkSuccessURL(s)
 		}
 	}
-	set := r.fields(keys["fields"])
+	f.IgnoreUnknown = r.unknownFields(keys["unknown_fields"])
+	set := r.fields(keys["fields"], r.locale(keys))
 	f.Fields = set.fields
+	r.checkCountry(keys["country"], set)
 	f.SubscriberKey = r.subscriberKey(keys["subscriber_key"], set)
 	before := len(r.problems)
-	f.Route = r.route(keys, set)
+	f.Route, f.When = r.route(keys, set, f.SubscriberKey)
 	routed := len(r.problems) == before
-	r.checkKeyColumns(set, f.Route)
+	r.once(&f, keys, set)
 	f.OnEvent = r.rules(keys["on_event"], set, f.Route, routed)
 	return f
 }
@@ -108,21 +118,18 @@ func (r *reader) fieldKey(s scalar, name string, set fieldSet) onramp.KeyStrateg
 	return onramp.KeyStrategy{From: onramp.KeyField, Field: at}
 }
 
-// checkKeyColumns reports a field for the column that already gets the row's
-// key: the request would have it twice.
-func (r *reader) checkKeyColumns(set fieldSet, route []onramp.Destination) {
-	reported := map[string]bool{}
-	for _, d := range route {
-		column := strings.ToLower(d.KeyColumn)
-		at, ok := set.columns[column]
-		if !ok || reported[column] {
-			continue
-		}
-		reported[column] = true
-		what := "subscriber key"
-		if d.OnExisting == onramp.CreateNew {
-			what = "registration's id"
-		}
-		r.report(at, "is the key_column of %s, which receives the %s: remove the field, or use another column", d.Name(), what)
+// country reads whose phone numbers come without a country code.
+func (r *reader) country(v value) string {
+	s, ok := r.scalar(v)
+	if ok && !phone.IsCountry(s.text) {
+		r.report(s.position, "%s is not a country code; use two capital letters (ISO 3166), such as DE or US", s.quoted())
+		return ""
+	}
+	return s.text
+}
+
+func (r *reader) checkCountry(v value, set fieldSet) {
+	if set.country != "" && set.complete() && !slices.ContainsFunc(set.fields, func(f onramp.Field) bool { return f.Type == onramp.Phone }) {
+		r.report(v.position, "has no effect, since no field of this form has type: phone; remove it")
 	}
 }

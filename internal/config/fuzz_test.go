@@ -16,14 +16,14 @@ import (
 // Whatever the file says, Parse gives a configuration whose forms work or an
 // error whose problems can be found, and twice the same.
 func FuzzParse(f *testing.F) {
-	f.Add(string(config.Template()))
+	f.Add(string(config.Template("")))
 	f.Add(strings.Replace(example, "file:TOKEN", "env:A", 1))
 	f.Add(everyKey)
 	f.Add(shortAccount + shortForms)
 	f.Add("a: &a [*a]\nforms: &f { a: *f, b: { fields: *f, route: [*f] } }\n")
 	for _, list := range [][]wrong{
 		wrongYAML(), wrongSettings(), wrongValues(), wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(),
-		wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks(), wrongRules(),
+		wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks(), wrongRules(), wrongOnce(),
 	} {
 		for _, w := range list {
 			f.Add(shortAccount + w.file)

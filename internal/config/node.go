@@ -12,18 +12,23 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"onramp/internal/spelling"
 )
 
 // reader walks the YAML nodes and collects every problem. It walks them itself,
 // instead of having them decoded into structs, because only a node knows its
 // line and only a walk goes on after the first mistake.
 type reader struct {
-	problems []Problem
-	visited  int // keys and items of lists
-	environ  map[string]string
-	given    map[string]position // settings that have a value, right or wrong
-	steps    map[string]step     // the routes' steps by the names of their destinations
-	literals map[string]string   // paths of the values that stand in the file themselves, by their text
+	problems  []Problem
+	visited   int // keys and items of lists
+	environ   map[string]string
+	given     map[string]position // settings that have a value, right or wrong
+	steps     map[string]step     // the routes' steps by the names of their destinations
+	formNames []string            // of all forms in the file
+	publicURL string
+	languages []string          // of the page of the form that is being read; nil: English
+	literals  map[string]string // paths of the values that stand in the file themselves, by their text
 }
 
 // position is where a value stands in the file: its line, and its path for messages.
@@ -229,7 +234,7 @@ func (r *reader) mapping(v value, known ...string) (map[string]value, bool) {
 			r.report(position{e.line, v.path}, "unknown key; is a colon, or the space after it, missing?")
 			continue
 		}
-		r.report(e.position, "unknown key; %s", didYouMean(e.name, known))
+		r.report(e.position, "unknown key; %s", spelling.DidYouMean(e.name, known))
 	}
 	return byName, ok
 }
@@ -394,7 +399,7 @@ func (s scalar) oneOf(known ...string) error {
 	if slices.Contains(known, s.text) {
 		return nil
 	}
-	return fmt.Errorf("%s is not known; %s", s.quoted(), didYouMean(s.text, known))
+	return fmt.Errorf("%s is not known; %s", s.quoted(), spelling.DidYouMean(s.text, known))
 }
 
 // word reads one of the words that are known. It is false when nothing is

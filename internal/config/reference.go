@@ -6,12 +6,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
 // resolve replaces a value that is a reference, ${env:NAME} or ${file:/path},
 // by what it refers to. A reference is the whole value or none.
 func (r *reader) resolve(s scalar) (scalar, bool) {
+	if name, ok := r.misspelt(s.text); ok {
+		r.report(s.position, "is not a reference as it is written: use ${env:%s}. If it is the value itself, "+
+			"put it in an environment variable or a file, and refer to that", name)
+		return scalar{}, false
+	}
 	if !strings.HasPrefix(s.text, "${") || !strings.HasSuffix(s.text, "}") {
 		if strings.Contains(s.text, "${env:") || strings.Contains(s.text, "${file:") {
 			r.report(s.position, "a reference must be the whole value: move the rest of the text into the variable or file")
@@ -41,6 +47,24 @@ func (r *reader) resolve(s scalar) (scalar, bool) {
 		return scalar{}, false
 	}
 	return resolved, true
+}
+
+var (
+	shellReference = regexp.MustCompile(`^\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})$`)
+	variableName   = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+)
+
+// misspelt gives the variable of a value that looks like a reference of the shell,
+// $NAME or ${NAME}. The name must be in capitals, or that of a variable that is set:
+// a password may begin with $, and must not be repeated in a message.
+func (r *reader) misspelt(text string) (name string, ok bool) {
+	m := shellReference.FindStringSubmatch(text)
+	if m == nil {
+		return "", false
+	}
+	name = m[1] + m[2]
+	_, set := r.environ[name]
+	return name, set || variableName.MatchString(name)
 }
 
 // maxReferenced is more than any value needs; a larger file is the wrong one.

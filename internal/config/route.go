@@ -8,9 +8,6 @@ import (
 	"onramp/internal/onramp"
 )
 
-// keyColumn is the column for the subscriber key unless the step says another.
-const keyColumn = "SubscriberKey"
-
 // The most deliveries in one call, by the vendor's limits. A rowset may have
 // more than the 50 rows that are recommended.
 const (
@@ -23,25 +20,29 @@ const (
 // step is a destination and where it is described.
 type step struct {
 	destination onramp.Destination
+	when        onramp.Condition
 	line        int
 }
 
 // around is what a step takes from its form.
 type around struct {
 	set        fieldSet
+	key        int // field that the subscriber key comes from; −1: none
 	onExisting onramp.OnExisting
 }
 
-// route reads the steps of a form.
-func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination {
-	from := around{set, r.onExisting(form["on_existing"], onramp.Update)}
+// route reads the steps of a form, and their conditions; none when no step has one.
+func (r *reader) route(form map[string]value, set fieldSet, key onramp.KeyStrategy) (route []onramp.Destination, when []onramp.Condition) {
+	from := around{set, key.Field, r.onExisting(form["on_existing"], onramp.Update)}
+	if key.From == onramp.KeyUUID {
+		from.key = -1
+	}
 	v := form["route"]
 	before := len(r.problems)
 	items, ok := r.list(v)
 	if ok && len(items) == 0 && len(r.problems) == before {
 		r.report(v.position, "a form needs at least one step, such as data_extension: { key: Web_Registrations }")
 	}
-	var route []onramp.Destination
 	here := map[string]int{}
 	for _, item := range items {
 		s, ok := r.step(item, from)
@@ -54,14 +55,17 @@ func (r *reader) route(form map[string]value, set fieldSet) []onramp.Destination
 			continue
 		}
 		here[name] = item.line
-		route = append(route, s.destination)
+		route, when = append(route, s.destination), append(when, s.when)
 		r.compareStep(item.position, s)
 	}
 	isRow := func(d onramp.Destination) bool { return d.Kind == onramp.DataExtension }
 	if at := form["on_existing"]; at.isSet() && len(r.problems) == before && !slices.ContainsFunc(route, isRow) {
 		r.report(at.position, "has no effect without a data_extension step; remove it")
 	}
-	return route
+	if !slices.ContainsFunc(when, func(c onramp.Condition) bool { return c != nil }) {
+		when = nil
+	}
+	return route, when
 }
 
 // compareStep reports a destination whose settings differ between forms: it
@@ -74,9 +78,8 @@ func (r *reader) compareStep(at position, s step) {
 		r.steps[name] = s
 		return
 	}
-	if s.destination != first.destination {
-		r.report(at, "%s has a different %s on line %d: use the same in both",
-			name, strings.Join(differences(s.destination, first.destination), " and a different "), first.line)
+	if keys := differences(s.destination, first.destination); len(keys) > 0 {
+		r.report(at, "%s has a different %s on line %d: use the same in both", name, strings.Join(keys, " and a different "), first.line)
 	}
 }
 
@@ -88,7 +91,7 @@ func differences(a, b onramp.Destination) []string {
 		key  string
 		same bool
 	}{
-		{"key_column", a.KeyColumn == b.KeyColumn},
+		{"key_column", slices.Equal(a.KeyColumns, b.KeyColumns)},
 		{"mode", a.Mode == b.Mode},
 		{"on_existing", a.OnExisting == b.OnExisting},
 		// on_existing: skip changes it too
@@ -109,7 +112,7 @@ func differences(a, b onramp.Destination) []string {
 // after which nothing can be said about its destination.
 func (r *reader) step(v value, from around) (step, bool) {
 	before := len(r.problems)
-	keys, ok := r.mapping(v, "data_extension", "journey", "message")
+	keys, ok := r.mapping(v, "data_extension", "journey", "message", "when")
 	if !ok {
 		return step{}, false
 	}
@@ -124,36 +127,42 @@ func (r *reader) step(v value, from around) (step, bool) {
 		r.report(v.position, "a step has exactly one kind, but this one has %s: split it into one step of each", strings.Join(kinds, " and "))
 	}
 	var s step
+	var inside value // the condition, where it stands among the settings of the kind
 	for _, kind := range kinds {
 		switch kind {
 		case "data_extension":
-			s.destination = r.dataExtension(keys[kind], from)
+			s.destination, inside = r.dataExtension(keys[kind], from)
 		case "journey":
-			s.destination = r.journey(keys[kind])
+			s.destination, inside = r.journey(keys[kind], from)
 		case "message":
-			s.destination = r.message(keys[kind], from)
+			s.destination, inside = r.message(keys[kind], from)
 		}
 	}
+	when := keys["when"]
+	if inside.isSet() && when.isSet() {
+		r.report(inside.position, "is set twice, also on line %d: remove one", when.line)
+	} else if inside.isSet() {
+		when = inside
+	}
+	s.when = r.when(when, from.set)
 	if len(kinds) == 0 && len(r.problems) == before {
 		r.report(v.position, "a step needs a kind: data_extension, journey or message")
 	}
 	return s, len(kinds) == 1 && s.destination.Key != ""
 }
 
-func (r *reader) dataExtension(v value, from around) onramp.Destination {
-	keys, ok := r.mapping(v, "key", "key_column", "mode", "async_method", "on_existing", "batch")
+func (r *reader) dataExtension(v value, from around) (d onramp.Destination, when value) {
+	keys, ok := r.mapping(v, "key", "key_column", "mode", "async_method", "on_existing", "batch", "when")
 	if !ok {
-		return onramp.Destination{}
+		return d, when
 	}
-	d := onramp.Destination{
+	d = onramp.Destination{
 		Kind:       onramp.DataExtension,
 		Key:        r.needed(keys["key"], "set it to the external key of the data extension"),
-		KeyColumn:  keyColumn,
+		KeyColumns: r.keyColumns(keys["key_column"], false),
 		OnExisting: r.onExisting(keys["on_existing"], from.onExisting),
 	}
-	if keys["key_column"].isSet() {
-		d.KeyColumn = r.needed(keys["key_column"], "set it to the column that holds the subscriber key")
-	}
+	r.checkKeyColumns(keys["key_column"], d, from)
 	modeKnown := true
 	if mode, ok := r.word(keys["mode"], "auto", "sync", "async"); ok {
 		d.Mode, _ = onramp.ParseMode(mode)
@@ -168,7 +177,7 @@ func (r *reader) dataExtension(v value, from around) onramp.Destination {
 		limit = maxRows
 	}
 	d.Batch = r.batch(keys["batch"], limit, with)
-	return d
+	return d, keys["when"]
 }
 
 // asyncMethod reads whether the asynchronous route inserts, and checks what
@@ -187,41 +196,39 @@ func (r *reader) asyncMethod(d *onramp.Destination, keys map[string]value) {
 	}
 }
 
-func (r *reader) journey(v value) onramp.Destination {
-	keys, ok := r.mapping(v, "event_definition_key", "establish_contact_key", "key_column", "on_unknown", "batch")
+func (r *reader) journey(v value, from around) (d onramp.Destination, when value) {
+	keys, ok := r.mapping(v, "event_definition_key", "establish_contact_key", "key_column", "on_unknown", "batch", "when")
 	if !ok {
-		return onramp.Destination{}
+		return d, when
 	}
-	d := onramp.Destination{
+	d = onramp.Destination{
 		Kind:                onramp.Journey,
 		Key:                 r.needed(keys["event_definition_key"], "copy it from the journey's API event"),
-		KeyColumn:           keyColumn,
+		KeyColumns:          r.keyColumns(keys["key_column"], true),
 		EstablishContactKey: r.boolean(keys["establish_contact_key"], true),
 	}
 	if strings.Contains(d.Key, ".") {
 		r.report(keys["event_definition_key"].position, "must not contain a period: Marketing Cloud can't find such an event definition")
 	}
-	if keys["key_column"].isSet() {
-		d.KeyColumn = r.text(keys["key_column"])
-	}
+	r.checkKeyColumns(keys["key_column"], d, from)
 	if word, ok := r.word(keys["on_unknown"], "hold", "retry"); ok {
 		d.OnUnknown, _ = onramp.ParseOnUnknown(word)
 	}
 	d.Batch = r.batch(keys["batch"], maxEvents, "")
-	return d
+	return d, keys["when"]
 }
 
-func (r *reader) message(v value, from around) onramp.Destination {
-	keys, ok := r.mapping(v, "definition_key", "to", "batch")
+func (r *reader) message(v value, from around) (d onramp.Destination, when value) {
+	keys, ok := r.mapping(v, "definition_key", "to", "batch", "when")
 	if !ok {
-		return onramp.Destination{}
+		return d, when
 	}
 	return onramp.Destination{
 		Kind:     onramp.Message,
 		Key:      r.needed(keys["definition_key"], "set it to the definition key of the transactional message"),
 		ToColumn: r.toColumn(keys["to"], from.set),
 		Batch:    r.batch(keys["batch"], maxMessages, ""),
-	}
+	}, keys["when"]
 }
 
 // toColumn reads the column of the field with the address to send to. When a

@@ -91,7 +91,8 @@ func (r *reader) where(v value) map[string]string {
 func (r *reader) ruleColumn(v value, set fieldSet, route []onramp.Destination) (*onramp.Field, string) {
 	column := r.needed(v, "set it to the data extension column to update")
 	for _, d := range route {
-		if d.Kind == onramp.DataExtension && column != "" && strings.EqualFold(d.KeyColumn, column) {
+		isKey := func(key string) bool { return column != "" && strings.EqualFold(key, column) }
+		if d.Kind == onramp.DataExtension && slices.ContainsFunc(d.KeyColumns, isKey) {
 			r.report(v.position, "is the key_column of %s, which identifies the row: use another column", d.Name())
 			break
 		}

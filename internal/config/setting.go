@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"onramp/internal/listen"
 )
 
 // setting is a single value outside lists and forms. It can be given in the
@@ -41,6 +44,7 @@ func settings() []setting {
 		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
 		{"public.url", func(c *Config, s scalar) error { return setURL(&c.Public.URL, s) }},
 		{"public.max_connections", setMaxConnections},
+		{"public.client_ip_header", setClientIPHeader},
 		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
 		{"admin.token", setAdminToken},
 		{"marketing_cloud.subdomain", setSubdomain},
@@ -100,6 +104,19 @@ func setWord(to *string, s scalar, known ...string) error {
 	return nil
 }
 
+// clientIPHeaders are the headers that package web reads, the default first.
+var clientIPHeaders = []string{"X-Forwarded-For", "Forwarded", "X-Real-IP"}
+
+func setClientIPHeader(c *Config, s scalar) error {
+	for _, name := range clientIPHeaders {
+		if strings.EqualFold(name, s.text) { // as in HTTP
+			c.Public.ClientIPHeader = name
+			return nil
+		}
+	}
+	return s.oneOf(clientIPHeaders...)
+}
+
 func setDuration(to *time.Duration, s scalar) error {
 	d, err := time.ParseDuration(s.text)
 	if err != nil {
@@ -152,7 +169,7 @@ func setWatchEvents(c *Config, s scalar) error {
 }
 
 func setListen(to *string, s scalar) error {
-	if !isListenAddress(s.text) {
+	if !listen.Valid(s.text) {
 		return errors.New("must be host:port, such as 127.0.0.1:8080, or :8080 for all addresses")
 	}
 	*to = s.text
@@ -267,6 +284,10 @@ func (r *reader) checkMarketingCloud(c *Config, section value) {
 	default:
 		r.report(authURL, "subdomain and auth_url can't both be set: remove auth_url, unless you use the sandbox")
 	}
+	if c.MarketingCloud.Subdomain == placeholder {
+		r.report(subdomain, "is still the placeholder: set your tenant subdomain, mc0123… in the REST base URI of your installed package "+
+			"(Setup > Apps > Installed Packages), https://mc0123….rest.marketingcloudapis.com")
+	}
 	for _, key := range []string{"client_id", "client_secret"} {
 		if _, ok := r.given["marketing_cloud."+key]; !ok {
 			r.report(section.key(key), "is missing: copy it from the installed package, or set ONRAMP_MARKETING_CLOUD_%s", strings.ToUpper(key))
@@ -274,10 +295,34 @@ func (r *reader) checkMarketingCloud(c *Config, section value) {
 	}
 }
 
+// placeholder is the subdomain in the file that onramp init writes.
+const placeholder = "mc0123456789abcdefghijklmnop"
+
 // checkAdmin refuses an admin API that strangers could reach without a token.
 func (r *reader) checkAdmin(c *Config) {
-	if _, hasToken := r.given["admin.token"]; !hasToken && !isLoopback(c.Admin.Listen) {
+	if _, hasToken := r.given["admin.token"]; !hasToken && !listen.IsLoopback(c.Admin.Listen) {
 		// only a given address can be other than loopback
 		r.report(r.given["admin.listen"], "is reachable from other machines: set admin.token, or listen on 127.0.0.1")
 	}
+}
+
+// checkListeners refuses an address that both listeners would need.
+func (r *reader) checkListeners(c *Config) {
+	public, publicGiven := r.given["public.listen"]
+	admin, adminGiven := r.given["admin.listen"]
+	// a wrong one is reported, and c has the default in its place
+	if r.reported(public) || r.reported(admin) || !listen.Overlap(c.Public.Listen, c.Admin.Listen) {
+		return
+	}
+	switch {
+	case adminGiven:
+		r.report(admin, "can't listen where public.listen does: set another port")
+	case publicGiven:
+		r.report(public, "can't listen where admin.listen does (%s): set another port", c.Admin.Listen)
+	}
+}
+
+// reported says that something is wrong with a value.
+func (r *reader) reported(at position) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return at.path != "" && p.Path == at.path })
 }

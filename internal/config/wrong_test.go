@@ -38,7 +38,7 @@ func (w wrong) run(t *testing.T, data string) {
 // Mistakes outside the forms. Each file goes on with a form that is right.
 func TestWrongSettings(t *testing.T) {
 	t.Parallel()
-	for _, list := range [][]wrong{wrongSettings(), wrongValues(), wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks()} {
+	for _, list := range [][]wrong{wrongSettings(), wrongLookalikes(), wrongValues(), wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks()} {
 		for _, w := range list {
 			w.run(t, w.file+"\n"+shortForms)
 		}
@@ -48,7 +48,7 @@ func TestWrongSettings(t *testing.T) {
 // Mistakes in forms. Line 1 is an account that is right.
 func TestWrongForms(t *testing.T) {
 	t.Parallel()
-	for _, list := range [][]wrong{wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(), wrongRules()} {
+	for _, list := range [][]wrong{wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(), wrongRules(), wrongOnce()} {
 		for _, w := range list {
 			w.run(t, shortAccount+w.file)
 		}
@@ -77,6 +77,25 @@ func TestErrorText(t *testing.T) {
 	_, err = config.Parse("o.yaml", []byte("a: [\n"), nil)
 	if want := "o.yaml:2: is not valid YAML: "; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want it to begin with %q", err, want)
+	}
+}
+
+// Listeners that share only a part of their addresses, and what begins with $ and is
+// no reference.
+func TestAlmostWrong(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{
+		"public: { listen: '127.0.0.1:1' }\nadmin: { listen: '127.0.0.2:1' }",
+		"public: { listen: '0.0.0.0:1' }\nadmin: { listen: '[::1]:1' }",
+		"public: { listen: ':0' }\nadmin: { listen: '127.0.0.1:0' }",
+		"public: { listen: 'a.example.com:1' }\nadmin: { listen: 'b.example.com:1', token: token-of-the-operator }",
+		"encryption_key: $1x$AbC",
+		"encryption_key: $uperSecret",
+		"encryption_key: '${env:DOLLAR}'",
+	} {
+		if _, err := config.Parse("onramp.yaml", []byte(shortAccount+shortForms+file), []string{"DOLLAR=$SECRET"}); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }
 
@@ -173,6 +192,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		"marketing_cloud: { client_secret: x${env:" + secret + "}y }",
 		"marketing_cloud: { account_id: " + secret + ", auth_url: " + secret + ", subdomain: _" + secret + " }",
 		"database: mysql://u:" + secret + "@h/d",
+		"marketing_cloud: { client_secret: $" + secret + ", client_id: \"${" + secret + "}\" }",
 		"admin: { listen: \"${env:SECRET}\" }\nlog: { level: \"${env:SECRET}\" }\npublic: { trusted_proxies: [\"${env:SECRET}\"] }",
 		"forms: { f: { subscriber_key: \"${env:SECRET}\", origins: [\"${env:SECRET}\"], fields: [ { name: a, column: A, type: \"${env:SECRET}\" } ] } }",
 		"forms: { f: { fields: [ { name: a, column: A, pattern: \"${env:SECRET}\" }, { column: B, from: \"${env:SECRET}\" } ] } }",

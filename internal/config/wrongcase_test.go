@@ -1,14 +1,19 @@
 package config_test
 
-import "onramp/internal/config"
+import (
+	"strings"
+
+	"onramp/internal/config"
+)
 
 const (
-	listenHint   = "must be host:port, such as 127.0.0.1:8080, or :8080 for all addresses"
-	urlHint      = "must be an absolute http or https URL, such as https://signup.example.com"
-	durationHint = "must be a duration with a unit, such as 30s, 5m or 72h"
-	labelHint    = "must be only the tenant subdomain: mc0123… of mc0123….rest.marketingcloudapis.com"
-	spaceHint    = "must be a percentage of the disk or a size with a unit, such as 5% or 500MB"
-	alertHint    = "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
+	listenHint    = "must be host:port, such as 127.0.0.1:8080, or :8080 for all addresses"
+	urlHint       = "must be an absolute http or https URL, such as https://signup.example.com"
+	durationHint  = "must be a duration with a unit, such as 30s, 5m or 72h"
+	labelHint     = "must be only the tenant subdomain: mc0123… of mc0123….rest.marketingcloudapis.com"
+	spaceHint     = "must be a percentage of the disk or a size with a unit, such as 5% or 500MB"
+	separatorHint = "must be 1 to 8 characters that stand between two choices, such as \"; \""
+	alertHint     = "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
 )
 
 func wrongYAML() []wrong {
@@ -86,6 +91,7 @@ log: { level: !x info, format: !!binary aGk= }`, nil, []config.Problem{
     - proxy.example.com
     -
     - [a]
+  client_ip_header: X-Forwarded-From
 admin: { listen: "127.0.0.1:99999" }
 marketing_cloud: { client_id: a, client_secret: b,
   auth_url: "ftp://127.0.0.1" }
@@ -96,9 +102,10 @@ database: mysql://db/x`, nil, []config.Problem{
 			{7, "public.trusted_proxies[2]", `"proxy.example.com" must be an IP address or a CIDR prefix, such as 10.0.0.0/8`},
 			{8, "public.trusted_proxies[3]", "is empty: fill it in or remove the line"},
 			{9, "public.trusted_proxies[4]", "must be a single value, not a list"},
-			{10, "admin.listen", listenHint},
-			{12, "marketing_cloud.auth_url", urlHint},
-			{13, "database", "must be a file name or a postgres:// URL"},
+			{10, "public.client_ip_header", `"X-Forwarded-From" is not known; did you mean X-Forwarded-For?`},
+			{11, "admin.listen", listenHint},
+			{13, "marketing_cloud.auth_url", urlHint},
+			{14, "database", "must be a file name or a postgres:// URL"},
 		}},
 		{"account is missing", "log: { level: info }\nmarketing_cloud:\n  account_id: 51x", nil, []config.Problem{
 			{2, "marketing_cloud.subdomain", "is missing: set it to your tenant subdomain (or set auth_url for the sandbox)"},
@@ -118,6 +125,69 @@ database: mysql://db/x`, nil, []config.Problem{
 		}},
 		{"subdomain is no label", "marketing_cloud: { subdomain: -mc0_, client_id: a, client_secret: b }", nil, []config.Problem{
 			{1, "marketing_cloud.subdomain", "must be one DNS label: letters, digits and hyphens, at most 63 characters"},
+		}},
+	}
+}
+
+const (
+	misspelt     = "is not a reference as it is written: use ${env:SECRET}. If it is the value itself, put it in an environment variable or a file, and refer to that"
+	placeholder  = "is still the placeholder: set your tenant subdomain, mc0123… in the REST base URI of your installed package (Setup > Apps > Installed Packages), https://mc0123….rest.marketingcloudapis.com"
+	sameAddress  = "can't listen where public.listen does: set another port"
+	noSetting    = "is not the variable of a setting; docs/configuration.md says which settings have one"
+	notReference = "is not a valid reference: use ${env:NAME} or ${file:/path}"
+)
+
+// Mistakes that look like values.
+func wrongLookalikes() []wrong {
+	return []wrong{
+		{"references", `marketing_cloud: { subdomain: mc0, client_id: $SECRET,
+  client_secret: "${SECRET}", account_id: "$SECRET" }
+database: ${hunter2}
+admin: { token: $secret_of_mine }`, []string{"ONRAMP_ENCRYPTION_KEY=$SECRET", "secret_of_mine=x"}, []config.Problem{
+			{0, "ONRAMP_ENCRYPTION_KEY", misspelt},
+			{1, "marketing_cloud.client_id", misspelt},
+			{2, "marketing_cloud.client_secret", misspelt},
+			{2, "marketing_cloud.account_id", misspelt},
+			{3, "database", notReference},
+			{4, "admin.token", strings.Replace(misspelt, "SECRET", "secret_of_mine", 1)},
+		}},
+		{"variables", shortAccount + `encryption_key: "${env:ONRAMP_KEYS}"
+forms: []`, []string{
+			"ONRAMP_PUBLIC_LISTNE=:80", "ONRAMP_ADMIN_TOKEN=${env:ONRAMP_PASSWORD_OF_ADMIN}", "ONRAMP_PASSWORD_OF_ADMIN=long-enough-for-a-token",
+			"ONRAMP_KEYS=keys", "ONRAMP_PORT=8080", "ONRAMP_ALERTS=slack://x", "ONRAMP_CONFIG=onramp.yaml",
+			"ONRAMP_MARKETING_CLOUD_SECRET=x", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRT=x", "onramp_public_listne=x",
+		}, []config.Problem{
+			{0, "ONRAMP_ALERTS", noSetting},
+			{0, "ONRAMP_MARKETING_CLOUD_CLIENT_SECRT", "is not the variable of a setting; did you mean ONRAMP_MARKETING_CLOUD_CLIENT_SECRET?"},
+			{0, "ONRAMP_MARKETING_CLOUD_SECRET", noSetting},
+			{0, "ONRAMP_PORT", noSetting},
+			{0, "ONRAMP_PUBLIC_LISTNE", "is not the variable of a setting; did you mean ONRAMP_PUBLIC_LISTEN?"},
+			{3, "forms", "must be a map of keys and values, not a list"},
+			{4, "forms", "is set twice, first on line 3"},
+		}},
+		{"placeholder", "marketing_cloud: { client_id: a, client_secret: b,\n  subdomain: mc0123456789abcdefghijklmnop }", nil, []config.Problem{
+			{2, "marketing_cloud.subdomain", placeholder},
+		}},
+		{"placeholder in the environment", "marketing_cloud: { client_id: a, client_secret: b }", []string{"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=mc0123456789abcdefghijklmnop"}, []config.Problem{
+			{0, "ONRAMP_MARKETING_CLOUD_SUBDOMAIN", placeholder},
+		}},
+		{"one address", shortAccount + "public: { listen: '127.0.0.1:8080' }\nadmin: { listen: 'localhost:08080' }", nil, []config.Problem{
+			{3, "admin.listen", sameAddress},
+		}},
+		{"one address by default", shortAccount + "public: { listen: ':8081' }", nil, []config.Problem{
+			{2, "public.listen", "can't listen where admin.listen does (127.0.0.1:8081): set another port"},
+		}},
+		{"one address of all", shortAccount, []string{"ONRAMP_ADMIN_LISTEN=127.0.0.1:8080"}, []config.Problem{
+			{0, "ONRAMP_ADMIN_LISTEN", sameAddress},
+		}},
+		{"one address of all for IPv4", shortAccount + "public: { listen: '127.0.0.1:1' }\nadmin: { listen: '0.0.0.0:1', token: token-of-the-operator }", nil, []config.Problem{
+			{3, "admin.listen", sameAddress},
+		}},
+		{"one address of all, twice", shortAccount + "public: { listen: '[::]:1' }\nadmin: { listen: '0.0.0.0:1', token: token-of-the-operator }", nil, []config.Problem{
+			{3, "admin.listen", sameAddress},
+		}},
+		{"one address by name", shortAccount + "public: { listen: '0.0.0.0:1' }\nadmin: { listen: 'Host:1', token: token-of-the-operator }", nil, []config.Problem{
+			{3, "admin.listen", sameAddress},
 		}},
 	}
 }
@@ -166,7 +236,7 @@ public: { max_connections: 15 }`, nil, []config.Problem{
 			{3, "sink", "unknown key; did you mean sinks?"},
 		}},
 		{"alerts", shortAccount + `alerts:
-  - slack://hook:hunter2@webhook
+  - slack://hook:T00000000-B00000000-hunter2hunter2hunter2hun@webhook
   - "${env:SLACK}"
   - hunter2
   - https//hunter2
@@ -177,7 +247,7 @@ public: { max_connections: 15 }`, nil, []config.Problem{
   - "${env:NOT_SET}"
   - -
   - [slack://hunter2]
-  -`, []string{"SLACK=slack://hook:hunter2@webhook", "EMPTY="}, []config.Problem{
+  -`, []string{"SLACK=slack://hook:T00000000-B00000000-hunter2hunter2hunter2hun@webhook", "EMPTY="}, []config.Problem{
 			{4, "alerts[1]", "is listed twice: remove one"},
 			{5, "alerts[2]", alertHint},
 			{6, "alerts[3]", alertHint},
@@ -189,6 +259,23 @@ public: { max_connections: 15 }`, nil, []config.Problem{
 			{12, "alerts[9]", "must be a single value, not a list"},
 			{13, "alerts[10]", "must be a single value, not a list"},
 			{14, "alerts[11]", "is empty: fill it in or remove the line"},
+		}},
+		{"services of alerts", shortAccount + `alerts:
+  - slak://hook:hunter2@webhook
+  - "${env:TEAM}"
+  - genric+https://hunter2.example.com
+  - https://hunter2.example.com
+  - hunter2://hunter2
+  - slack://hook:hunter2@webhook
+  - smtp+https://user:hunter2@mail.example.com
+`, []string{"TEAM=team://hunter2"}, []config.Problem{
+			{3, "alerts[0]", "names an unknown service; did you mean slack://?"},
+			{4, "alerts[1]", "names an unknown service; did you mean teams://?"},
+			{5, "alerts[2]", "names an unknown service; did you mean generic+https://?"},
+			{6, "alerts[3]", "names an unknown service; for a webhook write generic+https://…"},
+			{7, "alerts[4]", "names an unknown service; https://shoutrrr.nickfedor.com lists them"},
+			{8, "alerts[5]", "slack: invalid slack token format"},
+			{9, "alerts[6]", "smtp: this service does not support URLs with a +"},
 		}},
 		{"alerts are no list", shortAccount + "alerts: slack://hook:hunter2@webhook", nil, []config.Problem{
 			{2, "alerts", "must be a list, not a single value"},
@@ -278,7 +365,7 @@ func wrongForms() []wrong {
     title: [x]
     success_url: thanks
     origins:
-      - https://example.com/
+      - https://example.com/form
       - example.com
       - null
   b:
@@ -289,12 +376,57 @@ func wrongForms() []wrong {
 			{6, "forms.a.titel", "unknown key; did you mean title?"},
 			{7, "forms.a.title", "must be a single value, not a list"},
 			{8, "forms.a.success_url", "must be an absolute http or https URL or a path that starts with /"},
-			{10, "forms.a.origins[0]", `"https://example.com/" must be an origin without a path, such as https://www.example.com, or *`},
-			{11, "forms.a.origins[1]", `"example.com" must be an origin without a path, such as https://www.example.com, or *`},
+			{10, "forms.a.origins[0]", `"https://example.com/form" must be an origin without a path, such as https://www.example.com`},
+			{11, "forms.a.origins[1]", `"example.com" must begin with https:// or http://, such as https://www.example.com, or be "*"`},
 			{12, "forms.a.origins[2]", "is empty: fill it in or remove the line"},
 			{16, "forms.b.success_url", "must be an absolute http or https URL or a path that starts with /"},
 			{17, "forms.b.origins", "must be a list, not a single value"},
-			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, fields, on_existing, route or on_event"},
+			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, allowed_headers, fields, on_existing, route, on_event, idempotency_field, once_per, country, time_zone, decimal_comma, unknown_fields or page"},
+		}},
+		{"origins that can't match", "forms:\n  a:\n    origins:\n" + lines("      - ", `"null"`, "https://example.com?a", "https://example.com#a", `'https://example.com\a'`,
+			"https://ana@example.com", "ftp://example.com", "https:/example.com", "http://*", "https://*:*", "https://*.com", "https://*.co.uk", "https://www.*.example.com",
+			"https://*example.com", "https://*.192.0.2.1", "https://example.com:0", "https://example.com:65536", "https://example.com:8o", "http://localhost:81:*", "http://::1",
+			`"*:*"`, "https://", `"https://:443"`, "https://a..example.com", "https://.example.com", "https://exa mple.com", "https://192.0.2", "https://192.0.02.1", "http://[fe80::1%eth0]",
+			"http://[::1", "http://[192.0.2.1]", "https://xn--a.example.com") + rightFields + rightRoute, nil, []config.Problem{
+			{5, "forms.a.origins[0]", `"null" can't be listed: null is what all pages send that hide their origin; use "*" to allow all`},
+			{6, "forms.a.origins[1]", `"https://example.com?a" must be an origin without a query, such as https://www.example.com`},
+			{7, "forms.a.origins[2]", `"https://example.com#a" must be an origin without a fragment, such as https://www.example.com`},
+			{8, "forms.a.origins[3]", `"https://example.com\\a" must be an origin without a path, such as https://www.example.com`},
+			{9, "forms.a.origins[4]", `"https://ana@example.com" must be an origin without a user name, such as https://www.example.com`},
+			{10, "forms.a.origins[5]", `"ftp://example.com" ` + originHint},
+			{11, "forms.a.origins[6]", `"https:/example.com" ` + originHint},
+			{12, "forms.a.origins[7]", `"http://*" can never match: to allow all sites, use "*" alone`},
+			{13, "forms.a.origins[8]", `"https://*:*" can never match: to allow all sites, use "*" alone`},
+			{14, "forms.a.origins[9]", `"https://*.com" would allow everybody's sites below com: name your own domain`},
+			{15, "forms.a.origins[10]", `"https://*.co.uk" would allow everybody's sites below co.uk: name your own domain`},
+			{16, "forms.a.origins[11]", `"https://www.*.example.com" ` + wildcardHint},
+			{17, "forms.a.origins[12]", `"https://*example.com" ` + wildcardHint},
+			{18, "forms.a.origins[13]", `"https://*.192.0.2.1" ` + wildcardHint},
+			{19, "forms.a.origins[14]", `"https://example.com:0" ` + portHint},
+			{20, "forms.a.origins[15]", `"https://example.com:65536" ` + portHint},
+			{21, "forms.a.origins[16]", `"https://example.com:8o" ` + portHint},
+			{22, "forms.a.origins[17]", `"http://localhost:81:*" must have at most one port, and brackets around an IPv6 address, such as http://[::1]:8080`},
+			{23, "forms.a.origins[18]", `"http://::1" must have at most one port, and brackets around an IPv6 address, such as http://[::1]:8080`},
+			{24, "forms.a.origins[19]", `"*:*" ` + originHint},
+			{25, "forms.a.origins[20]", `"https://" has no valid host name or address`},
+			{26, "forms.a.origins[21]", `"https://:443" has no valid host name or address`},
+			{27, "forms.a.origins[22]", `"https://a..example.com" has no valid host name or address`},
+			{28, "forms.a.origins[23]", `"https://.example.com" has no valid host name or address`},
+			{29, "forms.a.origins[24]", `"https://exa mple.com" has no valid host name or address`},
+			{30, "forms.a.origins[25]", `"https://192.0.2" has no valid host name or address`},
+			{31, "forms.a.origins[26]", `"https://192.0.02.1" has no valid host name or address`},
+			{32, "forms.a.origins[27]", `"http://[fe80::1%eth0]" has no valid host name or address`},
+			{33, "forms.a.origins[28]", `"http://[::1" must have at most one port, and brackets around an IPv6 address, such as http://[::1]:8080`},
+			{34, "forms.a.origins[29]", `"http://[192.0.2.1]" has no valid host name or address`},
+			{35, "forms.a.origins[30]", `"https://xn--a.example.com" has no valid host name or address`},
+		}},
+		{"headers of scripts", "forms:\n  a:\n    origins: ['*']\n    allowed_headers:\n" + lines("      - ", "X-Api-Version", "x-api-version", `"*"`, `"X Y"`, "Cookie", "sec-fetch-site", "X-Api-Version") + rightFields + rightRoute +
+			"  b:\n    allowed_headers: [X-Api-Version]\n" + rightFields + rightRoute, nil, []config.Problem{
+			{9, "forms.a.allowed_headers[3]", `"X Y" must be the name of a header, such as X-Api-Version, or "*"`},
+			{10, "forms.a.allowed_headers[4]", `"Cookie" can't be sent by a script: browsers set this header themselves`},
+			{11, "forms.a.allowed_headers[5]", `"sec-fetch-site" can't be sent by a script: browsers set this header themselves`},
+			{12, "forms.a.allowed_headers[6]", "is listed twice: remove one"},
+			{16, "forms.b.allowed_headers", "has no effect without origins: add them, or remove it"},
 		}},
 		{"key by e-mail", "forms:\n  a:\n    fields: [ { name: email, column: E } ]\n" + rightRoute +
 			"  b:\n    fields:\n      - { name: n, column: N }\n      - { name: email, column: E, type: email }\n    subscriber_key: email\n" + rightRoute, nil, []config.Problem{
@@ -368,7 +500,7 @@ func wrongFields() []wrong {
 			{8, form + "[2].column", "is missing: set it to the data extension column that this field fills"},
 			{9, form + "[3].column", "the field on line 6 already has this column"},
 			{10, form + "[4].name", "the field on line 6 already has this name"},
-			{11, form + "[5].column", "is the key_column of data_extension:K, which receives the subscriber key: remove the field, or use another column"},
+			{11, form + "[5].column", "is the key_column of data_extension:K, which receives the subscriber key: remove the field, use another column, or write key_column: SubscriberKey in the step if this field is to fill it"},
 			{12, form + "[6]", "needs a name, if the visitor fills it in, or from, if Onramp does"},
 			{13, form + "[7].from", "a field has either a name, if the visitor fills it in, or from, if Onramp does: remove one"},
 			{14, form + "[8]", "needs a name, if the visitor fills it in, or from, if Onramp does"},
@@ -383,15 +515,15 @@ func wrongFields() []wrong {
       - { column: E, from: uuid, max: 10 }
       - { column: F, from: constant, value: 0x10 }
       - { column: G, from: constant, value: [a] }
-      - { column: H, from: constant, value: "a\tb" }
+      - { column: H, from: constant, value: "a\x01b" }
       - { column: I, from: [ip] }
       - { column: J, from: page_url, max: 4001, pattern: x, choices: [], default: 1 }
       - { column: K, from: page_url, query: [a, "u*m", "", a] }
-      - { column: L, from: ip, query: [a] }
+      - { column: L, from: utm_source, query: [a] }
       - { name: m, column: M, query: [] }
 `, nil, []config.Problem{
 			{7, form + "[1].value", "is missing: set it to the constant"},
-			{8, form + "[2].from", `"referer" is not known; use received_at, constant, ip, user_agent, page_url, uuid or form`},
+			{8, form + "[2].from", `"referer" is not known; did you mean referrer?`},
 			{9, form + "[3].from", `"receivedat" is not known; did you mean received_at?`},
 			{10, form + "[4].label", "applies only to fields with a name; Onramp fills this one in"},
 			{10, form + "[4].type", "applies only to fields with a name; Onramp fills this one in"},
@@ -409,8 +541,8 @@ func wrongFields() []wrong {
 			{17, form + "[11].query[1]", `"u*m" must be the name of a query parameter, with * only at its end, such as utm_*`},
 			{17, form + "[11].query[2]", `"" must be the name of a query parameter, with * only at its end, such as utm_*`},
 			{17, form + "[11].query[3]", "is listed twice: remove one"},
-			{18, form + "[12].query", "applies only to from: page_url"},
-			{19, form + "[13].query", "applies only to from: page_url"},
+			{18, form + "[12].query", "applies only to from: page_url, referrer and landing_page"},
+			{19, form + "[13].query", "applies only to from: page_url, referrer and landing_page"},
 		}},
 	}
 }
@@ -429,9 +561,12 @@ func wrongTypes() []wrong {
       - { name: f, column: F, type: date, pattern: x }
       - { name: g, column: G, pattern: "a)(b" }
       - { name: h, column: H, pattern: [x], max: "5", label: {}, value: v }
+      - { name: i, column: I, type: email, multiline: true }
+      - { name: j, column: J, multiline: "yes" }
+      - { column: K, from: ip, multiline: true }
 `, nil, []config.Problem{
 			{7, form + "[1].type", `"txt" is not known; did you mean text?`},
-			{8, form + "[2].type", `"password" is not known; use text, email, boolean, integer, decimal, date, phone, locale or choice`},
+			{8, form + "[2].type", `"password" is not known; use text, email, boolean, integer, decimal, date, phone, locale, choice or choices`},
 			{8, form + "[2].max", maxHint},
 			{8, form + "[2].pattern", "is not a valid regular expression (missing closing )); see https://pkg.go.dev/regexp/syntax"},
 			{9, form + "[3].required", "must be true or false, without quotes"},
@@ -440,10 +575,39 @@ func wrongTypes() []wrong {
 			{11, form + "[5].max", "applies only to text, but this is a boolean field: remove it"},
 			{12, form + "[6].pattern", "applies only to text, but this is a date field: remove it"},
 			{13, form + "[7].pattern", "is not a valid regular expression (unexpected )); see https://pkg.go.dev/regexp/syntax"},
-			{14, form + "[8].label", "must be a single value, not a map"},
+			{14, form + "[8].label", "is empty: set a text or remove the key"},
 			{14, form + "[8].max", maxHint},
 			{14, form + "[8].pattern", "must be a single value, not a list"},
 			{14, form + "[8].value", "applies only to from: constant; for a value that the visitor can change, use default"},
+			{15, form + "[9].multiline", "applies only to type: text, not to email: remove it"},
+			{16, form + "[10].multiline", "must be true or false, without quotes"},
+			{17, form + "[11].multiline", "applies only to fields with a name; Onramp fills this one in"},
+		}},
+		{"countries", `forms:
+  a:
+    country: UK
+    fields:
+` + rightEmail + `      - { name: p, column: P, type: phone, default: "030 123456" }
+` + rightRoute + `  b:
+    country: de
+    fields:
+` + rightEmail + rightRoute + `  c:
+    country: DE
+    fields:
+` + rightEmail + rightRoute + `  d:
+    country: [DE]
+    fields:
+` + rightEmail + `      - { name: p, column: P, type: phone }
+` + rightRoute + `  e:
+    country: NO
+    fields:
+` + rightEmail + `      - { name: p, column: P, type: phone, default: "1234" }
+` + rightRoute, nil, []config.Problem{
+			{4, "forms.a.country", `"UK" is not a country code; use two capital letters (ISO 3166), such as DE or US`},
+			{10, "forms.b.country", `"de" is not a country code; use two capital letters (ISO 3166), such as DE or US`},
+			{15, "forms.c.country", "has no effect, since no field of this form has type: phone; remove it"},
+			{20, "forms.d.country", "must be a single value, not a list"},
+			{29, "forms.e.fields[1].default", "is not a valid value of this field: it must be a complete phone number, with the area code"},
 		}},
 		{"choices", head + `      - { name: a, column: A, type: choice, default: x }
       - { name: b, column: B, type: choice, choices: [] }
@@ -454,12 +618,46 @@ func wrongTypes() []wrong {
 `, nil, []config.Problem{
 			{7, form + "[1].choices", "is missing: list the permitted values"},
 			{8, form + "[2].choices", "is missing: list the permitted values"},
-			{9, form + "[3].choices", "applies only to fields with type: choice"},
+			{9, form + "[3].choices", "applies only to fields with type: choice or choices"},
 			{10, form + "[4].choices", "must be a list, not a single value"},
 			{11, form + "[5].choices[4]", "must be a single value, not a list"},
 			{11, form + "[5].choices[2]", `" a" is listed twice`},
 			{11, form + "[5].choices[3]", "must be at most 2 characters"},
 			{12, form + "[6].default", "is not a valid value of this field: it must be one of the choices"},
+		}},
+		{"several choices", head + `      - { name: a, column: A, type: choices }
+      - { name: b, column: B, type: choices, choices: [a, "b, c", "d,e"] }
+      - { name: c, column: C, type: choices, choices: [a, b], separator: "" }
+      - { name: d, column: D, type: choices, choices: [a, b], separator: "123456789" }
+      - { name: e, column: E, type: choices, choices: [a, b], separator: "\n" }
+      - { name: f, column: F, type: choices, choices: [abc, def], max: 7 }
+      - { name: g, column: G, type: choices, choices: [a, b], default: "a, c" }
+      - { name: h, column: H, type: choices, choices: [a, b], pattern: x }
+      - { name: i, column: I, type: choice, choices: [a, b], separator: ";" }
+      - { column: J, from: ip, separator: ";" }
+`, nil, []config.Problem{
+			{7, form + "[1].choices", "is missing: list the permitted values"},
+			{8, form + "[2].choices[1]", "contains the separator \", \": choose another separator"},
+			{8, form + "[2].choices[2]", "contains the separator \", \": choose another separator"},
+			{9, form + "[3].separator", separatorHint},
+			{10, form + "[4].separator", separatorHint},
+			{11, form + "[5].separator", separatorHint},
+			{12, form + "[6].choices", "together, the choices are longer than the field can hold: shorten them, or raise max to the length of the column"},
+			{13, form + "[7].default", "is not a valid value of this field: it must be one of the choices"},
+			{14, form + "[8].pattern", "applies only to text, but this is a choices field: remove it"},
+			{15, form + "[9].separator", "applies only to fields with type: choices"},
+			{16, form + "[10].separator", "applies only to fields with a name; Onramp fills this one in"},
+		}},
+		{"how values are written", "forms:\n  f:\n    time_zone: Europe/Berlinn\n    decimal_comma: maybe\n    unknown_fields: drop\n" + rightFields + rightRoute +
+			"  g:\n    time_zone: Local\n    decimal_comma: [true]\n    unknown_fields: true\n" + rightFields + rightRoute +
+			"  h:\n    time_zone: ''\n" + rightFields + rightRoute, nil, []config.Problem{
+			{4, "forms.f.time_zone", `"Europe/Berlinn" is not a time zone of the IANA database, such as Europe/Berlin or UTC`},
+			{5, "forms.f.decimal_comma", "must be true or false, without quotes"},
+			{6, "forms.f.unknown_fields", `"drop" is not known; use refuse or ignore`},
+			{10, "forms.g.time_zone", `"Local" is not a time zone of the IANA database, such as Europe/Berlin or UTC`},
+			{11, "forms.g.decimal_comma", "must be a single value, not a list"},
+			{12, "forms.g.unknown_fields", `"true" is not known; use refuse or ignore`},
+			{16, "forms.h.time_zone", `"" is not a time zone of the IANA database, such as Europe/Berlin or UTC`},
 		}},
 		{"defaults", head + `      - { name: a, column: A, type: boolean, default: "false" }
       - { name: b, column: B, type: boolean, default: no }
@@ -517,13 +715,13 @@ func wrongRoutes() []wrong {
 			{7, route + "[1].data_extension.mode", `"asinc" is not known; did you mean async?`},
 			{8, route + "[2].data_extension.mode", `"fast" is not known; use auto, sync or async`},
 			{9, route + "[3]", "a step has exactly one kind, but this one has data_extension and journey: split it into one step of each"},
-			{10, route + "[4].message.key", "unknown key; use definition_key, to or batch"},
+			{10, route + "[4].message.key", "unknown key; use definition_key, to, batch or when"},
 			{10, route + "[4].message.definition_key", "is missing: set it to the definition key of the transactional message"},
 			{10, route + "[4].message.batch", "must be a whole number from 1 to 500, without quotes"},
 			{11, route + "[5].data_extention", "unknown key; did you mean data_extension?"},
 			{12, route + "[6]", "a step needs a kind: data_extension, journey or message"},
 			{13, route + "[7].journey.event_definition_key", "must not contain a period: Marketing Cloud can't find such an event definition"},
-			{14, route + "[8].journey.mode", "unknown key; use event_definition_key, establish_contact_key, key_column, on_unknown or batch"},
+			{14, route + "[8].journey.mode", "unknown key; use event_definition_key, establish_contact_key, key_column, on_unknown, batch or when"},
 			{14, route + "[8].journey.event_definition_key", "is missing: copy it from the journey's API event"},
 			{14, route + "[8].journey.establish_contact_key", "must be true or false, without quotes"},
 			{15, route + "[9]", "must be a map of keys and values, not a single value"},
@@ -613,7 +811,7 @@ func wrongRoutes() []wrong {
 			{18, "forms.g.route[1].data_extension.async_method", putHint},
 			{21, "forms.h.on_existing", `"never" is not known; use update, skip or new`},
 			{25, "forms.i.on_existing", "has no effect without a data_extension step; remove it"},
-			{30, "forms.j.fields[0].column", "is the key_column of data_extension:P, which receives the registration's id: remove the field, or use another column"},
+			{30, "forms.j.fields[0].column", "is the key_column of data_extension:P, which receives the registration's id: remove the field, use another column, or write key_column: SubscriberKey in the step if this field is to fill it"},
 		}},
 		{"batches", head + `      - data_extension: { key: A, batch: 501 }
       - data_extension: { key: B, mode: sync, batch: -1 }
@@ -662,11 +860,66 @@ func wrongRoutes() []wrong {
 			{8, "forms.a.route[1].message.to", "must be the column of a field with type: email, which holds the address"},
 			{9, "forms.a.route[2].message.to", "must be the column of a field with type: email, which holds the address"},
 			{11, "forms.a.route[4].message.to", "must be a single value, not a list"},
-			{12, "forms.a.route[5].message.key_column", "unknown key; use definition_key, to or batch"},
+			{12, "forms.a.route[5].message.key_column", "unknown key; use definition_key, to, batch or when"},
 			{13, "forms.a.route[6].message.definition_key", "is missing: set it to the definition key of the transactional message"},
 			{17, "forms.b.route[0].message.to", "is missing, and the form has no field with type: email: add one"},
 			{17, "forms.b.route[1].message", "must be a map of keys and values, not a single value"},
 			{20, "forms.c.fields[0].tpye", "unknown key; did you mean type?"},
+		}},
+		{"conditions", `forms:
+  a:
+    fields:
+      - { name: email, column: Email, type: email, required: true }
+      - { name: opt_in, column: OptIn, type: boolean }
+      - { name: country, column: Country, type: choice, choices: [DE, AT] }
+      - { name: age, column: Age, type: integer }
+      - { column: Source, from: constant, value: Web }
+    route:
+      - { message: { definition_key: a }, when: opted_in }
+      - { message: { definition_key: b }, when: country }
+      - { message: { definition_key: c }, when: { field: country, in: [DE, FR] } }
+      - { message: { definition_key: d }, when: { field: country } }
+      - { message: { definition_key: e }, when: { in: [DE] } }
+      - { message: { definition_key: f }, when: { field: country, is: DE, not_in: [AT] } }
+      - { message: { definition_key: g }, when: { field: age, in: [18, 18, old] } }
+      - { message: { definition_key: h }, when: { field: opt_in, is: yes } }
+      - { message: { definition_key: i }, when: Source }
+      - { message: { definition_key: j }, when: OptIn }
+      - { message: { definition_key: k }, when: [] }
+      - { message: { definition_key: l }, when: [opt_in, [opt_in]] }
+      - { message: { definition_key: m, when: opt_in }, when: opt_in }
+      - { message: { definition_key: n }, when: { feild: opt_in, is: true } }
+      - { message: { definition_key: o }, when: { field: country, in: DE } }
+      - { message: { definition_key: p }, when: { field: country, in: [] } }
+      - when: opt_in
+      - { message: { definition_key: q }, when: { field: nobody, in: [1] } }
+      - { message: { definition_key: r }, when: { field: opt_in, is: "${env:NOTHING}" } }
+  b:
+    fields: [ { name: email, column: Email, type: email, required: true }, { name: opt_in, column: O, type: bool } ]
+    route: [ { message: { definition_key: s }, when: opt_in }, { message: { definition_key: t }, when: other } ]
+`, nil, []config.Problem{
+			{11, "forms.a.route[0].when", `the form has no field "opted_in"; did you mean opt_in?`},
+			{12, "forms.a.route[1].when", "country is a choice field: name its values, such as { field: country, in: [a, b] }; only a boolean can stand alone"},
+			{13, "forms.a.route[2].when.in[1]", "is not a valid value of this field: it must be one of the choices"},
+			{14, "forms.a.route[3].when", "says nothing about the field: add is, in or not_in, such as in: [a, b]"},
+			{15, "forms.a.route[4].when.field", "is missing: set it to the name of a field of this form"},
+			{16, "forms.a.route[5].when", "has is and not_in: use one of them"},
+			{17, "forms.a.route[6].when.in[1]", "is listed twice: remove one"},
+			{17, "forms.a.route[6].when.in[2]", "is not a valid value of this field: it must be a whole number between -2147483648 and 2147483647"},
+			{18, "forms.a.route[7].when.is", "is not a valid value of this field: it must be true or false"},
+			{19, "forms.a.route[8].when", "is filled in by Onramp: a condition is about what the visitor submits"},
+			{20, "forms.a.route[9].when", "is a column: use the name of its field, opt_in"},
+			{21, "forms.a.route[10].when", "is empty: name a field, or remove it"},
+			{22, "forms.a.route[11].when[1]", "must be the name of a field or a map, not a list"},
+			{23, "forms.a.route[12].message.when", "is set twice, also on line 23: remove one"},
+			{24, "forms.a.route[13].when.feild", "unknown key; did you mean field?"},
+			{24, "forms.a.route[13].when.field", "is missing: set it to the name of a field of this form"},
+			{25, "forms.a.route[14].when.in", "must be a list, not a single value"},
+			{26, "forms.a.route[15].when.in", "is empty: list the values"},
+			{27, "forms.a.route[16]", "a step needs a kind: data_extension, journey or message"},
+			{28, "forms.a.route[17].when.field", `the form has no field "nobody"; use email, opt_in, country or age`},
+			{29, "forms.a.route[18].when.is", "the environment variable NOTHING is not set"},
+			{31, "forms.b.fields[1].type", `"bool" is not known; use text, email, boolean, integer, decimal, date, phone, locale, choice or choices`},
 		}},
 		{"key columns", `forms:
   a:
@@ -674,13 +927,49 @@ func wrongRoutes() []wrong {
       - { name: email, column: Email, type: email, required: true }
       - { name: id, column: ID }
       - { column: CONTACT, from: uuid }
+      - { column: Page, from: page_url }
+      - { column: Empty, from: constant, value: "" }
+      - { name: brand, column: Brand, default: "" }
     route:
-      - data_extension: { key: K, key_column: Id }
+      - data_extension: { key: A, key_column: Id }
+      - data_extension: { key: B, key_column: [SubscriberKey, id] }
+      - data_extension: { key: C, key_column: [SubscriberKey, Other, Email] }
+      - data_extension: { key: D, key_column: [] }
+      - data_extension: { key: E, key_column: [Email, EMAIL, ""] }
+      - data_extension: { key: F, key_column: [Email, [x]] }
+      - data_extension: { key: G, key_column: { a: b } }
+      - data_extension: { key: H, key_column: [page, empty, brand] }
+      - data_extension: { key: I, key_column: Email, on_existing: new }
+      - data_extension: { key: J, key_column: [Email, Contact, Key], on_existing: new }
       - journey: { event_definition_key: E, key_column: Contact }
-      - journey: { event_definition_key: F, key_column: Contact }
+      - journey: { event_definition_key: F, key_column: [Key, Empty, Further] }
+    on_event:
+      - { type: EngagementEvents.EmailUnsubscribe, column: contact, value: "x" }
 `, nil, []config.Problem{
-			{6, "forms.a.fields[1].column", "is the key_column of data_extension:K, which receives the subscriber key: remove the field, or use another column"},
-			{7, "forms.a.fields[2].column", "is the key_column of journey:E, which receives the subscriber key: remove the field, or use another column"},
+			{6, "forms.a.fields[1].required", "this field is in the key_column of data_extension:A, and can't be empty: add required: true, or a default"},
+			{8, "forms.a.fields[3].column", "is in the key_column of data_extension:H, and can be empty, since it is filled in from page_url: use another column"},
+			{9, "forms.a.fields[4].value", "this constant is in the key_column of data_extension:H, and can't be empty"},
+			{10, "forms.a.fields[5].required", "this field is in the key_column of data_extension:H, and can't be empty: add required: true, or a default"},
+			{14, "forms.a.route[2].data_extension.key_column", "no field fills SubscriberKey and Other: only one column can receive the subscriber key; add fields for the others"},
+			{15, "forms.a.route[3].data_extension.key_column", "is empty: list the columns of the primary key"},
+			{16, "forms.a.route[4].data_extension.key_column[1]", "is listed twice: remove one"},
+			{16, "forms.a.route[4].data_extension.key_column[2]", "is empty: fill it in or remove it"},
+			{17, "forms.a.route[5].data_extension.key_column[1]", "must be a single value, not a list"},
+			{18, "forms.a.route[6].data_extension.key_column", "must be a single value, not a map"},
+			{20, "forms.a.route[8].data_extension.key_column", "with on_existing: new one key column receives the registration's id, but fields fill all of them: add a column that no field fills"},
+			{23, "forms.a.route[11].journey.key_column", "no field fills Key and Further: only one column can receive the subscriber key; add fields for the others"},
+			{25, "forms.a.on_event[0].column", "is the key_column of data_extension:J, which identifies the row: use another column"},
 		}},
 	}
+}
+
+const (
+	originHint   = `must begin with https:// or http://, such as https://www.example.com, or be "*"`
+	wildcardHint = "can have * only in the place of a whole name before a domain, such as https://*.example.com, or of the port"
+	portHint     = "must have a port from 1 to 65535, or * for any port, such as http://localhost:*"
+)
+
+// lines writes a list in YAML.
+func lines(before string, items ...string) string {
+	return before + strings.Join(items, "\n"+before) + "\n"
 }

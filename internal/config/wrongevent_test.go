@@ -498,7 +498,7 @@ func wrongRules() []wrong {
 ` // what follows begins in line 12
 	bad := config.Problem{
 		Line: 9, Path: "forms.f.fields[3].type",
-		Message: `"nonsense" is not known; use text, email, boolean, integer, decimal, date, phone, locale or choice`,
+		Message: `"nonsense" is not known; use text, email, boolean, integer, decimal, date, phone, locale, choice or choices`,
 	}
 	return []wrong{
 		{"rules", head + `      - { }
@@ -510,7 +510,7 @@ func wrongRules() []wrong {
       - { type: EngagementEvents.EmailUnsubscribe, column: Source, value: false }
       - { type: EngagementEvents.EmailUnsubscribe, column: New, value: 0x10 }
       - { type: EngagementEvents.EmailUnsubscribe, column: New, value: [a], colum: x }
-      - { type: EngagementEvents.EmailUnsubscribe, column: New, value: "a\tb" }
+      - { type: EngagementEvents.EmailUnsubscribe, column: New, value: "a\x01b" }
       - { type: [a], column: [a], value: { a: b } }
       - text
       -

@@ -2,9 +2,9 @@
 // its guarantees cover, and counts what became of each registration that was
 // answered. It has no code but its tests.
 //
-// TestCrashMatrix prints the table. A run takes a minute or two; ONRAMP_CRASH=long makes
+// TestCrashMatrix prints the table. A run takes a minute or two; ONRAMP_TEST_CRASH=long makes
 // it hundreds of rounds, for which -parallel 8 -timeout 60m is enough, and
-// ONRAMP_CRASH_TABLE names a file that the table is written to. Where FUSE can't
+// ONRAMP_TEST_CRASH_TABLE names a file that the table is written to. Where FUSE can't
 // be mounted, or PostgreSQL is missing, three of its rows are skipped each, unless
 // ONRAMP_TEST_REQUIRE names fuse or postgres.
 //

@@ -93,7 +93,7 @@ func TestCrashMatrix(t *testing.T) {
 	})
 	table := draw(results)
 	t.Log("\n" + table)
-	if path := os.Getenv("ONRAMP_CRASH_TABLE"); path != "" {
+	if path := os.Getenv("ONRAMP_TEST_CRASH_TABLE"); path != "" {
 		if err := os.WriteFile(path, []byte(table), 0o600); err != nil {
 			t.Error(err)
 		}
@@ -130,7 +130,7 @@ func draw(results [][]tally) string {
 
 // rounds is how often a row repeats its fault: seconds in all, or many.
 func rounds(few, many int) int {
-	if os.Getenv("ONRAMP_CRASH") == "long" {
+	if os.Getenv("ONRAMP_TEST_CRASH") == "long" {
 		return many
 	}
 	return few

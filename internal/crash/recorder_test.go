@@ -30,6 +30,8 @@ type recorder struct {
 	mu       sync.Mutex
 	upstream *url.URL
 	gate     chan struct{}             // calls wait until it is closed; nil: they don't
+	beyond   int                       // calls that have passed the gate and are under way
+	ended    *sync.Cond                // the last of them
 	arrived  map[string]map[string]int // by step and what called returns
 	firsts   []string                  // of the rows, as each of them arrived first
 	odd      []string                  // calls that it could not read
@@ -38,6 +40,7 @@ type recorder struct {
 func newRecorder(t *testing.T, upstream string) *recorder {
 	t.Helper()
 	r := &recorder{}
+	r.ended = sync.NewCond(&r.mu)
 	r.forget()
 	r.pointTo(t, upstream)
 	proxy := &httputil.ReverseProxy{
@@ -59,6 +62,7 @@ func newRecorder(t *testing.T, upstream string) *recorder {
 		}
 		request.Body = io.NopCloser(bytes.NewReader(body))
 		r.pass(request)
+		defer r.end()
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		proxy.ServeHTTP(w, request)
 	}))
@@ -67,26 +71,38 @@ func newRecorder(t *testing.T, upstream string) *recorder {
 	return r
 }
 
-// hold has all calls wait until release is called.
+// hold has all calls wait until release is called. Those under way have ended when it returns.
 func (r *recorder) hold() (release func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gate := make(chan struct{})
 	r.gate = gate
+	for r.beyond > 0 {
+		r.ended.Wait()
+	}
 	return sync.OnceFunc(func() { close(gate) })
 }
 
 // pass waits at the gate, as long as the caller does.
 func (r *recorder) pass(request *http.Request) {
 	r.mu.Lock()
-	gate := r.gate
-	r.mu.Unlock()
-	if gate == nil {
-		return
+	defer r.mu.Unlock()
+	if gate := r.gate; gate != nil {
+		r.mu.Unlock()
+		select {
+		case <-gate:
+		case <-request.Context().Done():
+		}
+		r.mu.Lock()
 	}
-	select {
-	case <-gate:
-	case <-request.Context().Done():
+	r.beyond++
+}
+
+func (r *recorder) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.beyond--; r.beyond == 0 {
+		r.ended.Broadcast()
 	}
 }
 
@@ -114,6 +130,16 @@ func (r *recorder) count(step, registration string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.arrived[step][registration]
+}
+
+// rows is how many rows were delivered.
+func (r *recorder) rows() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, times := range r.arrived[row] {
+		n += times
+	}
+	return n
 }
 
 // order lists the rows in the order in which each of them arrived first.

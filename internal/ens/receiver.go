@@ -6,9 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"mime"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
+	"onramp/internal/web/media"
 )
 
 const (
@@ -74,8 +73,13 @@ type ReceiverConfig struct {
 type Receiver struct {
 	cfg       ReceiverConfig
 	callbacks map[string]onramp.Callback
-	probes    probes
-	saves     *rate.Limiter // of probes
+	*received
+}
+
+// received is what a receiver knows of what came, by callback.
+type received struct {
+	probes probes
+	saves  *rate.Limiter // of probes
 
 	mu      sync.Mutex
 	keys    map[string][]onramp.Secret // of the signatures, by callback; the newest first
@@ -87,10 +91,16 @@ type Receiver struct {
 
 // NewReceiver makes a receiver. It must Reload before it can check signatures.
 func NewReceiver(cfg ReceiverConfig) *Receiver {
-	r := &Receiver{
-		cfg: cfg, callbacks: map[string]onramp.Callback{}, saves: newSaves(), keys: map[string][]onramp.Secret{}, signed: map[string]string{},
+	return (&Receiver{received: &received{
+		saves: newSaves(), keys: map[string][]onramp.Secret{}, signed: map[string]string{},
 		refused: map[string]map[onramp.Refusal]int64{}, taken: map[string]map[string]int64{},
-	}
+	}}).With(cfg)
+}
+
+// With returns a receiver for another configuration, which goes on with what has come
+// to this one: its counts, its keys, and the probes that a setup waits for.
+func (r *Receiver) With(cfg ReceiverConfig) *Receiver {
+	r = &Receiver{cfg: cfg, callbacks: map[string]onramp.Callback{}, received: r.received}
 	for _, c := range cfg.Callbacks {
 		r.callbacks[c.Name] = c
 	}
@@ -162,14 +172,24 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if probe, ok := readProbe(body); ok {
-		return r.takeProbe(ctx, w, callback, probe)
+	if len(body) <= maxProbe {
+		text, err := r.text(req, callback.Name, body)
+		if err != nil {
+			return err
+		}
+		if probe, ok := readProbe(text); ok {
+			return r.takeProbe(ctx, w, callback, probe)
+		}
 	}
 	proof, err := r.checkSignature(ctx, req, callback, body)
 	if err != nil {
 		return err
 	}
-	receipt, err := r.takeEvents(ctx, callback.Name, body, proof == byToken)
+	text, err := r.text(req, callback.Name, body) // of strangers nothing large is decoded
+	if err != nil {
+		return err
+	}
+	receipt, err := r.takeEvents(ctx, callback.Name, text, proof == byToken)
 	if err != nil {
 		return err
 	}
@@ -212,10 +232,12 @@ func (r *Receiver) checkToken(ctx context.Context, w http.ResponseWriter, req *h
 	return r.refuse(c.Name, reason, err)
 }
 
+// readBody reads a body without its content codings: a signature is over what they
+// were applied to.
 func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) {
-	if !isJSON(req.Header.Get("Content-Type")) || !isPlain(req.Header.Get("Content-Encoding")) {
+	if declared := media.ParseType(req.Header.Get("Content-Type")); declared.Media != "" && !declared.IsJSON() {
 		web.DropBody(req)
-		return nil, r.refuse(callback, onramp.RefusedContentType, &onramp.Error{Kind: onramp.Unsupported, Message: "events must be sent as application/json, uncompressed"})
+		return nil, r.refuse(callback, onramp.RefusedContentType, &onramp.Error{Kind: onramp.Unsupported, Message: "events must be sent as application/json"})
 	}
 	var b bytes.Buffer
 	if err := web.ReadBody(req, &b, maxBody); err != nil {
@@ -223,6 +245,8 @@ func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) 
 		switch e.Kind {
 		case onramp.Malformed:
 			reason, e = onramp.RefusedBrokenOff, &onramp.Error{Kind: onramp.Invalid, Message: e.Message, Err: e.Err} // see refuse
+		case onramp.Unsupported:
+			reason = onramp.RefusedContentType
 		case onramp.Unavailable:
 			reason = onramp.RefusedNotStored
 		}
@@ -231,16 +255,22 @@ func (r *Receiver) readBody(req *http.Request, callback string) ([]byte, error) 
 	return b.Bytes(), nil
 }
 
-// isJSON says whether the content type is JSON, or missing.
-func isJSON(contentType string) bool {
-	if contentType == "" {
-		return true
+// text decodes a body in another charset than UTF-8. What is not valid in UTF-8 is
+// left to the events: one must not cost the whole batch.
+func (r *Receiver) text(req *http.Request, callback string, body []byte) ([]byte, error) {
+	charset, err := media.CharsetOf(req)
+	if err != nil {
+		return nil, r.refuse(callback, onramp.RefusedContentType, err)
 	}
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
+	if charset.IsUTF8() {
+		return bytes.TrimPrefix(body, []byte("\ufeff")), nil
+	}
+	text, err := charset.Text(body)
+	if err != nil {
+		return nil, r.refuse(callback, onramp.RefusedContentType, &onramp.Error{Kind: onramp.Invalid, Message: web.PublicError(err).Message})
+	}
+	return text, nil
 }
-
-func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(encoding, "identity") }
 
 // takeEvents stores a batch. Whatever an element of it holds is kept, known type
 // or not, however large: only what is no batch at all is refused.

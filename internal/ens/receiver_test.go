@@ -2,6 +2,7 @@ package ens_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -205,6 +206,24 @@ const (
 	batch   = "[" + open + "," + sent + "]"
 )
 
+func gzipped(text string) string {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write([]byte(text)) // a Builder takes all
+	_ = w.Close()
+	return b.String()
+}
+
+// inUTF16 writes what is ASCII.
+func inUTF16(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		b.WriteByte(text[i])
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
 func taken(stored, repeated int) reply {
 	return reply{Status: 200, Body: fmt.Sprintf(`{"stored":%d,"repeated":%d}`, stored, repeated)}
 }
@@ -333,15 +352,63 @@ func TestReceive(t *testing.T) {
 		},
 		"a form": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "application/x-www-form-urlencoded"}},
-			refusal(415, "events must be sent as application/json, uncompressed"), 0,
+			refusal(415, "events must be sent as application/json"), 0,
 			map[onramp.Refusal]int64{"content type": 1},
 			nil,
 		},
-		"compressed": {
-			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Encoding", "gzip"}},
-			refusal(415, "events must be sent as application/json, uncompressed"), 0,
+		"compressed by an unknown coding": {
+			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Encoding", "compress"}},
+			refusal(415, "send the body without a content coding, or with gzip, deflate, br or zstd, and not more than two of them"), 0,
 			map[onramp.Refusal]int64{"content type": 1},
 			nil,
+		},
+		"not compressed": {
+			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Encoding", "gzip"}},
+			refusal(422, "the body is not valid gzip"), 0,
+			map[onramp.Refusal]int64{"broken off": 1},
+			nil,
+		},
+		"compressed after it was signed": {
+			callOf{callback: "signed", body: gzipped(batch), signature: sign(batch), headers: []string{"Content-Encoding", "gzip"}},
+			taken(2, 0), 2, nil,
+			map[string]int64{"signature": 1},
+		},
+		"signed after it was compressed": {
+			callOf{callback: "signed", body: gzipped(batch), signature: sign(gzipped(batch)), headers: []string{"Content-Encoding", "gzip"}},
+			refusal(403, "the signature does not match"), 0,
+			map[onramp.Refusal]int64{"wrong signature": 1},
+			nil,
+		},
+		"a bomb": {
+			callOf{callback: "events", body: gzipped(strings.Repeat(" ", 17<<20)), token: "good", headers: []string{"Content-Encoding", "gzip"}},
+			refusal(413, "the body is larger than 16 MiB"), 0,
+			map[onramp.Refusal]int64{"too large": 1},
+			nil,
+		},
+		"signed in another charset": {
+			callOf{callback: "signed", body: inUTF16(batch), signature: sign(inUTF16(batch)), headers: []string{"Content-Type", "application/json; charset=utf-16le"}},
+			taken(2, 0), 2, nil,
+			map[string]int64{"signature": 1},
+		},
+		"an unknown charset": {
+			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "application/json; charset=utf-7"}},
+			refusal(415, "the charset is not known; send UTF-8, or another one of the WHATWG Encoding Standard"), 0,
+			map[onramp.Refusal]int64{"content type": 1},
+			nil,
+		},
+		"not in its charset": {
+			callOf{callback: "events", body: inUTF16(batch) + "\x00\xd8", token: "good", headers: []string{"Content-Type", "application/json; charset=utf-16"}},
+			refusal(422, "the body is not valid utf-16le"), 0,
+			map[onramp.Refusal]int64{"content type": 1},
+			nil,
+		},
+		"a byte order mark": {
+			callOf{callback: "signed", body: "\ufeff" + batch, signature: sign("\ufeff" + batch)}, taken(2, 0), 2, nil, map[string]int64{"signature": 1},
+		},
+		"a careless content type": {
+			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "application/json; charset="}},
+			taken(2, 0), 2, nil,
+			map[string]int64{"token": 1},
 		},
 		"another name for JSON": {
 			callOf{callback: "events", body: batch, token: "good", headers: []string{"Content-Type", "Application/JSON; charset=UTF-8"}},

@@ -37,7 +37,10 @@ type RulingStore interface {
 // RegistrationFinder finds whose row an event is about.
 type RegistrationFinder interface {
 	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
-	FindRegistrationOf(ctx context.Context, subscriberKey, form string, e *onramp.Event) (onramp.Registration, bool, error)
+	// FindRegistrationOf finds the newest one of a subscriber that counts; nil: any does.
+	FindRegistrationOf(
+		ctx context.Context, subscriberKey, form string, e *onramp.Event, counts func(*onramp.Registration) bool,
+	) (onramp.Registration, bool, error)
 }
 
 // RulesConfig is what the rules need.
@@ -195,7 +198,10 @@ func (r *Rules) judge(ctx context.Context, e, about *onramp.Event, ruling *onram
 			return fmt.Errorf("event %s: %w", e.ID, err)
 		}
 		if found {
-			r.change(&m, e, &registration, changes)
+			err = r.change(ctx, &m, e, &registration, changes)
+		}
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.ID, err)
 		}
 	}
 	for _, c := range changes {
@@ -221,7 +227,7 @@ func (r *Rules) registration(ctx context.Context, form string, e, about *onramp.
 	if key == "" {
 		return onramp.Registration{}, false, nil
 	}
-	return r.cfg.Registrations.FindRegistrationOf(ctx, key, form, e)
+	return r.cfg.Registrations.FindRegistrationOf(ctx, key, form, e, nil)
 }
 
 // matched is a form with those of its rules that are for an event.
@@ -246,9 +252,10 @@ func (r *Rules) matching(e *onramp.Event) []matched {
 	return all
 }
 
-// change sets the rules' columns in the rows of a registration. Where two forms
-// share a destination the first one's row is changed: it is the same person's.
-func (r *Rules) change(m *matched, e *onramp.Event, registration *onramp.Registration, changes map[int]*onramp.RowChange) {
+// change sets the rules' columns in the rows of a registration, or, where the step was
+// not for the person, in that of an earlier one: without any there is no row. Where two
+// forms share a destination the first one's row is changed: it is the same person's.
+func (r *Rules) change(ctx context.Context, m *matched, e *onramp.Event, registration *onramp.Registration, changes map[int]*onramp.RowChange) error {
 	columns := map[string]json.RawMessage{}
 	for _, rule := range m.rules {
 		if _, set := columns[rule.Column]; !set { // of two rules the first one counts
@@ -261,13 +268,25 @@ func (r *Rules) change(m *matched, e *onramp.Event, registration *onramp.Registr
 		at = e.ReceivedAt // no event may decide about the future
 	}
 	for _, d := range m.form.Route {
-		if d.Kind == onramp.DataExtension && d.OnExisting != onramp.Skip && changes[d.ID] == nil {
+		if d.Kind != onramp.DataExtension || d.OnExisting == onramp.Skip || changes[d.ID] != nil {
+			continue
+		}
+		of, found := *registration, true
+		hasRow := func(one *onramp.Registration) bool { return m.form.Skips(d.ID, one) == "" }
+		if !hasRow(registration) {
+			var err error
+			if of, found, err = r.cfg.Registrations.FindRegistrationOf(ctx, registration.SubscriberKey, m.form.Name, e, hasRow); err != nil {
+				return err
+			}
+		}
+		if found {
 			changes[d.ID] = &onramp.RowChange{
-				Event: e.Seq, RegistrationSeq: registration.Seq, SubscriberKey: registration.SubscriberKey, Destination: d.ID, Values: values,
+				Event: e.Seq, RegistrationSeq: of.Seq, SubscriberKey: of.SubscriberKey, Destination: d.ID, Values: values,
 				At: at, Forms: r.formsTo(d.ID),
 			}
 		}
 	}
+	return nil
 }
 
 // formsTo names the forms that write a destination.

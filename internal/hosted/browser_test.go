@@ -28,7 +28,8 @@ func newBrowser(t *testing.T) context.Context {
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true))
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-features", "BackForwardCache")) // a page from it is never loaded, for which chromedp waits
 	limited, cancel := context.WithTimeout(allocator, 2*time.Minute)
 	browser, closeTab := chromedp.NewContext(limited)
 	t.Cleanup(func() {
@@ -72,7 +73,7 @@ func TestBrowser(t *testing.T) {
 		chromedp.Click(submit),
 		chromedp.WaitVisible(chromedp.CSS("#email-problem")))
 	problem := ask(t, browser, chromedp.Text(chromedp.CSS("#email-problem")))
-	if want := "E-mail address must be a valid email address."; problem != want || len(s.stored(t)) != 0 {
+	if want := "Enter a valid e-mail address."; problem != want || len(s.stored(t)) != 0 {
 		t.Errorf("the page says %q, want %q; %d are stored", problem, want, len(s.stored(t)))
 	}
 
@@ -86,14 +87,7 @@ func TestBrowser(t *testing.T) {
 	if at, want := ask(t, browser, chromedp.Location()), server.URL+"/f/registration?thanks"; at != want {
 		t.Errorf("landed on %s, want %s", at, want)
 	}
-	var values []map[string]any
-	for _, r := range s.stored(t) {
-		var v map[string]any
-		if err := json.Unmarshal(r.Values, &v); err != nil {
-			t.Fatal(err)
-		}
-		values = append(values, v)
-	}
+	values := s.values(t)
 	want := []map[string]any{{
 		"EmailAddress": "Jane@xn--bcher-kva.example", "FirstName": "Jane 😀", "OptInStatus": true,
 		"RegistrationTimestamp": "2026-06-23T14:52:45Z", "Source": "Website Registration", "IPAddress": "127.0.0.1",
@@ -102,6 +96,19 @@ func TestBrowser(t *testing.T) {
 	if diff := cmp.Diff(want, values); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
+}
+
+// values are the columns of all registrations, newest first.
+func (s *site) values(t *testing.T) (values []map[string]any) {
+	t.Helper()
+	for _, r := range s.stored(t) {
+		var v map[string]any
+		if err := json.Unmarshal(r.Values, &v); err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, v)
+	}
+	return values
 }
 
 // ask gets something out of the browser.

@@ -21,13 +21,19 @@ import (
 type site struct {
 	http.Handler
 	store *store.Store
+	forms map[string]*onramp.Form
 }
 
 var receivedAt = time.Date(2026, 6, 23, 14, 52, 45, 0, time.UTC)
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	kept, byName := storetest.Open(t, forms())
+	return newSiteOf(t, forms())
+}
+
+func newSiteOf(t *testing.T, forms []onramp.Form) *site {
+	t.Helper()
+	kept, byName := storetest.Open(t, forms)
 	server := &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
 	pages, err := hosted.New(byName, server)
 	if err != nil {
@@ -41,7 +47,7 @@ func newSite(t *testing.T) *site {
 	}
 	pages.Routes(mux)
 	server.Unmatched(mux)
-	return &site{web.Harden(web.ClientIP(nil)(mux)), kept}
+	return &site{web.Harden(web.ClientIP(nil, "")(mux)), kept, byName}
 }
 
 // forms are the demo's "registration" and "survey", with every type and with
@@ -50,10 +56,10 @@ func forms() []onramp.Form {
 	yes, no := onramp.Scalar{Kind: onramp.True}, onramp.Scalar{Kind: onramp.False}
 	source, age := onramp.Scalar{Kind: onramp.String, Text: "Website Registration"}, onramp.Scalar{Kind: onramp.Number, Text: "18"}
 	blue, note := onramp.Scalar{Kind: onramp.String, Text: "<blue>"}, onramp.Scalar{Kind: onramp.String, Text: `"><script>`}
-	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"}
+	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}}
 	return []onramp.Form{
 		{
-			Name: "registration", Title: "Register",
+			Name: "registration", Title: "Register", IgnoreUnknown: new(false),
 			Fields: []onramp.Field{
 				{Name: "email", Label: "E-mail address", Column: "EmailAddress", Type: onramp.Email, Required: true},
 				{Name: "first_name", Label: "First name", Column: "FirstName", Max: 100},
@@ -68,7 +74,7 @@ func forms() []onramp.Form {
 			Route: []onramp.Destination{row},
 		},
 		{
-			Name: "our-survey_2026", SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+			Name: "our-survey_2026", IgnoreUnknown: new(false), SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
 			Fields: []onramp.Field{
 				{Name: "über", Label: `<b>über</b> "alles" & mehr`, Column: "Note", Max: 20, Default: &note},
 				{Name: "code", Column: "Code", Max: 8, Pattern: pattern(`[A-Z]{2}"[0-9]+`), Required: true},
@@ -86,6 +92,54 @@ func forms() []onramp.Form {
 			},
 			Route: []onramp.Destination{row},
 		},
+		looks(row),
+	}
+}
+
+// looks is a form with every kind of input, in a language that is written from left to
+// right and one that is not.
+func looks(row onramp.Destination) onramp.Form {
+	arabic := func(english, arabic string) onramp.Wording { return onramp.Wording{"": english, "ar": arabic} }
+	no := onramp.Scalar{Kind: onramp.False}
+	source := onramp.Scalar{Kind: onramp.String, Text: "web"}
+	return onramp.Form{
+		Name: "looks", Title: "Stay in touch", Titles: arabic("Stay in touch", "ابقَ على تواصل"), SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID},
+		Page: onramp.Page{
+			Languages: []string{"en", "de", "ar"},
+			Texts: map[string]onramp.Wording{
+				"language_name": {"ar": "العربية"}, "languages": {"ar": "اللغة"}, "required": {"ar": "مطلوب"}, "choose": {"ar": "اختر"},
+				"yes": {"ar": "نعم"}, "no": {"ar": "لا"}, "send": {"ar": "إرسال"}, "sending": {"ar": "جارٍ الإرسال…"},
+				"title_error": {"ar": "خطأ: {title}"}, "title_thanks": {"ar": "شكرًا: {title}"}, "heading_error": {"ar": "تحقّق من بياناتك"},
+				"thanks": {"ar": "شكرًا لك. **وصلنا تسجيلك.**", "en": "Thank you. **See you soon!**"}, "suggestion": {"ar": "هل تقصد {suggestion}؟"}, "correct": {"ar": "صحّحه في النموذج"},
+				"error_email": {"ar": "أدخل عنوان بريد إلكتروني صالحًا."}, "error_required_choice": {"ar": "اختر أحد الخيارات."},
+			},
+		},
+		Fields: []onramp.Field{
+			{Name: "name", Label: "Your name", Labels: arabic("Your name", "اسمك"), Column: "Name", Prefill: "who"},
+			{Name: "email", Label: "E-mail address", Labels: arabic("E-mail address", "البريد الإلكتروني"), Column: "Email", Type: onramp.Email, Required: true, Prefill: "email"},
+			{Name: "letter", Label: "Your message", Labels: arabic("Your message", "رسالتك"), Column: "Letter", Multiline: true, Max: 500},
+			{
+				Name: "plan", Label: "How often?", Labels: arabic("How often?", "كم مرة؟"), Column: "Plan", Type: onramp.Choice, Choices: []string{"monthly", "yearly"}, Input: "radio", Required: true,
+				ChoiceLabels: map[string]onramp.Wording{"monthly": arabic("Every month", "كل شهر"), "yearly": arabic("Once a year", "مرة في السنة")},
+			},
+			{
+				Name: "topics", Label: "Topics", Labels: arabic("Topics", "المواضيع"), Column: "Topics", Type: onramp.Choices, Choices: []string{"news", "events"}, Required: true, Prefill: "topic",
+				ChoiceLabels: map[string]onramp.Wording{"news": arabic("News", "أخبار"), "events": arabic("Events", "فعاليات")},
+			},
+			{
+				Name: "country", Label: "Country", Labels: arabic("Country", "البلد"), Column: "Country", Type: onramp.Choice, Choices: []string{"DE", "FR"}, Prefill: "country",
+				ChoiceLabels: map[string]onramp.Wording{"DE": arabic("Germany", "ألمانيا"), "FR": arabic("France", "فرنسا")},
+			},
+			{Name: "born", Label: "Date of birth", Labels: arabic("Date of birth", "تاريخ الميلاد"), Column: "Born", Type: onramp.Date},
+			{Name: "source", Label: "Source", Column: "Source", Input: "hidden", Default: &source, Prefill: "utm_source"},
+			{Name: "news", Label: "News?", Labels: arabic("News?", "أخبار؟"), Column: "News", Type: onramp.Boolean, Input: "radio"},
+			{
+				Name: "terms", Label: "I agree to the [*terms of use*](https://www.example.com/terms?a=b&c=d) and have read the [privacy notice](/privacy).",
+				Labels: arabic("I agree to the [*terms of use*](https://www.example.com/terms?a=b&c=d) and have read the [privacy notice](/privacy).", "أوافق على [*شروط الاستخدام*](https://www.example.com/terms?a=b&c=d) وقرأت [إشعار الخصوصية](/privacy)."),
+				Column: "Terms", Type: onramp.Boolean, Required: true, Default: &no, Prefill: "terms",
+			},
+		},
+		Route: []onramp.Destination{row},
 	}
 }
 
@@ -119,7 +173,7 @@ func do(t *testing.T, h http.Handler, method, target, body string, header http.H
 func pageHeader(more ...string) http.Header {
 	h := http.Header{
 		"Content-Type":            {"text/html; charset=utf-8"},
-		"Content-Security-Policy": {"default-src 'none'; style-src 'self'; form-action *; base-uri 'none'; frame-ancestors 'self'"},
+		"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; form-action *; base-uri 'none'; frame-ancestors 'self'"},
 		"Referrer-Policy":         {"same-origin"},
 		"Cache-Control":           {"no-store"},
 		"X-Content-Type-Options":  {"nosniff"},
@@ -130,12 +184,17 @@ func pageHeader(more ...string) http.Header {
 	return h
 }
 
-// stored are all registrations, newest first.
+// stored are all registrations, newest first, with their columns as values.
 func (s *site) stored(t *testing.T) []onramp.Registration {
 	t.Helper()
-	all, _, err := s.store.ListRegistrations(t.Context(), onramp.Filter{})
+	all, _, _, err := s.store.ListRegistrations(t.Context(), onramp.Filter{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range all {
+		if all[i].Values, _, err = s.forms[all[i].Form].Columns(&all[i]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return all
 }

@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
+	"onramp/internal/durable"
 	"onramp/internal/onramp"
 )
 
@@ -75,7 +75,7 @@ func create(path string) error {
 		return err
 	}
 	// also when the other process was first: it may not have come so far
-	return syncFolder(folder)
+	return durable.SyncFolder(folder)
 }
 
 // writeTemporary writes a file that only its owner can read, and has it on
@@ -98,17 +98,4 @@ func writeTemporary(folder, text string) (path string, err error) {
 		err = closeErr
 	}
 	return f.Name(), err
-}
-
-// syncFolder has a new name in a folder on disk. Windows can't be asked for it.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
 }

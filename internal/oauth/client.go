@@ -48,8 +48,6 @@ func newNobody() *account {
 
 // has says whether the secret is one of the account's. How long it takes says
 // nothing about the secrets.
-func (a *account) has(secret string) bool { return a.holds(digestOf(secret)) }
-
 func (a *account) holds(d digest) bool {
 	found := 0
 	for i := range a.digests {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
-	"onramp/internal/web"
 )
 
 // granted is the answer to a good token request (RFC 6749, 5.1). The scope is
@@ -51,18 +50,19 @@ func (s *Server) grant(r *http.Request) (bearer onramp.Bearer, by proof, err err
 	if p[grantType] == "" {
 		return bearer, by, invalidRequest("grant_type is missing")
 	}
-	client, err := s.authenticate(r, p)
+	client, secret, err := s.authenticate(r, p)
 	if err != nil {
 		return bearer, by, err
 	}
 	bearer.Client = client.id
+	by = proof{client: client.id, secret: secret}
 	switch p[grantType] {
 	case onramp.ClientCredentials.String():
 	case onramp.PasswordGrant.String():
-		if err := s.authorize(r, client, p); err != nil {
+		if by.password, err = s.authorize(r, client, p); err != nil {
 			return bearer, by, err
 		}
-		bearer.User = p[username]
+		bearer.User, by.user = p[username], p[username]
 	default:
 		return bearer, by, &refusal{
 			status: http.StatusBadRequest, code: "unsupported_grant_type",
@@ -70,25 +70,28 @@ func (s *Server) grant(r *http.Request) (bearer onramp.Bearer, by proof, err err
 		}
 	}
 	bearer.Scope, err = s.scopeOf(p[scope])
-	return bearer, proofOf(r, p, client, bearer.User), err
+	return bearer, by, err
 }
 
-// authenticate finds the client that the request comes from (RFC 6749, 2.3.1).
-func (s *Server) authenticate(r *http.Request, p *parameters) (*account, error) {
+// authenticate finds the client that the request comes from (RFC 6749, 2.3.1), and
+// which of its secrets it has.
+func (s *Server) authenticate(r *http.Request, p *parameters) (client *account, secret digest, err error) {
 	attempts, err := readCredentials(r.Header["Authorization"], p)
 	if err != nil {
-		return nil, err
+		return nil, secret, err
 	}
 	clients := s.shared.Load().clients
-	client, right := s.nobody, false
+	client = s.nobody
+	right := false
 	for _, a := range attempts {
 		candidate := clients[a.id]
 		if candidate == nil {
 			candidate = s.nobody
 		}
-		opened := candidate.has(a.secret)
+		shown := digestOf(a.secret)
+		opened := candidate.holds(shown)
 		if opened || client == s.nobody {
-			client = candidate
+			client, secret = candidate, shown
 		}
 		right = right || opened
 	}
@@ -96,40 +99,42 @@ func (s *Server) authenticate(r *http.Request, p *parameters) (*account, error) 
 	if client == s.nobody {
 		named, cause = attempts[0].id, "unknown client" // a stranger's text is not logged
 	}
-	switch s.tries.judge(who{client: named, address: web.IP(r.Context())}, client, right, s.cfg.Now()) {
+	switch s.tries.judge(who{client: named, network: networkOf(r)}, client, right, s.cfg.Now()) {
 	case pass:
-		return client, nil
+		return client, secret, nil
 	case wrong:
 		s.noteMiss()
-		return nil, invalidClient("unknown client or wrong secret", cause)
+		return nil, secret, invalidClient("unknown client or wrong secret", cause)
 	}
 	s.limited.Add(1)
-	return nil, tooManyTries(cause)
+	return nil, secret, tooManyTries(cause)
 }
 
-// authorize checks the resource owner's name and password (RFC 6749, 4.3.2).
-func (s *Server) authorize(r *http.Request, client *account, p *parameters) error {
+// authorize checks the resource owner's name and password (RFC 6749, 4.3.2), and
+// returns the password's digest.
+func (s *Server) authorize(r *http.Request, client *account, p *parameters) (digest, error) {
 	switch {
 	case p[username] == "":
-		return invalidRequest("username is missing")
+		return digest{}, invalidRequest("username is missing")
 	case p[password] == "":
-		return invalidRequest("password is missing")
+		return digest{}, invalidRequest("password is missing")
 	}
+	shown := digestOf(p[password])
 	user := s.users[p[username]]
 	if user == nil {
 		user = s.nobody
 	}
 	// counted apart from the client's own tries, and for each user: one that is
 	// set up wrongly must not keep out the others
-	tried := who{client: client.id, user: p[username], address: web.IP(r.Context())}
-	switch s.tries.judge(tried, user, user.has(p[password]), s.cfg.Now()) {
+	tried := who{client: client.id, user: p[username], network: networkOf(r)}
+	switch s.tries.judge(tried, user, user.holds(shown), s.cfg.Now()) {
 	case pass:
-		return nil
+		return shown, nil
 	case wrong:
-		return invalidGrant("unknown user or wrong password", "client "+client.id)
+		return digest{}, invalidGrant("unknown user or wrong password", "client "+client.id)
 	}
 	s.limited.Add(1)
-	return tooManyTries("client " + client.id)
+	return digest{}, tooManyTries("client " + client.id)
 }
 
 // scopeOf gives the scope to grant: what was asked for, each name once, or all

@@ -112,7 +112,7 @@ func newNode(t testing.TB, cfg oauth.Config, k oauth.Keeper) *node {
 	plumbing := &web.Server{Log: cfg.Log, Part: "public"}
 	server.Routes(mux, plumbing)
 	plumbing.Unmatched(mux)
-	return &node{server, web.ClientIP(nil)(mux), &log}
+	return &node{server, web.ClientIP(nil, "")(mux), &log}
 }
 
 // ask is a token request as its sender writes it.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"onramp/internal/onramp"
@@ -22,6 +23,7 @@ type signingKey struct {
 	private   ed25519.PrivateKey
 	public    ed25519.PublicKey
 	createdAt time.Time
+	proofs    sync.Map // the id of each proof
 }
 
 // keyring is all keys, the oldest first.
@@ -34,7 +36,7 @@ func newKeyring(keys []onramp.SigningKey) (keyring, error) {
 			return nil, fmt.Errorf("signing key %s: its seed has %d bytes instead of %d", k.ID, len(k.Seed), ed25519.SeedSize)
 		}
 		private := ed25519.NewKeyFromSeed(k.Seed)
-		ring = append(ring, &signingKey{k.ID, private, private.Public().(ed25519.PublicKey), k.CreatedAt})
+		ring = append(ring, &signingKey{id: k.ID, private: private, public: private.Public().(ed25519.PublicKey), createdAt: k.CreatedAt})
 	}
 	slices.SortFunc(ring, func(a, b *signingKey) int {
 		return cmp.Or(a.createdAt.Compare(b.createdAt), cmp.Compare(a.id, b.id))

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"net/http"
 )
 
 // proof is what a token was issued for: the client's secret and, with the password
@@ -16,30 +15,20 @@ type proof struct {
 }
 
 // id stands for the proof in a token. It is made with the key that signs the token:
-// whoever sees the token learns nothing about a secret, not even by guessing.
+// whoever sees the token learns nothing about a secret, not even by guessing. The key
+// keeps it: only what has passed is asked for, so there are few.
 func (p proof) id(key *signingKey) string {
+	if known, ok := key.proofs.Load(p); ok {
+		return known.(string)
+	}
 	mac := hmac.New(sha256.New, key.private.Seed())
 	for _, part := range [][]byte{[]byte("grant_id"), []byte(p.client), p.secret[:], []byte(p.user), p.password[:]} {
 		mac.Write(binary.AppendUvarint(nil, uint64(len(part))))
 		mac.Write(part)
 	}
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
-}
-
-// proofOf finds the secrets by which a request has just authenticated.
-func proofOf(r *http.Request, p *parameters, client *account, user string) proof {
-	found := proof{client: client.id, user: user}
-	attempts, _ := readCredentials(r.Header["Authorization"], p) // they were good a moment ago
-	for _, a := range attempts {
-		if a.id == client.id && client.has(a.secret) {
-			found.secret = digestOf(a.secret)
-			break
-		}
-	}
-	if user != "" {
-		found.password = digestOf(p[password])
-	}
-	return found
+	id := base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+	key.proofs.Store(p, id)
+	return id
 }
 
 // holds says whether the secrets of a proof are still valid.

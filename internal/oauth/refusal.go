@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"onramp/internal/web"
 )
 
 // refusal is an error of the token endpoint (RFC 6749, 5.2).
@@ -58,10 +60,20 @@ func tooLarge() *refusal {
 	return r
 }
 
+// unknownCoding keeps the status that goes with Accept-Encoding (RFC 7694, 3).
+func unknownCoding() *refusal {
+	r := invalidRequest("the content coding of the body is not known")
+	r.status = http.StatusUnsupportedMediaType
+	return r
+}
+
 // write answers with the refusal.
 func (r *refusal) write(w http.ResponseWriter) {
 	if r.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="onramp"`)
+	}
+	if r.status == http.StatusUnsupportedMediaType {
+		w.Header().Set("Accept-Encoding", web.Codings)
 	}
 	if r.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(r.retryAfter/time.Second)))

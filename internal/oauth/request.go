@@ -3,21 +3,18 @@ package oauth
 import (
 	"bytes"
 	"encoding/base64"
-	"mime"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
+	"onramp/internal/web/media"
 )
 
-const (
-	maxBody  = 64 << 10
-	formType = "application/x-www-form-urlencoded"
-)
+const maxBody = 64 << 10
 
 // parameter is one that the token endpoint reads. It ignores all others, as RFC
 // 6749, 3.2 demands, also when they are repeated.
@@ -60,8 +57,13 @@ func readParameters(r *http.Request) (*parameters, error) {
 	if namesParameter(r.URL.RawQuery) {
 		return nil, invalidRequest("parameters must be in the body, not in the query string")
 	}
-	if !isForm(r.Header.Get("Content-Type")) {
-		return nil, invalidRequest("the content type must be " + formType + " in UTF-8")
+	declared := media.ParseType(r.Header.Get("Content-Type"))
+	if declared.Media != media.Form {
+		return nil, invalidRequest("the content type must be " + media.Form)
+	}
+	charset, err := media.FindCharset(declared.Charset)
+	if err != nil {
+		return nil, invalidRequest("the charset is not known")
 	}
 	var body bytes.Buffer
 	if err := web.ReadBody(r, &body, maxBody); err != nil {
@@ -71,12 +73,16 @@ func readParameters(r *http.Request) (*parameters, error) {
 			return nil, tooLarge()
 		case onramp.Unavailable:
 			return nil, e
+		case onramp.Unsupported:
+			return nil, unknownCoding()
 		}
-		refused := invalidRequest("the body could not be read completely")
-		refused.cause = e.Err.Error() // one of ReadBody's own texts
+		refused := invalidRequest(e.Message)
+		if e.Err != nil {
+			refused.cause = e.Err.Error() // one of ReadBody's own texts
+		}
 		return nil, refused
 	}
-	return parseParameters(body.String())
+	return parseParameters(body.String(), charset)
 }
 
 // namesParameter says whether a query string holds one of ours. What else it
@@ -94,42 +100,26 @@ func namesParameter(query string) bool {
 	return false
 }
 
-func isForm(contentType string) bool {
-	if contentType == formType {
-		return true
-	}
-	media, named, err := mime.ParseMediaType(contentType)
-	if err != nil || media != formType {
-		return false
-	}
-	charset, given := named["charset"]
-	return !given || strings.EqualFold(charset, "utf-8")
-}
-
 // parseParameters decodes a form (RFC 6749, appendix B).
-func parseParameters(form string) (*parameters, error) {
+func parseParameters(form string, charset media.Charset) (*parameters, error) {
 	var values parameters
 	var seen [parameterCount]bool
-	for form != "" {
-		var pair string
-		pair, form, _ = strings.Cut(form, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		name, errName := url.QueryUnescape(name)
-		value, errValue := url.QueryUnescape(value)
-		if errName != nil || errValue != nil {
-			return nil, invalidRequest("the body is not form-encoded")
-		}
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return nil, invalidRequest("the body is not UTF-8")
-		}
+	err := media.ParseForm(form, charset, func(name, value string) error {
 		p, ours := parameterOf(name)
 		if !ours {
-			continue
+			return nil
 		}
 		if seen[p] {
-			return nil, invalidRequest("a parameter is repeated")
+			return invalidRequest("a parameter is repeated")
 		}
 		seen[p], values[p] = true, value
+		return nil
+	})
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, invalidRequest(web.PublicError(err).Message)
 	}
 	return &values, nil
 }

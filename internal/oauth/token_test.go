@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -88,9 +89,10 @@ var (
 	inQuery      = bad(400, "invalid_request", "parameters must be in the body, not in the query string")
 	noGrant      = bad(400, "invalid_request", "grant_type is missing")
 	repeated     = bad(400, "invalid_request", "a parameter is repeated")
-	notForm      = bad(400, "invalid_request", "the content type must be application/x-www-form-urlencoded in UTF-8")
-	notEncoded   = bad(400, "invalid_request", "the body is not form-encoded")
-	notUTF8      = bad(400, "invalid_request", "the body is not UTF-8")
+	notForm      = bad(400, "invalid_request", "the content type must be application/x-www-form-urlencoded")
+	noCharset    = bad(400, "invalid_request", "the charset is not known")
+	noCoding     = bad(415, "invalid_request", "the content coding of the body is not known", "Accept-Encoding", "gzip, deflate, br, zstd")
+	notUTF8      = bad(400, "invalid_request", "the body is not valid UTF-8")
 	noUser       = bad(400, "invalid_request", "username is missing")
 	noPassword   = bad(400, "invalid_request", "password is missing")
 	large        = bad(413, "invalid_request", "the body is larger than 64 KiB")
@@ -160,11 +162,17 @@ var requestRows = []row{
 	{"3.3 ¶1", "scope: no other separator", form(plainForm + "&scope=ens%0Aadmin"), unknownScope},
 	{"3.3 ¶3", "scope omitted: the default, named in the answer", form(plainForm), scoped},
 	{"B ¶1", "the content type with its charset", ask{header: header("Content-Type", "Application/X-WWW-Form-URLEncoded; Charset=\"utf-8\""), basic: "mc:" + longSecret, body: plainForm}, scoped},
-	{"B ¶1", "another charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"), basic: "mc:" + longSecret, body: plainForm}, notForm},
+	{"B ¶1", "a careless charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset="), basic: "mc:" + longSecret, body: plainForm}, scoped},
+	{"B ¶1", "another charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"), basic: "mc:" + longSecret, body: passwordOf + "p%E4ssword+1"}, scoped},
+	{"B ¶1", "an unknown charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset=utf-7"), basic: "mc:" + longSecret, body: plainForm}, noCharset},
+	{"B ¶1", "a byte order mark", form("\ufeff" + plainForm), scoped},
+	{"B ¶1", "gzip", ask{header: header("Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"), basic: "mc:" + longSecret, body: gzipped(plainForm)}, scoped},
+	{"B ¶1", "no gzip", ask{header: header("Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"), basic: "mc:" + longSecret, body: plainForm}, bad(400, "invalid_request", "the body is not valid gzip")},
+	{"B ¶1", "an unknown coding", ask{header: header("Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "compress"), basic: "mc:" + longSecret, body: plainForm}, noCoding},
 	{"B ¶1", "JSON", ask{header: header("Content-Type", "application/json"), body: `{"grant_type":"client_credentials"}`}, notForm},
 	{"B ¶1", "no content type", ask{header: http.Header{"Content-Type": nil}, basic: "mc:" + longSecret, body: plainForm}, notForm},
 	{"B ¶1", "a content type that can't be read", ask{header: header("Content-Type", "; ;"), basic: "mc:" + longSecret, body: plainForm}, notForm},
-	{"B ¶1", "a broken escape", form(plainForm + "&x=%f"), notEncoded},
+	{"B ¶1", "no escape", form(plainForm + "&x=%f&100%"), scoped},
 	{"B ¶1", "Latin-1", form(passwordOf + "p%E4ssword+1"), notUTF8},
 	{"B ¶1", "Latin-1, and not encoded", form(passwordOf + "p\xe4ssword+1"), notUTF8},
 	{"B ¶1", "Latin-1 in a name", form(plainForm + "&\xe4=1"), notUTF8},
@@ -202,7 +210,7 @@ var errorRows = []row{
 	{"5.2 invalid_request", "a parameter is repeated", form(plainForm + "&scope=ens&scope=ens"), repeated},
 	{"5.2 invalid_request", "multiple credentials", ask{basic: "mc:" + longSecret, body: plainForm + credentials}, twoWays},
 	{"5.2 invalid_request", "more than one mechanism", ask{basic: "weak:s3cret", body: plainForm + "&client_secret=s3cret"}, twoWays},
-	{"5.2 invalid_request", "otherwise malformed", form("%"), notEncoded},
+	{"5.2 invalid_request", "otherwise malformed", form("%ff"), notUTF8},
 	{"5.2 invalid_client", "an unknown client", plain("nobody:x"), unknown},
 	{"5.2 invalid_client", "no client authentication included", ask{body: plainForm}, anonymous},
 	{"5.2 invalid_client", "an unsupported method", ask{header: header("Authorization", "Digest username=mc"), body: plainForm}, otherScheme},
@@ -364,6 +372,14 @@ func header(namesAndValues ...string) http.Header {
 		h.Add(namesAndValues[i], namesAndValues[i+1])
 	}
 	return h
+}
+
+func gzipped(text string) string {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write([]byte(text)) // a Builder takes all
+	_ = w.Close()
+	return b.String()
 }
 
 func encoded(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }

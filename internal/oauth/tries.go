@@ -2,11 +2,14 @@ package oauth
 
 import (
 	"hash/maphash"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"onramp/internal/web"
 )
 
 const (
@@ -59,7 +62,10 @@ func newTries() *tries {
 }
 
 // who is whose tries are counted together.
-type who struct{ client, user, address string }
+type who struct {
+	client, user string
+	network      netip.Addr // invalid: no address was found
+}
 
 // judge counts a try and says whether it passes. a is the account that was
 // tried; right says whether the secret is one of its.
@@ -67,7 +73,6 @@ func (t *tries) judge(w who, a *account, right bool, now time.Time) verdict {
 	if right && !a.guessable {
 		return pass
 	}
-	w.address = network(w.address)
 	key := maphash.Comparable(t.seed, w) // a stranger's names may be long: they are not kept
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,16 +95,8 @@ func (t *tries) judge(w who, a *account, right bool, now time.Time) verdict {
 	return tooMany
 }
 
-// network gives the address itself, and for IPv6 its /64: a subscriber has that
-// many.
-func network(address string) string {
-	ip, err := netip.ParseAddr(address)
-	if err != nil || ip.Unmap().Is4() {
-		return address
-	}
-	prefix, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return address
-	}
-	return prefix.String()
+// networkOf gives the network that a request comes from.
+func networkOf(r *http.Request) netip.Addr {
+	address, _ := netip.ParseAddr(web.IP(r.Context())) // fails only if none was found
+	return web.Network(address)
 }

@@ -15,7 +15,8 @@ import (
 // its route.
 type Delivery struct {
 	Event           *Event // without its body when a list is read
-	Seq             int64  // place in the order of acceptance; given by the store
+	Seq             int64  // place in the order in which it was stored; given by the store
+	Age             int64  // place of what it brings in the order of acceptance: of a registration that is sent again, that of the first time
 	RegistrationSeq int64
 	RegistrationID  string
 	Form            string
@@ -24,20 +25,26 @@ type Delivery struct {
 	DestinationID   int
 	Destination     string // name
 	State           DeliveryState
-	Tries           int // attempts that count against the limit
+	Tries           int // attempts that count towards giving up, since it was accepted or last retried by an operator
 	OrderingKey     int64
 	SubscriberKey   string
-	ReceivedAt      time.Time
+	ReceivedAt      time.Time // of an event that is sent again: when it was queued for that
+	ResentAt        time.Time // when it was queued to be sent again; zero: it is not
+	Run             int64     // of the resend that sends it again; 0: none
 	DueAt           time.Time // when it is tried again; zero: not in the retry set; Never: behind another one
 	Behind          bool      // fresh, with an earlier delivery of its key in the retry set
 	Resend          bool      // delivered, and sent once more, because an earlier row may have been written after it
+	FirstFailure    time.Time // when the first of its tries began that failed and may be repeated; only known of parked ones
 	SettledAt       time.Time // zero until it is settled
-	Reason          string    // why it is dead, unknown or discarded
+	Reason          string    // why it is dead, unknown, discarded or skipped
 	Cause           string    // what dead and unknown ones have in common, see Outcome.Cause; empty: neither
 	Values          json.RawMessage
-	WaitsFor        string    // id of the earlier one of its key that it is behind; only set when a whole delivery is read
-	Attempts        []Attempt // only set when a whole delivery is read
-	Edits           []Edit    // of its registration, oldest first; the same
+	Keys            map[string]json.RawMessage // of a row that is sent: the columns of its key that fields fill; Values has the others
+	Of              *Registration              // whose row an event changes: id, form, time and values; nil: no event does
+	WaitsFor        string                     // id of the earlier one of its key that it is behind
+	Later           []Delivery                 // steps of its route after it; only set when a whole delivery is read
+	Attempts        []Attempt                  // only set when a whole delivery is read
+	Edits           []Edit                     // of its registration, oldest first; the same
 }
 
 // Never is the due time of a delivery that waits for another one and is woken
@@ -49,25 +56,44 @@ var Never = time.UnixMicro(1<<62 - 1).UTC()
 // hour, as happens, it is a little further away.
 const LongestRetry = 55 * time.Minute
 
-// ID is the delivery's public name: the registration's id, a dot, and the step;
-// or the event's id, a dot, and the number of the destination.
-func (d *Delivery) ID() string {
-	if d.Event != nil {
-		return DeliveryID(d.Event.ID, d.DestinationID)
+// QueuedAt is from when on it is to be sent.
+func (d *Delivery) QueuedAt() time.Time {
+	if d.ResentAt.IsZero() {
+		return d.ReceivedAt
 	}
-	return DeliveryID(d.RegistrationID, d.Step)
+	return d.ResentAt
 }
 
-// DeliveryID joins what ParseDeliveryID splits.
+// ID is the delivery's public name: the registration's id, a dot, and the step;
+// or the event's id, a dot, and the number of the destination. What is sent again has
+// a dot and the number of the resend after that.
+func (d *Delivery) ID() string {
+	id := DeliveryID(d.RegistrationID, d.Step)
+	if d.Event != nil {
+		id = DeliveryID(d.Event.ID, d.DestinationID)
+	}
+	if d.Run != 0 {
+		id += "." + strconv.FormatInt(d.Run, 10)
+	}
+	return id
+}
+
+// DeliveryID is the name of a delivery that isn't one of a resend.
 func DeliveryID(registration string, step int) string {
 	return registration + "." + strconv.Itoa(step)
 }
 
-// ParseDeliveryID splits a delivery's public name.
-func ParseDeliveryID(id string) (registration string, step int, ok bool) {
-	registration, number, found := strings.Cut(id, ".")
+// ParseDeliveryID splits a delivery's public name; run is 0 where it has none.
+func ParseDeliveryID(id string) (registration string, step int, run int64, ok bool) {
+	registration, rest, _ := strings.Cut(id, ".")
+	number, resent, isResent := strings.Cut(rest, ".")
 	step, err := strconv.Atoi(number)
-	return registration, step, found && err == nil && step > 0
+	ok = err == nil && step > 0
+	if isResent {
+		run, err = strconv.ParseInt(resent, 10, 64)
+		ok = ok && err == nil && run > 0
+	}
+	return registration, step, run, ok
 }
 
 // Parked says that the delivery is in the retry set: found by its due time and
@@ -90,10 +116,11 @@ const (
 	DeliveryUnknown    DeliveryState = 9  // sent, but the answer was lost, and a repeat could reach the person twice: an operator decides
 	DeliveryOutOfReach DeliveryState = 10 // waiting, while the step before it is dead, unknown or discarded
 	DeliveryHeld       DeliveryState = 11 // not to be sent yet: its registration waits to be confirmed, or is under suspicion
+	DeliverySkipped    DeliveryState = 12 // not sent: the condition of its step did not hold
 )
 
 var deliveryStates = []string{
-	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "unknown", "waiting", "held",
+	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "unknown", "waiting", "held", "skipped",
 }
 
 // String gives the state's public name. OutOfReach is "waiting" in public: the
@@ -110,7 +137,7 @@ func ParseDeliveryState(name string) (DeliveryState, bool) {
 func DeliveryStates() []DeliveryState {
 	return []DeliveryState{
 		DeliveryHeld, DeliveryWaiting, DeliveryPending, DeliverySending, DeliverySubmitted,
-		DeliveryDelivered, DeliveryUnknown, DeliveryDead, DeliveryDiscarded, DeliveryErased,
+		DeliveryDelivered, DeliverySkipped, DeliveryUnknown, DeliveryDead, DeliveryDiscarded, DeliveryErased,
 	}
 }
 
@@ -123,11 +150,12 @@ const (
 	Rejected  Verdict = 2 // dead letter at once
 	Retry     Verdict = 3 // again later, as often as allowed
 	Throttled Verdict = 4 // the destination waits; no try is used up
-	Blocked   Verdict = 5 // the destination pauses until a probe works; no try is used up
+	Blocked   Verdict = 5 // it concerns all deliveries alike, or all with the same columns: they wait until a probe works; no try is used up
 	Unknown   Verdict = 6 // may have been carried out, and twice would harm: an operator decides
+	Withheld  Verdict = 7 // not sent: the configuration no longer says how; it waits, and no try is used up
 )
 
-var verdicts = []string{"", "delivered", "rejected", "retry", "throttled", "blocked", "unknown"}
+var verdicts = []string{"", "delivered", "rejected", "retry", "throttled", "blocked", "unknown", "withheld"}
 
 // String gives the word that a timeline uses.
 func (v Verdict) String() string { return verdicts[v] }
@@ -142,12 +170,16 @@ type Outcome struct {
 	RetryAfter time.Duration // as the answer said; 0: it said nothing
 	Late       bool          // the time-out ended it, here or there: a smaller call may get through
 	Refused    bool          // our credentials were refused: it is they that block the destination
+	Columns    bool          // with Blocked: it is for the columns that were sent, and concerns deliveries with the same ones only
 	// MayHaveArrived says that the request has left and that no answer tells what
 	// became of it: it may have been carried out, or may yet be, after newer ones.
 	// False of what was surely not sent, of what was refused, and when Delivered.
 	MayHaveArrived bool
-	Request        string // what was sent, when it was not delivered
-	Answer         string // what came back, when it was not delivered
+	// NotSent says that nothing of it has left this machine as a whole: there was no
+	// access token, no connection, or no request could be made. Detail says why.
+	NotSent bool
+	Request string // what was sent, when it was not delivered
+	Answer  string // what came back, when it was not delivered
 }
 
 // Call is one attempt for one or several deliveries to the same destination, of
@@ -198,6 +230,7 @@ type Settlement struct {
 	DueAt    time.Time // with DeliveryPending: when
 	At       time.Time // now
 	Attempt  *Attempt  // nil: nothing to record
+	Reason   string    // with DeliverySkipped: why
 	Late     bool      // the call may be carried out later than now
 }
 

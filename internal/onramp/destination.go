@@ -1,6 +1,7 @@
 package onramp
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -12,7 +13,7 @@ type Destination struct {
 	ID                  int // small integer, given by the store; 0 until registered
 	Kind                DestinationKind
 	Key                 string     // external key of the data extension, event definition key, definition key of the message, or name of the sink
-	KeyColumn           string     // column that holds the subscriber key; "" leaves it out of a journey's data
+	KeyColumns          []string   // of a row's key; the one that no field fills holds the subscriber key. None: it is left out of a journey's data
 	Mode                Mode       // data extension only
 	InsertOnly          bool       // data extension only: the asynchronous route inserts (POST) and does not upsert (PUT)
 	OnExisting          OnExisting // data extension only
@@ -42,10 +43,15 @@ func (k DestinationKind) String() string { return destinationKinds[k] }
 // "data_extension:Web_Registrations".
 func (d Destination) Name() string { return d.Kind.String() + ":" + d.Key }
 
+// KindOf gives the kind of a destination by its name; 0: it is none.
+func KindOf(name string) DestinationKind {
+	kind, _, _ := strings.Cut(name, ":")
+	return DestinationKind(max(index(destinationKinds, kind), 0))
+}
+
 // IsSinkName says whether a destination's name is that of a sink.
 func IsSinkName(name string) bool {
-	kind, _, _ := strings.Cut(name, ":")
-	return kind == SinkDestination.String()
+	return KindOf(name) == SinkDestination
 }
 
 // The most deliveries in one call, unless the step says less. Vendor pages
@@ -86,18 +92,20 @@ const (
 	// its pages, two days by others. A message that is tried again later could be
 	// sent twice.
 	messageMemory = 47 * time.Hour
+
+	forEver = math.MaxInt64
 )
 
 // MostBytes is how large the values of all deliveries in one call may be together.
 func (d Destination) MostBytes() int { return mostBytes }
 
-// TryFor is how long after its acceptance a failing delivery may be tried again:
-// longest, or less where a late try could do harm.
-func (d Destination) TryFor(longest time.Duration) time.Duration {
-	if d.Kind == Message {
-		return min(longest, messageMemory)
+// RepeatFor is how long after its first try a failing delivery may be tried again:
+// later, one more try could do harm.
+func (k DestinationKind) RepeatFor() time.Duration {
+	if k == Message {
+		return messageMemory
 	}
-	return longest
+	return forEver
 }
 
 // MayBeAsync says whether calls by the asynchronous route can occur.

@@ -1,7 +1,6 @@
 package onramp
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,8 +25,8 @@ var (
 )
 
 // Edit gives fields of a registration other values, checked and normalised as
-// Accept does it; an empty one stands for nothing submitted. Other columns stay
-// as they are, also those that the form no longer has. The subscriber key
+// Accept does it; an empty one stands for nothing submitted. Other values stay
+// as they are, also those of fields that the form no longer has. The subscriber key
 // follows the field that it comes from; a UUID stays.
 //
 // Whatever is wrong comes back at once, as an *Error of kind Invalid that names
@@ -40,9 +39,9 @@ func (f *Form) Edit(r Registration, changes map[string]string) (Registration, er
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		inputs = append(inputs, Input{name, Scalar{Posted, changes[name]}})
 	}
-	submitted, problems := f.assign(inputs)
+	submitted, problems := f.assign(inputs, nil)
 	f.explainFilledIn(problems)
-	columns, err := parseColumns(r.Values)
+	values, rest, err := f.assignValid(r.Values)
 	if err != nil {
 		return Registration{}, fmt.Errorf("read values of registration %s: %w", r.ID, err)
 	}
@@ -50,18 +49,15 @@ func (f *Form) Edit(r Registration, changes map[string]string) (Registration, er
 	var keyField *Field // that the key comes from, if it is among the changes
 	for i := range f.Fields {
 		field := &f.Fields[i]
-		text := columns.text(field.Column)
+		text := textOf(values[i])
 		if submitted[i] != nil {
 			value, present, err := field.change(submitted[i])
 			if err != nil {
-				problems = append(problems, FieldError{field.Name, err.Error()})
+				problems = append(problems, newFieldError(field.Name, err))
 				continue
 			}
-			text = value.Text
-			if present {
-				columns = columns.set(f, i, appendScalar(nil, value))
-			} else {
-				columns = columns.remove(field.Column)
+			if text, values[i] = value.Text, nil; present {
+				values[i] = appendScalar(nil, value)
 			}
 		}
 		// of several addresses the first one, as in Accept
@@ -73,7 +69,7 @@ func (f *Form) Edit(r Registration, changes map[string]string) (Registration, er
 		}
 	}
 	if keyField != nil && key == "" && len(problems) == 0 {
-		problems = append(problems, FieldError{keyField.Name, errNoKey.Error()})
+		problems = append(problems, newFieldError(keyField.Name, errNoKey))
 	}
 	if len(problems) > 0 {
 		return Registration{}, invalid(problems)
@@ -81,7 +77,7 @@ func (f *Form) Edit(r Registration, changes map[string]string) (Registration, er
 	if keyField != nil {
 		r.SubscriberKey = key
 	}
-	r.Values = columns.object()
+	r.Values = f.joinKept(values, rest)
 	return r, nil
 }
 
@@ -93,7 +89,7 @@ func (f *Form) explainFilledIn(problems []FieldError) {
 			return field.From != Submitted && strings.EqualFold(field.Column, problems[i].Field)
 		}
 		if slices.ContainsFunc(f.Fields, isColumn) {
-			problems[i].Message = errNotYours.Error()
+			problems[i] = newFieldError(problems[i].Field, errNotYours)
 		}
 	}
 }
@@ -106,86 +102,33 @@ func (f *Field) change(submitted *Scalar) (v Scalar, present bool, err error) {
 	return f.value(submitted, nil, "")
 }
 
-// columns are the members of a registration's values, in their order.
-type columns []column
-
-type column struct {
-	name  string
-	value json.RawMessage
+// assignValid is assignKept for an object that may be damaged.
+func (f *Form) assignValid(object json.RawMessage) (values []json.RawMessage, rest []member, err error) {
+	if !json.Valid(object) {
+		return nil, nil, errNoObject
+	}
+	return f.assignKept(object)
 }
 
-func parseColumns(values json.RawMessage) (columns, error) {
-	decoder := json.NewDecoder(bytes.NewReader(values))
-	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
-		return nil, errors.New("not a JSON object")
-	}
-	var all columns
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, errors.New("not JSON") // the decoder's error may quote what stands there
-		}
-		c := column{name: name.(string)} // in an object, what decodes before a value is its name
-		if decoder.Decode(&c.value) != nil {
-			return nil, errors.New("not JSON")
-		}
-		all = append(all, c)
-	}
-	return all, nil
-}
-
-// find gives the place of a column; −1: it is not there. Marketing Cloud
-// compares their names without regard to case.
-func (c columns) find(name string) int {
-	return slices.IndexFunc(c, func(c column) bool { return strings.EqualFold(c.name, name) })
-}
-
-// text is the content of a column; "" when it is not there.
-func (c columns) text(name string) string {
-	at := c.find(name)
-	if at < 0 {
-		return ""
-	}
+// textOf is the content of a value; "" when there is none.
+func textOf(value json.RawMessage) string {
 	var text string
-	if json.Unmarshal(c[at].value, &text) != nil {
-		return string(c[at].value)
+	if json.Unmarshal(value, &text) != nil {
+		return string(value)
 	}
 	return text
 }
 
-func (c columns) remove(name string) columns {
-	if at := c.find(name); at >= 0 {
-		return slices.Delete(c, at, at+1)
-	}
-	return c
-}
-
-// set gives the column of a form's field a value. A new one comes before those
-// of the fields that follow.
-func (c columns) set(f *Form, field int, value json.RawMessage) columns {
-	name := f.Fields[field].Column
-	if name == "" {
-		return c
-	}
-	at := c.find(name)
-	if at >= 0 {
-		c[at].value = value
-		return c
-	}
-	at = len(c)
-	for i := field + 1; i < len(f.Fields) && at == len(c); i++ {
-		if next := c.find(f.Fields[i].Column); next >= 0 {
-			at = next
+// joinKept makes the object that assignKept has taken apart.
+func (f *Form) joinKept(values []json.RawMessage, rest []member) json.RawMessage {
+	object := append(make([]byte, 0, 512), '{')
+	for i, value := range values {
+		if value != nil {
+			object = append(append(append(append(object, f.keys[i]...), ':'), value...), ',')
 		}
 	}
-	return slices.Insert(c, at, column{name, value})
-}
-
-func (c columns) object() json.RawMessage {
-	object := append(make([]byte, 0, 512), '{')
-	for i := range c {
-		object = append(appendText(object, c[i].name), ':')
-		object = append(append(object, c[i].value...), ',')
+	for _, m := range rest {
+		object = append(append(append(appendText(object, m.name), ':'), m.value...), ',')
 	}
 	return closeObject(object)
 }

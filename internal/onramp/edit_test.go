@@ -22,7 +22,7 @@ func editedForm() onramp.Form {
 	return form
 }
 
-// stored is a registration of editedForm, with a column that the form has no
+// stored is a registration of editedForm, with a field that the form has no
 // longer.
 func stored(values string) onramp.Registration {
 	return onramp.Registration{
@@ -33,7 +33,7 @@ func stored(values string) onramp.Registration {
 
 func TestEdit(t *testing.T) {
 	t.Parallel()
-	const before = `{"EmailAddress":"user@example.com","LastName":"Doe","Gone":[1, "a"],"OptInStatus":true,"Source":"Website Registration","Age":41}`
+	const before = `{"email":"user@example.com","last_name":"Doe","opt_in":true,"constant:Source":"Website Registration","age":41,"gone":[1, "a"]}`
 	keyField := func(f *onramp.Form) { f.SubscriberKey = onramp.KeyStrategy{From: onramp.KeyField, Field: 2} }
 	for name, c := range map[string]struct {
 		change  func(*onramp.Form)
@@ -43,18 +43,25 @@ func TestEdit(t *testing.T) {
 	}{
 		"one value":             {nil, map[string]string{"last_name": "  Ro\u0065\u0301 "}, "", strings.Replace(before, "Doe", "Ro\u00e9", 1)},
 		"nothing new":           {nil, map[string]string{"last_name": "Doe", "opt_in": "on", "age": "041"}, "", before},
-		"a new column":          {nil, map[string]string{"first_name": `J"ane`}, "", strings.Replace(before, `"LastName"`, `"FirstName":"J\"ane","LastName"`, 1)},
-		"a new column, last":    {nil, map[string]string{"work": "a@B.example"}, "", strings.Replace(before, `}`, `,"WorkAddress":"a@b.example"}`, 1)},
-		"removed":               {nil, map[string]string{"last_name": " ", "first_name": ""}, "", strings.Replace(before, `"LastName":"Doe",`, "", 1)},
-		"the last one removed":  {nil, map[string]string{"age": ""}, "", strings.Replace(before, `,"Age":41`, "", 1)},
+		"a new field":           {nil, map[string]string{"first_name": `J"ane`}, "", strings.Replace(before, `"last_name"`, `"first_name":"J\"ane","last_name"`, 1)},
+		"a new field, last":     {nil, map[string]string{"work": "a@B.example"}, "", strings.Replace(before, `,"gone"`, `,"work":"a@b.example","gone"`, 1)},
+		"removed":               {nil, map[string]string{"last_name": " ", "first_name": ""}, "", strings.Replace(before, `"last_name":"Doe",`, "", 1)},
+		"the last one removed":  {nil, map[string]string{"age": ""}, "", strings.Replace(before, `,"age":41`, "", 1)},
 		"emptied to a default":  {nil, map[string]string{"opt_in": ""}, "", strings.Replace(before, "true", "false", 1)},
 		"several":               {nil, map[string]string{"opt_in": "no", "age": " 42 "}, "", strings.NewReplacer("true", "false", "41", "42").Replace(before)},
 		"the key":               {nil, map[string]string{"email": "Ana@EXAMPLE.org"}, "Ana@example.org", strings.Replace(before, "user@example.com", "Ana@example.org", 1)},
-		"not the first address": {nil, map[string]string{"work": "ana@example.org"}, "", strings.Replace(before, `}`, `,"WorkAddress":"ana@example.org"}`, 1)},
+		"not the first address": {nil, map[string]string{"work": "ana@example.org"}, "", strings.Replace(before, `,"gone"`, `,"work":"ana@example.org","gone"`, 1)},
 		"an address with a UUID": {
 			func(f *onramp.Form) { f.SubscriberKey = onramp.KeyStrategy{From: onramp.KeyUUID} },
 			map[string]string{"email": "ana@example.org"},
 			"", strings.Replace(before, "user@example.com", "ana@example.org", 1),
+		},
+		"several choices": {
+			func(f *onramp.Form) {
+				f.Fields[2] = onramp.Field{Name: "last_name", Column: "LastName", Type: onramp.Choices, Choices: []string{"Roe", "Doe"}, Separator: " & "}
+			},
+			map[string]string{"last_name": "Doe&Roe"},
+			"", strings.Replace(before, `"Doe"`, `"Doe & Roe"`, 1),
 		},
 		"the field that is the key": {keyField, map[string]string{"last_name": "Roe"}, "Roe", strings.Replace(before, "Doe", "Roe", 1)},
 		"another than the key":      {keyField, map[string]string{"email": "ana@example.org"}, "", strings.Replace(before, "user@example.com", "ana@example.org", 1)},
@@ -65,10 +72,10 @@ func TestEdit(t *testing.T) {
 			},
 			map[string]string{"email": "", "first_name": "b@example.org"},
 			"b@example.org",
-			strings.Replace(before, `"EmailAddress":"user@example.com",`, `"Other":"b@example.org",`, 1),
+			strings.Replace(before, `"email":"user@example.com",`, `"first_name":"b@example.org",`, 1),
 		},
-		"a column whose case has changed": {
-			func(f *onramp.Form) { f.Fields[2].Column = "LASTNAME" }, map[string]string{"last_name": "Roe"}, "", strings.Replace(before, "Doe", "Roe", 1),
+		"a field whose column has changed": {
+			func(f *onramp.Form) { f.Fields[2].Column = "Surname" }, map[string]string{"last_name": "Roe"}, "", strings.Replace(before, "Doe", "Roe", 1),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +105,7 @@ func TestEdit(t *testing.T) {
 
 func TestEditRefusals(t *testing.T) {
 	t.Parallel()
-	const before = `{"EmailAddress":"user@example.com","FirstName":"Jane"}`
+	const before = `{"email":"user@example.com","first_name":"Jane"}`
 	const notField, filledIn, noKey = "is not a field of this form", "is filled in by Onramp and can't be set", "is the subscriber key and can't be empty"
 	for name, c := range map[string]struct {
 		change  func(*onramp.Form)
@@ -106,16 +113,16 @@ func TestEditRefusals(t *testing.T) {
 		want    []onramp.FieldError
 	}{
 		"nothing":           {nil, nil, nil},
-		"no field":          {nil, map[string]string{"nobody": "secret value"}, []onramp.FieldError{{Field: "nobody", Message: notField}}},
-		"a column":          {nil, map[string]string{"EmailAddress": "a@b.example"}, []onramp.FieldError{{Field: "EmailAddress", Message: notField}}},
+		"no field":          {nil, map[string]string{"nobody": "secret value"}, []onramp.FieldError{{Field: "nobody", Message: notField, Code: "unknown"}}},
+		"a column":          {nil, map[string]string{"EmailAddress": "a@b.example"}, []onramp.FieldError{{Field: "EmailAddress", Message: notField, Code: "unknown"}}},
 		"a filled-in one":   {nil, map[string]string{"ipaddress": "192.0.2.9"}, []onramp.FieldError{{Field: "ipaddress", Message: filledIn}}},
-		"no name":           {nil, map[string]string{"": "secret value"}, []onramp.FieldError{{Field: "", Message: notField}}},
-		"required":          {nil, map[string]string{"email": " "}, []onramp.FieldError{{Field: "email", Message: "is required"}}},
-		"a wrong value":     {nil, map[string]string{"email": "secret value"}, []onramp.FieldError{{Field: "email", Message: notEmail}}},
-		"too long":          {nil, map[string]string{"first_name": strings.Repeat("x", 101)}, []onramp.FieldError{{Field: "first_name", Message: "must be at most 100 characters"}}},
-		"control character": {nil, map[string]string{"first_name": "a\x00b"}, []onramp.FieldError{{Field: "first_name", Message: noControls}}},
+		"no name":           {nil, map[string]string{"": "secret value"}, []onramp.FieldError{{Field: "", Message: notField, Code: "unknown"}}},
+		"required":          {nil, map[string]string{"email": " "}, []onramp.FieldError{{Field: "email", Message: "is required", Code: "required"}}},
+		"a wrong value":     {nil, map[string]string{"email": "secret value"}, []onramp.FieldError{{Field: "email", Message: notEmail, Code: "email"}}},
+		"too long":          {nil, map[string]string{"first_name": strings.Repeat("x", 101)}, []onramp.FieldError{{Field: "first_name", Message: "must be at most 100 characters", Code: "too_long"}}},
+		"control character": {nil, map[string]string{"first_name": "a\x00b"}, []onramp.FieldError{{Field: "first_name", Message: noControls, Code: "text"}}},
 		"all at once": {nil, map[string]string{"email": "x", "age": "secret value", "z": "1", "last_name": "Doe"}, []onramp.FieldError{
-			{Field: "z", Message: notField}, {Field: "email", Message: notEmail}, {Field: "age", Message: notInteger},
+			{Field: "z", Message: notField, Code: "unknown"}, {Field: "email", Message: notEmail, Code: "email"}, {Field: "age", Message: notInteger, Code: "integer"},
 		}},
 		"a filled-in one with a name": {
 			func(f *onramp.Form) { f.Fields[6].Name = "ip" },
@@ -161,7 +168,7 @@ func wantInvalid(t *testing.T, err error) {
 func TestEditDamaged(t *testing.T) {
 	t.Parallel()
 	form := editedForm()
-	for _, values := range []string{``, `[]`, `"secret"`, `{"EmailAddress":`, `{"EmailAddress":"secret`, `{"EmailAddress":secret}`, `{1:2}`} {
+	for _, values := range []string{``, `[]`, `"secret"`, `{"email":`, `{"email":"secret`, `{"email":secret}`, `{1:2}`} {
 		_, err := onramp.NewForm(form, "secret").Edit(stored(values), map[string]string{"email": "ana@example.org"})
 		if _, known := err.(*onramp.Error); err == nil || known || strings.Contains(err.Error(), "ecret") {
 			t.Errorf("%s: got error %v", values, err)

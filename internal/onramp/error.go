@@ -13,10 +13,10 @@ const (
 	Internal    Kind = iota // nothing; the operator finds the cause in the log
 	Malformed               // send something that can be parsed
 	NotFound                // ask for something that exists
-	Conflict                // the same key was used for something else, or the state forbids it
+	Conflict                // the state forbids it
 	TooLarge                // send less
 	Unsupported             // send another content type
-	Invalid                 // correct the fields that are named
+	Invalid                 // correct the fields that are named, or use another key
 	Unavailable             // try again after RetryAfter
 	Denied                  // bring the right credentials
 	Forbidden               // nothing: it is not allowed, or not from whom it claims to be
@@ -27,7 +27,7 @@ const (
 type Error struct {
 	Kind       Kind
 	Message    string        // for the caller; no secrets, no personal data, no SQL
-	Fields     []FieldError  // with Invalid: every field that is wrong
+	Fields     []FieldError  // with Invalid: every field that is wrong; none when it is the key
 	RetryAfter time.Duration // with Unavailable: when it may work again
 	Err        error         // for the log; may be nil
 }
@@ -36,6 +36,16 @@ type Error struct {
 type FieldError struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
+	Code    string `json:"code,omitempty"` // of what is wrong, for programs: required, email, too_long, …
+}
+
+// newFieldError tells of a field what an error says of its value.
+func newFieldError(field string, err error) FieldError {
+	e := FieldError{Field: field, Message: err.Error()}
+	if p, ok := errors.AsType[*fieldProblem](err); ok {
+		e.Code = p.code
+	}
+	return e
 }
 
 // Error gives the message and the cause, for the log.

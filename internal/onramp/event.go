@@ -128,7 +128,7 @@ func (e *Event) Person() (int64, bool) {
 // the keys of our messages are the names of their deliveries. It is false for
 // messages that others have sent.
 func (e *Event) Registration() (id string, ours bool) {
-	id, _, ok := ParseDeliveryID(e.MessageKey)
+	id, _, _, ok := ParseDeliveryID(e.MessageKey)
 	return strings.ToLower(id), ok && isRegistrationID(id)
 }
 
@@ -177,9 +177,12 @@ func MatchesType(pattern, eventType string) bool {
 
 // EventFilter chooses events in a list.
 type EventFilter struct {
-	Type     string // pattern, see MatchesType
-	Callback string
-	Query    string // part of the body, in any case
-	Cursor   string // where the page before this one ended
-	Limit    int    // default 50, at most 500
+	Type        string // pattern, see MatchesType
+	Callback    string // one that is known to the store
+	Destination string // the same: a sink that it goes on to, or where it has changed a row
+	Query       string // part of the body, in any case
+	Since       time.Time
+	Until       time.Time
+	Cursor      string // where the page before this one ended
+	Limit       int    // default 50, at most 500
 }

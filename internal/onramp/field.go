@@ -1,21 +1,35 @@
 package onramp
 
-import "errors"
+import (
+	"time"
+
+	"onramp/internal/visible"
+)
 
 // Field is one input of a form, or one value that Onramp fills in.
 type Field struct {
-	Name     string // empty for a filled-in value
-	Label    string // for the hosted form
-	Column   string // data extension column
-	Type     FieldType
-	From     Source // Submitted, or who fills it in
-	Required bool
-	Max      int      // longest text, counted in UTF-16 code units as the data extension does; 0: 4000
-	Pattern  *Pattern // of the whole text; nil: any
-	Choices  []string
-	Default  *Scalar  // used when nothing was submitted; nil: the column is left out
-	Constant *Scalar  // with FromConstant
-	Query    []string // with FromPageURL: the parameters that stay, * at the end for any text; nil: those of campaigns
+	Name         string  // empty for a filled-in value
+	Label        string  // for the hosted form, in Markdown
+	Labels       Wording // the same by language, if it is given so
+	Column       string  // data extension column
+	Type         FieldType
+	From         Source // Submitted, or who fills it in
+	Required     bool
+	Max          int      // longest text, counted in UTF-16 code units as the data extension does; 0: 4000
+	Pattern      *Pattern // of the whole text; nil: any
+	Choices      []string
+	ChoiceLabels map[string]Wording // what the visitor reads in place of a choice
+	Input        string             // how the hosted form asks: hidden, radio, select or checkbox; "": as the type does
+	Prefill      string             // the parameter of the hosted form's URL that fills it in; "": none
+	Multiline    bool               // with Text: line breaks stay
+	Default      *Scalar            // used when nothing was submitted; nil: the column is left out
+	Constant     *Scalar            // with FromConstant
+	Country      string             // with Phone: whose numbers come without a country code, such as DE; empty: they stay as they are
+	Query        []string           // with a page's URL: the parameters that stay, * at the end for any text; nil: those of campaigns
+
+	Separator    string         // with Choices: what stands between them in the column
+	DecimalComma bool           // with Integer and Decimal: a text may have a comma for the point
+	TimeZone     *time.Location // with Date: of a moment without an offset; nil: it is refused
 }
 
 // FieldType is what a field's value must be.
@@ -32,9 +46,10 @@ const (
 	Phone
 	Locale
 	Choice
+	Choices // several of them
 )
 
-var fieldTypes = []string{"text", "email", "boolean", "integer", "decimal", "date", "phone", "locale", "choice"}
+var fieldTypes = []string{"text", "email", "boolean", "integer", "decimal", "date", "phone", "locale", "choice", "choices"}
 
 // String gives the name that the configuration uses.
 func (t FieldType) String() string { return fieldTypes[t] }
@@ -61,9 +76,16 @@ const (
 	FromPageURL
 	FromUUID
 	FromForm
+	fromReferrer
+	fromLandingPage
+	firstParameter // and the others, as in sources
 )
 
-var sources = []string{"", "received_at", "constant", "ip", "user_agent", "page_url", "uuid", "form"}
+var sources = []string{
+	"", "received_at", "constant", "ip", "user_agent", "page_url", "uuid", "form", "referrer", "landing_page",
+	"utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
+	"gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "yclid", "rdt_cid", "epik", "sccid",
+}
 
 // String gives the name that the configuration uses.
 func (s Source) String() string { return sources[s] }
@@ -86,14 +108,14 @@ func index(names []string, name string) int {
 	return -1
 }
 
-// defaultMax is the longest Text column of a data extension.
-const defaultMax = 4000
+// MaxText is the longest Text column of a data extension, in UTF-16 code units.
+const MaxText = 4000
 
 func (f *Field) max() int {
 	if f.Max > 0 {
 		return f.Max
 	}
-	return defaultMax
+	return MaxText
 }
 
 // value is what the field holds after a submit: normalised, or filled in.
@@ -107,12 +129,20 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 		return f.filledIn(s.IP)
 	case FromUserAgent:
 		return f.filledIn(s.UserAgent)
-	case FromPageURL:
-		return f.filledIn(keepQuery(s.PageURL, f.Query))
 	case FromUUID:
 		return Scalar{String, newRandomUUID()}, true, nil
 	case FromForm:
 		return f.filledIn(form)
+	case Submitted:
+	default:
+		return f.filledIn(f.ofPage(s))
+	}
+	if submitted != nil && submitted.Kind == Nested && (f.Type == Choices || f.Type == Boolean) {
+		one, err := f.oneOfSeveral(*submitted)
+		if err != nil {
+			return v, false, err
+		}
+		submitted = &one
 	}
 	if submitted == nil || isBlank(*submitted) {
 		switch {
@@ -129,8 +159,8 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 
 // filledIn cuts what the visitor did not type and can't correct.
 func (f *Field) filledIn(text string) (v Scalar, present bool, err error) {
-	text = cut(cleanText(text), f.max())
+	text = visible.Trim(cut(cleanText(text), f.max()))
 	return Scalar{String, text}, text != "", nil
 }
 
-var errRequired = errors.New("is required")
+var errRequired = problem("required", "is required")

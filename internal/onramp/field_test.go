@@ -27,6 +27,7 @@ var (
 	no     = onramp.Scalar{Kind: onramp.False}
 	null   = onramp.Scalar{Kind: onramp.Null}
 	nested = onramp.Scalar{Kind: onramp.Nested}
+	broken = onramp.Scalar{Kind: onramp.Broken}
 )
 
 const (
@@ -36,12 +37,17 @@ const (
 	notInteger = "must be a whole number between -2147483648 and 2147483647"
 	notDecimal = "must be a decimal number of at most 29 digits"
 	notDate    = "must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z"
+	notOffset  = "must have an offset from -12:00 to +14:00"
+	noZone     = "must end with its time zone, such as 2026-06-23T14:52:45Z or 2026-06-23T14:52:45+02:00"
+	notDoubled = "is given more than once"
 	notYear    = "must be between the years 1753 and 9999"
 	notPhone   = "must be a phone number of 5 to 15 digits, such as +49 30 123456"
 	notLocale  = "must be a locale such as en-US"
 	notChoice  = "must be one of the choices"
 	notPattern = "does not have the required format"
 	noControls = "must not contain control characters"
+	noHalves   = "must not contain half of a surrogate pair, such as an emoji that was cut in two"
+	notWhole   = "must be a complete phone number, with the area code"
 )
 
 // parsed is what came of a value: its normal form, or what is wrong with it.
@@ -105,6 +111,7 @@ func TestFieldParse(t *testing.T) {
 			{no, wrong(notText)},
 			{null, wrong(notText)},
 			{nested, wrong(notText)},
+			{broken, wrong(noHalves)},
 		}},
 		{onramp.Field{Type: onramp.Email}, []parseCase{
 			{text("Jane@Example.ORG"), is(text("Jane@example.org"))},
@@ -114,6 +121,7 @@ func TestFieldParse(t *testing.T) {
 			{no, wrong(notText)},
 			{null, wrong(notText)},
 			{nested, wrong(notText)},
+			{broken, wrong(noHalves)},
 		}},
 		{onramp.Field{Type: onramp.Boolean}, []parseCase{
 			{yes, is(yes)},
@@ -127,10 +135,14 @@ func TestFieldParse(t *testing.T) {
 			{posted("No"), is(no)},
 			{posted("0"), is(no)},
 			{posted("perhaps"), wrong(notBoolean)},
-			{text("true"), wrong(notBoolean)},
+			{text("true"), is(yes)},
+			{text("on"), is(yes)},
+			{text(" No "), is(no)},
+			{text("maybe"), wrong(notBoolean)},
 			{number("1"), wrong(notBoolean)},
 			{null, wrong(notBoolean)},
 			{nested, wrong(notBoolean)},
+			{broken, wrong(noHalves)},
 		}},
 		{onramp.Field{Type: onramp.Integer}, []parseCase{
 			{number("42"), is(number("42"))},
@@ -139,18 +151,38 @@ func TestFieldParse(t *testing.T) {
 			{number("-2147483648"), is(number("-2147483648"))},
 			{number("2147483648"), wrong(notInteger)},
 			{number("-2147483649"), wrong(notInteger)},
-			{number("1.0"), wrong(notInteger)},
-			{number("1e3"), wrong(notInteger)},
+			{number("1.0"), is(number("1"))},
+			{number("1e3"), is(number("1000"))},
+			{number("42.0"), is(number("42"))},
+			{number("4200e-2"), is(number("42"))},
+			{number("-0.0e5"), is(number("0"))},
+			{number("0e999999999999999999999"), is(number("0"))},
+			{number("2147483647.000"), is(number("2147483647"))},
+			{number("2.147483647e9"), is(number("2147483647"))},
+			{number("1.5"), wrong(notInteger)},
+			{number("1e-1"), wrong(notInteger)},
+			{number("1e10"), wrong(notInteger)},
+			{number("1e999999999"), wrong(notInteger)},
+			{number("1e-999999999999999999999"), wrong(notInteger)},
 			{posted(" 042 "), is(number("42"))},
+			{posted("４２"), is(number("42"))},
+			{posted("−7"), is(number("-7"))},
+			{posted("42."), is(number("42"))},
+			{posted("."), wrong(notInteger)},
+			{posted("e5"), wrong(notInteger)},
+			{posted("4e"), wrong(notInteger)},
+			{posted("42,0"), wrong(notInteger)},
 			{posted("+7"), is(number("7"))},
 			{posted("1_000"), wrong(notInteger)},
 			{posted("0x10"), wrong(notInteger)},
 			{posted("٤٢"), wrong(notInteger)},
-			{text("42"), wrong(notInteger)},
+			{text("42"), is(number("42"))},
+			{text("4.2e1"), is(number("42"))},
 			{yes, wrong(notInteger)},
 			{no, wrong(notInteger)},
 			{null, wrong(notInteger)},
 			{nested, wrong(notInteger)},
+			{broken, wrong(noHalves)},
 		}},
 		{onramp.Field{Type: onramp.Decimal}, []parseCase{
 			{number("19.90"), is(number("19.90"))},
@@ -159,23 +191,49 @@ func TestFieldParse(t *testing.T) {
 			{number("12345678901234567890123456789"), is(number("12345678901234567890123456789"))},
 			{number("1234567890123456789.0123456789"), is(number("1234567890123456789.0123456789"))},
 			{number("123456789012345678901234567890"), wrong(notDecimal)},
-			{number("1e5"), wrong(notDecimal)},
+			{number("1e5"), is(number("100000"))},
+			{number("1e-7"), is(number("0.0000001"))},
+			{number("-1.50E+2"), is(number("-150"))},
+			{number("12.50e1"), is(number("125.0"))},
+			{number("9.99e28"), is(number("99900000000000000000000000000"))},
+			{number("1e29"), wrong(notDecimal)},
+			{number("1e999999999"), wrong(notDecimal)},
+			{number("1e-999999999"), is(number("0"))},
+			{number("0e999999999999999999999"), is(number("0"))},
+			{number("-0"), is(number("0"))},
+			{number("-0.00"), is(number("0.00"))},
+			{number("0.00000000000000000000000000015"), is(number("0.0000000000000000000000000002"))},
+			{number("1234567890123456789.01234567894"), is(number("1234567890123456789.0123456789"))},
+			{number("1234567890123456789.01234567895"), is(number("1234567890123456789.0123456790"))},
+			{number("9999999999999999999.99999999999"), is(number("10000000000000000000.000000000"))},
+			{number("99999999999999999999999999999.9"), is(number("99999999999999999999999999999"))},
 			{posted(" 19.90 "), is(number("19.90"))},
-			{posted("007"), wrong(notDecimal)},
-			{posted("00"), wrong(notDecimal)},
-			{posted(".5"), wrong(notDecimal)},
-			{posted("5."), wrong(notDecimal)},
+			{posted("007"), is(number("7"))},
+			{posted("00"), is(number("0"))},
+			{posted(".5"), is(number("0.5"))},
+			{posted("-.5"), is(number("-0.5"))},
+			{posted("5."), is(number("5"))},
+			{posted("."), wrong(notDecimal)},
+			{posted("１２．５０"), is(number("12.50"))},
+			{posted("1e"), wrong(notDecimal)},
+			{posted("1e+"), wrong(notDecimal)},
+			{posted("1e1.5"), wrong(notDecimal)},
 			{posted("1.2.3"), wrong(notDecimal)},
-			{posted("+5"), wrong(notDecimal)},
+			{posted("+5"), is(number("5"))},
+			{posted("+-5"), wrong(notDecimal)},
+			{posted("1,000"), wrong(notDecimal)},
+			{posted("NaN"), wrong(notDecimal)},
 			{posted("--5"), wrong(notDecimal)},
 			{posted("-"), wrong(notDecimal)},
 			{posted("1,5"), wrong(notDecimal)},
 			{posted("٤٢"), wrong(notDecimal)},
-			{text("19.90"), wrong(notDecimal)},
+			{text("19.90"), is(number("19.90"))},
+			{text("1e-7"), is(number("0.0000001"))},
 			{yes, wrong(notDecimal)},
 			{no, wrong(notDecimal)},
 			{null, wrong(notDecimal)},
 			{nested, wrong(notDecimal)},
+			{broken, wrong(noHalves)},
 		}},
 	})
 }
@@ -190,8 +248,36 @@ func TestFieldParseForm(t *testing.T) {
 			{text("2026-06-23T23:30:00.999-05:00"), is(text("2026-06-24T04:30:00Z"))},
 			{posted("2028-02-29"), is(text("2028-02-29"))},
 			{text("2026-02-29"), wrong(notDate)},
-			{text("2026-06-23T14:52"), wrong(notDate)},
-			{text("2026-06-23T14:52:45"), wrong(notDate)},
+			{text("2026-06-23T14:52:45+0200"), is(text("2026-06-23T12:52:45Z"))},
+			{text("2026-06-23T14:52:45+02"), is(text("2026-06-23T12:52:45Z"))},
+			{text("2026-06-23 14:52:45Z"), is(text("2026-06-23T14:52:45Z"))},
+			{text("2026-06-23 14:52:45 +0200"), is(text("2026-06-23T12:52:45Z"))},
+			{text("2026-06-23 14:52:45 UTC"), is(text("2026-06-23T14:52:45Z"))},
+			{text("2026-06-23t14:52:45z"), is(text("2026-06-23T14:52:45Z"))},
+			{text("2026-06-23T14:52Z"), is(text("2026-06-23T14:52:00Z"))},
+			{text("2026-06-23T14:52+02:00"), is(text("2026-06-23T12:52:00Z"))},
+			{text("2026-06-23T14:52:45,5Z"), is(text("2026-06-23T14:52:45Z"))},
+			{text("2026-06-23T14:52:45−02:00"), is(text("2026-06-23T16:52:45Z"))},
+			{text("2016-12-31T23:59:60Z"), is(text("2016-12-31T23:59:59Z"))},
+			{text("2017-01-01T00:59:60.5+01:00"), is(text("2016-12-31T23:59:59Z"))},
+			{text("2026-06-23T14:52:60Z"), wrong(notDate)},
+			{text("2026-06-23T14:52:61Z"), wrong(notDate)},
+			{text("2026-06-23T24:00:00Z"), wrong(notDate)},
+			{text("2026-06-23T14:60:00Z"), wrong(notDate)},
+			{text("2026-06-23T14:52:45.Z"), wrong(notDate)},
+			{text("2026-06-23T14:52:45+14:00"), is(text("2026-06-23T00:52:45Z"))},
+			{text("2026-06-23T14:52:45+14:01"), wrong(notOffset)},
+			{text("2026-06-23T14:52:45+25:00"), wrong(notOffset)},
+			{text("2026-06-23T14:52:45-12:30"), wrong(notOffset)},
+			{text("2026-06-23T14:52:45+02:60"), wrong(notOffset)},
+			{text("2026-06-23T14:52:45+2"), wrong(notDate)},
+			{text("2026-06-23T14:52:45 CEST"), wrong(notDate)},
+			{text("2026-06-23T14"), wrong(notDate)},
+			{text("2026-06-23T"), wrong(notDate)},
+			{text("2026-06-23X14:52:45Z"), wrong(notDate)},
+			{text("2026-06-23T14:52"), wrong(noZone)},
+			{text("2026-06-23T14:52:45"), wrong(noZone)},
+			{text("2026-06-23 14:52:45.123"), wrong(noZone)},
 			{text("23.06.2026"), wrong(notDate)},
 			{text("6/23/2026"), wrong(notDate)},
 			{text("1753-01-01"), is(text("1753-01-01"))},
@@ -205,6 +291,7 @@ func TestFieldParseForm(t *testing.T) {
 			{no, wrong(notText)},
 			{null, wrong(notText)},
 			{nested, wrong(notText)},
+			{broken, wrong(noHalves)},
 		}},
 		{onramp.Field{Type: onramp.Phone}, []parseCase{
 			{text("+49 (30) 123-456"), is(text("+4930123456"))},
@@ -215,13 +302,28 @@ func TestFieldParseForm(t *testing.T) {
 			{text("1234567890123456"), wrong(notPhone)},
 			{text("+49+30123456"), wrong(notPhone)},
 			{text("0049 CALL ME"), wrong(notPhone)},
-			{text("١٢٣٤٥٦"), wrong(notPhone)},
+			{text("+49 (0)30 123456"), is(text("+4930123456"))},
+			{text("+39 (0)6 12345678"), is(text("+390612345678"))},
+			{text("\u202a+49 30‑123456\u202c"), is(text("+4930123456"))},
+			{text("０３ー１２３４ー５６７８"), is(text("0312345678"))},
+			{text("٠٣٠ ١٢٣٤٥٦"), is(text("030123456"))},
 			{text("12345;ext=6"), wrong(notPhone)},
 			{number("12345678"), wrong(notText)},
 			{yes, wrong(notText)},
 			{no, wrong(notText)},
 			{null, wrong(notText)},
 			{nested, wrong(notText)},
+			{broken, wrong(noHalves)},
+		}},
+		{onramp.Field{Type: onramp.Phone, Country: "DE"}, []parseCase{
+			{text("030 123456"), is(text("+4930123456"))},
+			{posted("0049 (0)30/123456"), is(text("+4930123456"))},
+			{text("+39 06 12345678"), is(text("+390612345678"))},
+			{text("+4930123456"), is(text("+4930123456"))},
+			{text("030 1"), wrong(notWhole)},
+			{text("+999 1234567"), wrong(notWhole)},
+			{text("call me"), wrong(notWhole)},
+			{number("030123456"), wrong(notText)},
 		}},
 		{onramp.Field{Type: onramp.Locale}, []parseCase{
 			{text("en-US"), is(text("en-US"))},
@@ -246,6 +348,7 @@ func TestFieldParseForm(t *testing.T) {
 			{no, wrong(notText)},
 			{null, wrong(notText)},
 			{nested, wrong(notText)},
+			{broken, wrong(noHalves)},
 		}},
 		{onramp.Field{Type: onramp.Choice, Choices: []string{"Red", "Café"}}, []parseCase{
 			{text("Red"), is(text("Red"))},
@@ -258,6 +361,7 @@ func TestFieldParseForm(t *testing.T) {
 			{no, wrong(notText)},
 			{null, wrong(notText)},
 			{nested, wrong(notText)},
+			{broken, wrong(noHalves)},
 		}},
 	})
 }
@@ -277,14 +381,44 @@ func TestFieldParseText(t *testing.T) {
 			{text("<b>&\"'\\/"), is(text("<b>&\"'\\/"))},
 			{text("😀\u200d👩\ufe0f"), is(text("😀\u200d👩\ufe0f"))},
 		}},
+		"what can't be seen": {onramp.Field{}, []parseCase{
+			{text("\ufeffAna\u200b"), is(text("Ana"))},
+			{text("\u2800\u3164Ana María\uffa0\u034f"), is(text("Ana María"))},
+			{text("❤\ufe0f"), is(text("❤\ufe0f"))},
+			{text("می\u200cخواهم\u200c"), is(text("می\u200cخواهم"))},
+			{text("👩\u200d💻\u200d"), is(text("👩\u200d💻"))},
+			{text("e\u0301\ufe0f"), is(text("é"))},
+			{text("Ana\u00ad\u2066\x00"), wrong(noControls)},
+		}},
+		"line breaks in a single line": {onramp.Field{}, []parseCase{
+			{text("a\nb"), is(text("a b"))},
+			{text("a\rb"), is(text("a b"))},
+			{text("a\r\nb"), is(text("a b"))},
+			{text("a\r\n\r\nb"), is(text("a  b"))},
+			{text("a\tb"), is(text("a b"))},
+			{text("a\u2028b\u2029c\u0085d\ve\ff"), is(text("a b c d e f"))},
+			{posted("\r\na\n"), is(text("a"))},
+		}},
+		"several lines": {onramp.Field{Multiline: true}, []parseCase{
+			{text("a\nb"), is(text("a\nb"))},
+			{text("a\rb"), is(text("a\nb"))},
+			{text("a\r\nb"), is(text("a\nb"))},
+			{text("a\r\n\r\nb\n\rc"), is(text("a\n\nb\n\nc"))},
+			{text("a\u2028b\u2029c\u0085d\ve\ff"), is(text("a\nb\nc\nd\ne\nf"))},
+			{text("a\tb"), is(text("a\tb"))},
+			{posted("\r\n\t a\r\n\u200b\r\n"), is(text("a"))},
+			{text("a\x00b"), wrong(noControls)},
+		}},
+		"length of several lines": {onramp.Field{Multiline: true, Max: 3}, []parseCase{
+			{text("a\r\nb"), is(text("a\nb"))},
+			{text("a\r\n\r\nb"), wrong("must be at most 3 characters")},
+		}},
 		"control characters": {onramp.Field{}, []parseCase{
 			{text("a\x00b"), wrong(noControls)},
 			{text("\x00"), wrong(noControls)},
-			{text("a\nb"), wrong(noControls)},
-			{text("a\tb"), wrong(noControls)},
+			{text("a\u0090b"), wrong(noControls)},
 			{text("a\x1bb"), wrong(noControls)},
 			{text("a\x7fb"), wrong(noControls)},
-			{text("a\u0085b"), wrong(noControls)},
 			{text("a\xffb"), wrong("must be valid UTF-8")},
 		}},
 		"length": {onramp.Field{Max: 4}, []parseCase{
@@ -344,6 +478,7 @@ func TestFieldTypeNames(t *testing.T) {
 	want := map[string]onramp.FieldType{
 		"text": onramp.Text, "email": onramp.Email, "boolean": onramp.Boolean, "integer": onramp.Integer, "decimal": onramp.Decimal,
 		"date": onramp.Date, "phone": onramp.Phone, "locale": onramp.Locale, "choice": onramp.Choice,
+		"choices": onramp.Choices,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("types (-want +got):\n%s", diff)
@@ -355,20 +490,19 @@ func TestFieldTypeNames(t *testing.T) {
 
 func TestSourceNames(t *testing.T) {
 	t.Parallel()
-	got := map[string]onramp.Source{}
-	for _, name := range onramp.Sources() {
-		source, known := onramp.ParseSource(name)
-		if !known || source.String() != name {
-			t.Errorf("%q is parsed as %v, %v", name, source, known)
-		}
-		got[name] = source
-	}
-	want := map[string]onramp.Source{
+	constants := map[string]onramp.Source{
 		"received_at": onramp.FromReceivedAt, "constant": onramp.FromConstant, "ip": onramp.FromIP, "user_agent": onramp.FromUserAgent,
 		"page_url": onramp.FromPageURL, "uuid": onramp.FromUUID, "form": onramp.FromForm,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("sources (-want +got):\n%s", diff)
+	for _, name := range onramp.Sources() {
+		source, known := onramp.ParseSource(name)
+		if want, ok := constants[name]; !known || source.String() != name || ok && source != want {
+			t.Errorf("%q is parsed as %v, %v", name, source, known)
+		}
+		delete(constants, name)
+	}
+	if len(constants) > 0 {
+		t.Errorf("not among the names: %v", constants)
 	}
 	for _, name := range []string{"", "submitted", "IP"} {
 		if _, known := onramp.ParseSource(name); known {

@@ -1,21 +1,36 @@
 package onramp
 
-import "time"
+import (
+	"time"
+
+	"onramp/internal/email"
+)
 
 // Form is what a site may submit and the route its registrations take. It
 // comes from the configuration; build it with NewForm.
 type Form struct {
 	Name          string
 	Title         string   // heading of the hosted form
+	Titles        Wording  // the same by language, if it is given so
 	SuccessURL    string   // where a browser goes after a plain form post; empty: the hosted thank-you page
-	Origins       []string // whose pages may submit it, beside the hosted form; "*": all. nil: nobody is refused
+	Origins       []string // whose pages may submit it, beside the hosted form, see package origin; nil: nobody is refused
 	SubscriberKey KeyStrategy
 	Fields        []Field
 	Route         []Destination
+	When          []Condition // by step, for whom it is; nil: every step is for everybody
 	OnEvent       []EventRule
+	// IdempotencyField is the name of the input that holds a submission's key; empty: none.
+	IdempotencyField string
+	OncePer          time.Duration // equal submissions of a person within it are one; 0: any number
+	IgnoreUnknown    *bool         // inputs that are no field are left out, not refused; nil: those of a form post are
+	AllowedHeaders   []string      // that their scripts may send beside those that every form allows; "*": all
+	Page             Page          // how the hosted form looks
 
-	byName map[string]int
-	uuidOf func(email string) string // see KeyUUID; a function, since fmt would print a secret that stands here
+	byName      map[string]int
+	byKey       map[string]int            // fields by the name that their value is kept under, as JSON
+	keys        []string                  // of all fields, the same
+	columnNames []string                  // as JSON
+	uuidOf      func(email string) string // see KeyUUID; a function, since fmt would print a secret that stands here
 }
 
 // KeyStrategy says where the subscriber key of a registration comes from.
@@ -46,18 +61,26 @@ type Submission struct {
 	ReceivedAt time.Time
 	IP         string
 	UserAgent  string
-	PageURL    string
+	// PageURL is the page that the form stood on, as the Referer has it; inputs may know
+	// better, and they alone know the page before it and the first one of the visit. Only
+	// http and https URLs are believed.
+	PageURL, Referrer, LandingPage string
+
+	parameters map[Source]string // of the page, when inputs name them
 }
 
 // NewForm makes a form ready to accept. The secret makes subscriber keys of
 // the strategy uuid; it must stay the same for the life of the database.
 func NewForm(f Form, secret Secret) *Form {
-	f.uuidOf = func(email string) string { return keyedUUID(secret, foldEmail(email)) }
-	f.byName = make(map[string]int, len(f.Fields))
+	f.uuidOf = func(address string) string { return keyedUUID(secret, email.Fold(address)) }
+	f.byName, f.byKey = make(map[string]int, len(f.Fields)), make(map[string]int, len(f.Fields))
+	f.keys, f.columnNames = make([]string, len(f.Fields)), make([]string, len(f.Fields))
 	for i, field := range f.Fields {
 		if field.Name != "" {
 			f.byName[field.Name] = i
 		}
+		f.keys[i], f.columnNames[i] = string(appendText(nil, field.key())), string(appendText(nil, field.Column))
+		f.byKey[f.keys[i]] = i
 	}
 	return &f
 }
@@ -73,7 +96,7 @@ const maxErrorName = 100
 // is to be stored. Whatever is wrong comes back at once, as an *Error of kind
 // Invalid with every field's message; no message repeats a value.
 func (f *Form) Accept(s Submission) (Registration, error) {
-	submitted, problems := f.assign(s.Inputs)
+	submitted, problems := f.assign(s.Inputs, &s)
 	r := Registration{ID: NewID(s.ReceivedAt), Form: f.Name, ReceivedAt: s.ReceivedAt, Route: f.Route}
 	values := append(make([]byte, 0, 512), '{')
 	var key, email string
@@ -81,7 +104,7 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 		field := &f.Fields[i]
 		value, present, err := field.value(submitted[i], &s, f.Name)
 		if err != nil {
-			problems = append(problems, FieldError{field.Name, err.Error()})
+			problems = append(problems, newFieldError(field.Name, err))
 			continue
 		}
 		if !present {
@@ -93,8 +116,8 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 		if f.SubscriberKey.From == KeyField && f.SubscriberKey.Field == i {
 			key = value.Text
 		}
-		if field.Column != "" {
-			values = append(appendText(values, field.Column), ':')
+		if field.isKept() {
+			values = append(append(values, f.keys[i]...), ':')
 			values = append(appendScalar(values, value), ',')
 		}
 	}
@@ -113,21 +136,40 @@ func invalid(problems []FieldError) error {
 	}
 }
 
-// assign gives every submitted value to its field, or says why it can't.
-func (f *Form) assign(inputs []Input) ([]*Scalar, []FieldError) {
+var (
+	errUnknown = problem("unknown", "is not a field of this form")
+	errDoubled = problem("doubled", "is given more than once")
+)
+
+// assign gives every submitted value to its field, or says why it can't. What tells of
+// the page goes to the submission; nil: there is none, as when an operator edits.
+func (f *Form) assign(inputs []Input, s *Submission) ([]*Scalar, []FieldError) {
 	submitted := make([]*Scalar, len(f.Fields))
 	var problems []FieldError
+	var several map[int][]Scalar // by field
 	for i := range inputs {
 		in := &inputs[i]
-		at, known := f.byName[in.Name]
+		at, known := f.find(in.Name)
 		switch {
+		case !known && s != nil && f.takePage(in, s):
 		case !known:
-			problems = append(problems, FieldError{cut(in.Name, maxErrorName), "is not a field of this form"})
-		case submitted[at] != nil:
-			problems = append(problems, FieldError{in.Name, "is given more than once"})
-		default:
+			problems = append(problems, newFieldError(cut(in.Name, maxErrorName), errUnknown))
+		case submitted[at] == nil:
 			submitted[at] = &in.Value
+		case f.Fields[at].takesSeveral(in.Value.Kind):
+			if several == nil {
+				several = map[int][]Scalar{}
+			}
+			if several[at] == nil {
+				several[at] = []Scalar{*submitted[at]}
+			}
+			several[at] = append(several[at], in.Value)
+		default:
+			problems = append(problems, newFieldError(in.Name, errDoubled))
 		}
+	}
+	for at, values := range several {
+		submitted[at] = arrayOf(values)
 	}
 	return submitted, problems
 }

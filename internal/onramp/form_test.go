@@ -17,7 +17,7 @@ import (
 
 // route is what the contract's form does with a registration.
 var route = []onramp.Destination{
-	{ID: 1, Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"},
+	{ID: 1, Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}},
 	{ID: 2, Kind: onramp.Journey, Key: "APIEvent-welcome", EstablishContactKey: true},
 }
 
@@ -65,6 +65,18 @@ func accept(t *testing.T, f onramp.Form, s onramp.Submission) onramp.Registratio
 	return r
 }
 
+// acceptRow is accept with the columns that are sent in place of the values.
+func acceptRow(t *testing.T, f onramp.Form, s onramp.Submission) onramp.Registration {
+	t.Helper()
+	r := accept(t, f, s)
+	columns, gone, err := onramp.NewForm(f, "secret").Columns(&r)
+	if err != nil || len(gone) > 0 {
+		t.Errorf("columns: %v, %v", gone, err)
+	}
+	r.Values = columns
+	return r
+}
+
 func fieldErrors(err error) []onramp.FieldError {
 	if e, ok := errors.AsType[*onramp.Error](err); ok {
 		return e.Fields
@@ -91,7 +103,7 @@ func TestAcceptSpecification(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(want, accept(t, contractForm(), submission(inputs...)), ignoreID); diff != "" {
+			if diff := cmp.Diff(want, acceptRow(t, contractForm(), submission(inputs...)), ignoreID); diff != "" {
 				t.Errorf("registration (-want +got):\n%s", diff)
 			}
 		})
@@ -115,7 +127,7 @@ func TestAcceptAbsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := onramp.Submission{Inputs: inputs, ReceivedAt: receivedAt}
-			if diff := cmp.Diff(want, accept(t, contractForm(), s), ignoreID); diff != "" {
+			if diff := cmp.Diff(want, acceptRow(t, contractForm(), s), ignoreID); diff != "" {
 				t.Errorf("registration (-want +got):\n%s", diff)
 			}
 		})
@@ -126,7 +138,7 @@ func TestAcceptAbsent(t *testing.T) {
 func TestAcceptNothing(t *testing.T) {
 	t.Parallel()
 	f := onramp.Form{Name: "empty", SubscriberKey: onramp.KeyStrategy{From: onramp.KeyUUID}, Fields: []onramp.Field{{Name: "note", Column: "Note"}}}
-	got := accept(t, f, submission())
+	got := acceptRow(t, f, submission())
 	want := onramp.Registration{Form: "empty", ReceivedAt: receivedAt, Values: json.RawMessage(`{}`), SubscriberKey: got.SubscriberKey}
 	if diff := cmp.Diff(want, got, ignoreID); diff != "" {
 		t.Errorf("registration (-want +got):\n%s", diff)
@@ -160,7 +172,7 @@ func TestAcceptDefault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := onramp.Registration{Form: "defaults", SubscriberKey: "M-1", ReceivedAt: receivedAt, Values: json.RawMessage(row.values)}
-			got := accept(t, f, submission(append(row.inputs, input("member", text(" M-1 ")))...))
+			got := acceptRow(t, f, submission(append(row.inputs, input("member", text(" M-1 ")))...))
 			if diff := cmp.Diff(want, got, ignoreID); diff != "" {
 				t.Errorf("registration (-want +got):\n%s", diff)
 			}
@@ -179,7 +191,7 @@ func TestAcceptFilledIn(t *testing.T) {
 			{Column: "Constant", From: onramp.FromConstant, Constant: &value},
 			{Column: "IP", From: onramp.FromIP, Max: 15},
 			{Column: "UserAgent", From: onramp.FromUserAgent, Max: 5},
-			{Column: "PageURL", From: onramp.FromPageURL, Max: 8},
+			{Column: "PageURL", From: onramp.FromPageURL, Max: 10},
 			{Column: "Form", From: onramp.FromForm, Max: 6},
 		},
 	}
@@ -190,18 +202,18 @@ func TestAcceptFilledIn(t *testing.T) {
 	}{
 		"whole":             {"192.0.2.1", "curl", "http://a", `"IP":"192.0.2.1","UserAgent":"curl","PageURL":"http://a",`},
 		"unknown":           {"", "", "", ``},
-		"too long":          {"2001:db8:1:2:3:4:5:6", "Mozilla", "http://a/b", `"IP":"2001:db8:1:2:3:","UserAgent":"Mozil","PageURL":"http://a",`},
-		"on a surrogate":    {"", "abcd😀", "abcdefg😀", `"UserAgent":"abcd","PageURL":"abcdefg",`},
-		"behind a pair":     {"", "abc😀d", "😀😀😀😀😀", `"UserAgent":"abc😀","PageURL":"😀😀😀😀",`},
+		"too long":          {"2001:db8:1:2:3:4:5:6", "Mozilla", "http://a/bc", `"IP":"2001:db8:1:2:3:","UserAgent":"Mozil","PageURL":"http://a/b",`},
+		"on a surrogate":    {"", "abcd😀", "http://a/😀", `"UserAgent":"abcd","PageURL":"http://a/",`},
+		"behind a pair":     {"", "abc😀d", "http://😀de", `"UserAgent":"abc😀","PageURL":"http://😀d",`},
 		"composed":          {"", "e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301", "", `"UserAgent":"ééééé",`},
-		"with rubbish":      {"", "\x00a\x1bb\u0085c", " \tab\xffc\ufffd\n", `"UserAgent":"abc","PageURL":"abc",`},
+		"with rubbish":      {"", "\x00a\x1bb\u0085c", " \thttp://a/\xffc\ufffd\n", `"UserAgent":"abc","PageURL":"http://a/c",`},
 		"nothing but it":    {"", "\x00\x01", "\xff\xfe", ``},
-		"to be escaped":     {"", `"\<>`, "a", `"UserAgent":"\"\\<>","PageURL":"a",`},
-		"UTF-8 at the edge": {"", "abcdé", "abcdefg€", `"UserAgent":"abcdé","PageURL":"abcdefg€",`},
+		"to be escaped":     {"", `"\<>`, `http://a/"`, `"UserAgent":"\"\\<>","PageURL":"http://a/\"",`},
+		"UTF-8 at the edge": {"", "abcdé", "http://a/€€", `"UserAgent":"abcdé","PageURL":"http://a/€",`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := accept(t, f, onramp.Submission{ReceivedAt: at, IP: row.ip, UserAgent: row.userAgent, PageURL: row.pageURL})
+			got := acceptRow(t, f, onramp.Submission{ReceivedAt: at, IP: row.ip, UserAgent: row.userAgent, PageURL: row.pageURL})
 			want := onramp.Registration{
 				Form: "filled-in", ReceivedAt: at, SubscriberKey: got.SubscriberKey,
 				Values: json.RawMessage(`{"At":"2026-06-23T14:52:45Z","Constant":"a constant",` + row.values + `"Form":"filled"}`),
@@ -231,7 +243,7 @@ func TestAcceptUUIDColumn(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		var values struct{ ID string }
-		if err := json.Unmarshal(accept(t, f, submission()).Values, &values); err != nil {
+		if err := json.Unmarshal(acceptRow(t, f, submission()).Values, &values); err != nil {
 			t.Fatal(err)
 		}
 		if version(values.ID) != "4" || seen[values.ID] {
@@ -303,44 +315,44 @@ func TestAcceptRefused(t *testing.T) {
 	for i := range many {
 		many[i] = input(fmt.Sprintf("field_%d", i), text("x"))
 		if i < 50 {
-			told = append(told, onramp.FieldError{Field: many[i].Name, Message: "is not a field of this form"})
+			told = append(told, onramp.FieldError{Field: many[i].Name, Message: "is not a field of this form", Code: "unknown"})
 		}
 	}
 	for name, row := range map[string]struct {
 		inputs []onramp.Input
 		want   []onramp.FieldError
 	}{
-		"nothing":        {nil, []onramp.FieldError{{Field: "email", Message: "is required"}}},
-		"required null":  {[]onramp.Input{input("email", null)}, []onramp.FieldError{{Field: "email", Message: "is required"}}},
-		"required empty": {[]onramp.Input{input("email", posted(" "))}, []onramp.FieldError{{Field: "email", Message: "is required"}}},
+		"nothing":        {nil, []onramp.FieldError{{Field: "email", Message: "is required", Code: "required"}}},
+		"required null":  {[]onramp.Input{input("email", null)}, []onramp.FieldError{{Field: "email", Message: "is required", Code: "required"}}},
+		"required empty": {[]onramp.Input{input("email", posted(" "))}, []onramp.FieldError{{Field: "email", Message: "is required", Code: "required"}}},
 		"several": {
 			[]onramp.Input{input("email", text("nobody")), input("first_name", number("1")), input("last_name", text(strings.Repeat("x", 101))), input("opt_in", text("maybe"))},
 			[]onramp.FieldError{
-				{Field: "email", Message: notEmail},
-				{Field: "first_name", Message: notText},
-				{Field: "last_name", Message: "must be at most 100 characters"},
-				{Field: "opt_in", Message: notBoolean},
+				{Field: "email", Message: notEmail, Code: "email"},
+				{Field: "first_name", Message: notText, Code: "text"},
+				{Field: "last_name", Message: "must be at most 100 characters", Code: "too_long"},
+				{Field: "opt_in", Message: notBoolean, Code: "boolean"},
 			},
 		},
 		"unknown": {
 			[]onramp.Input{input("email", text("a@b.co")), input("Email", text("a@b.co")), input("", text("x"))},
-			[]onramp.FieldError{{Field: "Email", Message: "is not a field of this form"}, {Field: "", Message: "is not a field of this form"}},
+			[]onramp.FieldError{{Field: "Email", Message: "is not a field of this form", Code: "unknown"}, {Field: "", Message: "is not a field of this form", Code: "unknown"}},
 		},
 		"a column is no field": {
 			[]onramp.Input{input("email", text("a@b.co")), input("IPAddress", text("192.0.2.1"))},
-			[]onramp.FieldError{{Field: "IPAddress", Message: "is not a field of this form"}},
+			[]onramp.FieldError{{Field: "IPAddress", Message: "is not a field of this form", Code: "unknown"}},
 		},
 		"a long name is cut": {
 			[]onramp.Input{input("email", text("a@b.co")), input(strings.Repeat("x", 99)+"😀", null)},
-			[]onramp.FieldError{{Field: strings.Repeat("x", 99), Message: "is not a field of this form"}},
+			[]onramp.FieldError{{Field: strings.Repeat("x", 99), Message: "is not a field of this form", Code: "unknown"}},
 		},
 		"doubled": {
 			[]onramp.Input{input("email", text("a@b.co")), input("first_name", text("Jane")), input("first_name", text("Jane")), input("first_name", null)},
-			[]onramp.FieldError{{Field: "first_name", Message: "is given more than once"}, {Field: "first_name", Message: "is given more than once"}},
+			[]onramp.FieldError{{Field: "first_name", Message: "is given more than once", Code: "doubled"}, {Field: "first_name", Message: "is given more than once", Code: "doubled"}},
 		},
 		"doubled and wrong": {
 			[]onramp.Input{input("email", text("nobody")), input("email", text("a@b.co"))},
-			[]onramp.FieldError{{Field: "email", Message: "is given more than once"}, {Field: "email", Message: notEmail}},
+			[]onramp.FieldError{{Field: "email", Message: "is given more than once", Code: "doubled"}, {Field: "email", Message: notEmail, Code: "email"}},
 		},
 		"a thousand": {many, told},
 	} {

@@ -5,7 +5,7 @@ import "time"
 // Health is how a destination is doing.
 type Health struct {
 	Destination Destination
-	State       string    // "running", "throttled" or "blocked"
+	State       string    // "running", "throttled", "blocked", or "paused" by an operator
 	Reason      string    // why it is not running
 	Hint        string    // what an operator can do about it
 	Refused     bool      // it is our credentials that were refused
@@ -23,4 +23,11 @@ func (h *Health) Explain() string {
 		return h.Reason
 	}
 	return h.Reason + "; " + h.Hint
+}
+
+// Left is what no route leads to any more: the form is gone, or the step.
+type Left struct {
+	Form        string
+	Destination string
+	Deliveries  int64 // that are not delivered or discarded
 }

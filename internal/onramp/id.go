@@ -4,20 +4,33 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"time"
 )
 
-// NewID returns a UUIDv7 (RFC 9562, 5.7) whose time is at, so that ids sort
-// roughly by age.
+// NewID returns an id that begins with the time, so that ids sort roughly by age, and
+// goes on with 128 random bits, since whoever knows a registration's id may ask how far
+// it is. It has 36 letters and digits, as many characters as the UUIDv7 that older
+// versions made, and sorts after those.
 func NewID(at time.Time) string {
-	var u [16]byte
+	var u [idBytes]byte
+	binary.BigEndian.PutUint64(u[:8], uint64(at.UnixMilli())<<16)
 	rand.Read(u[6:])
-	binary.BigEndian.PutUint64(u[:8], uint64(at.UnixMilli())<<16|uint64(binary.BigEndian.Uint16(u[6:8])))
-	return formatUUID(u, 7)
+	var b [idLength]byte
+	idDigits.Encode(b[:], u[:])
+	return string(b[:])
 }
+
+const (
+	idBytes  = 6 + 16
+	idLength = 36
+)
+
+// idDigits are in the order of ASCII, and don't depend on case.
+var idDigits = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // newRandomUUID returns a UUIDv4 (RFC 9562, 5.4).
 func newRandomUUID() string {
@@ -56,10 +69,15 @@ func parseUUID(text string) (u [16]byte, ok bool) {
 	return u, err == nil && n == len(u)
 }
 
-// isRegistrationID says whether a text has the form of NewID.
+// isRegistrationID says whether a text has the form of NewID, or of the UUIDv7 before, in
+// any case.
 func isRegistrationID(text string) bool {
-	u, ok := parseUUID(text)
-	return ok && u[6]>>4 == 7
+	if u, ok := parseUUID(text); ok {
+		return u[6]>>4 == 7
+	}
+	text = strings.ToLower(text)
+	u, err := idDigits.DecodeString(text)
+	return err == nil && len(u) == idBytes && idDigits.EncodeToString(u) == text
 }
 
 // maxID is the longest id, in characters, that is taken from outside.

@@ -1,6 +1,8 @@
 package onramp_test
 
 import (
+	"bytes"
+	"encoding/base32"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,17 +12,49 @@ import (
 	"onramp/internal/onramp"
 )
 
+// An id has the time and 128 random bits.
 func TestNewID(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 6, 23, 14, 52, 45, 123456789, time.UTC)
-	prefix := fmt.Sprintf("%012x", at.UnixMilli())
-	seen := map[string]bool{}
+	digits := base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+	var set, unset [16]byte
 	for range 1000 {
 		id := onramp.NewID(at)
-		if version(id) != "7" || strings.ReplaceAll(id, "-", "")[:12] != prefix || seen[id] {
-			t.Fatalf("%q is no new UUIDv7 of %s", id, at)
+		b, err := digits.DecodeString(id)
+		if err != nil || len(id) != 36 || len(b) != 22 || fmt.Sprintf("%x", b[:6]) != fmt.Sprintf("%012x", at.UnixMilli()) {
+			t.Fatalf("%q is no id of %s", id, at)
 		}
-		seen[id] = true
+		for i, random := range b[6:] {
+			set[i] |= random
+			unset[i] |= ^random
+		}
+	}
+	if want := [16]byte(bytes.Repeat([]byte{0xff}, 16)); set != want || unset != want {
+		t.Errorf("some bits are always the same: %x, %x", set, unset)
+	}
+}
+
+// An event's message key names a registration by an id of today or of an older version,
+// in any case.
+func TestRegistrationOfEvent(t *testing.T) {
+	t.Parallel()
+	id := onramp.NewID(time.UnixMilli(1))
+	for key, want := range map[string]string{
+		id + ".1":                                id,
+		strings.ToUpper(id) + ".2":               id,
+		"018F0000-0000-7000-8000-00000000000A.1": "018f0000-0000-7000-8000-00000000000a",
+		"018f0000-0000-4000-8000-00000000000a.1": "",
+		id:                                       "",
+		id[1:] + ".1":                            "",
+		id + "0.1":                               "",
+		id[:35] + "1.1":                          "",
+		id[:35] + "\n.1":                         "",
+		id[:35] + "w.1":                          "",
+	} {
+		got, ours := (&onramp.Event{MessageKey: key}).Registration()
+		if ours != (want != "") || ours && got != want {
+			t.Errorf("%q is of the registration %q, %v; want %q", key, got, ours, want)
+		}
 	}
 }
 
@@ -42,12 +76,14 @@ func TestNewIDOrder(t *testing.T) {
 func TestDeliveryID(t *testing.T) {
 	t.Parallel()
 	d := onramp.Delivery{RegistrationID: "018f0000-0000-7000-8000-000000000000", Step: 12}
-	registration, step, ok := onramp.ParseDeliveryID(d.ID())
-	if registration != d.RegistrationID || step != 12 || !ok {
-		t.Errorf("%s is parsed as %q, %d, %v", d.ID(), registration, step, ok)
+	for _, d.Run = range []int64{0, 7} {
+		registration, step, run, ok := onramp.ParseDeliveryID(d.ID())
+		if registration != d.RegistrationID || step != 12 || run != d.Run || !ok {
+			t.Errorf("%s is parsed as %q, %d, %d, %v", d.ID(), registration, step, run, ok)
+		}
 	}
-	for _, id := range []string{"", ".", "a", "a.", "a.0", "a.-1", "a.x", "a.1.2", "a.99999999999999999999"} {
-		if _, _, ok := onramp.ParseDeliveryID(id); ok {
+	for _, id := range []string{"", ".", "a", "a.", "a.0", "a.-1", "a.x", "a.1.", "a.1.0", "a.1.x", "a.1.2.3", "a.0.2", "a.99999999999999999999"} {
+		if _, _, _, ok := onramp.ParseDeliveryID(id); ok {
 			t.Errorf("%q is taken for a delivery's id", id)
 		}
 	}

@@ -1,6 +1,7 @@
 package onramp
 
 import (
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,11 +27,7 @@ func keepQuery(page string, names []string) string {
 		return page + "?" + query
 	}
 	var kept []string
-	for pair := range strings.SplitSeq(query, "&") {
-		// a second ? or a ; begins what its author meant as another parameter
-		if end := strings.IndexAny(pair, "?;"); end >= 0 {
-			pair = pair[:end]
-		}
+	for pair := range parameters(query) {
 		if isKept(pair, names) {
 			kept = append(kept, pair)
 		}
@@ -39,6 +36,21 @@ func keepQuery(page string, names []string) string {
 		return page
 	}
 	return page + "?" + strings.Join(kept, "&")
+}
+
+// parameters gives the pairs of a query, as they stand there.
+func parameters(query string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for pair := range strings.SplitSeq(query, "&") {
+			// a second ? or a ; begins what its author meant as another parameter
+			if end := strings.IndexAny(pair, "?;"); end >= 0 {
+				pair = pair[:end]
+			}
+			if !yield(pair) {
+				return
+			}
+		}
+	}
 }
 
 func isKept(pair string, names []string) bool {

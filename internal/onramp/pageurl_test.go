@@ -31,7 +31,7 @@ func TestPageURL(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got, want := pageURL(t, row.query, row.page), `{"PageURL":"`+row.want+`"}`; got != want {
+			if got, want := pageURL(t, row.query, row.page), `{"page_url:PageURL":"`+row.want+`"}`; got != want {
 				t.Errorf("stored %s, want %s", got, want)
 			}
 		})

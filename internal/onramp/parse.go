@@ -1,40 +1,56 @@
 package onramp
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
+
+	"onramp/internal/email"
+	"onramp/internal/literal"
+	"onramp/internal/phone"
+	"onramp/internal/visible"
+)
+
+// What a value must be.
+var (
+	errText      = problem("text", "must be text")
+	errSurrogate = problem("surrogate", "must not contain half of a surrogate pair, such as an emoji that was cut in two")
+	errUTF8      = problem("text", "must be valid UTF-8")
+	errControl   = problem("text", "must not contain control characters")
+	errEmail     = problem("email", "must be a valid email address")
+	errPhone     = problem("phone", "must be a phone number of 5 to 15 digits, such as +49 30 123456")
+	errNational  = problem("phone", "must be a complete phone number, with the area code")
 )
 
 // Parse checks one submitted value against the field and returns it normalised.
-// Text has its outer white space removed and is NFC. The error says what the
-// value must be, and never what it was.
+// Text is NFC, and what can't be seen is removed at both ends. The error says what
+// the value must be, and never what it was.
 func (f *Field) Parse(v Scalar) (Scalar, error) {
+	if v.Kind == Broken {
+		return v, errSurrogate
+	}
 	switch f.Type {
 	case Boolean:
 		return parseBoolean(v)
 	case Integer:
-		return parseInteger(v)
+		return f.parseNumber(v, literal.Integer, errInteger)
 	case Decimal:
-		return parseDecimal(v)
+		return f.parseNumber(v, literal.Decimal, errDecimal)
 	}
 	if v.Kind != String && v.Kind != Posted {
-		return v, errors.New("must be text")
+		return v, errText
 	}
-	text, limit := strings.TrimSpace(v.Text), f.max()
+	came, limit := visible.Trim(v.Text), f.max()
 	// far too long: not worth the work that follows, some of which grows faster than the text
-	if utf16Len(text) > maxShrink*limit {
+	if utf16Len(came) > maxShrink*limit {
 		return v, errTooLong(limit)
 	}
-	text, err := normalText(text)
+	text, err := normalText(came, f.Multiline)
 	if err != nil {
 		return v, err
 	}
@@ -43,10 +59,13 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 	}
 	// counted after normalisation: it is this text that the column must hold
 	if utf16Len(text) > limit {
-		return v, errTooLong(limit)
+		if f.Type != Text || utf16Len(came) > limit {
+			return v, errTooLong(limit)
+		}
+		text = came // of the few characters whose normal form is longer than they are
 	}
 	if f.Pattern != nil && !f.Pattern.Match(text) {
-		return v, errors.New("does not have the required format")
+		return v, problem("pattern", "does not have the required format")
 	}
 	return Scalar{String, text}, nil
 }
@@ -55,28 +74,48 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 // points that become one.
 const maxShrink = 4
 
-func errTooLong(limit int) error { return fmt.Errorf("must be at most %d characters", limit) }
+func errTooLong(limit int) error {
+	return problem("too_long", fmt.Sprintf("must be at most %d characters", limit))
+}
 
 func (f *Field) parseText(text string) (string, error) {
 	switch f.Type {
 	case Email:
-		return parseEmail(text)
+		address, ok := email.Parse(text)
+		if !ok {
+			return "", errEmail
+		}
+		return address, nil
 	case Date:
-		return parseDate(text)
+		return f.parseDate(text)
 	case Phone:
-		return parsePhone(text)
+		return f.parsePhone(text)
 	case Locale:
 		return parseLocale(text)
 	case Choice:
 		if !slices.Contains(f.Choices, text) {
-			return "", errors.New("must be one of the choices")
+			return "", errChoice
 		}
+	case Choices:
+		return f.parseChoices(text)
 	}
 	return text, nil
 }
 
+// What a value must be.
+var (
+	errBoolean = problem("boolean", "must be true or false")
+	errInteger = problem("integer", "must be a whole number between -2147483648 and 2147483647")
+	errDecimal = problem("decimal", "must be a decimal number of at most 29 digits")
+	errDate    = problem("date", "must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z")
+	errOffset  = problem("date", "must have an offset from -12:00 to +14:00")
+	errNoZone  = problem("date_zone", "must end with its time zone, such as 2026-06-23T14:52:45Z or 2026-06-23T14:52:45+02:00")
+	errYear    = problem("date", "must be between the years 1753 and 9999")
+)
+
+// parseBoolean takes a text, too: what forms post, and scripts that make JSON of forms.
 func parseBoolean(v Scalar) (Scalar, error) {
-	if v.Kind == Posted {
+	if v.Kind == Posted || v.Kind == String {
 		switch strings.ToLower(strings.TrimSpace(v.Text)) {
 		case "true", "on", "1", "yes":
 			return Scalar{Kind: True}, nil
@@ -85,37 +124,20 @@ func parseBoolean(v Scalar) (Scalar, error) {
 		}
 	}
 	if v.Kind != True && v.Kind != False {
-		return v, errors.New("must be true or false")
+		return v, errBoolean
 	}
 	return v, nil
 }
 
-// parseInteger takes what a Number column holds: 32 bits.
-func parseInteger(v Scalar) (Scalar, error) {
-	if v.Kind == Number || v.Kind == Posted {
-		if n, err := strconv.ParseInt(strings.TrimSpace(v.Text), 10, 32); err == nil {
-			return Scalar{Number, strconv.FormatInt(n, 10)}, nil
+// parseNumber takes a text as parseBoolean does. The decimal comma is for texts: a
+// number of JSON has a point.
+func (f *Field) parseNumber(v Scalar, read func(text string, comma bool) (string, bool), otherwise error) (Scalar, error) {
+	if v.Kind == Number || v.Kind == Posted || v.Kind == String {
+		if text, ok := read(v.Text, f.DecimalComma && v.Kind != Number); ok {
+			return Scalar{Number, text}, nil
 		}
 	}
-	return v, errors.New("must be a whole number between -2147483648 and 2147483647")
-}
-
-// parseDecimal takes what a Decimal column can hold: at most 29 digits, without
-// an exponent. The digits are kept as they came, never through a float.
-func parseDecimal(v Scalar) (Scalar, error) {
-	const message = "must be a decimal number of at most 29 digits"
-	if v.Kind != Number && v.Kind != Posted {
-		return v, errors.New(message)
-	}
-	text := strings.TrimSpace(v.Text)
-	whole, fraction, point := strings.Cut(strings.TrimPrefix(text, "-"), ".")
-	if !isDigits(whole) || point && !isDigits(fraction) || len(whole)+len(fraction) > 29 {
-		return v, errors.New(message)
-	}
-	if len(whole) > 1 && whole[0] == '0' {
-		return v, errors.New(message) // 007 is no JSON number
-	}
-	return Scalar{Number, text}, nil
+	return v, otherwise
 }
 
 func isDigits(s string) bool {
@@ -127,42 +149,30 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// parseDate takes a day (2026-06-23) or a moment with its offset
-// (2026-06-23T14:52:45+02:00), which it turns into UTC. A moment without an
-// offset is refused, since Marketing Cloud would read it as its own server time.
-func parseDate(text string) (string, error) {
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		return text, checkYear(day)
+func (f *Field) parseDate(text string) (string, error) {
+	text, err := literal.Time(text, f.TimeZone)
+	switch err {
+	case nil:
+		return text, nil
+	case literal.ErrNoZone:
+		return "", errNoZone
+	case literal.ErrOffset:
+		return "", errOffset
+	case literal.ErrYear:
+		return "", errYear
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return "", errors.New("must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z")
-	}
-	at = at.UTC()
-	return at.Format("2006-01-02T15:04:05Z"), checkYear(at)
+	return "", errDate
 }
 
-// checkYear keeps to the range of a Date column, SQL Server's datetime.
-func checkYear(at time.Time) error {
-	if at.Year() < 1753 || at.Year() > 9999 {
-		return errors.New("must be between the years 1753 and 9999")
+func (f *Field) parsePhone(text string) (string, error) {
+	number, ok := phone.Parse(text, f.Country)
+	switch {
+	case ok:
+		return number, nil
+	case f.Country != "":
+		return "", errNational
 	}
-	return nil
-}
-
-// parsePhone takes 5 to 15 digits (ITU-T E.164) with an optional leading +,
-// and removes the usual separators.
-func parsePhone(text string) (string, error) {
-	digits := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" -./()\u00a0", r) {
-			return -1
-		}
-		return r
-	}, text)
-	if n := strings.TrimPrefix(digits, "+"); !isDigits(n) || len(n) < 5 || len(n) > 15 {
-		return "", errors.New("must be a phone number of 5 to 15 digits, such as +49 30 123456")
-	}
-	return digits, nil
+	return "", errPhone
 }
 
 // parseLocale takes a culture code: a language, and perhaps a script and a
@@ -173,42 +183,56 @@ func parseLocale(text string) (string, error) {
 	base, script, region := tag.Raw()
 	plain, composeErr := language.Raw.Compose(base, script, region)
 	if err != nil || composeErr != nil || plain != tag || base == undetermined {
-		return "", errors.New("must be a locale such as en-US")
+		return "", problem("locale", "must be a locale such as en-US")
 	}
 	return tag.String(), nil
 }
 
 var undetermined, _, _ = language.Und.Raw()
 
-// normalText refuses what no column should hold and returns the rest in NFC.
-func normalText(s string) (string, error) {
+// normalText refuses what no column should hold and returns the rest in NFC. A line
+// break or tab that somebody typed into a single line becomes a blank.
+func normalText(s string, multiline bool) (string, error) {
 	if isPlain(s) {
 		return s, nil
 	}
 	if !utf8.ValidString(s) {
-		return "", errors.New("must be valid UTF-8")
+		return "", errUTF8
 	}
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return "", errors.New("must not contain control characters")
+	if strings.ContainsFunc(s, isControl) { // rare, and a Replacer costs
+		if multiline {
+			s = lineFeeds.Replace(s)
+		} else {
+			s = blanks.Replace(s)
+		}
+		if strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && !(multiline && (r == '\n' || r == '\t')) }) {
+			return "", errControl
 		}
 	}
-	return norm.NFC.String(s), nil
+	return visible.Trim(norm.NFC.String(s)), nil // again: of é and a variation selector only the é is left
 }
+
+// isControl says whether a character controls the text's layout or a device.
+func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+// What ends a line (UAX #14), and what takes its place.
+var (
+	lineFeeds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+	blanks    = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\v", " ", "\f", " ", "\u0085", " ", "\u2028", " ", "\u2029", " ", "\t", " ")
+)
 
 // cleanText is normalText for values that nobody typed: it drops what
 // normalText refuses.
 func cleanText(s string) string {
-	if isPlain(s) {
-		return strings.TrimSpace(s)
+	if !isPlain(s) {
+		s = norm.NFC.String(strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || r == utf8.RuneError {
+				return -1
+			}
+			return r
+		}, s))
 	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, s)
-	return norm.NFC.String(strings.TrimSpace(s))
+	return visible.Trim(s)
 }
 
 // isPlain says whether a text, as most are, is all printable ASCII: that is valid

@@ -12,7 +12,7 @@ type Registration struct {
 	Form          string
 	SubscriberKey string
 	ReceivedAt    time.Time       // UTC, microseconds
-	Values        json.RawMessage // object: data extension column to value, in the form's order
+	Values        json.RawMessage // object: what was submitted and filled in, by field; see Form.Columns
 	State         RegistrationState
 	Route         []Destination // where it goes, step by step; only set on acceptance
 	Deliveries    []Delivery    // only set when a whole registration is read
@@ -36,7 +36,7 @@ const (
 	RegistrationHeld       RegistrationState = 1 // stored, not yet to be sent: it waits to be confirmed, or is under suspicion
 	RegistrationQueued     RegistrationState = 2 // no attempt yet
 	RegistrationDelivering RegistrationState = 3 // attempted or partly delivered
-	RegistrationDelivered  RegistrationState = 4 // every step is delivered
+	RegistrationDelivered  RegistrationState = 4 // every step is delivered, or was skipped
 	RegistrationFailed     RegistrationState = 5 // a step is a dead letter or was discarded
 	RegistrationErased     RegistrationState = 6 // its personal data are gone
 	RegistrationUnknown    RegistrationState = 7 // the answer to a step was lost, and a repeat could reach the person twice

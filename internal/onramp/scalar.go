@@ -2,35 +2,38 @@ package onramp
 
 import (
 	"encoding/json"
-	"strings"
+
+	"onramp/internal/visible"
 )
 
 // ScalarKind is the JSON type of a submitted value.
 type ScalarKind uint8
 
 // The kinds of a Scalar. Posted is a value of a form post: text that may mean
-// a number or a boolean.
+// a number or a boolean. Broken is text with half of a surrogate pair, which can't
+// be written in UTF-8.
 const (
 	Null ScalarKind = iota
 	String
 	Number
 	True
 	False
-	Nested // an object or an array: no field takes one
+	Nested // an object, an array, or a file: few fields take an array, none the others
 	Posted
+	Broken
 )
 
 // Scalar is one submitted value. Text is the decoded text of a String or
-// Posted, and the literal of a Number.
+// Posted, the literal of a Number, and the JSON of an array.
 type Scalar struct {
 	Kind ScalarKind
 	Text string
 }
 
-// isBlank says that nothing was submitted: JSON null, or text with nothing but
-// white space, which is what a browser sends for an input left empty.
+// isBlank says that nothing was submitted: JSON null, or text in which nothing can
+// be seen, such as what a browser sends for an input left empty.
 func isBlank(v Scalar) bool {
-	return v.Kind == Null || (v.Kind == String || v.Kind == Posted) && strings.TrimSpace(v.Text) == ""
+	return v.Kind == Null || (v.Kind == String || v.Kind == Posted) && visible.Trim(v.Text) == ""
 }
 
 // appendScalar appends v as JSON.

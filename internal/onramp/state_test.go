@@ -34,7 +34,7 @@ func TestStateNames(t *testing.T) {
 		t.Errorf("registrations (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]named{
-		{11, "held"}, {1, "waiting"}, {2, "pending"}, {3, "sending"}, {4, "submitted"}, {5, "delivered"}, {9, "unknown"}, {6, "dead"}, {7, "discarded"}, {8, "erased"},
+		{11, "held"}, {1, "waiting"}, {2, "pending"}, {3, "sending"}, {4, "submitted"}, {5, "delivered"}, {12, "skipped"}, {9, "unknown"}, {6, "dead"}, {7, "discarded"}, {8, "erased"},
 	}, deliveries); diff != "" {
 		t.Errorf("deliveries (-want +got):\n%s", diff)
 	}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,17 +22,23 @@ type Delivery struct {
 	Destination   string          `json:"destination"`
 	Step          int             `json:"step"`
 	State         string          `json:"state"`
-	Tries         int             `json:"tries"`
+	Tries         int             `json:"tries"` // attempts that count towards giving up, since it was accepted or last retried here
 	SubscriberKey string          `json:"subscriber_key"`
 	ReceivedAt    time.Time       `json:"received_at"`
-	DueAt         *time.Time      `json:"due_at,omitempty"`    // of its next try
-	WaitsFor      string          `json:"waits_for,omitempty"` // id of the earlier delivery of its key that is retried first; not in lists
+	DueAt         *time.Time      `json:"due_at,omitempty"`       // of its next try
+	Waits         string          `json:"waits,omitempty"`        // what a waiting or pending one waits for: step, person, destination, retry or turn
+	WaitsFor      string          `json:"waits_for,omitempty"`    // with step and person: id of that delivery
+	WaitsReason   string          `json:"waits_reason,omitempty"` // the same, for people
 	SettledAt     *time.Time      `json:"settled_at,omitempty"`
 	Reason        string          `json:"reason,omitempty"`
-	Cause         string          `json:"cause,omitempty"`    // what those that failed alike have in common
-	Values        json.RawMessage `json:"values,omitempty"`   // not in lists
-	Edits         []Edit          `json:"edits,omitempty"`    // not in lists; of the registration
-	Attempts      []Attempt       `json:"attempts,omitempty"` // not in lists
+	Cause         string          `json:"cause,omitempty"`       // what those that failed alike have in common
+	Resend        int64           `json:"resend,omitempty"`      // number of the resend that sends it again; received_at of an event is then when it was queued for that
+	Fields        json.RawMessage `json:"fields,omitempty"`      // not in lists; of the registration
+	Values        json.RawMessage `json:"values,omitempty"`      // not in lists; by column, as they are sent now
+	LeftOut       []string        `json:"left_out,omitempty"`    // not in lists; fields that are not sent, since the form no longer has them
+	Edits         []Edit          `json:"edits,omitempty"`       // not in lists; of the registration
+	Attempts      []Attempt       `json:"attempts,omitempty"`    // not in lists; all that were recorded, whether or not they count as tries
+	LaterSteps    []Delivery      `json:"later_steps,omitempty"` // not in lists; of the same registration: they are discarded with this one
 }
 
 // Attempt is one try of a delivery as operators see it.
@@ -43,6 +50,7 @@ type Attempt struct {
 	Status    int       `json:"status"` // of HTTP; 0: no answer came
 	Code      int       `json:"code"`   // Marketing Cloud's errorcode
 	Detail    string    `json:"detail"`
+	NotSent   bool      `json:"not_sent,omitempty"` // nothing has left this machine; detail says why
 	Hint      string    `json:"hint,omitempty"`
 	Request   string    `json:"request,omitempty"`
 	Answer    string    `json:"answer,omitempty"`
@@ -64,13 +72,33 @@ type Causes struct {
 	Items []Cause `json:"items"`
 }
 
-// ListDeliveries lists deliveries, the newest first.
+// fillFor is how long more pages are read for one.
+const fillFor = 400 * time.Millisecond
+
+// ListDeliveries lists deliveries, the newest first. What is in flight is stored as pending, and
+// only here it is known which is which: it goes on to read until the page is full.
 func (d *Desk) ListDeliveries(ctx context.Context, f onramp.Filter) (Page[Delivery], error) {
-	found, next, err := d.Deliveries.ListDeliveries(ctx, f)
-	page := newPage(found, next, d.delivery)
-	// what is in flight is stored as pending; only here it is known which is which
-	page.Items = slices.DeleteFunc(page.Items, func(v Delivery) bool { return f.State != "" && v.State != f.State })
-	return page, err
+	var page Page[Delivery]
+	limit := cmp.Or(max(f.Limit, 0), 50)
+	for begun := time.Now(); ; {
+		f.Limit = limit - len(page.Items)
+		found, next, looked, err := d.Deliveries.ListDeliveries(ctx, f)
+		if err != nil {
+			return page, err
+		}
+		more := newPage(found, next, looked, d.delivery)
+		more.Items = slices.DeleteFunc(more.Items, func(v Delivery) bool { return f.State != "" && v.State != f.State })
+		more.Items = append(page.Items, more.Items...)
+		short := len(more.Items) < len(page.Items)+len(found)
+		page, f.Cursor = more, next
+		switch {
+		case !short || next == "" || len(page.Items) >= limit:
+			return page, nil
+		case time.Since(begun) >= fillFor:
+			page.LookedTo = &found[len(found)-1].ReceivedAt
+			return page, nil
+		}
+	}
 }
 
 // ListCauses groups dead and unknown deliveries by what they have in common. The
@@ -95,12 +123,18 @@ func (d *Desk) FindDelivery(ctx context.Context, id string) (Delivery, error) {
 		return Delivery{}, err
 	}
 	v := d.delivery(&found)
-	v.WaitsFor = found.WaitsFor
+	for i := range found.Later {
+		v.LaterSteps = append(v.LaterSteps, d.delivery(&found.Later[i]))
+	}
 	v.Values, v.Edits = found.Values, edits(found.Edits)
+	if found.Event == nil {
+		v.Fields = found.Values
+		v.Values, v.LeftOut = d.columns(&onramp.Registration{ID: found.RegistrationID, Form: found.Form, ReceivedAt: found.ReceivedAt, Values: found.Values})
+	}
 	for _, t := range found.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{
 			Number: t.Number, StartedAt: t.StartedAt, TookMS: float64(t.Took.Microseconds()) / 1000, Outcome: t.Verdict.String(),
-			Status: t.Status, Code: t.Code, Detail: t.Detail, Hint: t.Hint, Request: t.Request, Answer: t.Answer,
+			Status: t.Status, Code: t.Code, Detail: t.Detail, NotSent: t.NotSent, Hint: t.Hint, Request: t.Request, Answer: t.Answer,
 		})
 	}
 	return v, nil
@@ -110,7 +144,7 @@ func (d *Desk) delivery(one *onramp.Delivery) Delivery {
 	v := Delivery{
 		ID: one.ID(), Registration: one.RegistrationID, Form: one.Form, Destination: one.Destination, Step: one.Step,
 		State: one.State.String(), Tries: one.Tries, SubscriberKey: one.SubscriberKey, ReceivedAt: one.ReceivedAt,
-		SettledAt: timePointer(one.SettledAt), Reason: one.Reason, Cause: one.Cause,
+		SettledAt: timePointer(one.SettledAt), Reason: one.Reason, Cause: one.Cause, Resend: one.Run,
 	}
 	if one.Event != nil {
 		v.Event = one.Event.ID
@@ -121,14 +155,60 @@ func (d *Desk) delivery(one *onramp.Delivery) Delivery {
 	if flight := d.Pump.Flight(one.DestinationID, one.Seq); one.State == onramp.DeliveryPending && flight != 0 {
 		v.State = flight.String()
 	}
+	d.sayWhy(&v, one)
 	return v
+}
+
+// sayWhy says why a delivery is not being sent.
+func (d *Desk) sayWhy(v *Delivery, one *onramp.Delivery) {
+	switch v.State {
+	case onramp.DeliveryWaiting.String():
+		v.Waits, v.WaitsReason = "step", "the step before it"
+		if one.Run == 0 { // a resend may leave that one out
+			v.WaitsFor = onramp.DeliveryID(one.RegistrationID, one.Step-1)
+		}
+		return
+	case onramp.DeliveryPending.String():
+	default:
+		return
+	}
+	stopped, how := d.stopped(one)
+	switch {
+	case one.DueAt.Equal(onramp.Never):
+		v.Waits, v.WaitsFor, v.WaitsReason = "person", one.WaitsFor, "an earlier delivery for the same person"
+	case stopped:
+		v.Waits, v.WaitsReason = "destination", "its destination, which is "+how
+	case one.DueAt.After(time.Now()):
+		v.Waits, v.WaitsReason = "retry", "its next try at "+one.DueAt.Format("2006-01-02 15:04:05 UTC")
+	default:
+		v.Waits, v.WaitsReason = "turn", "its turn"
+	}
+}
+
+// stopped says whether the destination of a delivery is not sent to, and how it is doing.
+func (d *Desk) stopped(one *onramp.Delivery) (stopped bool, how string) {
+	for _, h := range d.Pump.Health() {
+		if h.Destination.ID != one.DestinationID {
+			continue
+		}
+		how = h.State
+		if why := h.Explain(); why != "" {
+			how += ": " + why
+		}
+		return h.State != "running", how
+	}
+	return true, unconfigured + ": " + whyUnconfigured(one.Destination)
 }
 
 // RetryDelivery makes a delivery due at once and returns it. The error is of kind
 // NotFound, or Conflict when its state forbids it, or when it would overwrite a
 // newer row of the same person and overwrite is not set.
 func (d *Desk) RetryDelivery(ctx context.Context, id string, overwrite bool) (Delivery, error) {
-	if _, err := d.findIdle(ctx, id); err != nil {
+	found, err := d.findIdle(ctx, id)
+	if err == nil {
+		err = d.refuseUnsendable(&found)
+	}
+	if err != nil {
 		return Delivery{}, err
 	}
 	if err := d.Changes.RetryDelivery(ctx, id, overwrite); err != nil {
@@ -186,7 +266,8 @@ func (d *Desk) EditDelivery(ctx context.Context, id string, c Correction) (Deliv
 	return d.FindDelivery(ctx, id)
 }
 
-// DiscardDelivery gives a delivery up for good and returns it. It needs a reason.
+// DiscardDelivery gives a delivery up for good, with the later steps of the same
+// registration, and returns it. It needs a reason.
 // The error is of kind Invalid, NotFound, or Conflict when its state forbids it.
 func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery, error) {
 	if strings.TrimSpace(reason) == "" {

@@ -9,7 +9,10 @@ import (
 	"log/slog"
 	"time"
 
+	"onramp/internal/health"
+	"onramp/internal/ignored"
 	"onramp/internal/onramp"
+	"onramp/internal/resend"
 )
 
 // Desk is what operators work at. Its fields say what it works on and are not
@@ -21,18 +24,25 @@ type Desk struct {
 	Counts        Counts
 	Pump          Pump
 	Events        Events
+	Rows          Rows                    // nil: nobody reads rows back
 	Setup         Setup                   // nil: there is no Event Notification Service to set up
 	Clients       *Clients                // nil: there is no token endpoint
+	Resends       *resend.Desk            // what operators have sent again
 	Forms         map[string]*onramp.Form // by name, as configured
+	Ignored       *ignored.Names          // what came with forms and is no field of theirs; may be nil
 	Notices       []string                // what was unusual about the database at the start
-	Trouble       func() error            // why the database can't be written, or nil; may be nil
+	Left          func() []onramp.Left    // what no route leads to any more; may be nil
+	Health        health.Sources
+	Configuration func() Configuration // when it was loaded; may be nil
 	Log           *slog.Logger
 }
 
 // Registrations reads registrations.
 type Registrations interface {
-	// ListRegistrations returns a page and the cursor of the next one, "" at the end.
-	ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error)
+	// ListRegistrations returns a page and the cursor of the next one, "" at the end. The
+	// page may end early so as not to take long: then looked is when the oldest was
+	// received that it has looked at.
+	ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, looked time.Time, err error)
 	// FindRegistration returns one with its deliveries, or an error of kind NotFound.
 	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
 	// Timeline lists what happened to one, oldest first.
@@ -41,28 +51,43 @@ type Registrations interface {
 
 // Deliveries reads deliveries.
 type Deliveries interface {
-	// ListDeliveries returns a page and the cursor of the next one, "" at the end.
-	ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error)
+	// ListDeliveries returns a page as ListRegistrations does.
+	ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, looked time.Time, err error)
 	// FindDelivery returns one with its attempts, or an error of kind NotFound.
 	FindDelivery(ctx context.Context, id string) (onramp.Delivery, error)
 	// ListCauses groups dead and unknown deliveries by what they have in common.
 	ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.CauseGroup, error)
+	// PlanRetry says what RetryDeliveries of Changes would do.
+	PlanRetry(ctx context.Context, f onramp.Filter, overwrite bool, sendable func(*onramp.Delivery) bool) (onramp.Retried, error)
 }
 
-// Changes changes deliveries. The methods for several change all that are dead or,
+// Changes changes deliveries and destinations. The methods for several change all that are dead or,
 // if the filter's state says so, unknown; they return how many.
 type Changes interface {
 	// RetryDelivery leaves one alone that would overwrite a newer row, with an error
 	// of kind Conflict, unless overwrite is set.
 	RetryDelivery(ctx context.Context, id string, overwrite bool) error
-	// RetryDeliveries also returns how many it has left alone for that reason.
-	RetryDeliveries(ctx context.Context, f onramp.Filter, overwrite bool) (n, superseded int64, err error)
+	// RetryDeliveries leaves those alone, too, and those that are not sendable.
+	RetryDeliveries(ctx context.Context, f onramp.Filter, overwrite bool, sendable func(*onramp.Delivery) bool) (onramp.Retried, error)
+	// DiscardDelivery also discards the later steps of the same registration.
 	DiscardDelivery(ctx context.Context, id, reason string) error
-	DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (int64, error)
+	// DiscardDeliveries also returns how many such steps there were.
+	DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (n, later int64, err error)
+	// MoveDeliveries has what is not delivered or discarded go from one destination to
+	// another one, and returns how much; dry only counts.
+	MoveDeliveries(ctx context.Context, from, to string, dry bool) (int64, error)
 	// EditDelivery gives the registration of a dead or unknown delivery the values
 	// and the subscriber key of r. The error is of kind Conflict when the delivery
 	// no longer holds what edit says it held.
 	EditDelivery(ctx context.Context, id string, edit onramp.Edit, r onramp.Registration) error
+
+	// PauseDestination stops a destination, across restarts; one that is paused already
+	// gets the new reason. The pump goes by it by itself.
+	PauseDestination(ctx context.Context, name, reason string) error
+	// ResumeDestination returns how many messages have become unknown, since a repeat
+	// after so long could reach the person twice. The error is of kind Conflict when
+	// the destination is not paused.
+	ResumeDestination(ctx context.Context, name string) (unknown int, err error)
 }
 
 // Counts reports how much is stored.
@@ -90,15 +115,28 @@ type Pump interface {
 	Forget(seq int64)
 }
 
+// Rows reads delivered rows back from Marketing Cloud.
+type Rows interface {
+	// Warnings are the columns of a destination that were sent and not stored, each
+	// with what to do.
+	Warnings(destination string) []string
+	// LeftOut says which fields deliveries were sent without, one line for each.
+	LeftOut() []string
+}
+
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next"` // cursor of the next page; "" at the end
+
+	// LookedTo is set of a page that has ended early, with more to look through: when the
+	// oldest was received that it has looked at.
+	LookedTo *time.Time `json:"looked_to,omitempty"`
 }
 
 // newPage makes the views of a page.
-func newPage[T, V any](found []T, next string, view func(*T) V) Page[V] {
-	page := Page[V]{Items: make([]V, len(found)), Next: next}
+func newPage[T, V any](found []T, next string, looked time.Time, view func(*T) V) Page[V] {
+	page := Page[V]{Items: make([]V, len(found)), Next: next, LookedTo: timePointer(looked)}
 	for i := range found {
 		page.Items[i] = view(&found[i])
 	}

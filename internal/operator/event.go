@@ -10,8 +10,8 @@ import (
 
 // Events reads the events that callbacks have got.
 type Events interface {
-	// ListEvents returns a page and the cursor of the next one, "" at the end.
-	ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, err error)
+	// ListEvents returns a page as Registrations.ListRegistrations does.
+	ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, looked time.Time, err error)
 	// FindEvent returns one with its deliveries, or an error of kind NotFound.
 	FindEvent(ctx context.Context, id string) (onramp.Event, error)
 }
@@ -41,8 +41,8 @@ func (d *Desk) ListEvents(ctx context.Context, f onramp.EventFilter) (Page[Event
 	if len(f.Type) > longestType {
 		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type can have at most 1000 characters"}
 	}
-	found, next, err := d.Events.ListEvents(ctx, f)
-	return newPage(found, next, d.event), err
+	found, next, looked, err := d.Events.ListEvents(ctx, f)
+	return newPage(found, next, looked, d.event), err
 }
 
 // FindEvent returns an event with its deliveries, or an error of kind NotFound.

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"onramp/internal/health"
 	"onramp/internal/onramp"
+	"onramp/internal/resend"
 )
 
 // Status is how the gateway is doing.
@@ -16,19 +18,39 @@ type Status struct {
 	Deliveries    map[string]int64    `json:"deliveries"`    // by state
 	Destinations  []DestinationStatus `json:"destinations"`
 	Events        EventCounts         `json:"events"`
-	Notices       []string            `json:"notices,omitempty"` // what is unusual about the database, each with what to do
+	Forms         []FormStatus        `json:"forms,omitempty"` // those that something came with that is no field of theirs
+	health.Status
+	Notices       []string       `json:"notices,omitempty"` // what is unusual about the database, each with what to do
+	Configuration *Configuration `json:"configuration,omitempty"`
+}
+
+// Configuration is when the configuration that runs was loaded, and in what it differs
+// from the file that was read last.
+type Configuration struct {
+	LoadedAt     time.Time `json:"loaded_at"`
+	NeedsRestart []string  `json:"needs_restart,omitempty"` // settings that the file has changed, and that hold from the next start on
+	Refused      *Refusal  `json:"refused,omitempty"`       // the last reload; nil: it was not refused, or there was none
+}
+
+// Refusal is a reload that has changed nothing.
+type Refusal struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"` // one line for each mistake
 }
 
 // DestinationStatus is how one destination is doing.
 type DestinationStatus struct {
 	Name    string     `json:"name"`
-	State   string     `json:"state"` // running, throttled, blocked, or unconfigured
+	State   string     `json:"state"` // running, throttled, blocked, paused, or unconfigured
 	Reason  string     `json:"reason,omitempty"`
 	Since   *time.Time `json:"since,omitempty"`
-	Waiting int64      `json:"waiting"` // deliveries that are still to be made
-	Oldest  *time.Time `json:"oldest"`  // when the longest waiting registration was accepted
+	Waiting int64      `json:"waiting"`           // deliveries that are still to be made
+	Unknown int64      `json:"unknown,omitempty"` // deliveries that an operator must decide about
+	Oldest  *time.Time `json:"oldest"`            // when the longest waiting registration was accepted
 	Behind  *Behind    `json:"behind,omitempty"`
 	Late    *Late      `json:"late,omitempty"`
+
+	Warnings []string `json:"warnings,omitempty"` // columns that were sent and not stored, each with what to do
 }
 
 // Late is what may be written late, over something newer: calls whose outcome is
@@ -59,8 +81,9 @@ type EventCounts struct {
 // Destination is a destination, how it is doing, and the deliveries that it has.
 type Destination struct {
 	Name          string
-	Configured    bool // else it only has deliveries from before, and Health is empty
-	onramp.Health      // as the pump sees it
+	Configured    bool     // else it only has deliveries from before, and Health is empty
+	onramp.Health          // as the pump sees it
+	Warnings      []string // columns that were sent and not stored, each with what to do
 	Deliveries    map[onramp.DeliveryState]int64
 }
 
@@ -75,23 +98,31 @@ type Overview struct {
 	Counts       onramp.Counts // as of the last commit
 	Destinations []Destination // by name: those that are configured, and those that have deliveries from before
 	Notices      []string      // what was unusual about the database at the start
+	Health       health.Status // as far as alerts look at it
 }
 
 // Overview returns at once.
 func (d *Desk) Overview() Overview {
-	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices}
+	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices, Health: d.Health.Quick()}
 	known := map[string]Destination{}
 	for name := range o.Counts.Deliveries {
 		known[name] = Destination{Name: name, Deliveries: o.Counts.Deliveries[name]}
 	}
 	for _, h := range d.Pump.Health() {
 		name := h.Destination.Name()
-		known[name] = Destination{Name: name, Configured: true, Health: h, Deliveries: o.Counts.Deliveries[name]}
+		known[name] = Destination{Name: name, Configured: true, Health: h, Warnings: d.warnings(name), Deliveries: o.Counts.Deliveries[name]}
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		o.Destinations = append(o.Destinations, known[name])
 	}
 	return o
+}
+
+func (d *Desk) warnings(destination string) []string {
+	if d.Rows == nil {
+		return nil
+	}
+	return d.Rows.Warnings(destination)
 }
 
 // Oldest returns when the oldest registration was accepted that is still to be
@@ -105,8 +136,13 @@ func (d *Desk) Oldest(ctx context.Context, destination string) (time.Time, error
 func (d *Desk) Status(ctx context.Context) (Status, error) {
 	o := d.Overview()
 	s := Status{
+		Status: d.Health.Status(), Forms: d.ignoredFields(),
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
-		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: o.Notices,
+		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: append(slices.Clip(o.Notices), d.leftNotices()...),
+	}
+	if d.Configuration != nil {
+		configuration := d.Configuration()
+		s.Configuration = &configuration
 	}
 	trouble := d.trouble()
 	if trouble != nil {
@@ -133,10 +169,10 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 
 // trouble is why the database can't be written, or nil.
 func (d *Desk) trouble() error {
-	if d.Trouble == nil {
+	if d.Health.Trouble == nil {
 		return nil
 	}
-	return d.Trouble()
+	return d.Health.Trouble()
 }
 
 // countDeliveries adds those of one destination. What is in flight is stored as
@@ -154,12 +190,12 @@ func (s *Status) countDeliveries(d *Destination) {
 }
 
 func (d *Desk) destinationStatus(ctx context.Context, one *Destination) (DestinationStatus, error) {
-	s := DestinationStatus{Name: one.Name, State: one.State, Reason: one.Explain(), Since: timePointer(one.Since), Waiting: one.Waiting()}
+	s := DestinationStatus{
+		Name: one.Name, State: one.State, Reason: one.Explain(), Since: timePointer(one.Since), Waiting: one.Waiting(),
+		Unknown: one.Deliveries[onramp.DeliveryUnknown], Warnings: one.Warnings,
+	}
 	if !one.Configured {
-		s.State, s.Reason = "unconfigured", "no form uses it any more"
-		if onramp.IsSinkName(one.Name) {
-			s.Reason = "it is no longer configured as a sink"
-		}
+		s.State, s.Reason = unconfigured, whyUnconfigured(one.Name)
 	}
 	late, err := d.late(ctx, one.Name)
 	if s.Late = late; s.Waiting == 0 || err != nil {
@@ -172,6 +208,33 @@ func (d *Desk) destinationStatus(ctx context.Context, one *Destination) (Destina
 	s.Oldest = timePointer(oldest)
 	s.Behind, err = d.behind(ctx, one.Name)
 	return s, err
+}
+
+// unconfigured is the state of a destination that has deliveries from before only.
+const unconfigured = "unconfigured"
+
+func whyUnconfigured(destination string) string {
+	if onramp.IsSinkName(destination) {
+		return "it is no longer configured as a sink"
+	}
+	return "no form uses it any more"
+}
+
+// HeldUp is why the target of a resend takes nothing now, "" when it does: a destination,
+// or any of those that routes lead to.
+func (d *Desk) HeldUp(target string) string {
+	for _, one := range d.Overview().Destinations {
+		switch {
+		case target == resend.Routes && !onramp.IsSinkName(one.Name) && one.Configured && one.State != "running":
+			return one.Name + " is " + one.State + ": " + one.Explain()
+		case one.Name != target || one.Configured && one.State == "running":
+		case !one.Configured:
+			return "it is no longer configured"
+		default:
+			return one.State + ": " + one.Explain()
+		}
+	}
+	return ""
 }
 
 func (d *Desk) late(ctx context.Context, destination string) (*Late, error) {

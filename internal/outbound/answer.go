@@ -29,6 +29,7 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	o := onramp.Outcome{Status: answer.Status, Code: answer.Code, RetryAfter: answer.RetryAfter, Answer: clip(answer.Body)}
 	o.Detail = describeAnswer(answer)
 	o.Verdict, o.Hint = judgeAnswer(answer, to)
+	o.Hint = advise(answer, to, o.Hint)
 	o.Refused = answer.Status == http.StatusUnauthorized
 	o.MayHaveArrived = isInconclusive(answer)
 	o.Late = answer.Status == http.StatusRequestTimeout || answer.Status == http.StatusGatewayTimeout || attempt.IsLate(answer.Err)
@@ -68,23 +69,6 @@ func clip(body []byte) string {
 	return string(body)
 }
 
-// alone gives the outcome of a call with one delivery to attempt.Isolate.
-func alone(o onramp.Outcome) (outcomes []onramp.Outcome, refused []int) {
-	if o.Verdict == onramp.Rejected {
-		refused = attempt.All(1)
-	}
-	return []onramp.Outcome{o}, refused
-}
-
-// suspects are the n deliveries of a call that was refused for the sake of some of
-// them: all, since the answer does not say which; none, when it was not for theirs.
-func suspects(err error, n int) []int {
-	if isAboutSome(err) {
-		return attempt.All(n)
-	}
-	return nil
-}
-
 // isAboutSome says that a call was refused for the sake of some of its deliveries.
 func isAboutSome(err error) bool {
 	if _, token := errors.AsType[*tokenError](err); token {
@@ -94,15 +78,8 @@ func isAboutSome(err error) bool {
 	if !ok {
 		return errors.Is(err, sfmc.ErrInvalid) // one of them does not make a request
 	}
-	if verdict, _ := judgeAnswer(e, onramp.Destination{}); verdict != onramp.Rejected {
-		return false
-	}
-	switch {
-	case e.Status == http.StatusNotFound, e.Code == sfmc.CodeNotFound, e.CodeText == sfmc.CodeTextNoDataExtension,
-		e.Code == sfmc.CodeInvalidType && sayBadAddress.in(e.Message), sayNoPrimaryKey.in(e.Message):
-		return false // it is about the destination: all of them would fail
-	}
-	return true
+	verdict, _ := judgeAnswer(e, onramp.Destination{})
+	return verdict == onramp.Rejected
 }
 
 const (
@@ -123,7 +100,7 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 			return onramp.Delivered, "" // there is such a row (section 6 of the specification)
 		}
 	case http.StatusUnauthorized:
-		return onramp.Blocked, "a new token was refused as well: " + hintToken
+		return onramp.Blocked, hintToken
 	case http.StatusForbidden:
 		return onramp.Blocked, hintScopes
 	case sfmc.StatusServiceNotFound:
@@ -145,8 +122,18 @@ func judgeAnswer(e *sfmc.Error, to onramp.Destination) (verdict onramp.Verdict, 
 		return onramp.Retry, ""
 	case e.Status < 300 && (e.Code == sfmc.CodeRateLimit || e.Code == sfmc.CodeBlocked || e.Code == sfmc.CodeUnavailable):
 		return judgeLimit(e.Code), hintLimit
+	}
+	return judgeRefusal(e)
+}
+
+// judgeRefusal tells those that pass, and those that concern all, from those of what
+// was sent.
+func judgeRefusal(e *sfmc.Error) (verdict onramp.Verdict, hint string) {
+	switch {
 	case isPassing(e):
 		return onramp.Retry, ""
+	case concernsAll(e):
+		return onramp.Blocked, hintObject
 	}
 	return onramp.Rejected, hintData
 }
@@ -183,11 +170,17 @@ func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exis
 	o = onramp.Outcome{
 		Verdict: onramp.Rejected, Status: http.StatusOK, Code: row.Code, Hint: hintData, Detail: strings.TrimPrefix(strings.Join(messages, "; "), "; "),
 	}
+	o.Hint = advise(&sfmc.Error{Status: http.StatusOK, Code: row.Code, Message: row.Message, Additional: row.Errors}, to, o.Hint)
 	switch {
 	case sayDeadlock.in(messages...):
 		o.Verdict, o.Hint = onramp.Retry, ""
 	case to.InsertOnly && sayExists.in(messages...):
 		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "a row with this key exists already and stays as it is"}, true
+	case sayNoKeys.in(messages...):
+		o.Verdict = onramp.Blocked
+		if o.Hint == hintData {
+			o.Hint = hintObject
+		}
 	}
 	return o, false
 }
@@ -195,7 +188,7 @@ func judgeRow(to onramp.Destination, row sfmc.RowResult) (o onramp.Outcome, exis
 // judgeToken reads why there is no token. It concerns every delivery alike,
 // so none is blamed for it.
 func judgeToken(err error) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Blocked, Hint: hintHost, Detail: "no access token: " + err.Error()}
+	o := onramp.Outcome{Verdict: onramp.Blocked, Hint: hintHost, Detail: "no access token: " + err.Error(), NotSent: true}
 	answer, ok := errors.AsType[*sfmc.Error](err)
 	if !ok {
 		return o
@@ -208,14 +201,14 @@ func judgeToken(err error) onramp.Outcome {
 	case isForeign(answer):
 		o.Hint = hintForeign
 	case answer.Status >= 400 && answer.Status < 500:
-		o.Hint, o.Refused = hintToken, true
+		o.Hint, o.Refused = advise(answer, onramp.Destination{}, hintToken), true
 	}
 	return o
 }
 
 // judgeSilence reads an error that came without an answer.
 func judgeSilence(err error, sent, harmful bool) onramp.Outcome {
-	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), MayHaveArrived: sent}
+	o := onramp.Outcome{Verdict: onramp.Retry, Detail: err.Error(), MayHaveArrived: sent, NotSent: !sent}
 	switch {
 	case errors.Is(err, sfmc.ErrHost):
 		o.Verdict, o.Hint = onramp.Blocked, hintHost

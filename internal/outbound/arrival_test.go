@@ -164,7 +164,7 @@ func TestAnswersThatLeaveItOpen(t *testing.T) {
 		"429, 50200":                  {reply{status: 429, body: `{"errorcode":50200,"message":"x"}`}, no(onramp.Blocked)},
 		"401":                         {reply{status: 401}, no(onramp.Blocked)},
 		"403":                         {reply{status: 403}, no(onramp.Blocked)},
-		"404":                         {reply{status: 404}, no(onramp.Rejected)},
+		"404":                         {reply{status: 404}, no(onramp.Blocked)},
 		"400":                         {reply{status: 400, body: `{"errorcode":10004,"message":"x"}`}, no(onramp.Rejected)},
 		"400, bare 10006":             {reply{status: 400, body: `{"errorcode":10006,"message":"x"}`}, no(onramp.Retry)},
 		"413":                         {reply{status: 413}, no(onramp.Rejected)},

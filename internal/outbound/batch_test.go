@@ -26,17 +26,24 @@ import (
 // bubble of synctest can hold it. It answers as its function says.
 type account struct {
 	answer func(r *http.Request, body string) reply
+	token  func() // called for each token request; may be nil
 
 	mu    sync.Mutex
 	calls []string // method and path of each, token requests left out
 }
 
 func (a *account) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
 	}
 	if r.URL.Path == "/v2/token" {
+		if a.token != nil {
+			a.token()
+		}
 		return answered(reply{status: 200, body: goodToken}), nil
 	}
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
@@ -252,12 +259,14 @@ func results(page, count int, items ...string) reply {
 }
 
 const (
-	rowOK       = `{"message":"Upserted DataExtensionObject","status":"OK"}`
-	rowNull     = `{"errorCode":2,"status":"Error","message":"Cannot locate the existing record. Required keys are missing.","errors":[{"errorMessage":"Column [contactkey] does not allow null value.","name":"contactkey","errorCode":70001}]}`
-	rowDeadlock = `{"errorCode":2,"status":"Error","message":"Transaction (Process ID 52) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."}`
-	rowExists   = `{"errorCode":2,"status":"Error","message":"Violation of PRIMARY KEY constraint 'PK_X'. Cannot insert duplicate key in object 'C1.X'. The duplicate key value is (p0).\r\nThe statement has been terminated."}`
-	rowNoKey    = `{"errorCode":2,"status":"Error","message":"This Data Extension does not have any primary keys defined."}`
-	rowUnknown  = `{"errorCode":"UnexpectedError","status":"Error","message":""}`
+	rowOK               = `{"message":"Upserted DataExtensionObject","status":"OK"}`
+	rowNull             = `{"errorCode":2,"status":"Error","message":"Cannot locate the existing record. Required keys are missing.","errors":[{"errorMessage":"Column [subscriberkey] does not allow null value.","name":"subscriberkey","errorCode":70001}]}`
+	rowDeadlockMore     = `{"errorCode":2,"status":"Error","message":"Transaction (Process ID 52) was deadlocked. RERUN THE TRANSACTION.\r\nThe statement has been terminated."}`
+	rowDeadlockInColumn = `{"errorCode":2,"status":"Error","message":"Row failed.","errors":[{"errorMessage":"Violation: deadlock victim. Rerun the transaction. The statement has been terminated. (1205)","errorCode":2}]}`
+	rowDeadlock         = `{"errorCode":2,"status":"Error","message":"Transaction (Process ID 52) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."}`
+	rowExists           = `{"errorCode":2,"status":"Error","message":"Violation of PRIMARY KEY constraint 'PK_X'. Cannot insert duplicate key in object 'C1.X'. The duplicate key value is (p0).\r\nThe statement has been terminated."}`
+	rowNoKey            = `{"errorCode":2,"status":"Error","message":"This Data Extension does not have any primary keys defined."}`
+	rowUnknown          = `{"errorCode":"UnexpectedError","status":"Error","message":""}`
 )
 
 // TestAsyncAnswers is the table of what the asynchronous route can say of a row.
@@ -284,13 +293,18 @@ func TestAsyncAnswers(t *testing.T) {
 		{"status comes late", dataExtension, job{submitted, []reply{missing, {status: 200, body: `{"requestId":"c","resultMessages":[]}`}, status("Pending", "", false), status("Executing", "", false), done}, nil, 0}, []onramp.Outcome{stored, stored}, ms(500) + ms(750) + ms(1125) + ms(1687) + 500*time.Microsecond + ms(2531) + 250*time.Microsecond},
 		{"a bad row", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 2, rowOK, rowNull)}, 0}, []onramp.Outcome{
 			stored,
-			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData, Request: sent(1, 2), Detail: "Cannot locate the existing record. Required keys are missing.; Column [contactkey] does not allow null value."},
+			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: strings.Replace(hintNull, "contactkey", "subscriberkey", 1), Request: sent(1, 2), Detail: "Cannot locate the existing record. Required keys are missing.; Column [subscriberkey] does not allow null value."},
 		}, ms(500)},
 		{"deadlock", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 2, rowDeadlock, rowOK)}, 0}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 200, Code: 2, Request: sent(0, 2), Detail: "Transaction (Process ID 52) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."}, stored,
 		}, ms(500)},
+		{"deadlock, and more said", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 3, rowDeadlockMore, rowDeadlockInColumn, rowOK)}, 0}, []onramp.Outcome{
+			{Verdict: onramp.Retry, Status: 200, Code: 2, Request: sent(0, 3), Detail: "Transaction (Process ID 52) was deadlocked. RERUN THE TRANSACTION.  The statement has been terminated."},
+			{Verdict: onramp.Retry, Status: 200, Code: 2, Request: sent(1, 3), Detail: "Row failed.; Violation: deadlock victim. Rerun the transaction. The statement has been terminated. (1205)"},
+			stored,
+		}, ms(500)},
 		{"no primary key", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowNoKey)}, 0}, []onramp.Outcome{
-			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData, Request: sent(0, 1), Detail: "This Data Extension does not have any primary keys defined."},
+			{Verdict: onramp.Blocked, Status: 200, Code: 2, Hint: hintNoPrimary, Request: sent(0, 1), Detail: "This Data Extension does not have any primary keys defined."},
 		}, ms(500)},
 		{"a code in words", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowUnknown)}, 0}, []onramp.Outcome{
 			{Verdict: onramp.Rejected, Status: 200, Hint: hintData, Request: sent(0, 1), Detail: ""},
@@ -308,12 +322,12 @@ func TestAsyncAnswers(t *testing.T) {
 			{Verdict: onramp.Delivered, Status: 200, Detail: "a row with this key exists already and stays as it is"}, stored,
 		}, ms(500)},
 		{"exists, upsert", dataExtension, job{submitted, []reply{failed}, []reply{results(1, 1, rowExists)}, 0}, []onramp.Outcome{
-			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData, Request: sent(0, 1), Detail: "Violation of PRIMARY KEY constraint 'PK_X'. Cannot insert duplicate key in object 'C1.X'. The duplicate key value is (p0).  The statement has been terminated."},
+			{Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintDuplicate, Request: sent(0, 1), Detail: "Violation of PRIMARY KEY constraint 'PK_X'. Cannot insert duplicate key in object 'C1.X'. The duplicate key value is (p0).  The statement has been terminated."},
 		}, ms(500)},
 		{"a poll fails", dataExtension, job{submitted, []reply{{status: 503}, {drop: true}, done}, nil, 0}, []onramp.Outcome{stored}, ms(500) + ms(750) + ms(1125)},
 		{"polls are throttled", dataExtension, job{submitted, []reply{{status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"errorcode":50100,"message":"slow"}`}, done}, nil, 0}, []onramp.Outcome{stored}, ms(7500)},
 		{"polls are refused", dataExtension, job{submitted, []reply{{status: 403, body: `{"message":"Insufficient Privileges","errorcode":20002}`}}, nil, 0}, []onramp.Outcome{
-			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Hint: hintScopes, Request: sent(0, 1), MayHaveArrived: true, Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
+			{Verdict: onramp.Blocked, Status: 403, Code: 20002, Hint: hintReadScope, Request: sent(0, 1), MayHaveArrived: true, Detail: "result of request j1: 403 20002: Insufficient Privileges", Answer: `{"message":"Insufficient Privileges","errorcode":20002}`},
 		}, ms(500) + ms(750) + ms(1125) + ms(1687) + 500*time.Microsecond + ms(2531) + 250*time.Microsecond},
 		{"no trace", dataExtension, job{submitted, []reply{missing}, nil, 0}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 200, Request: sent(0, 1), MayHaveArrived: true, Detail: "Marketing Cloud knows no request j1 after 2m0s"},

@@ -16,11 +16,11 @@ import (
 
 // store upserts rows by the synchronous route.
 func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	to := c.Destination
+	to, blame := c.Destination, &blame{call: c}
 	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		rows := make([]sfmc.Row, len(deliveries))
 		for i := range deliveries {
-			rows[i] = sfmc.Row{Keys: map[string]any{to.KeyColumn: rowKey(to, &deliveries[i])}, Values: deliveries[i].Values}
+			rows[i] = sfmc.Row{Keys: rowKeys(to, &deliveries[i]), Values: rowValues(&deliveries[i])}
 		}
 		ctx, out, end := s.begin(ctx)
 		defer end()
@@ -28,24 +28,16 @@ func (s *Sender) store(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		if err == nil {
 			return attempt.Alike(len(rows), onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored"}), nil
 		}
-		return out.note(attempt.Alike(len(rows), judge(err, to, out.sent(err)))), suspects(err, len(rows))
+		return blame.refused(err, deliveries, out)
 	})
-}
-
-// rowKey is the value of a row's key column.
-func rowKey(to onramp.Destination, d *onramp.Delivery) string {
-	if to.OnExisting == onramp.CreateNew {
-		return d.RegistrationID
-	}
-	return d.SubscriberKey
 }
 
 // storeAsync gives rows to the asynchronous route and waits for their results. Those
 // that an earlier call has submitted it only waits for.
 func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	to := c.Destination
+	to, blame := c.Destination, &blame{call: c}
 	if c.RequestID != "" {
-		return s.finish(ctx, to, c.RequestID, c.Deliveries, new(outgoing))
+		return s.finish(ctx, job{c.RequestID, c.Deliveries, blame}, new(outgoing))
 	}
 	write := s.client.UpsertRowsAsync
 	if to.InsertOnly {
@@ -54,27 +46,34 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		rows := make([]any, len(deliveries))
 		for i := range deliveries {
-			rows[i] = withKey(deliveries[i].Values, to.KeyColumn, rowKey(to, &deliveries[i]))
+			rows[i] = withKeys(to, &deliveries[i], rowKey(to, &deliveries[i]))
 		}
 		limited, out, end := s.begin(ctx)
 		defer end()
 		id, err := write(limited, to.Key, rows)
 		if err != nil {
-			return out.note(attempt.Alike(len(rows), judge(err, to, out.sent(err)))), suspects(err, len(rows))
+			return blame.refused(err, deliveries, out)
 		}
 		if c.Submitted != nil {
 			c.Submitted(id, deliveries)
 		}
-		return s.finish(ctx, to, id, deliveries, out), nil
+		return s.finish(ctx, job{id, deliveries, blame}, out), nil
 	})
 }
 
+// job is a request by the asynchronous route.
+type job struct {
+	id    string
+	rows  []onramp.Delivery
+	blame *blame
+}
+
 // finish waits for the results of rows that were submitted, by the call of out.
-func (s *Sender) finish(ctx context.Context, to onramp.Destination, id string, deliveries []onramp.Delivery, out *outgoing) []onramp.Outcome {
-	outcomes, existing := s.await(ctx, to, id, len(deliveries))
+func (s *Sender) finish(ctx context.Context, j job, out *outgoing) []onramp.Outcome {
+	outcomes, existing := s.await(ctx, j)
 	out.note(outcomes)
-	if to.InsertOnly && to.OnExisting == onramp.Update {
-		s.update(ctx, to, deliveries, existing, outcomes)
+	if to := j.blame.call.Destination; to.InsertOnly && to.OnExisting == onramp.Update {
+		s.update(ctx, to, j.rows, existing, outcomes)
 	}
 	return outcomes
 }
@@ -107,10 +106,11 @@ const (
 // await polls until every row of a request has its outcome. existing are the rows
 // that were not inserted because they exist. A request of which that can't be told
 // may be carried out yet.
-func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, rows int) (outcomes []onramp.Outcome, existing []int) {
+func (s *Sender) await(ctx context.Context, j job) (outcomes []onramp.Outcome, existing []int) {
+	to, id := j.blame.call.Destination, j.id
 	all := func(o onramp.Outcome) ([]onramp.Outcome, []int) {
-		o.MayHaveArrived = true
-		return attempt.Alike(rows, o), nil
+		o.MayHaveArrived, o.NotSent = true, false // what was not sent is only the question
+		return attempt.Alike(len(j.rows), o), nil
 	}
 	begun := time.Now()
 	troubles, asked := 0, time.Duration(0) // asked: by the answer, to wait
@@ -122,7 +122,7 @@ func (s *Sender) await(ctx context.Context, to onramp.Destination, id string, ro
 		}
 		status, err := s.status(ctx, id)
 		if err == nil && status.Done() {
-			outcomes, existing, err = s.results(ctx, to, id, status, rows)
+			outcomes, existing, err = s.results(ctx, j, status)
 		}
 		waited := time.Since(begun).Round(time.Second)
 		switch {
@@ -170,9 +170,8 @@ func (s *Sender) status(ctx context.Context, id string) (sfmc.AsyncStatus, error
 // results gives the outcome of each row of a complete request, and which rows were
 // not inserted because they exist. That all went well the status has said already;
 // only errors are looked up.
-func (s *Sender) results(
-	ctx context.Context, to onramp.Destination, id string, status sfmc.AsyncStatus, rows int,
-) (outcomes []onramp.Outcome, existing []int, err error) {
+func (s *Sender) results(ctx context.Context, j job, status sfmc.AsyncStatus) (outcomes []onramp.Outcome, existing []int, err error) {
+	to, id, rows := j.blame.call.Destination, j.id, len(j.rows)
 	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusOK, Detail: "row stored, request " + id}
 	if status.AllOK() {
 		return attempt.Alike(rows, stored), nil, nil
@@ -195,6 +194,7 @@ func (s *Sender) results(
 			o, exists := stored, false
 			if !item.OK {
 				o, exists = judgeRow(to, item)
+				j.blame.columns(&o, append(item.Errors, item.Detail), &j.rows[len(outcomes)], true)
 			}
 			if exists {
 				existing = append(existing, len(outcomes))

@@ -13,12 +13,12 @@ import (
 // sendMessages sends transactional messages. The delivery's id is the message
 // key, of which Marketing Cloud takes only one: a repeated call does no harm.
 func (s *Sender) sendMessages(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	blame := &blame{call: c}
 	return attempt.Isolate(c.Deliveries, func(deliveries []onramp.Delivery) ([]onramp.Outcome, []int) {
 		if len(deliveries) == 1 {
-			o := s.sendMessage(ctx, c.Destination, &deliveries[0])
-			return alone(o)
+			return s.sendMessage(ctx, blame, deliveries)
 		}
-		return s.sendBatch(ctx, c.Destination, deliveries)
+		return s.sendBatch(ctx, blame, deliveries)
 	})
 }
 
@@ -28,18 +28,23 @@ func recipient(to onramp.Destination, d *onramp.Delivery) sfmc.Recipient {
 	return sfmc.Recipient{ContactKey: d.SubscriberKey, To: text(d.Values, to.ToColumn), MessageKey: d.ID(), Attributes: d.Values}
 }
 
-func (s *Sender) sendMessage(ctx context.Context, to onramp.Destination, d *onramp.Delivery) onramp.Outcome {
-	r := recipient(to, d)
+func (s *Sender) sendMessage(ctx context.Context, b *blame, one []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
+	to := b.call.Destination
+	r := recipient(to, &one[0])
 	ctx, out, end := s.begin(ctx)
 	defer end()
 	id, err := s.client.SendMessage(ctx, r.MessageKey, to.Key, r)
 	if err == nil {
-		return onramp.Outcome{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}
+		return []onramp.Outcome{{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}}, nil
 	}
-	return out.note([]onramp.Outcome{judgeMessage(err, to, out.sent(err))})[0]
+	if o := judgeMessage(err, to, out.sent(err)); o.Verdict == onramp.Delivered {
+		return []onramp.Outcome{o}, nil
+	}
+	return b.refused(err, one, out)
 }
 
-func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
+func (s *Sender) sendBatch(ctx context.Context, b *blame, deliveries []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {
+	to := b.call.Destination
 	recipients := make([]sfmc.Recipient, len(deliveries))
 	for i := range deliveries {
 		recipients[i] = recipient(to, &deliveries[i])
@@ -48,18 +53,18 @@ func (s *Sender) sendBatch(ctx context.Context, to onramp.Destination, deliverie
 	defer end()
 	sent, err := s.client.SendMessages(ctx, to.Key, recipients)
 	if err != nil {
-		outcomes, refused = attempt.Alike(len(deliveries), judge(err, to, out.sent(err))), suspects(err, len(deliveries))
-	} else {
-		outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
-			Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
-		})
-		for i, m := range sent.Messages {
-			if m.Err != nil {
-				outcomes[i] = judgeMessage(m.Err, to, false)
-			}
+		return b.refused(err, deliveries, out)
+	}
+	outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
+		Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
+	})
+	for i, m := range sent.Messages {
+		if m.Err != nil {
+			outcomes[i] = judgeMessage(m.Err, to, false)
+			b.columns(&outcomes[i], append(m.Err.Additional, sfmc.Detail{Code: m.Err.Code, Message: m.Err.Message}), &deliveries[i], true)
 		}
 	}
-	return out.note(outcomes), refused
+	return out.note(outcomes), nil
 }
 
 // judgeMessage takes a message key that is known already for what it is: our own

@@ -4,9 +4,9 @@ package outbound
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -31,6 +31,8 @@ type Config struct {
 	Timeout      time.Duration     // of one call; default 30 s
 	Fence        attempt.Fence     // of the network; default: always open
 	Transport    http.RoundTripper // default: the network
+	Forms        Forms             // makes the columns; nil: values are columns already
+	Log          *slog.Logger      // default: nowhere
 }
 
 // TokenKeeper keeps the access token across restarts.
@@ -41,8 +43,14 @@ type TokenKeeper interface {
 
 // Sender sends deliveries. It is safe for concurrent use.
 type Sender struct {
-	client  *sfmc.Client
-	timeout time.Duration
+	client   *sfmc.Client
+	tokens   *watchedTokens
+	clock    *clock
+	timeout  time.Duration
+	forms    Forms
+	gone     goneFields
+	readback *readback
+	renewal  renewal
 }
 
 const (
@@ -62,7 +70,8 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	if cfg.Transport == nil {
 		cfg.Transport = cfg.Fence.Transport(idleFor)
 	}
-	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: cfg.Transport, Timeout: longestCall}))
+	clock := &clock{base: cfg.Transport}
+	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: clock, Timeout: longestCall}))
 	requester, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{
 		ClientID: cfg.ClientID, ClientSecret: sfmc.Secret(cfg.ClientSecret.Reveal()), AccountID: cfg.AccountID,
 	}, options...)
@@ -72,9 +81,13 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 30 * time.Second
 	}
-	cache := sfmc.NewTokenCache(requester, sfmc.WithTokenStore(tokenStore{keeper}), sfmc.OnStoreError(onStoreError),
+	tokens := &watchedTokens{TokenRequester: requester}
+	cache := sfmc.NewTokenCache(tokens, sfmc.WithTokenStore(tokenStore{keeper, tokens}), sfmc.OnStoreError(onStoreError),
 		sfmc.WithRequestTimeout(cfg.Timeout))
-	return &Sender{client: sfmc.NewClient(tokenSource{cache}, options...), timeout: cfg.Timeout}, nil
+	client := sfmc.NewClient(tokenSource{cache}, options...)
+	return &Sender{
+		client: client, tokens: tokens, clock: clock, timeout: cfg.Timeout, forms: cfg.Forms, readback: newReadback(client, cfg.Timeout, cfg.Log), renewal: renewal{tokens: tokenSource{cache}},
+	}, nil
 }
 
 // Client calls the same account with the same token.
@@ -97,9 +110,7 @@ func addresses(cfg Config) (authURL string, options []sfmc.Option, err error) {
 	return cfg.AuthURL, []sfmc.Option{sfmc.WithOrigin(u.Scheme + "://" + u.Host)}, nil
 }
 
-// Send makes the call, and more of them when that is what it takes to tell a bad
-// delivery from its neighbours.
-func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+func (s *Sender) send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	switch {
 	case c.Destination.Kind == onramp.Journey:
 		return s.fire(ctx, c)
@@ -163,20 +174,6 @@ func (out *outgoing) note(outcomes []onramp.Outcome) []onramp.Outcome {
 	return outcomes
 }
 
-// withKey puts a key column in front of the other columns.
-func withKey(values json.RawMessage, column, key string) json.RawMessage {
-	if column == "" {
-		return values
-	}
-	// values is an object that onramp.Form has written: it begins with {
-	first, _ := json.Marshal(map[string]string{column: key})
-	if len(values) <= len("{}") {
-		return first
-	}
-	first[len(first)-1] = ','
-	return append(first, values[1:]...)
-}
-
 // tokenSource tells errors of the token request from those of the call.
 type tokenSource struct{ cache *sfmc.TokenCache }
 
@@ -202,7 +199,10 @@ func (e *tokenError) Error() string { return e.err.Error() }
 func (e *tokenError) Unwrap() error { return e.err }
 
 // tokenStore translates between the client and the keeper.
-type tokenStore struct{ keeper TokenKeeper }
+type tokenStore struct {
+	keeper TokenKeeper
+	tokens *watchedTokens
+}
 
 // LoadToken reads the kept token; nil when there is none.
 func (s tokenStore) LoadToken(ctx context.Context) (*sfmc.Token, error) {
@@ -210,7 +210,11 @@ func (s tokenStore) LoadToken(ctx context.Context) (*sfmc.Token, error) {
 	if err != nil || data == nil {
 		return nil, err
 	}
-	return sfmc.DecodeToken(data)
+	token, err := sfmc.DecodeToken(data)
+	if err == nil && token.IssuedFor == s.tokens.IssuedFor() && time.Now().Before(token.ExpiresAt) {
+		s.tokens.have(token)
+	}
+	return token, err
 }
 
 // SaveToken keeps a new token.

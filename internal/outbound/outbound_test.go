@@ -19,11 +19,11 @@ import (
 // hints are what an operator is advised to do.
 const (
 	hintData    = "compare the form's columns with the data extension's, then retry it"
+	hintObject  = "compare the key in the configuration with Marketing Cloud, and see that the journey or definition is active; what waits goes out by itself"
+	hintColumns = "compare the form's columns with the data extension's; what waits goes out by itself"
 	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
 	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
 	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	hintFresh   = "a new token was refused as well: " + hintToken
-	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
 	hintForeign = "something in between seems to answer in Marketing Cloud's place, such as a proxy, a firewall (WAF) or a captive portal: let this machine reach Marketing Cloud without it"
 	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 )
@@ -81,11 +81,11 @@ func newSender(t *testing.T, url string, timeout time.Duration) *outbound.Sender
 }
 
 var (
-	dataExtension = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumn: "SubscriberKey"}
+	dataExtension = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumns: []string{"SubscriberKey"}}
 	mail          = onramp.Destination{Kind: onramp.Message, Key: "welcome", ToColumn: "FirstName"}
-	insertOnly    = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumn: "SubscriberKey", InsertOnly: true}
-	repeated      = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumn: "SubscriberKey", EstablishContactKey: true, OnUnknown: onramp.Again}
-	journey       = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumn: "SubscriberKey", EstablishContactKey: true}
+	insertOnly    = onramp.Destination{Kind: onramp.DataExtension, Key: "DE1", KeyColumns: []string{"SubscriberKey"}, InsertOnly: true}
+	repeated      = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumns: []string{"SubscriberKey"}, EstablishContactKey: true, OnUnknown: onramp.Again}
+	journey       = onramp.Destination{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumns: []string{"SubscriberKey"}, EstablishContactKey: true}
 )
 
 func delivery() onramp.Delivery {
@@ -108,15 +108,17 @@ const (
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const (
-		invalidEmail = `{"message":"Unable to save rows","errorcode":10006,"documentation":"","additionalErrors":[{"message":"EmailAddress: The value for column [EmailAddress] is not a valid email address.","errorcode":10000,"documentation":""}]}`
-		bare10006    = `{"message":"Unable to save rows","errorcode":10006,"documentation":""}`
-		deadlock     = `{"message":"Unable to save rows","errorcode":10006,"additionalErrors":[{"message":"Transaction (Process ID 5) was deadlocked. Rerun the transaction.","errorcode":2}]}`
-		limit50100   = `{"message":"Rate limit exceeded","errorcode":50100,"retryAfter":5,"documentation":""}`
-		limit50200   = `{"message":"Your requests are temporarily blocked.","errorcode":50200,"documentation":""}`
-		notFound     = `{"message":"Object Not Found","errorcode":30003,"documentation":""}`
-		duplicateKey = `{"message":"MCMS_UTM_Validation_DuplicateMessageKey: messageKey reused within the past 2 days","errorcode":109110}`
-		noAddress    = `{"message":"MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber","errorcode":109106}`
-		noScope      = `{"message":"Insufficient Privileges","errorcode":20002,"documentation":""}`
+		invalidEmail  = `{"message":"Unable to save rows","errorcode":10006,"documentation":"","additionalErrors":[{"message":"EmailAddress: The value for column [EmailAddress] is not a valid email address.","errorcode":10000,"documentation":""}]}`
+		bare10006     = `{"message":"Unable to save rows","errorcode":10006,"documentation":""}`
+		deadlock      = `{"message":"Unable to save rows","errorcode":10006,"additionalErrors":[{"message":"Transaction (Process ID 5) was deadlocked. Rerun the transaction.","errorcode":2}]}`
+		deadlockMore  = `{"message":"Unable to save rows","errorcode":10006,"additionalErrors":[{"message":"Transaction (Process ID 5) was deadlocked. Rerun the transaction. The statement has been terminated.","errorcode":2}]}`
+		deadlockAlone = `{"message":"Unable to save rows: deadlock victim. Rerun the transaction. (SQL 1205)","errorcode":10006,"additionalErrors":[{"message":"x","errorcode":2}]}`
+		limit50100    = `{"message":"Rate limit exceeded","errorcode":50100,"retryAfter":5,"documentation":""}`
+		limit50200    = `{"message":"Your requests are temporarily blocked.","errorcode":50200,"documentation":""}`
+		notFound      = `{"message":"Object Not Found","errorcode":30003,"documentation":""}`
+		duplicateKey  = `{"message":"MCMS_UTM_Validation_DuplicateMessageKey: messageKey reused within the past 2 days","errorcode":109110}`
+		noAddress     = `{"message":"MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber","errorcode":109106}`
+		noScope       = `{"message":"Insufficient Privileges","errorcode":20002,"documentation":""}`
 	)
 	for _, row := range []struct {
 		name     string
@@ -137,21 +139,23 @@ func TestAnswers(t *testing.T) {
 		{"redirect, event", journey, reply{status: 307, header: map[string]string{"Location": "/login"}}, onramp.Outcome{Verdict: onramp.Unknown, Status: 307, Detail: "307: redirects are not followed", Hint: hintForeign + "; " + hintUnknown, MayHaveArrived: true}, sentEvent},
 		{"message accepted", mail, reply{status: 202, body: `{"requestId":"q1","errorcode":0,"responses":[{"messageKey":"r1.1"}]}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}, ""},
 		{"message accepted before", mail, reply{status: 400, body: duplicateKey}, onramp.Outcome{Verdict: onramp.Delivered, Status: 400, Detail: "message was accepted from an earlier attempt"}, ""},
-		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintData, Answer: noAddress}, sentMail},
-		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData}, ""},
+		{"message without address", mail, reply{status: 400, body: noAddress}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 109106, Detail: "400 109106: MCMS_UTM_Validation_MissingRequiredField_to: Invalid subscriber", Hint: hintTo, Answer: noAddress}, sentMail},
+		{"no address at hand", message, reply{status: 202}, onramp.Outcome{Verdict: onramp.Rejected, Detail: "send message: recipient: invalid argument: no address", Hint: hintData, NotSent: true}, ""},
 		{"connection lost, message", mail, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}, sentMail},
 		{"conflict of an insert", insertOnly, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 409, Code: 30004, Detail: "409 30004: exists", Answer: `{"message":"exists","errorcode":30004}`}, ""},
 		{"503 with a date", dataExtension, reply{status: 503, header: map[string]string{"Retry-After": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 503, RetryAfter: time.Hour, Detail: "503", Hint: hintLimit, MayHaveArrived: true}, sentRow},
 		{"event accepted", journey, reply{status: 201, body: `{"eventInstanceId":"e1"}`}, onramp.Outcome{Verdict: onramp.Delivered, Status: 201, Detail: "event accepted, instance e1"}, ""},
-		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Hint: hintData, Answer: invalidEmail}, sentRow},
+		{"bad value", dataExtension, reply{status: 400, body: invalidEmail}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; EmailAddress: The value for column [EmailAddress] is not a valid email address.", Hint: hintAddress, Answer: invalidEmail}, sentRow},
 		{"bad value, spec", dataExtension, reply{status: 400, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Code: 1, Detail: "400 1: Unable to save rows", Hint: hintData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"Unable to save rows"}]}`}, sentRow},
 		{"error inside 200", dataExtension, reply{status: 200, body: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 200, Code: 1, Detail: "200 1: no", Hint: hintData, Answer: `{"results":[{"rows":0,"errorcode":1,"status":"Error","message":"no"}]}`}, sentRow},
 		{"throttled inside 202", journey, reply{status: 202, body: limit50100}, onramp.Outcome{Verdict: onramp.Throttled, Status: 202, Code: 50100, RetryAfter: 5 * time.Second, Detail: "202 50100: Rate limit exceeded", Hint: hintLimit, Answer: limit50100}, sentEvent},
-		{"unknown data extension", dataExtension, reply{status: 404, body: notFound}, onramp.Outcome{Verdict: onramp.Rejected, Status: 404, Code: 30003, Detail: "404 30003: Object Not Found", Hint: hintData, Answer: notFound}, sentRow},
+		{"unknown data extension", dataExtension, reply{status: 404, body: notFound}, onramp.Outcome{Verdict: onramp.Blocked, Status: 404, Code: 30003, Detail: "404 30003: Object Not Found", Hint: hintNoExtension, Answer: notFound}, sentRow},
 		{"conflict is no success of an upsert", dataExtension, reply{status: 409, body: `{"message":"exists","errorcode":30004}`}, onramp.Outcome{Verdict: onramp.Rejected, Status: 409, Code: 30004, Detail: "409 30004: exists", Hint: hintData, Answer: `{"message":"exists","errorcode":30004}`}, sentRow},
 		{"plain text", dataExtension, reply{status: 400, body: "Bad Request"}, onramp.Outcome{Verdict: onramp.Rejected, Status: 400, Detail: "400: Bad Request", Hint: hintData, Answer: "Bad Request"}, sentRow},
 		{"bare 10006", dataExtension, reply{status: 400, body: bare10006}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows", Answer: bare10006}, sentRow},
 		{"deadlock", dataExtension, reply{status: 400, body: deadlock}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; Transaction (Process ID 5) was deadlocked. Rerun the transaction.", Answer: deadlock}, sentRow},
+		{"deadlock, and more said", dataExtension, reply{status: 400, body: deadlockMore}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows; Transaction (Process ID 5) was deadlocked. Rerun the transaction. The statement has been terminated.", Answer: deadlockMore}, sentRow},
+		{"deadlock in the message itself", dataExtension, reply{status: 400, body: deadlockAlone}, onramp.Outcome{Verdict: onramp.Retry, Status: 400, Code: 10006, Detail: "400 10006: Unable to save rows: deadlock victim. Rerun the transaction. (SQL 1205); x", Answer: deadlockAlone}, sentRow},
 		{"time-out told", dataExtension, reply{status: 408}, onramp.Outcome{Verdict: onramp.Retry, Status: 408, Detail: "408", Late: true, MayHaveArrived: true}, sentRow},
 		{"500", dataExtension, reply{status: 500, body: `{"documentation":"","errorcode":500,"message":"x"}`}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Code: 500, Detail: "500 500: x", Answer: `{"documentation":"","errorcode":500,"message":"x"}`, MayHaveArrived: true}, sentRow},
 		{"500 to a journey", journey, reply{status: 500}, onramp.Outcome{Verdict: onramp.Retry, Status: 500, Detail: "500", MayHaveArrived: true}, sentEvent},
@@ -163,7 +167,7 @@ func TestAnswers(t *testing.T) {
 		{"429 without a body", dataExtension, reply{status: 429}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, Detail: "429", Hint: hintLimit}, sentRow},
 		{"429 50200", dataExtension, reply{status: 429, body: limit50200}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "429 50200: Your requests are temporarily blocked.", Hint: hintLimit, Answer: limit50200}, sentRow},
 		{"401 after a refresh", dataExtension, reply{status: 401, body: `{"errorcode":0,"message":"Not Authorized"}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "401 0: Not Authorized", Hint: hintFresh, Refused: true, Answer: `{"errorcode":0,"message":"Not Authorized"}`}, sentRow},
-		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Hint: hintScopes, Answer: noScope}, sentEvent},
+		{"403", journey, reply{status: 403, body: noScope}, onramp.Outcome{Verdict: onramp.Blocked, Status: 403, Code: 20002, Detail: "403 20002: Insufficient Privileges", Hint: hintEventScope, Answer: noScope}, sentEvent},
 		{"596", dataExtension, reply{status: 596, body: "<h1>596 Service Not Found</h1>"}, onramp.Outcome{Verdict: onramp.Blocked, Status: 596, Detail: "596: ", Hint: hintHost, Answer: "<h1>596 Service Not Found</h1>"}, sentRow},
 		{"connection lost, row", dataExtension, reply{drop: true}, onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}, sentRow},
 		{"connection lost, event", journey, reply{drop: true}, onramp.Outcome{Verdict: onramp.Unknown, Hint: hintUnknown, MayHaveArrived: true}, sentEvent},
@@ -196,8 +200,8 @@ func TestTokenAnswers(t *testing.T) {
 		token reply
 		want  onramp.Outcome
 	}{
-		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintToken, Refused: true, Answer: invalid}},
-		{"refused, 400", reply{status: 400, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 400, Detail: "no access token: 400 invalid_client: Invalid client ID.", Hint: hintToken, Refused: true, Answer: invalid}},
+		{"refused", reply{status: 401, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 401, Detail: "no access token: 401 invalid_client: Invalid client ID.", Hint: hintClientID, Refused: true, Answer: invalid}},
+		{"refused, 400", reply{status: 400, body: invalid}, onramp.Outcome{Verdict: onramp.Blocked, Status: 400, Detail: "no access token: 400 invalid_client: Invalid client ID.", Hint: hintClientID, Refused: true, Answer: invalid}},
 		{"limited", reply{status: 429, header: map[string]string{"Retry-After": "3"}}, onramp.Outcome{Verdict: onramp.Throttled, Status: 429, RetryAfter: 3 * time.Second, Detail: "no access token: 429", Hint: hintLimit}},
 		{"blocked", reply{status: 429, body: `{"message":"blocked","errorcode":50200}`}, onramp.Outcome{Verdict: onramp.Blocked, Status: 429, Code: 50200, Detail: "no access token: 429 50200: blocked", Hint: hintLimit, Answer: `{"message":"blocked","errorcode":50200}`}},
 		{"down", reply{status: 500}, onramp.Outcome{Verdict: onramp.Blocked, Status: 500, Detail: "no access token: 500", Hint: hintHost}},
@@ -212,8 +216,9 @@ func TestTokenAnswers(t *testing.T) {
 				if row.token.drop {
 					got[0].Detail = ""
 				}
-				// nothing was sent, and nothing is shown as sent
-				if diff := cmp.Diff([]onramp.Outcome{row.want}, got); diff != "" {
+				want := row.want
+				want.NotSent = true // nothing was sent, and nothing is shown as sent
+				if diff := cmp.Diff([]onramp.Outcome{want}, got); diff != "" {
 					t.Error(diff)
 				}
 			})

@@ -14,8 +14,8 @@ import (
 // for one, all of it; of one for several, the same without the others.
 func TestRequestIsWhatWasSent(t *testing.T) {
 	t.Parallel()
-	event := onramp.Destination{Kind: onramp.Journey, Key: "Event 1/ä", KeyColumn: "SubscriberKey"}
-	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web Reg/ä", KeyColumn: "SubscriberKey"}
+	event := onramp.Destination{Kind: onramp.Journey, Key: "Event 1/ä", KeyColumns: []string{"SubscriberKey"}}
+	row := onramp.Destination{Kind: onramp.DataExtension, Key: "Web Reg/ä", KeyColumns: []string{"SubscriberKey"}}
 	insert := row
 	insert.InsertOnly = true
 	for _, c := range []struct {

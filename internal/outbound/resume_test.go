@@ -23,8 +23,8 @@ func TestResume(t *testing.T) {
 	}
 	unknown := again("Marketing Cloud knows no request j1 after 2m0s")
 	bad := onramp.Outcome{
-		Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: hintData,
-		Detail: "Cannot locate the existing record. Required keys are missing.; Column [contactkey] does not allow null value.",
+		Verdict: onramp.Rejected, Status: 200, Code: 2, Hint: strings.Replace(hintNull, "contactkey", "subscriberkey", 1),
+		Detail: "Cannot locate the existing record. Required keys are missing.; Column [subscriberkey] does not allow null value.",
 	}
 	insert := dataExtension
 	insert.InsertOnly = true

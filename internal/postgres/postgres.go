@@ -21,6 +21,12 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
+// IsURL says whether a database's URL is that of a server, which several processes
+// can reach, and not the path of a file.
+func IsURL(rawURL string) bool {
+	return strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://")
+}
+
 // Limits are how long one may wait.
 type Limits struct {
 	Connect time.Duration // for a connection

@@ -31,9 +31,12 @@ type call struct {
 	entries []*entry
 	async   bool // by the asynchronous route
 	probe   bool // made to find out whether the destination works again
+	bar     *bar // whose probe it is; nil: none
+	skips   bool // nothing is sent: its deliveries are skipped
 
 	resumes  string   // the earlier asynchronous request whose outcome is asked for; "": a request is made
 	requests []string // the asynchronous requests that were made; belongs to the sender
+	onDisk   func()   // is called once all of it is in an asynchronous request that is kept
 	suspect  bool     // of deliveries that were tried before, while others get through
 }
 
@@ -71,19 +74,21 @@ func (f *flow) measure(count int, now time.Time) float64 {
 // dispatch starts as many calls as the destination's pace allows.
 func (l *lane) dispatch(work context.Context) {
 	l.lingers = time.Time{}
-	if len(l.toPark) > 0 || !l.maySend() {
+	l.skip(work)
+	if l.stopped || len(l.toPark) > 0 || !l.maySend() {
 		return // until it is known who is behind whom, nobody may go
 	}
 	for {
 		now := time.Now()
-		if len(l.window.ready) == 0 || l.inFlight >= l.pace.allowed(now, l.inFlight) {
+		bar := l.bars.due(now, l.window)
+		if len(l.window.ready) == 0 && (bar == nil || l.pace.paused()) || l.inFlight >= l.pace.allowed(now, l.inFlight) {
 			return
 		}
 		if l.pump.cfg.Fence() != nil {
 			l.lingers = now.Add(fencePause)
 			return
 		}
-		c := l.nextCall(now)
+		c := l.nextCall(now, bar)
 		if c == nil {
 			return
 		}
@@ -102,9 +107,13 @@ func (l *lane) start(work context.Context, c *call, state onramp.DeliveryState) 
 
 // nextCall takes the deliveries of the next call out of the window; nil when it
 // waits to be filled.
-func (l *lane) nextCall(now time.Time) *call {
+func (l *lane) nextCall(now time.Time, due *bar) *call {
 	if l.pace.paused() {
 		return &call{entries: l.window.takeProbe(l.pace.nextProbe()), async: l.destination.OnlyAsync(), probe: true}
+	}
+	if due != nil {
+		l.window.fly(due.probe)
+		return &call{entries: []*entry{due.probe}, async: due.async, bar: due}
 	}
 	async, ok := l.route(now)
 	if !ok {
@@ -163,18 +172,27 @@ func (l *lane) send(work context.Context, c *call) {
 	}
 	startedAt := time.Now()
 	r := &result{call: c}
-	r.outcomes = l.pump.sender.Send(work, onramp.Call{
+	waiting, end := l.leavable(work, c)
+	defer end()
+	r.outcomes = l.pump.sender.Send(waiting, onramp.Call{
 		Destination: l.destination, Async: c.async, Deliveries: deliveries, RequestID: c.resumes,
 		Submitted: func(id string, taken []onramp.Delivery) { l.submitted(work, c, id, taken) },
 	})
+	if r.left = work.Err() == nil && waiting.Err() != nil; r.left {
+		l.tell(message{result: r}) // whoever sends next asks for the outcome
+		return
+	}
 	if c.suspect {
 		blameDeliveries(r.outcomes)
+	}
+	if c.entries[0].most == 1 { // others were freed from its company: it needs no quick tries any more
+		deliveries[0].Tries = max(deliveries[0].Tries, quickTries-1)
 	}
 	r.settlements = l.decideAll(deliveries, r.outcomes, startedAt)
 	l.logCall(work, c, r.outcomes)
 	// a probe that finds what is known already is not worth a line in the timeline
 	first := &r.outcomes[0]
-	known := c.probe && (first.Verdict == onramp.Throttled || first.Verdict == onramp.Blocked) && !first.MayHaveArrived
+	known := (c.probe || c.bar != nil) && (first.Verdict == onramp.Throttled || first.Verdict == onramp.Blocked) && !first.MayHaveArrived
 	switch {
 	case known:
 	case work.Err() != nil && len(c.requests) > 0:
@@ -194,6 +212,26 @@ func (l *lane) submitted(work context.Context, c *call, id string, deliveries []
 	j := onramp.Job{RequestID: id, SubmittedAt: time.Now(), Deliveries: deliveries}
 	if err := l.pump.journal.SaveJob(work, l.destination.ID, j); err != nil {
 		l.pump.cfg.Log.ErrorContext(work, "asynchronous request not stored; a restart would send its rows again", "destination", l.destination.Name(), "err", err)
+		return
+	}
+	// what exists is updated by calls of which nothing is on disk
+	if len(deliveries) == len(c.entries) && !l.destination.InsertOnly {
+		c.onDisk()
+	}
+}
+
+// leavable gives a call a context that ends with claim, too, once all that is left to
+// do is to wait for the outcome of what is on disk: that can take many minutes.
+func (l *lane) leavable(work context.Context, c *call) (waiting context.Context, end func()) {
+	waiting, leave := context.WithCancel(work)
+	stop := func() bool { return true }
+	c.onDisk = func() { stop = l.afterClaim(leave) }
+	if c.resumes != "" && !l.destination.InsertOnly {
+		c.onDisk()
+	}
+	return waiting, func() {
+		stop()
+		leave()
 	}
 }
 
@@ -210,7 +248,7 @@ func (l *lane) endJobs(work context.Context, c *call, r *result) {
 // works for others.
 func blameDeliveries(outcomes []onramp.Outcome) {
 	for i := range outcomes {
-		if outcomes[i].Verdict == onramp.Blocked {
+		if outcomes[i].Verdict == onramp.Blocked && !outcomes[i].Columns {
 			outcomes[i].Verdict = onramp.Retry
 		}
 	}
@@ -219,7 +257,7 @@ func blameDeliveries(outcomes []onramp.Outcome) {
 // decideAll decides for each delivery of a call. Those that were delivered alike
 // share their attempt.
 func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome, startedAt time.Time) []onramp.Settlement {
-	now, giveUpAfter := time.Now(), l.destination.TryFor(l.pump.cfg.GiveUpAfter)
+	now := time.Now()
 	settlements := make([]onramp.Settlement, len(deliveries))
 	soon := failedTogether(outcomes, now)
 	var shared *onramp.Attempt
@@ -231,7 +269,7 @@ func (l *lane) decideAll(deliveries []onramp.Delivery, outcomes []onramp.Outcome
 		if a.Verdict == onramp.Delivered {
 			shared = a
 		}
-		settlements[i] = decide(&deliveries[i], a, giveUpAfter, now)
+		settlements[i] = decide(&deliveries[i], a, l.patience(&deliveries[i], startedAt), now)
 		if !soon.IsZero() {
 			settlements[i].State, settlements[i].DueAt, settlements[i].Tries = onramp.DeliveryPending, soon, deliveries[i].Tries
 		}
@@ -287,6 +325,10 @@ func (p *Pump) tellFollowers(followers []onramp.Delivery) {
 
 // landed takes a call out of the counts.
 func (l *lane) landed(c *call) {
+	if c.skips {
+		l.skipping--
+		return
+	}
 	l.inFlight--
 	if c.async {
 		l.jobs--

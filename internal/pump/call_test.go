@@ -348,6 +348,8 @@ func runCalls(t *testing.T, to onramp.Destination, cfg pump.Config, send func(ct
 	synctest.Test(t, func(t *testing.T) {
 		r := &calling{o: newOutbox(), send: send, start: time.Now()}
 		r.Pump = pump.New(cfg, r.o, r.o, r, []onramp.Destination{to})
-		during(t, r.Pump, func() { test(r) })
+		l := begin(t, r.Pump)
+		test(r)
+		l.end()
 	})
 }

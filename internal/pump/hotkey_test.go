@@ -173,14 +173,14 @@ func TestHotKeyOnDisk(t *testing.T) {
 		fill(d, hot, 1)
 		other := d.save(0, "other")
 		s := newSender(t, slowly(300*time.Millisecond, ok))
-		during(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route), func() {
-			<-time.After(time.Second)
-			r, err := d.s.FindRegistration(t.Context(), other)
-			if err != nil || r.State != onramp.RegistrationDelivered {
-				t.Errorf("the other one is %v, %v", r.State, err)
-			}
-			<-time.After(time.Minute)
-		})
+		l := begin(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route))
+		<-time.After(time.Second)
+		r, err := d.s.FindRegistration(t.Context(), other)
+		if err != nil || r.State != onramp.RegistrationDelivered {
+			t.Errorf("the other one is %v, %v", r.State, err)
+		}
+		<-time.After(time.Minute)
+		l.end()
 		var got, want []int64 // to x
 		for i, c := range slices.DeleteFunc(s.calls, func(c call) bool { return c.destination != x.ID || c.seq > 2*hot }) {
 			got, want = append(got, c.seq), append(want, int64(2*i+1))
@@ -275,31 +275,20 @@ func (h *hotLife) live() {
 			route[i].Batch = 1 + h.random.IntN(4)
 		}
 		p := pump.New(pump.Config{Window: window, Senders: 3}, h.o, h.o, h, route)
-		claim, stop := context.WithCancel(h.t.Context())
-		work, abandon := context.WithCancel(h.t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			p.Run(claim, work)
-		}()
+		l := begin(h.t, p)
 		<-time.After(500 * time.Microsecond)
 		for range 30 {
 			h.operate(p)
 			synctest.Wait()
 			<-time.After(time.Duration(h.random.IntN(1000)) * time.Millisecond)
 		}
-		if round < 2 {
-			stop()
-			if h.random.IntN(2) == 0 {
-				abandon()
-			}
-		} else {
+		if round == 2 {
 			h.poison.Store(false)
 			h.settleDown(p)
-			stop()
+		} else if h.random.IntN(2) == 0 {
+			l.abandon()
 		}
-		<-ended
-		abandon()
+		l.end()
 		<-time.After(500 * time.Microsecond)
 	}
 }

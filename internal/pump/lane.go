@@ -30,6 +30,7 @@ type lane struct {
 	destination onramp.Destination
 	inbox       chan message
 	ended       chan struct{}
+	afterClaim  func(f func()) (stop func() bool) // calls f once claim has ended
 	senders     sync.WaitGroup
 
 	window   *window
@@ -42,6 +43,10 @@ type lane struct {
 	troubled time.Time
 	toPark   map[int64]bool // fresh ones that may be behind a parked one of their key
 
+	stopped    bool // an operator has paused the destination, as of this turn
+	bars       bars
+	toPostpone []onramp.Delivery // parked ones that a bar keeps back
+
 	crowdedAt time.Time // since when nothing is read, because too many wait for the step before them
 
 	begun       bool
@@ -51,10 +56,13 @@ type lane struct {
 	abandoned   bool // calls were given up whose outcomes are not on disk
 	inFlight    int  // calls
 	jobs        int  // of these, by the asynchronous route
+	skipping    int  // writes under way that settle what is skipped
 	pace        pace
 	rules       [2]rule // of synchronous calls, and of asynchronous ones
 	flow        flow
 	lingers     time.Time
+
+	before onramp.Health // see Config.Before
 
 	mu     sync.Mutex
 	flying map[int64]onramp.DeliveryState // what is in flight: sending or submitted
@@ -74,6 +82,7 @@ type result struct {
 	outcomes    []onramp.Outcome
 	settlements []onramp.Settlement
 	abandoned   bool // work ended before the outcomes were on disk
+	left        bool // claim ended before the outcomes were known of what is kept as a job
 }
 
 func newLane(p *Pump, d onramp.Destination) *lane {
@@ -81,6 +90,7 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 		pump: p, destination: d, inbox: make(chan message, 4*p.cfg.Senders), ended: make(chan struct{}),
 		size: p.cfg.Window, more: true, checkDue: true, toPark: map[int64]bool{},
 		flying: map[int64]onramp.DeliveryState{}, rules: rules(d),
+		bars: bars{byShape: map[uint64]*bar{}, left: map[int64]int64{}},
 		pace: pace{limit: p.cfg.Senders, max: p.cfg.Senders, failed: map[int64]bool{}}, state: onramp.Health{Destination: d, State: running},
 	}
 	if l.size == 0 {
@@ -90,15 +100,25 @@ func newLane(p *Pump, d onramp.Destination) *lane {
 		}
 	}
 	l.window = newWindow(l.size)
+	if d.Kind != onramp.SinkDestination {
+		l.window.skips, l.bars.skips = p.cfg.Skips, p.cfg.Skips
+	}
+	for _, before := range p.cfg.Before {
+		if before.Destination.ID == d.ID {
+			l.before, l.state.GivenUp, l.state.Unknown = before, before.GivenUp, before.Unknown
+		}
+	}
 	return l
 }
 
 func (l *lane) run(claim, work context.Context) {
 	defer close(l.ended)
+	l.afterClaim = func(f func()) func() bool { return context.AfterFunc(claim, f) }
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	fresh, due := l.pump.outbox.Wake(l.destination.ID)
 	for claim.Err() == nil && work.Err() == nil {
+		l.lookForPause()
 		l.refill(work)
 		l.dispatch(work)
 		timer.Reset(l.untilNext())
@@ -115,7 +135,7 @@ func (l *lane) run(claim, work context.Context) {
 		case <-claim.Done():
 		}
 	}
-	for l.inFlight > 0 {
+	for l.inFlight+l.skipping > 0 {
 		l.handle(<-l.inbox)
 	}
 	l.senders.Wait()
@@ -141,7 +161,7 @@ func (l *lane) refill(work context.Context) {
 		return
 	}
 	steps := []func(context.Context) error{
-		l.begin, l.savePosition, l.readFresh, l.readPassed, l.readLeft, l.readDue, l.park, l.parkPassed, l.allowSending,
+		l.begin, l.savePosition, l.readFresh, l.readPassed, l.readLeft, l.readDue, l.postpone, l.park, l.parkPassed, l.allowSending,
 	}
 	var err error
 	for _, step := range steps {
@@ -155,10 +175,25 @@ func (l *lane) refill(work context.Context) {
 	}
 }
 
+// lookForPause notes whether an operator has paused the destination. Once it is
+// resumed, what is due is read again: it may have become unknown meanwhile.
+func (l *lane) lookForPause() {
+	pause := l.pump.outbox.Pause(l.destination.ID)
+	if l.stopped && !pause.Lasts() {
+		l.checkDue = true
+		for _, e := range l.window.bySeq {
+			if e.delivery.Parked() && !e.inFlight {
+				l.drop(e)
+			}
+		}
+	}
+	l.stopped = pause.Lasts()
+}
+
 // capacity is how many keys may have a fresh delivery in memory: what the calls under
 // way and the next ones carry. A destination that is paused needs fewer to begin again.
 func (l *lane) capacity() int {
-	if l.pace.paused() {
+	if l.stopped || l.pace.paused() {
 		return min(l.size, usualWindow)
 	}
 	return l.size
@@ -168,7 +203,8 @@ func (l *lane) capacity() int {
 // is room for a good many, so that few reads are needed.
 func (l *lane) room() bool {
 	size := l.capacity()
-	return l.window.keys[fresh] <= size-min(readTogether, size/2) && l.window.bytes[fresh] < mostBytes && len(l.window.queues) < keysFactor*l.size
+	return l.window.keys[fresh] <= size-min(readTogether, size/2) && l.window.bytes[fresh] < mostBytes && len(l.window.queues) < keysFactor*l.size &&
+		len(l.bars.left) < mostLeft
 }
 
 func (l *lane) crowded() bool {
@@ -191,6 +227,10 @@ func (l *lane) readFresh(work context.Context) error {
 	l.checkDue = l.checkDue || l.leftDue
 	l.cursor, l.more = to, more
 	for _, d := range found {
+		if l.bars.keepsBack(&d) {
+			l.leave(&d)
+			continue
+		}
 		if taken := l.window.offer(d); taken && d.Behind {
 			l.toPark[d.Seq] = true
 		}
@@ -230,6 +270,10 @@ func (l *lane) readDue(work context.Context) error {
 		return err
 	}
 	for _, d := range found {
+		if l.bars.keepsBack(&d) {
+			l.leave(&d)
+			continue
+		}
 		if e := l.window.bySeq[d.Seq]; e != nil && (e.inFlight || !e.delivery.Parked()) {
 			e.foundDue = true
 		} else if e == nil {
@@ -304,6 +348,7 @@ func (l *lane) handle(m message) {
 // forget drops a delivery that was settled by an operator, and the later
 // steps of its route, which would wait for ever.
 func (l *lane) forget(seq int64) {
+	l.bars.stale = l.bars.stale || len(l.bars.left) > 0 && l.window.bySeq[seq] == nil
 	for other, e := range l.window.bySeq {
 		later := e.waiting && other > seq && other-seq < int64(e.delivery.Step)
 		switch {
@@ -314,26 +359,40 @@ func (l *lane) forget(seq int64) {
 			l.drop(e)
 		}
 	}
+	l.liftBars()
 }
 
 // finish takes a call's end into account.
 func (l *lane) finish(r *result) {
 	l.landed(r.call)
-	if r.abandoned {
-		l.abandoned = true
+	if r.abandoned || r.left {
+		l.abandoned = l.abandoned || r.abandoned
 		for _, e := range r.call.entries {
 			l.window.land(e)
 		}
 		return
 	}
-	l.pace.adapt(summary(r.outcomes), r.call, time.Now())
-	l.setHealth(r.settlements)
+	if r.call.skips {
+		for i, e := range r.call.entries {
+			l.move(e, r.settlements[i])
+		}
+		l.liftBars()
+		return
+	}
+	now := time.Now()
+	l.pace.adapt(summary(r.outcomes), r.call, now)
+	l.setBars(r, now)
 	for i, e := range r.call.entries {
-		if r.outcomes[i].Verdict == onramp.Retry {
-			l.window.failed[e.delivery.Seq] = halved(len(r.call.entries), 1)
+		if n := len(r.call.entries); n > 1 && r.outcomes[i].Verdict == onramp.Retry {
+			l.window.failed[e.delivery.Seq] = halved(n, 1)
 		}
 		l.move(e, r.settlements[i])
 	}
+	l.liftBars()
+	if r.call.bar != nil && l.bars.stale {
+		l.rewind()
+	}
+	l.setHealth(r.settlements)
 }
 
 // move puts a delivery that has landed where it belongs now: in the window, in the
@@ -348,6 +407,9 @@ func (l *lane) move(e *entry, s onramp.Settlement) {
 	if s.State == onramp.DeliveryPending && s.DueAt.Equal(e.delivery.DueAt) && !e.forgotten {
 		e.returned, e.turn = true, turn{} // if it was for its sake, others have their turn before
 		l.window.land(e)
+		if l.bars.keepsBack(&e.delivery) {
+			l.leave(&e.delivery)
+		}
 		return // it stays, first of its key
 	}
 	l.drop(e)
@@ -407,70 +469,13 @@ func (l *lane) untilNext() time.Duration {
 	if (fresh || l.unread()) && !now.Before(l.troubled) {
 		return 0 // there is more to read
 	}
-	for _, at := range []time.Time{l.nextDue, l.pace.until, l.troubled, l.lingers, crowdedTo} {
+	for _, at := range append(l.bars.times(), l.nextDue, l.pace.until, l.troubled, l.lingers, crowdedTo) {
 		if at.After(now) {
 			wait = min(wait, at.Sub(now))
 		}
 	}
-	if l.window.readTo(l.cursor) > l.readTo && !now.Before(l.troubled) {
+	if l.settledTo() > l.readTo && !now.Before(l.troubled) {
 		wait = min(wait, max(markEvery-now.Sub(l.markSavedAt), 0))
 	}
 	return wait
-}
-
-// setHealth publishes how the destination is doing.
-func (l *lane) setHealth(settlements []onramp.Settlement) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range settlements {
-		switch {
-		case s.State == onramp.DeliveryDead && s.Attempt.Verdict == onramp.Retry:
-			l.state.GivenUp++
-		case s.State == onramp.DeliveryUnknown:
-			l.state.Unknown++
-		}
-	}
-	h := &l.state
-	if !l.pace.paused() {
-		h.State, h.Reason, h.Hint, h.Refused, h.Cause, h.Since = running, "", "", false, "", time.Time{}
-		return
-	}
-	why := &l.pace.why
-	h.State, h.Reason, h.Hint, h.Refused, h.Cause = l.pace.state, why.Detail, why.Hint, why.Refused, why.Cause()
-	if h.Since.IsZero() {
-		h.Since = time.Now().UTC()
-	}
-}
-
-func (l *lane) health() onramp.Health {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	h := l.state
-	for _, state := range l.flying {
-		if state == onramp.DeliverySubmitted {
-			h.Submitted++
-		} else {
-			h.Sending++
-		}
-	}
-	return h
-}
-
-func (l *lane) flight(seq int64) onramp.DeliveryState {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.flying[seq]
-}
-
-// setFlying notes how far the deliveries of a call are, 0 when they have landed.
-func (l *lane) setFlying(c *call, state onramp.DeliveryState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range c.entries {
-		if state == 0 {
-			delete(l.flying, e.delivery.Seq)
-		} else {
-			l.flying[e.delivery.Seq] = state
-		}
-	}
 }

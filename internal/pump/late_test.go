@@ -212,18 +212,11 @@ func liveLate(t *testing.T, path string, seed uint64) {
 	var ids []string
 	for round := range 5 {
 		k := &killable{onDisk: openForms(t, store.Config{URL: path, LongestCall: longest}, forms)}
-		p := pump.New(pump.Config{Window: 8, Senders: 4}, killed{k.s, k}, killed{k.s, k}, v, k.forms[0].Route)
-		claim, stop := context.WithCancel(t.Context())
-		work, abandon := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			p.Run(claim, work)
-		}()
+		l := begin(t, pump.New(pump.Config{Window: 8, Senders: 4}, killed{k.s, k}, killed{k.s, k}, v, k.forms[0].Route))
 		for range 40 {
 			<-time.After(time.Duration(random.IntN(1500)) * time.Millisecond)
 			if n++; random.IntN(8) == 0 {
-				_, _, _ = k.s.RetryDeliveries(t.Context(), onramp.Filter{}, false)
+				_, _ = k.s.RetryDeliveries(t.Context(), onramp.Filter{}, false, nil)
 			} else {
 				ids = append(ids, k.saveN(random.IntN(2), fmt.Sprint("key", random.IntN(6)), n))
 			}
@@ -236,9 +229,9 @@ func liveLate(t *testing.T, path string, seed uint64) {
 		switch random.IntN(3) {
 		case 0: // killed
 			k.dead.Store(true)
-			abandon()
+			l.abandon()
 		case 1:
-			abandon()
+			l.abandon()
 		}
 		if round == 4 {
 			v.mu.Lock()
@@ -246,9 +239,7 @@ func liveLate(t *testing.T, path string, seed uint64) {
 			v.mu.Unlock()
 			k.dead.Store(false)
 		}
-		stop()
-		<-ended
-		abandon()
+		l.end()
 		k.close()
 	}
 	v.mu.Lock()
@@ -256,12 +247,11 @@ func liveLate(t *testing.T, path string, seed uint64) {
 	v.mu.Unlock()
 	k := openForms(t, store.Config{URL: path, LongestCall: longest}, forms)
 	defer k.close()
-	p := pump.New(pump.Config{Window: 8, Senders: 4}, k.s, k.s, v, k.forms[0].Route)
-	during(t, p, func() {
-		<-time.After(time.Hour)
-		_, _, _ = k.s.RetryDeliveries(t.Context(), onramp.Filter{}, false)
-		<-time.After(3 * time.Hour)
-	})
+	l := begin(t, pump.New(pump.Config{Window: 8, Senders: 4}, k.s, k.s, v, k.forms[0].Route))
+	<-time.After(time.Hour)
+	_, _ = k.s.RetryDeliveries(t.Context(), onramp.Filter{}, false, nil)
+	<-time.After(3 * time.Hour)
+	l.end()
 	k.checkRows(v, ids)
 }
 
@@ -273,21 +263,16 @@ func TestKilledInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forms := []onramp.Form{{Name: "row", Route: []onramp.Destination{x}}}
 		k := &killable{onDisk: openForms(t, store.Config{URL: path, LongestCall: longest}, forms)}
-		work, kill := context.WithCancel(t.Context())
 		k.saveN(0, "ana", 1)
 		hanging := newSender(t, func(ctx context.Context, _ onramp.Destination, _ onramp.Delivery) onramp.Outcome {
 			<-ctx.Done()
 			return onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}
 		})
-		running := make(chan struct{})
-		go func() {
-			defer close(running)
-			pump.New(pump.Config{}, killed{k.s, k}, killed{k.s, k}, hanging, k.forms[0].Route).Run(t.Context(), work)
-		}()
+		l := begin(t, pump.New(pump.Config{}, killed{k.s, k}, killed{k.s, k}, hanging, k.forms[0].Route))
 		<-time.After(time.Second)
 		k.dead.Store(true)
-		kill()
-		<-running
+		l.abandon()
+		l.end()
 		k.close()
 
 		d := openForms(t, store.Config{URL: path, LongestCall: longest}, forms)
@@ -297,11 +282,11 @@ func TestKilledInFlight(t *testing.T) {
 			written = append(written, one.Seq)
 			return ok
 		})
-		during(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route), func() {
-			<-time.After(time.Second)
-			d.saveN(0, "ana", 2)
-			<-time.After(5 * time.Minute)
-		})
+		l = begin(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route))
+		<-time.After(time.Second)
+		d.saveN(0, "ana", 2)
+		<-time.After(5 * time.Minute)
+		l.end()
 		if diff := cmp.Diff([]int64{1, 2, 2}, written); diff != "" {
 			t.Error("the newer row is not sent once more:", diff)
 		}
@@ -312,50 +297,54 @@ func TestKilledInFlight(t *testing.T) {
 // its outcome is asked for, its row is not sent again, and a newer one waits.
 func TestJobOverRestart(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "onramp.db")
-	synctest.Test(t, func(t *testing.T) {
-		to := onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: onramp.Async}
-		forms := []onramp.Form{{Name: "row", Route: []onramp.Destination{to}}}
-		done := time.Now().Add(time.Minute)
-		var log []string
-		s := asking(func(ctx context.Context, c onramp.Call) []onramp.Outcome {
-			id := c.RequestID
-			if id == "" {
-				id = fmt.Sprint("job", c.Deliveries[0].Seq)
-				c.Submitted(id, c.Deliveries)
-				log = append(log, "submitted "+id)
-			}
-			select {
-			case <-time.After(time.Until(done)):
-				log = append(log, "done "+id)
-				return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
-			case <-ctx.Done():
-				return slices.Repeat([]onramp.Outcome{{Verdict: onramp.Retry, MayHaveArrived: true}}, len(c.Deliveries))
-			}
+	for mode, then := range map[onramp.Mode]string{onramp.Async: "submitted 2", onramp.Sync: "sent 2"} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "onramp.db")
+			synctest.Test(t, func(t *testing.T) { jobOverRestart(t, path, mode, then) })
 		})
-		for n := range 2 {
-			d := openForms(t, store.Config{URL: path}, forms)
-			d.saveN(0, "ana", n)
-			claim, stop := context.WithCancel(t.Context())
-			work, abandon := context.WithCancel(t.Context())
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route).Run(claim, work)
-			}()
-			<-time.After(10*time.Second + time.Duration(n)*5*time.Minute)
-			stop()
-			abandon()
-			<-ended
-			if jobs, err := d.s.ListJobs(t.Context(), d.forms[0].Route[0].ID); err != nil || len(jobs) != 1-n {
-				t.Errorf("%d jobs are kept, %v", len(jobs), err)
-			}
-			d.close()
+	}
+}
+
+// jobOverRestart has a request submitted before a restart, and a newer row of its
+// person sent in a mode after it.
+func jobOverRestart(t *testing.T, path string, mode onramp.Mode, then string) {
+	done := time.Now().Add(time.Minute)
+	var log []string
+	s := asking(func(ctx context.Context, c onramp.Call) []onramp.Outcome {
+		seq := fmt.Sprint(c.Deliveries[0].Seq)
+		switch {
+		case c.RequestID != "":
+		case c.Async:
+			c.Submitted("job"+seq, c.Deliveries)
+			log = append(log, "submitted "+seq)
+		default:
+			log = append(log, "sent "+seq)
 		}
-		if diff := cmp.Diff([]string{"submitted job1", "done job1", "submitted job2", "done job2"}, log); diff != "" {
-			t.Error(diff)
+		select {
+		case <-time.After(time.Until(done)):
+			log = append(log, "done "+seq)
+			return slices.Repeat([]onramp.Outcome{ok}, len(c.Deliveries))
+		case <-ctx.Done():
+			return slices.Repeat([]onramp.Outcome{{Verdict: onramp.Retry, MayHaveArrived: true}}, len(c.Deliveries))
 		}
 	})
+	for n, mode := range []onramp.Mode{onramp.Async, mode} {
+		to := onramp.Destination{Kind: onramp.DataExtension, Key: "x", Mode: mode}
+		d := openForms(t, store.Config{URL: path}, []onramp.Form{{Name: "row", Route: []onramp.Destination{to}}})
+		d.saveN(0, "ana", n)
+		l := begin(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route))
+		<-time.After(10*time.Second + time.Duration(n)*5*time.Minute)
+		l.abandon()
+		l.end()
+		if _, jobs, err := d.s.Resume(t.Context(), d.forms[0].Route[0]); err != nil || len(jobs) != 1-n {
+			t.Errorf("%d jobs are kept, %v", len(jobs), err)
+		}
+		d.close()
+	}
+	if diff := cmp.Diff([]string{"submitted 1", "done 1", then, "done 2"}, log); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // asking is a sender.
@@ -422,20 +411,20 @@ func TestOvertakenInFlight(t *testing.T) {
 			<-time.After(time.Minute)
 			return ok
 		})
-		during(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route), func() {
-			old := d.saveN(0, "ana", 1)
-			<-time.After(time.Second)
-			d.saveN(0, "ana", 2)
-			<-time.After(time.Second)
-			if err := d.s.RetryDelivery(t.Context(), onramp.DeliveryID(old, 1), false); err != nil {
-				t.Error(err)
-			}
-			<-time.After(5 * time.Minute)
-			found, err := d.s.FindDelivery(t.Context(), onramp.DeliveryID(old, 1))
-			if err != nil || found.State != onramp.DeliveryDead {
-				t.Errorf("the older one is %v, %v", found.State, err)
-			}
-		})
+		l := begin(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route))
+		old := d.saveN(0, "ana", 1)
+		<-time.After(time.Second)
+		d.saveN(0, "ana", 2)
+		<-time.After(time.Second)
+		if err := d.s.RetryDelivery(t.Context(), onramp.DeliveryID(old, 1), false); err != nil {
+			t.Error(err)
+		}
+		<-time.After(5 * time.Minute)
+		found, err := d.s.FindDelivery(t.Context(), onramp.DeliveryID(old, 1))
+		if err != nil || found.State != onramp.DeliveryDead {
+			t.Errorf("the older one is %v, %v", found.State, err)
+		}
+		l.end()
 		if calls := len(s.times(x.ID)); calls != 2 {
 			t.Errorf("%d calls were made, want 2", calls)
 		}

@@ -26,6 +26,8 @@ type outbox struct {
 	revived  map[int64]bool
 	listed   int    // fresh deliveries that were handed out
 	values   []byte // of the next ones
+	pauses   map[int]onramp.Pause
+	form     string // the same
 }
 
 type queue struct {
@@ -36,7 +38,7 @@ type queue struct {
 func queueOf(d *onramp.Delivery) queue { return queue{d.DestinationID, d.OrderingKey} }
 
 func newOutbox() *outbox {
-	o := &outbox{revived: map[int64]bool{}, parked: map[queue][]int64{}, marks: map[int]int64{}, sentTo: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
+	o := &outbox{revived: map[int64]bool{}, pauses: map[int]onramp.Pause{}, parked: map[queue][]int64{}, marks: map[int]int64{}, sentTo: map[int]int64{}, fresh: map[int]chan struct{}{}, due: map[int]chan struct{}{}}
 	for _, d := range []onramp.Destination{x, y} {
 		o.fresh[d.ID], o.due[d.ID] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
@@ -79,12 +81,26 @@ func (o *outbox) append(key int64, age time.Duration, route ...onramp.Destinatio
 		}
 		o.deliveries = append(o.deliveries, onramp.Delivery{
 			Seq: int64(len(o.deliveries) + 1), RegistrationID: "r", Step: i + 1, Steps: len(route), DestinationID: to.ID,
-			State: state, OrderingKey: key, ReceivedAt: time.Now().Add(-age), Values: o.values,
+			State: state, OrderingKey: key, ReceivedAt: time.Now().Add(-age), Values: o.values, Form: o.form,
 		})
 	}
 }
 
 func (o *outbox) at(seq int64) *onramp.Delivery { return &o.deliveries[seq-1] }
+
+func (o *outbox) Pause(destination int) onramp.Pause {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.pauses[destination]
+}
+
+// pause pauses or resumes a destination.
+func (o *outbox) pause(to onramp.Destination, p onramp.Pause) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pauses[to.ID] = p
+	ring(o.due[to.ID])
+}
 
 func (o *outbox) state(seq int64) onramp.DeliveryState {
 	o.mu.Lock()
@@ -96,10 +112,11 @@ func (o *outbox) Wake(destination int) (fresh, due <-chan struct{}) {
 	return o.fresh[destination], o.due[destination]
 }
 
-func (o *outbox) Resume(_ context.Context, d onramp.Destination) (int64, error) {
+func (o *outbox) Resume(_ context.Context, d onramp.Destination) (readTo int64, jobs []onramp.Job, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.marks[d.ID], nil
+	jobs = slices.DeleteFunc(slices.Clone(o.jobs), func(j onramp.Job) bool { return j.Deliveries[0].DestinationID != d.ID })
+	return o.marks[d.ID], jobs, nil
 }
 
 func (o *outbox) SavePosition(ctx context.Context, destination int, readTo, sentTo int64) error {
@@ -117,12 +134,6 @@ func (o *outbox) SaveJob(ctx context.Context, _ int, j onramp.Job) error {
 	defer o.mu.Unlock()
 	o.jobs = append(o.jobs, j)
 	return ctx.Err()
-}
-
-func (o *outbox) ListJobs(context.Context, int) ([]onramp.Job, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.jobs), nil
 }
 
 func (o *outbox) EndJobs(ctx context.Context, requestIDs []string) error {
@@ -272,6 +283,9 @@ func (o *outbox) Settle(_ context.Context, settlements []onramp.Settlement) (fol
 		}
 		o.settled = append(o.settled, s)
 		d.State, d.Tries = s.State, s.Tries
+		if s.Attempt != nil && s.Attempt.Verdict == onramp.Retry && d.FirstFailure.IsZero() {
+			d.FirstFailure = s.Attempt.StartedAt
+		}
 		parks := !s.DueAt.IsZero() && !d.Parked()
 		switch {
 		case !s.DueAt.IsZero():
@@ -289,7 +303,7 @@ func (o *outbox) moveRoute(d *onramp.Delivery, parks bool) (moved []onramp.Deliv
 	for i := range d.Steps - d.Step {
 		next := o.at(d.Seq + int64(i) + 1)
 		switch {
-		case d.State == onramp.DeliveryDelivered:
+		case d.State == onramp.DeliveryDelivered || d.State == onramp.DeliverySkipped:
 			next.State = onramp.DeliveryPending
 			if next.Parked() {
 				o.enter(next, time.Now())

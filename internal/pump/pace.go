@@ -11,6 +11,7 @@ const (
 	running   = "running"
 	throttled = "throttled"
 	blocked   = "blocked"
+	paused    = "paused" // by an operator; the lane knows, its pace does not
 )
 
 const (
@@ -100,10 +101,18 @@ func (p *pace) adapt(o onramp.Outcome, c *call, now time.Time) {
 	case onramp.Throttled:
 		p.pause(throttled, o, delay(o.RetryAfter, throttleDelay, maxThrottle, p.pauses), c.probe, now)
 	case onramp.Blocked:
+		if o.Columns {
+			p.succeed(c, now)
+			return
+		}
 		p.pause(blocked, o, delay(0, probeDelay, maxProbe, p.pauses), c.probe, now)
 	case onramp.Retry, onramp.Unknown:
 		p.fail(o, c, now)
+	case onramp.Withheld: // nothing was sent
 	default:
+		if o.Verdict == onramp.Rejected && o.NotSent {
+			return // the same
+		}
 		p.succeed(c, now)
 	}
 }
@@ -143,17 +152,25 @@ func (p *pace) succeed(c *call, now time.Time) {
 }
 
 // summary is what the outcomes of one call say of the destination, not of the
-// single delivery: one that was taken, or refused for its own sake, shows that
-// the destination works.
+// single delivery: one that was taken, or refused for its own sake or its columns,
+// shows that the destination works.
 func summary(outcomes []onramp.Outcome) onramp.Outcome {
 	weight := func(o onramp.Outcome) int {
 		switch o.Verdict {
 		case onramp.Blocked:
-			return 3
+			if !o.Columns {
+				return 3
+			}
 		case onramp.Throttled:
 			return 2
 		case onramp.Retry, onramp.Unknown:
 			return 0
+		case onramp.Withheld:
+			return -1
+		case onramp.Rejected:
+			if o.NotSent {
+				return -1
+			}
 		}
 		return 1
 	}

@@ -29,6 +29,7 @@ func (p *passing) pass(q *queue, seq int64) {
 	p.queues[q.key] = q
 	switch {
 	case q.leftFrom > 0: // so is this one
+	case len(q.passed) > 0 && seq <= q.passed[len(q.passed)-1]: // it is read again
 	case p.known >= p.most:
 		q.leftFrom = seq
 	default:
@@ -50,6 +51,20 @@ func (p *passing) take(q *queue, n int, gone func(seq int64) bool) (taken int) {
 		p.forget(q)
 	}
 	return taken
+}
+
+// unlearn has those found by reading again that are not known, and returns the seq to
+// do it from; the largest number when all are known.
+func (p *passing) unlearn() (from int64) {
+	from = math.MaxInt64
+	for _, q := range p.queues {
+		if q.leftFrom > 0 {
+			from = min(from, q.leftFrom)
+			q.leftFrom = 0
+			p.forget(q)
+		}
+	}
+	return from
 }
 
 // forget drops a queue that has no passed ones.
@@ -151,7 +166,12 @@ func (l *lane) readPassed(work context.Context) error {
 	if err != nil {
 		to = 0
 	}
+	var kept []onramp.Delivery
 	for i := range found {
+		if l.bars.keepsBack(&found[i]) {
+			kept = append(kept, found[i])
+			continue
+		}
 		w.add(found[i], true)
 		if found[i].Behind {
 			l.toPark[found[i].Seq] = true
@@ -161,6 +181,9 @@ func (l *lane) readPassed(work context.Context) error {
 	for q, n := range next {
 		w.passing.take(q, n, func(seq int64) bool { return seq <= to })
 		w.refresh(q)
+	}
+	for i := range kept {
+		l.leave(&kept[i])
 	}
 	return err
 }

@@ -17,18 +17,12 @@ func (l *lane) begin(work context.Context) error {
 	if l.begun {
 		return nil
 	}
-	readTo, err := l.pump.journal.Resume(work, l.destination)
+	readTo, jobs, err := l.pump.journal.Resume(work, l.destination)
 	if err != nil {
 		return err
 	}
-	var jobs []onramp.Job
-	if l.destination.MayBeAsync() {
-		if jobs, err = l.pump.journal.ListJobs(work, l.destination.ID); err != nil {
-			return err
-		}
-	}
 	l.begun, l.cursor, l.readTo = true, readTo, readTo
-	for _, j := range jobs {
+	for _, j := range jobs { // also where the mode has been changed to sync since
 		l.resume(work, j)
 	}
 	return nil
@@ -52,7 +46,7 @@ func (l *lane) savePosition(work context.Context) error {
 		return nil
 	}
 	l.markSavedAt = now
-	readTo, sentTo := max(l.window.readTo(l.cursor), l.readTo), l.sentTo
+	readTo, sentTo := max(l.settledTo(), l.readTo), l.sentTo
 	if l.cursor+ahead/2 > sentTo && sentTo > 0 {
 		sentTo = l.cursor + ahead
 	}
@@ -62,10 +56,19 @@ func (l *lane) savePosition(work context.Context) error {
 	return l.save(work, readTo, sentTo)
 }
 
+// settledTo is the seq up to which everything is settled or parked.
+func (l *lane) settledTo() int64 {
+	to := l.window.readTo(l.cursor)
+	if l.bars.from > 0 {
+		to = min(to, l.bars.from-1)
+	}
+	return to
+}
+
 // allowSending has it on disk that what is in the window may have been sent, should
 // the process be killed.
 func (l *lane) allowSending(work context.Context) error {
-	if l.maySend() || len(l.window.ready) == 0 {
+	if l.maySend() || len(l.window.ready) == 0 && len(l.bars.byShape) == 0 {
 		return nil
 	}
 	return l.save(work, l.readTo, l.cursor+ahead)
@@ -86,6 +89,6 @@ func (l *lane) save(work context.Context, readTo, sentTo int64) error {
 func (l *lane) end(work context.Context) {
 	if l.begun && !l.abandoned {
 		// losing it costs time and a few rows sent once more, not deliveries
-		_ = l.save(work, max(l.window.readTo(l.cursor), l.readTo), 0)
+		_ = l.save(work, max(l.settledTo(), l.readTo), 0)
 	}
 }

@@ -40,6 +40,10 @@ type Outbox interface {
 	// or wait for the step before them, and returns which.
 	Park(ctx context.Context, seqs []int64) (parked map[int64]bool, err error)
 
+	// Pause tells whether an operator has paused a destination, at once. due yields a
+	// value when that changes.
+	Pause(destination int) onramp.Pause
+
 	// Settle records outcomes. Those of deliveries that are no longer pending
 	// are ignored. It returns later steps whose state or due time has changed, and
 	// dead ones that a delivered one has overtaken.
@@ -48,16 +52,16 @@ type Outbox interface {
 
 // Journal is what the pump needs to know after a restart.
 type Journal interface {
-	// Resume returns where reading begins, as SavePosition has kept it. What may have
-	// been in flight when the process before this one was killed is taken care of.
-	Resume(ctx context.Context, d onramp.Destination) (readTo int64, err error)
+	// Resume returns where reading begins, as SavePosition has kept it, and the
+	// asynchronous requests that SaveJob has. What else may have been in flight when
+	// the process before this one was killed is taken care of.
+	Resume(ctx context.Context, d onramp.Destination) (readTo int64, jobs []onramp.Job, err error)
 	// SavePosition keeps that everything up to readTo is settled or parked, and that
 	// nothing after sentTo was sent; sentTo is 0 when nothing is in flight.
 	SavePosition(ctx context.Context, destination int, readTo, sentTo int64) error
 
-	// SaveJob keeps an asynchronous request until EndJobs; ListJobs returns those kept.
+	// SaveJob keeps an asynchronous request until EndJobs.
 	SaveJob(ctx context.Context, destination int, j onramp.Job) error
-	ListJobs(ctx context.Context, destination int) ([]onramp.Job, error)
 	EndJobs(ctx context.Context, requestIDs []string) error
 }
 
@@ -79,6 +83,14 @@ type Config struct {
 	// Fence returns an error while no call may begin, since another process may be
 	// delivering. Default: never.
 	Fence func() error
+
+	// Skips says why a delivery is not to be sent, "" when it is. It goes by what the
+	// delivery holds. Default: all are sent.
+	Skips func(d *onramp.Delivery) (why string)
+
+	// Before is how the destinations were doing when the pump before this one in the
+	// process had ended: what is counted since the start goes on from there.
+	Before []onramp.Health
 }
 
 func (c Config) withDefaults() Config {
@@ -97,7 +109,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Pump runs the lanes of all destinations.
+// Pump runs the lanes of all destinations. For others, or another sender, there is
+// another pump, once Run has ended.
 type Pump struct {
 	cfg     Config
 	outbox  Outbox
@@ -121,7 +134,7 @@ func New(cfg Config, outbox Outbox, journal Journal, sender Sender, destinations
 }
 
 // Run sends until claim is cancelled; what is in flight then is finished and
-// settled under work. Cancel claim to drain, work to abandon.
+// settled under work. Cancel claim to drain, work to abandon. It may be called once.
 func (p *Pump) Run(claim, work context.Context) {
 	claim, stop := context.WithCancel(claim)
 	defer stop()

@@ -119,21 +119,36 @@ func runAll(t *testing.T, to []onramp.Destination, cfg pump.Config, send func(ct
 	synctest.Test(t, func(t *testing.T) {
 		r := running{o: newOutbox(), s: newSender(t, send)}
 		r.Pump = pump.New(cfg, r.o, r.o, r.s, to)
-		during(t, r.Pump, func() { test(r) })
+		l := begin(t, r.Pump)
+		test(r)
+		l.end()
 	})
 }
 
-// during runs a pump while a function runs, then drains it.
-func during(t *testing.T, p *pump.Pump, test func()) {
-	claim, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
+// life is a pump at work. Once abandoned, it gives up what is in flight.
+type life struct {
+	stop, abandon context.CancelFunc
+	ended         chan struct{}
+}
+
+// begin has a pump work until its life is ended.
+func begin(tb testing.TB, p *pump.Pump) *life {
+	claim, stop := context.WithCancel(tb.Context())
+	work, abandon := context.WithCancel(tb.Context())
+	l := &life{stop, abandon, make(chan struct{})}
 	go func() {
-		defer close(ended)
-		p.Run(claim, t.Context())
+		defer close(l.ended)
+		p.Run(claim, work)
 	}()
-	test()
-	stop()
-	<-ended
+	return l
+}
+
+// end stops the pump and waits for its end: until it is drained, unless it was
+// abandoned.
+func (l *life) end() {
+	l.stop()
+	<-l.ended
+	l.abandon()
 }
 
 // wait lets time pass until a moment after the start.

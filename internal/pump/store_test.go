@@ -215,13 +215,7 @@ func live(t *testing.T, path string, random *rand.Rand) {
 			route[i].Batch = 1 + random.IntN(4)
 		}
 		p := pump.New(pump.Config{Window: 8, Senders: 4}, d.s, d.s, s, route)
-		claim, stop := context.WithCancel(t.Context())
-		work, abandon := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			p.Run(claim, work)
-		}()
+		l := begin(t, p)
 		for range 60 {
 			<-time.After(time.Duration(random.IntN(500)) * time.Millisecond)
 			switch n := random.IntN(12); {
@@ -241,18 +235,13 @@ func live(t *testing.T, path string, random *rand.Rand) {
 				}
 			}
 		}
-		if round < 3 {
-			stop()
-			if random.IntN(2) == 0 {
-				abandon()
-			}
-		} else {
+		if round == 3 {
 			f.set(0)
 			settleDown(t, d, ids)
-			stop()
+		} else if random.IntN(2) == 0 {
+			l.abandon()
 		}
-		<-ended
-		abandon()
+		l.end()
 		f.set(0)
 		d.close()
 	}
@@ -285,13 +274,13 @@ func (o *order) ended(t *testing.T, to onramp.Destination, d onramp.Delivery, ou
 
 // settleDown waits until all is delivered; an operator retries what is dead.
 func settleDown(t *testing.T, d *onDisk, ids []string) {
-	for range 400 {
-		<-time.After(time.Hour)
+	for range 4000 {
+		<-time.After(5 * time.Minute)
 		if d.undelivered() == 0 {
 			return
 		}
 		for _, state := range []string{"dead", "unknown"} {
-			page, _, err := d.s.ListDeliveries(t.Context(), onramp.Filter{State: state, Limit: 500})
+			page, _, _, err := d.s.ListDeliveries(t.Context(), onramp.Filter{State: state, Limit: 500})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -333,19 +322,13 @@ func BenchmarkLane(b *testing.B) {
 			route := slices.Clone(d.forms[0].Route)
 			route[0].Batch, route[1].Batch = 0, 0 // what suits the calls
 			p := pump.New(pump.Config{}, d.s, d.s, row.to, route)
-			claim, stop := context.WithCancel(context.Background())
-			ended := make(chan struct{})
 			b.ResetTimer()
-			go func() {
-				defer close(ended)
-				p.Run(claim, context.Background())
-			}()
+			l := begin(b, p)
 			for d.undelivered() > 0 {
 				<-time.After(time.Millisecond)
 			}
 			b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
-			stop()
-			<-ended
+			l.end()
 		})
 	}
 }

@@ -23,6 +23,9 @@ type entry struct {
 	most      int       // that share its call, after it was in one that failed; 0: as many as a call carries
 	again     bool      // it was passed by at first
 	returned  bool      // it was in a call that the destination refused for its own sake
+	barred    bool      // it goes as the probe of a bar only
+	skip      string    // why it is not sent; "": it is
+	listed    bool      // it is in the window's list of those to be skipped
 	waiting   bool      // for the step before it
 	inFlight  bool
 	gone      bool // out of the window
@@ -111,9 +114,11 @@ func (q *queue) wants() bool {
 // window is the part of a destination's deliveries that is in memory.
 type window struct {
 	bySeq  map[int64]*entry
-	queues map[int64]*queue // by ordering key
-	fresh  []*entry         // never parked, by seq; those that are gone are taken out now and then
-	ready  []*entry         // may be sent now, by their turns
+	queues map[int64]*queue                      // by ordering key
+	fresh  []*entry                              // never parked, by seq; those that are gone are taken out now and then
+	ready  []*entry                              // may be sent now, by their turns
+	toSkip []*entry                              // whose turn has come, or had, and which are not sent
+	skips  func(d *onramp.Delivery) (why string) // nil: all are sent
 
 	size    int           // keys that it holds, of each kind
 	failed  map[int64]int // of those that were in calls that failed, how many may share their next one
@@ -139,6 +144,9 @@ func (w *window) share(k kind) int { return max((w.size-w.entries[k])/64, mostOf
 // offer takes a fresh delivery that the cursor has found, or passes it by when
 // enough of its key is in memory.
 func (w *window) offer(d onramp.Delivery) (taken bool) {
+	if d.Seq <= w.newest && w.bySeq[d.Seq] != nil {
+		return false // it is read again
+	}
 	w.newest = max(w.newest, d.Seq)
 	q := w.queues[d.OrderingKey]
 	if q == nil || len(q.entries) < w.share(fresh) && q.nextPassed() == math.MaxInt64 {
@@ -155,6 +163,9 @@ func (w *window) add(d onramp.Delivery, again bool) {
 		return
 	}
 	e := &entry{delivery: d, waiting: d.State == onramp.DeliveryWaiting, again: again, most: w.failed[d.Seq]}
+	if w.skips != nil {
+		e.skip = w.skips(&e.delivery)
+	}
 	w.bySeq[d.Seq] = e
 	q := w.queues[d.OrderingKey]
 	if q == nil {
@@ -162,7 +173,7 @@ func (w *window) add(d onramp.Delivery, again bool) {
 		w.queues[d.OrderingKey] = q
 	}
 	if len(q.entries) == 0 && e.kind() == fresh {
-		e.since, e.turn = d.ReceivedAt, turn{newest: d.Seq}
+		e.since, e.turn = d.QueuedAt(), turn{newest: d.Seq}
 	}
 	q.entries = insertBySeq(q.entries, e)
 	if !d.Parked() {
@@ -358,8 +369,14 @@ func (w *window) refresh(q *queue) {
 // back, retried by an operator, while a later one is ready or in flight.
 func (w *window) setReady(q *queue) {
 	var ready *entry
-	if q.inFlight == nil && len(q.entries) > 0 && !q.entries[0].waiting && q.entries[0].delivery.Seq < q.nextPassed() {
-		ready = q.entries[0]
+	if q.inFlight == nil && len(q.entries) > 0 && q.entries[0].delivery.Seq < q.nextPassed() {
+		switch first := q.entries[0]; {
+		case first.waiting || first.barred:
+		case first.skip != "":
+			w.listSkip(first)
+		default:
+			ready = first
+		}
 	}
 	if ready == q.ready {
 		return

@@ -139,6 +139,9 @@ func (j *job) apply() {
 	for i := range j.rows {
 		r := &j.rows[i]
 		message, columns := refuseAsync(d, r, j.insert)
+		if unknown := unknownColumn(d, r); unknown != "" && message == "" {
+			message, columns = unknown, []columnError{{unknown, strings.ToLower(r.Unknown), codeColumnWrong}}
+		}
 		if f, ok := j.faulty[i]; ok {
 			message, columns = f.rowError(d, r)
 		}

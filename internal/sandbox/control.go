@@ -52,14 +52,15 @@ func (s *Sandbox) controlAnswer(r *http.Request) (wire.Answer, error) {
 		run    func(*http.Request) (wire.Answer, error)
 	}
 	known := map[string]operation{
-		"/_sandbox":        {"GET", s.page},
-		"/_sandbox/":       {"GET", s.page},
-		"/_sandbox/state":  {"GET", s.controlState},
-		"/_sandbox/reset":  {"POST", s.controlReset},
-		"/_sandbox/faults": {"PUT", s.controlFaults},
-		"/_sandbox/clock":  {"POST", s.controlClock},
-		"/_sandbox/ens":    {"PUT", s.controlSending},
-		"/_sandbox/events": {"POST", s.controlEvents},
+		"/_sandbox":         {"GET", s.page},
+		"/_sandbox/":        {"GET", s.page},
+		"/_sandbox/state":   {"GET", s.controlState},
+		"/_sandbox/reset":   {"POST", s.controlReset},
+		"/_sandbox/account": {"PUT", s.controlAccount},
+		"/_sandbox/faults":  {"PUT", s.controlFaults},
+		"/_sandbox/clock":   {"POST", s.controlClock},
+		"/_sandbox/ens":     {"PUT", s.controlSending},
+		"/_sandbox/events":  {"POST", s.controlEvents},
 	}
 	op, ok := known[r.URL.Path]
 	if !ok {

@@ -10,6 +10,9 @@ import (
 // Vendor page getUserInfo. It needs no scope.
 func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
 	base := origin(c.Request)
+	s.mu.Lock()
+	scopes := s.world.scopes
+	s.mu.Unlock()
 	zone := map[string]any{
 		"longName": "(GMT-06:00) Central Time (No Daylight Saving)", "shortName": "CST", "offset": -6.0, "dst": false,
 	}
@@ -27,7 +30,7 @@ func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
 		},
 		"rest": map[string]any{"rest_instance_url": base + "/", "soap_instance_url": base + "/"},
 		"application": map[string]any{
-			"id": packageID, "name": "Onramp Sandbox", "redirectUrl": []string{}, "appScopes": packageScopes(),
+			"id": packageID, "name": "Onramp Sandbox", "redirectUrl": []string{}, "appScopes": scopes,
 		},
 		"permissions": permissions(),
 	}), nil

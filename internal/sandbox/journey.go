@@ -16,6 +16,7 @@ import (
 type journey struct {
 	eventKey  string
 	extension *table.Table
+	status    string  // Published, Paused, Draft or Stopped
 	entries   []entry // oldest first; they do not change
 }
 
@@ -47,6 +48,7 @@ const (
 	eventWrongType
 	eventKeyHasPeriod
 	eventUnknownDefinition
+	eventNotRunning
 	eventUnknownField
 	eventMissingField
 	eventBadValue
@@ -72,8 +74,13 @@ func eventError(fault eventFault, about string) *wire.Error {
 		return row(wire.CodeNotFound, "Event Definition not found: {}")
 	case eventUnknownField:
 		return row(wire.CodeInvalidValue, "The field {} does not exist in the data extension of the event definition.")
+	case eventNotRunning:
+		return row(wire.CodeInvalidOperation, "The journey of the event definition {} is not published.")
 	case eventMissingField:
-		return row(wire.CodeMissingField, "The field {} is required by the data extension of the event definition.")
+		// The vendor's guide to the Interaction API shows this answer.
+		e := row(wire.CodeAggregate, "Event Data contains errors:")
+		e.Validation = []wire.Error{*row(wire.CodeGeneric, "Required Event Data fields are missing: "+strings.ToLower(about))}
+		return e
 	case eventBadValue:
 		return row(wire.CodeInvalidType, "{}")
 	case eventTooMany:
@@ -152,6 +159,9 @@ func (s *Sandbox) journey(parameter string, eventKey table.Value) (*journey, err
 	j := s.world.journeys[eventKey.Text]
 	if j == nil {
 		return nil, eventError(eventUnknownDefinition, eventKey.Text)
+	}
+	if j.status == statusDraft || j.status == statusStopped {
+		return nil, eventError(eventNotRunning, eventKey.Text)
 	}
 	return j, nil
 }
@@ -320,6 +330,9 @@ func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
 			rows[i], err = readEvent(j.extension, m, ids[i])
 		}
 		if e, ok := errors.AsType[*wire.Error](err); ok {
+			if len(e.Validation) > 0 { // undocumented: a member has room for one
+				e = &e.Validation[0]
+			}
 			results[i].Errorcode, results[i].Message = *e.Code, e.Message
 		}
 	}

@@ -120,7 +120,8 @@ func TestFireEventRefused(t *testing.T) {
 		return refusal("10001", "The parameter "+name+" is not of the expected type.")
 	}
 	noField := func(name string) string {
-		return refusal("10002", "The field "+name+" is required by the data extension of the event definition.")
+		return `{"message":"Event Data contains errors:","errorcode":10006,"documentation":"","validationErrors":[` +
+			refusal("10000", "Required Event Data fields are missing: "+strings.ToLower(name)) + `]}`
 	}
 	for _, row := range []struct{ name, body, want string }{
 		{"not JSON", `{`, badFormat},
@@ -212,7 +213,7 @@ func TestFireEvents(t *testing.T) {
 		failed("", "10001", "The parameter contactKey is not of the expected type."),
 		failed("c", "10001", "The parameter Data is not of the expected type."),
 		failed("d", "10001", "The parameter Data is not of the expected type."),
-		failed("e", "10002", "The field EmailAddress is required by the data extension of the event definition."),
+		failed("e", "10000", "Required Event Data fields are missing: emailaddress"),
 		failed("f", "10001", badFlag),
 		failed("g", "10004", "JSON Deserialization Exception: Location Unknown"),
 	}, ",")+`]}`)

@@ -225,10 +225,12 @@ func (s *Sandbox) readMessages(c *wire.Call) (sent *messageRequest, definition s
 		return nil, "", wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	definition, ok := wire.Text(sent.DefinitionKey)
-	switch {
-	case definition == "" && ok:
+	if definition == "" && ok {
 		return nil, "", messageError(codeMissingDefinitionKey, "The definitionKey is required.")
-	case definition != WelcomeMessageKey:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.world.definitions[definition] == "" {
 		return nil, "", messageError(codeBadDefinitionKey, "The definition does not exist.")
 	}
 	return sent, definition, nil
@@ -257,7 +259,9 @@ func (s *Sandbox) send(definition string, common attributes, recipients []recipi
 		m.at, m.requestID = now, requestID
 		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(registrationsID), memberNumber, len(s.world.messages.sent)+1, userNumber)
 		s.world.messages.add(m)
-		s.ens.Mailed(now, func() (ens.Mail, bool) { return m.mail(len(s.world.messages.sent)), true })
+		if s.world.definitions[definition] == statusActive {
+			s.ens.Mailed(now, func() (ens.Mail, bool) { return m.mail(len(s.world.messages.sent)), true })
+		}
 	}
 	s.mu.Unlock()
 

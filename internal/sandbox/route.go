@@ -94,6 +94,7 @@ func (s *Sandbox) operations() []route {
 			Scopes: []string{"email_read"}, Handle: s.messageStatus,
 		},
 	}
+	list = append(list, s.definitionRoutes()...)
 	list = append(list, s.ens.Routes()...)
 	named := make([]route, len(list))
 	for i, r := range list {
@@ -267,7 +268,7 @@ func (s *Sandbox) admit(c *call) error {
 		}
 		for _, scope := range c.route.Scopes {
 			if !t.Allows(scope) {
-				return wire.Failure(http.StatusForbidden, wire.CodeInsufficientPrivileges)
+				return s.lacksScope(c)
 			}
 		}
 		c.Token = t

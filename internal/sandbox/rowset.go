@@ -166,7 +166,7 @@ func (s *Sandbox) saveRows(d *table.Table, rows []table.SentRow) error {
 	failed := false
 	for i := range rows {
 		r := &rows[i]
-		problems, err := refuse(d, r)
+		problems, err := refuseAll(d, r)
 		switch {
 		case err != nil && !failed:
 			return err
@@ -188,6 +188,15 @@ func (s *Sandbox) saveRows(d *table.Table, rows []table.SentRow) error {
 		complaints = slices.Insert(slices.Delete(complaints, i, i+1), 0, noExistingField)
 	}
 	return unsavable(d.ID, complaints)
+}
+
+// refuseAll is refuse, with the column that the table does not have.
+func refuseAll(d *table.Table, r *table.SentRow) (problems []string, err error) {
+	problems, err = refuse(d, r)
+	if unknown := unknownColumn(d, r); unknown != "" {
+		problems = append(problems, unknown)
+	}
+	return problems, err
 }
 
 // refuse returns what is wrong with a row of a rowset, as the table is now. A

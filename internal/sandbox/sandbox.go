@@ -1,31 +1,9 @@
 // Package sandbox stands in for Salesforce Marketing Cloud, so that everything
 // that talks to it can be tried and tested without an account.
 //
-// What it does NOT emulate:
-//
-//   - Sending mail. None leaves it; a message counts as sent as soon as it is
-//     taken, and a journey takes contacts in, reports one mail and stops there.
-//     There is one message definition, and it is active.
-//   - Time. What is asynchronous takes 300 ms, or what [Fault] says, on the
-//     sandbox's clock; batches of events enter their contacts at once.
-//   - Time zones. Marketing Cloud keeps dates as server time (UTC-6, no zone);
-//     the sandbox keeps every value exactly as it was sent.
-//   - SQL Server's collation. Values, keys among them, are compared letter by
-//     letter, so "A@example.org" and "a@example.org" are two rows.
-//   - Business units other than the one of the installed package, users,
-//     roles, IP allow-lists and legacy (v1) packages.
-//   - Quotas and load. It is never too busy by itself; [Fault] makes it so.
-//   - Journey rules: re-entry, entry criteria, paused versions, inactive
-//     contacts. Every accepted event enters its contact.
-//   - Domain and blacklist checks of addresses beyond their syntax.
-//   - Of the Event Notification Service: the 304s for what is there already (a
-//     doubled URL is a 400), limits on the number of callbacks and schemes, and
-//     the vendor's network. Any URL that a caller names is called, private ones
-//     and plain http too unless [Config.Strict] is set, so strangers must not
-//     reach a sandbox.
-//   - Routes that are not in the list of operations in route.go, nor in that of
-//     package ens. They answer 596 "Service Not Found", as the vendor's API gateway
-//     does for any route that it does not know.
+// What it does NOT emulate stands in limits/limits.md, for the help and the
+// documentation, too. Routes that are neither in the list of operations in route.go nor
+// in that of package ens answer 596 "Service Not Found".
 //
 // Events go out. Callbacks and subscriptions of the Event Notification Service
 // (ENS) are called as the vendor calls them, with the retries of either of its
@@ -96,7 +74,7 @@ const (
 )
 
 // Dialect chooses between answers as Marketing Cloud gives them and answers as
-// the specification of Onramp expects them.
+// the document expects them that Onramp was first built from.
 type Dialect string
 
 const (
@@ -169,17 +147,20 @@ type Sandbox struct {
 
 // world is everything that Reset throws away.
 type world struct {
-	offset     time.Duration // how far Advance has moved the clock
-	tokens     tokens
-	extensions map[string]*table.Table // by external key
-	journeys   map[string]*journey     // by event definition key
-	jobs       jobs
-	messages   messages
-	queries    queries
-	faults     []*activeFault
-	deferred   []*deferredCall // in order of time
-	gone       chan struct{}   // closed when it is thrown away
-	calls      map[string]int  // by route pattern, so it cannot grow without end
+	offset       time.Duration // how far Advance has moved the clock
+	tokens       tokens
+	extensions   map[string]*table.Table // by external key
+	journeys     map[string]*journey     // by event definition key
+	jobs         jobs
+	messages     messages
+	definitions  map[string]string // status of the message definitions, by key
+	scopes       []string          // of the package
+	missingScope int               // status that says that one is missing, where the vendor uses two
+	queries      queries
+	faults       []*activeFault
+	deferred     []*deferredCall // in order of time
+	gone         chan struct{}   // closed when it is thrown away
+	calls        map[string]int  // by route pattern, so it cannot grow without end
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -207,10 +188,12 @@ func New(cfg Config) *Sandbox {
 func (s *Sandbox) Reset() {
 	d := table.New(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
 	w := &world{
-		extensions: map[string]*table.Table{d.Key: d},
-		journeys:   map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d}},
-		calls:      map[string]int{},
-		gone:       make(chan struct{}),
+		extensions:  map[string]*table.Table{d.Key: d},
+		journeys:    map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d, status: statusPublished}},
+		definitions: map[string]string{WelcomeMessageKey: statusActive},
+		scopes:      packageScopes(), missingScope: http.StatusUnauthorized,
+		calls: map[string]int{},
+		gone:  make(chan struct{}),
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()

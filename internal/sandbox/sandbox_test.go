@@ -151,6 +151,9 @@ func TestAuthorization(t *testing.T) {
 	none := authorizeWith(t, s, `{"grant_type":"client_credentials","client_id":"sandbox-client","client_secret":"sandbox-secret","scope":""}`)
 	forbidden := `{"message":"Insufficient Privileges","errorcode":20002,"documentation":"` + errorDocs + `"}`
 	noCode := func(message string) string { return `{"message":"` + message + `","documentation":""}` }
+	notFound := func(message string) string {
+		return `{"message":"` + message + `","errorcode":30003,"documentation":""}`
+	}
 	for _, row := range []struct {
 		name, method, target, body string
 		header                     []string
@@ -162,8 +165,14 @@ func TestAuthorization(t *testing.T) {
 		{"empty", "POST", rowset, "[]", []string{"Authorization: Bearer "}, 401, notAuthorized()},
 		{"another scheme", "POST", rowset, "[]", []string{"Authorization: Basic " + strings.TrimPrefix(auth, "Authorization: Bearer ")}, 401, notAuthorized()},
 		{"scheme in lower case", "POST", rowset, "[]", []string{strings.Replace(auth, "Bearer", "bearer", 1)}, 200, "[]"},
-		{"scope missing on a write", "POST", rowset, "[]", []string{narrow}, 403, forbidden},
-		{"scope missing on a read", "GET", "/data/v1/customobjectdata/key/Web_Registrations/rowset", "", []string{none}, 403, forbidden},
+		{"scope missing on a write", "POST", rowset, "[]", []string{narrow}, 401, notAuthorized()},
+		{"scope missing on a read", "GET", "/data/v1/customobjectdata/key/Web_Registrations/rowset", "", []string{none}, 403, noCode("Insufficient privileges to complete this action.")},
+		{"scope missing, before the key is looked for", "GET", "/data/v1/customobjectdata/key/nope/rowset", "", []string{none}, 403, noCode("Insufficient privileges to complete this action.")},
+		{"scope missing on an event definition", "GET", "/interaction/v1/eventDefinitions/key:nope", "", []string{none}, 403, forbidden},
+		{"scope missing on a message definition", "GET", "/messaging/v1/email/definitions/nope", "", []string{narrow}, 403, forbidden},
+		{"no event definition", "GET", "/interaction/v1/eventDefinitions/key:nope", "", []string{auth}, 404, notFound("Event Definition not found: nope")},
+		{"an event definition by its id", "GET", "/interaction/v1/eventDefinitions/nope", "", []string{auth}, 404, notFound("Event Definition not found: nope")},
+		{"no message definition", "GET", "/messaging/v1/email/definitions/nope", "", []string{auth}, 404, notFound("MCMS_UTM_Runtime_ObjectNotFound: Definition not found")},
 		{"one of two scopes", "POST", "/interaction/v1/events", "{}", []string{narrow}, 403, forbidden},
 		{
 			"no scope needed", "GET", "/platform/v1/tokenContext", "",

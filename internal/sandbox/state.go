@@ -129,7 +129,7 @@ func (s *Sandbox) state(limit int) State {
 		Clock:              now,
 		DataExtensions:     make(map[string]DataExtension, len(w.extensions)),
 		Journeys:           make(map[string]Journey, len(w.journeys)),
-		MessageDefinitions: map[string]MessageDefinition{WelcomeMessageKey: {Name: WelcomeMessageKey, Status: "Active"}},
+		MessageDefinitions: map[string]MessageDefinition{},
 		Messages:           []Message{}, Jobs: []Job{}, Tokens: []Token{},
 		Callbacks: newest(events.Callbacks, limit), Subscriptions: newest(events.Subscriptions, limit), Deliveries: newest(events.Deliveries, limit),
 		Calls:  maps.Clone(w.calls),
@@ -142,6 +142,9 @@ func (s *Sandbox) state(limit int) State {
 	}
 	rows, entries := map[string][]table.Row{}, map[string][]entry{}
 	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
+	for key, status := range w.definitions {
+		st.MessageDefinitions[key] = MessageDefinition{Name: key, Status: status}
+	}
 	for key, d := range extensions {
 		st.Totals.Rows[key] = len(d.Rows)
 		rows[key] = slices.Clone(newest(d.Rows, limit))

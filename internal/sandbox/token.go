@@ -88,7 +88,10 @@ func (s *Sandbox) token(c *wire.Call) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	scopes, err := req.check()
+	s.mu.Lock()
+	granted := s.world.scopes
+	s.mu.Unlock()
+	scopes, err := req.check(granted)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -185,8 +188,8 @@ func parseTokenForm(body []byte) (tokenRequest, error) {
 	return req, nil
 }
 
-// check returns the scopes to grant, or the refusal.
-func (req tokenRequest) check() ([]string, error) {
+// check returns which of the package's scopes to grant, or the refusal.
+func (req tokenRequest) check(granted []string) ([]string, error) {
 	for _, field := range []struct {
 		name  string
 		value *string
@@ -209,9 +212,8 @@ func (req tokenRequest) check() ([]string, error) {
 	// RFC 6749, section 3.1: a parameter without a value counts as omitted.
 	// The vendor makes an exception for scope alone.
 	if req.accountID != nil && *req.accountID != "" && *req.accountID != AccountID {
-		return nil, refuseToken("unauthorized_client", "The client has no access to the business unit of account_id.")
+		return nil, refuseToken("unauthorized_client", "The client is not accessible for this account.")
 	}
-	granted := packageScopes()
 	if req.scope == nil {
 		return granted, nil
 	}
@@ -238,7 +240,7 @@ func newTokenValue() string {
 	return part([]byte(`{"alg":"HS256","kid":"4","ver":"1","typ":"JWT"}`)) + "." + part([]byte(payload)) + "." + part(secret[18:])
 }
 
-// packageScopes are the scopes of the installed package: all that a
+// packageScopes are the scopes of the installed package at the start: all that a
 // server-to-server token can carry.
 func packageScopes() []string {
 	return []string{

@@ -161,11 +161,11 @@ func TestTokenRefused(t *testing.T) {
 		},
 		{
 			"foreign account", `{` + credentials + `,"account_id":"510000002"}`, nil, 400,
-			refusal("unauthorized_client", "The client has no access to the business unit of account_id."),
+			refusal("unauthorized_client", "The client is not accessible for this account."),
 		},
 		{
 			"foreign account as number", `{` + credentials + `,"account_id":510000001.0}`, nil, 400,
-			refusal("unauthorized_client", "The client has no access to the business unit of account_id."),
+			refusal("unauthorized_client", "The client is not accessible for this account."),
 		},
 		{
 			"unknown scope", `{` + credentials + `,"scope":"email_read everything"}`, nil, 400,

@@ -34,7 +34,7 @@ func removalPlanner(names []string) planner {
 		}
 		for _, name := range targets {
 			for _, c := range p.actual.callbacksOf(name) {
-				p.deleteCallback(name, c, "as requested")
+				p.deleteCallback(name, c, c.URL)
 			}
 		}
 		p.planUnusedSchemes(targets)
@@ -72,7 +72,7 @@ func (p *plan) planUnusedSchemes(targets []string) {
 			return p.actual.schemeOf(c) == s.AuthID && (!ours || !slices.Contains(targets, name))
 		})
 		if i < 0 {
-			p.deleteScheme(s, "no callback uses it any more")
+			p.deleteScheme(s, "no other callback uses it")
 		} else {
 			p.leave(Scheme, s.Name, "callback "+p.actual.callbacks[i].CallbackName+" uses it")
 		}

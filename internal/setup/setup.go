@@ -78,8 +78,11 @@ type Config struct {
 	Refusals func(callback string) map[onramp.Refusal]int64
 	// Taken counts the requests that it has accepted, by what proved them. Optional.
 	Taken func(callback string) map[string]int64
-	Log   *slog.Logger
-	Now   func() time.Time // default time.Now
+	// Busy is held while a setup runs. Those that share it run one at a time; default:
+	// one of its own.
+	Busy *sync.Mutex
+	Log  *slog.Logger
+	Now  func() time.Time // default time.Now
 }
 
 // Setup makes Marketing Cloud match the configuration. The result of each step is
@@ -87,8 +90,7 @@ type Config struct {
 // found in Marketing Cloud, so it can be run again after a stop at any point. It is
 // safe for concurrent use, and does one thing at a time.
 type Setup struct {
-	cfg  Config
-	busy sync.Mutex
+	cfg Config
 }
 
 // New makes a setup. It calls nothing.
@@ -96,6 +98,9 @@ func New(cfg Config) *Setup {
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Busy == nil {
+		cfg.Busy = new(sync.Mutex)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -130,7 +135,7 @@ func (s *Setup) preview(ctx context.Context, fill planner) ([]Step, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	defer s.busy.Unlock()
+	defer s.cfg.Busy.Unlock()
 	p, err := s.plan(ctx, newObserved(), fill)
 	if err != nil {
 		return nil, err
@@ -146,7 +151,7 @@ func (s *Setup) apply(ctx context.Context, fill planner) ([]Step, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	defer s.busy.Unlock()
+	defer s.cfg.Busy.Unlock()
 	ctx, stop := context.WithCancel(ctx) // with it ends what steps have begun
 	defer stop()
 	// the receiver may lack what an interrupted setup has stored
@@ -179,7 +184,7 @@ func (s *Setup) begin() error {
 	if s.cfg.PublicURL == "" {
 		return &onramp.Error{Kind: onramp.Invalid, Message: "public.url is not set: Marketing Cloud needs an address to call"}
 	}
-	if !s.busy.TryLock() {
+	if !s.cfg.Busy.TryLock() {
 		return errBusy
 	}
 	return nil

@@ -38,12 +38,13 @@ type cloudEvent struct {
 	ReceivedAt  string          `json:"receivedat,omitempty"` // extension: when it came
 	MessageKey  string          `json:"messagekey,omitempty"` // extension: of the transactional message
 	CutFrom     int             `json:"cutfrom,omitempty"`    // extension: bytes that the event had, when only a part of it was kept
+	Resend      string          `json:"resend,omitempty"`     // extension: number of the resend that sends it again
 	Data        json.RawMessage `json:"data"`
 }
 
 // envelope writes an event as one line without its end. It depends on nothing but
-// the event, so that every try sends the same bytes.
-func envelope(source string, e *onramp.Event) ([]byte, error) {
+// the event and the resend, so that every try sends the same bytes.
+func envelope(source string, e *onramp.Event, resend string) ([]byte, error) {
 	ce := cloudEvent{
 		SpecVersion: "1.0",
 		ID:          e.ID,
@@ -55,6 +56,7 @@ func envelope(source string, e *onramp.Event) ([]byte, error) {
 		ReceivedAt:  timestamp(e.ReceivedAt),
 		MessageKey:  attribute(e.MessageKey),
 		CutFrom:     e.CutFrom,
+		Resend:      resend,
 		Data:        bytes.ToValidUTF8(e.Body, []byte(string(unicode.ReplacementChar))),
 	}
 	var line bytes.Buffer

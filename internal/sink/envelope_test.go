@@ -96,6 +96,31 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
+// What is sent again says so, in the envelope and beside it, and keeps its id.
+func TestEnvelopeOfResend(t *testing.T) {
+	t.Parallel()
+	var header http.Header
+	network := roundTrip(func(r *http.Request) (*http.Response, error) {
+		header = r.Header
+		body, err := io.ReadAll(r.Body)
+		if want := strings.Replace(wrapped(1), `,"data":`, `,"resend":"12","data":`, 1); err != nil || string(body) != want {
+			t.Errorf("envelope: %s", cmp.Diff(want, string(body)))
+		}
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	})
+	sender := newSender(t, sink.Config{Transport: network}, onramp.Sink{
+		Webhook: &onramp.Webhook{URL: "http://example.com", Secrets: []onramp.Secret{secretA}},
+	})
+	again := call(event(1))
+	again.Deliveries[0].Run = 12
+	if o := sender.Send(t.Context(), again)[0]; o.Verdict != onramp.Delivered {
+		t.Fatalf("outcome %v: %s", o.Verdict, o.Detail)
+	}
+	if header.Get("ce-resend") != "12" || header.Get("webhook-id") != event(1).ID {
+		t.Errorf("the headers are %v", header)
+	}
+}
+
 // Whatever an event holds, its envelope is a CloudEvent, and its data are the
 // event's.
 func FuzzEnvelope(f *testing.F) {

@@ -276,6 +276,9 @@ func (k *kafka) record(m *message) *kgo.Record {
 		{Key: "ce_id", Value: []byte(m.id)},
 		{Key: "ce_type", Value: []byte(attribute(m.eventType))},
 	}}
+	if m.resend != "" {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: "ce_resend", Value: []byte(m.resend)})
+	}
 	if m.key != "" {
 		r.Key = []byte(m.key) // without one, partitions take turns
 	}

@@ -129,6 +129,21 @@ func TestKafka(t *testing.T) {
 	}
 }
 
+// What is sent again says so in a header, too.
+func TestKafkaResend(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.SeedTopics(1, "events"))
+	again := call(event(1))
+	again.Deliveries[0].Run = 12
+	checkOutcomes(t, newKafkaSink(t, sink.Config{}, cluster).Send(t.Context(), again), alike(1, produced))
+	want := []record{{Key: "47111", Value: strings.Replace(wrapped(1), `,"data":`, `,"resend":"12","data":`, 1), Headers: []string{
+		"content-type: application/cloudevents+json", "ce_id: " + event(1).ID, "ce_type: TransactionalSendEvents.EmailSent", "ce_resend: 12",
+	}}}
+	if diff := cmp.Diff(want, consume(t, cluster, 1)); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
 // An event about nobody has no key.
 func TestKafkaWithoutKey(t *testing.T) {
 	t.Parallel()

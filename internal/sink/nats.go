@@ -19,7 +19,7 @@ import (
 )
 
 // natsSubject publishes events to a JetStream subject and waits until a stream has
-// stored them. The message id is the event's, by which a stream drops what comes
+// stored them. The message id is made of the event's, by which a stream drops what comes
 // twice within its duplicate window.
 //
 // All publishes go through one connection, in order, and none is kept while it is
@@ -132,7 +132,7 @@ func (n *natsSubject) deliver(ctx context.Context, messages []message) []onramp.
 	outcomes := make([]onramp.Outcome, len(messages))
 	answers := make([]jetstream.PubAckFuture, len(messages))
 	for i := range messages {
-		if answers[i], err = link.js.PublishMsgAsync(n.publication(&messages[i]), jetstream.WithMsgID(messages[i].id)); err != nil {
+		if answers[i], err = link.js.PublishMsgAsync(n.publication(&messages[i]), jetstream.WithMsgID(messages[i].publicationID())); err != nil {
 			outcomes[i] = judgeNATS(err)
 		}
 	}
@@ -148,9 +148,20 @@ func (n *natsSubject) deliver(ctx context.Context, messages []message) []onramp.
 }
 
 func (n *natsSubject) publication(m *message) *nats.Msg {
-	return &nats.Msg{
-		Subject: fillSubject(n.subject, m.eventType), Data: m.body, Header: nats.Header{"content-type": []string{envelopeType}},
+	header := nats.Header{"content-type": []string{envelopeType}}
+	if m.resend != "" {
+		header["ce-resend"] = []string{m.resend}
 	}
+	return &nats.Msg{Subject: fillSubject(n.subject, m.eventType), Data: m.body, Header: header}
+}
+
+// publicationID is another one when the event is sent again: a stream would drop it in
+// silence otherwise, though an operator wants it there.
+func (m *message) publicationID() string {
+	if m.resend == "" {
+		return m.id
+	}
+	return m.id + "." + m.resend
 }
 
 // connect gives the connection; several calls that need one at once share the try

@@ -127,6 +127,32 @@ func TestNATS(t *testing.T) {
 	}
 }
 
+// What an operator sends again is stored again, though the stream knows its id: once for
+// each resend.
+func TestNATSResend(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t, server.Options{})
+	stream := newStream(t, s, jetstream.StreamConfig{})
+	sender := newNATSSink(t, sink.Config{}, onramp.NATS{URLs: []string{s.ClientURL()}})
+	for _, run := range []int64{0, 12, 12, 13} {
+		c := call(event(1))
+		c.Deliveries[0].Run = run
+		checkOutcomes(t, sender.Send(t.Context(), c), alike(1, published))
+	}
+	again := func(run string) stored {
+		m := onStream(1)
+		m.ID += "." + run
+		m.Body = strings.Replace(m.Body, `,"data":`, `,"resend":"`+run+`","data":`, 1)
+		return m
+	}
+	if diff := cmp.Diff([]stored{onStream(1), again("12"), again("13")}, read(t, stream)); diff != "" {
+		t.Errorf("stream (-want +got):\n%s", diff)
+	}
+	if m, err := stream.GetMsg(t.Context(), 2); err != nil || m.Header.Get("ce-resend") != "12" {
+		t.Errorf("the header is %q: %v", m.Header.Get("ce-resend"), err)
+	}
+}
+
 // A type becomes tokens of a subject, whatever it holds.
 func TestNATSSubject(t *testing.T) {
 	t.Parallel()

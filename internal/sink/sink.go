@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -84,6 +85,7 @@ type target interface {
 // message is an event on its way.
 type message struct {
 	id        string // the event's
+	resend    string // number of the resend that sends it again; "": none
 	key       string // whom it is about: those of one key keep their order
 	eventType string
 	body      []byte // envelope
@@ -180,7 +182,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
 	messages, places := make([]message, 0, len(c.Deliveries)), make([]int, 0, len(c.Deliveries))
 	for i := range c.Deliveries {
-		m, err := s.wrap(c.Deliveries[i].Event)
+		m, err := s.wrap(&c.Deliveries[i])
 		if err != nil {
 			outcomes[i] = onramp.Outcome{Verdict: onramp.Rejected, Detail: err.Error(), Hint: "discard it"}
 			continue
@@ -199,12 +201,17 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	return outcomes
 }
 
-func (s *Sender) wrap(e *onramp.Event) (message, error) {
+func (s *Sender) wrap(d *onramp.Delivery) (message, error) {
+	e := d.Event
 	if e == nil || len(e.Body) == 0 {
 		return message{}, errors.New("the event is gone")
 	}
-	body, err := envelope(s.source, e)
-	return message{id: e.ID, key: e.Subject, eventType: cmp.Or(e.Type, unknownType), body: body}, err
+	resend := ""
+	if d.Run != 0 {
+		resend = strconv.FormatInt(d.Run, 10)
+	}
+	body, err := envelope(s.source, e, resend)
+	return message{id: e.ID, resend: resend, key: e.Subject, eventType: cmp.Or(e.Type, unknownType), body: body}, err
 }
 
 // Close ends all connections. Calls that are under way fail, to be tried again.

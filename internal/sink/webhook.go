@@ -92,12 +92,12 @@ func (w *webhook) route(*message) string { return "POST " + w.origin }
 func (w *webhook) deliver(ctx context.Context, messages []message) []onramp.Outcome {
 	if w.batched {
 		return isolate(messages, func(part []message) []onramp.Outcome {
-			return attempt.Alike(len(part), w.post(ctx, batchID(part), envelopeBatchType, joinEnvelopes(part)))
+			return attempt.Alike(len(part), w.post(ctx, post{id: batchID(part), contentType: envelopeBatchType, body: joinEnvelopes(part)}))
 		})
 	}
 	outcomes := make([]onramp.Outcome, len(messages))
 	for i := range messages {
-		outcomes[i] = w.post(ctx, messages[i].id, envelopeType, messages[i].body)
+		outcomes[i] = w.post(ctx, post{id: messages[i].id, resend: messages[i].resend, contentType: envelopeType, body: messages[i].body})
 		if trouble := attempt.Trouble(outcomes[i : i+1]); trouble != nil {
 			copy(outcomes[i:], attempt.Alike(len(outcomes)-i, *trouble))
 			break
@@ -125,11 +125,18 @@ func joinEnvelopes(messages []message) []byte {
 	return append(all, ']')
 }
 
+// post is one request.
+type post struct {
+	id, contentType string
+	resend          string // see message
+	body            []byte
+}
+
 // post makes one request.
-func (w *webhook) post(ctx context.Context, id, contentType string, body []byte) onramp.Outcome {
+func (w *webhook) post(ctx context.Context, p post) onramp.Outcome {
 	ctx, end := attempt.WithTimeout(ctx, w.timeout)
 	defer end()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(p.body))
 	if err != nil {
 		return judgeSilence(err)
 	}
@@ -137,8 +144,11 @@ func (w *webhook) post(ctx context.Context, id, contentType string, body []byte)
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "Onramp")
 	}
-	req.Header.Set("Content-Type", contentType)
-	if err := w.sign(req.Header, id, body); err != nil {
+	req.Header.Set("Content-Type", p.contentType)
+	if p.resend != "" {
+		req.Header.Set("ce-resend", p.resend)
+	}
+	if err := w.sign(req.Header, p.id, p.body); err != nil {
 		return judgeSilence(err)
 	}
 	resp, err := w.client.Do(req)

@@ -44,15 +44,21 @@ func (s *Store) Behind(ctx context.Context, destination string) (waiting, earlie
 	return waiting, earlier, oldest, readerErr("find earlier delivery", err)
 }
 
-// findWaitedFor names the delivery that a pending one waits for: the earliest of its
+// nameWaitedFor names for pending deliveries what they wait for: the earliest of their
 // key in the retry set.
-func (s *Store) findWaitedFor(ctx context.Context, d *onramp.Delivery) (id string, err error) {
-	if d.State != onramp.DeliveryPending || !d.DueAt.Equal(onramp.Never) {
-		return "", nil
+func (s *Store) nameWaitedFor(ctx context.Context, deliveries []onramp.Delivery) error {
+	for i := range deliveries {
+		d := &deliveries[i]
+		if d.State != onramp.DeliveryPending || !d.DueAt.Equal(onramp.Never) {
+			continue
+		}
+		found, err := s.listDeliveries(ctx, findEarlier, d.DestinationID, d.OrderingKey, d.Seq)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			d.WaitsFor = found[0].ID()
+		}
 	}
-	found, err := s.listDeliveries(ctx, findEarlier, d.DestinationID, d.OrderingKey, d.Seq)
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	return found[0].ID(), nil
+	return nil
 }

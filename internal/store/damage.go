@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
-)
 
-// errDamaged is in the chain of the error of Open when the file's pages do not
-// fit together.
-var errDamaged = errors.New("the database file is damaged")
+	"onramp/internal/store/snapshot"
+)
 
 // largestCheck is the size, in bytes, up to which a file is checked at the start,
 // before anything is written: a few seconds' worth. A larger file is checked in
@@ -19,15 +16,17 @@ var errDamaged = errors.New("the database file is damaged")
 // away for a minute at each start.
 const largestCheck = 1 << 30
 
-// check checks the file, or leaves that to checkInBackground.
+// check reads the whole file, or leaves that to checkInBackground: otherwise a page
+// that the disk has corrupted would be found weeks later, in the middle of the work.
 func (s *Store) check(ctx context.Context, db *sql.DB) error {
-	if s.file != "" {
-		if info, err := os.Stat(s.file); err == nil && info.Size() > s.largestCheck {
-			s.checkLater = true
-			return nil
-		}
+	if s.file == "" {
+		return nil // the server looks after its own
 	}
-	return checkPages(ctx, db, s.dialect)
+	if info, err := os.Stat(s.file); err == nil && info.Size() > s.largestCheck {
+		s.checkLater = true
+		return nil
+	}
+	return snapshot.Check(ctx, db)
 }
 
 // checkInBackground checks the file while everything else goes on, and reports
@@ -36,9 +35,9 @@ func (s *Store) checkInBackground(ctx context.Context) {
 	if !s.checkLater {
 		return
 	}
-	if err := checkPages(ctx, s.readers, s.dialect); err != nil && ctx.Err() == nil {
-		if !errors.Is(err, errDamaged) { // SQLite itself may fail on the damage
-			err = fmt.Errorf("%w: %w", errDamaged, err)
+	if err := snapshot.Check(ctx, s.readers); err != nil && ctx.Err() == nil {
+		if !errors.Is(err, snapshot.ErrDamaged) { // SQLite itself may fail on the damage
+			err = fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
 		}
 		s.damaged <- fmt.Errorf("%s: %w; %s", s.file, err, s.wayOut())
 	}
@@ -48,20 +47,3 @@ func (s *Store) checkInBackground(ctx context.Context) {
 // start turns out to be damaged. The process should then end: the error says what
 // can be done.
 func (s *Store) Damaged() <-chan error { return s.damaged }
-
-// checkPages reads the whole file: otherwise a page that the disk has corrupted
-// would be found weeks later, in the middle of the work.
-func checkPages(ctx context.Context, db *sql.DB, d dialect) error {
-	if d.check == "" {
-		return nil // the server looks after its own
-	}
-	var finding string
-	if err := db.QueryRowContext(ctx, d.check).Scan(&finding); err != nil {
-		return err
-	}
-	if finding != "ok" {
-		line, _, _ := strings.Cut(strings.TrimPrefix(finding, "*** in database main ***\n"), "\n")
-		return fmt.Errorf("%w: %s", errDamaged, line)
-	}
-	return nil
-}

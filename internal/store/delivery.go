@@ -9,8 +9,9 @@ import (
 )
 
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
-	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, r.steps,
-	COALESCE(d.data, r.data), e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
+	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, COALESCE(d.steps, r.steps),
+	CASE WHEN d.steps IS NULL THEN d.seq ELSE r.delivery_seq + r.steps - 1 END, COALESCE(d.data, r.data), r.by_field, d.run_id, d.resent_at, e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body,
+	CASE WHEN d.data IS NOT NULL THEN r.data END`
 
 // fromDeliveries joins deliveries with their registrations and events: each has one
 // or the other, or both.
@@ -18,7 +19,12 @@ const fromDeliveries = ` FROM delivery d LEFT JOIN registration r ON r.seq = d.r
 
 // selectDeliveries reads deliveries with what they need of their registrations
 // and events.
-const selectDeliveries = `SELECT ` + deliveryColumns + `, FALSE` + fromDeliveries
+var selectDeliveries = numbered(`SELECT ` + deliveryColumns + `, FALSE, CASE WHEN d.state = {{pending}} AND d.due_at IS NOT NULL THEN ` +
+	firstFailure + ` END` + fromDeliveries)
+
+// firstFailure is when the first try of a delivery began that failed and may be
+// repeated.
+const firstFailure = `(SELECT MIN(a.started_at) FROM attempt a WHERE a.delivery_seq = d.seq AND a.verdict = {{verdict retry}})`
 
 func (s *Store) listDeliveries(ctx context.Context, where string, args ...any) ([]onramp.Delivery, error) {
 	return s.queryDeliveries(ctx, selectDeliveries+where, args...)
@@ -30,6 +36,11 @@ func (s *Store) pageDeliveries(ctx context.Context, where string, args ...any) (
 	return collectPage(rows, err, s.scanDelivery, deliverySize)
 }
 
+func (s *Store) pagePrepared(ctx context.Context, text string, args ...any) (page []onramp.Delivery, more bool, err error) {
+	rows, err := s.queries.Query(ctx, text, args...)
+	return collectPage(rows, err, s.scanDelivery, deliverySize)
+}
+
 func deliverySize(d *onramp.Delivery) int { return len(d.Values) }
 
 func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) ([]onramp.Delivery, error) {
@@ -38,20 +49,24 @@ func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) 
 }
 
 func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
-	var due, settled, receivedAt sql.NullInt64
+	var due, settled, receivedAt, firstFailure, run, resentAt sql.NullInt64
 	var reason, cause, id, subscriberKey sql.NullString
-	var form, steps sql.NullInt64
+	var form, steps, byField sql.NullInt64
 	var e eventRow
+	var row []byte
 	err = rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
-		&due, &settled, &reason, &cause, &id, &form, &subscriberKey, &receivedAt, &steps, (*[]byte)(&d.Values),
-		&e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.body, &d.Behind)
+		&due, &settled, &reason, &cause, &id, &form, &subscriberKey, &receivedAt, &steps, &d.Age, (*[]byte)(&d.Values), &byField,
+		&run, &resentAt, &e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.body, &row, &d.Behind, &firstFailure)
 	if err != nil {
 		return d, err
 	}
 	d.Form, d.Destination = s.names.formName(int(form.Int64)), s.names.destinationName(d.DestinationID)
 	d.RegistrationID, d.SubscriberKey, d.Steps = id.String, subscriberKey.String, int(steps.Int64)
-	d.ReceivedAt, d.DueAt, d.SettledAt = fromNull(receivedAt), fromNull(due), fromNull(settled)
+	d.ReceivedAt, d.DueAt, d.SettledAt, d.FirstFailure = fromNull(receivedAt), fromNull(due), fromNull(settled), fromNull(firstFailure)
 	d.Reason, d.Cause = reason.String, cause.String
+	if !e.seq.Valid && byField.Int64 == 0 {
+		d.Values = onramp.ValuesOfColumns(d.Values)
+	}
 	if e.seq.Valid {
 		event := e.event(&s.names)
 		d.Event, d.Step, d.Steps, d.ReceivedAt = &event, 1, 1, event.ReceivedAt
@@ -61,6 +76,12 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 		if d.RegistrationID == "" {
 			d.SubscriberKey = event.SubscriberKey
 		}
+		if row != nil {
+			d.Of = &onramp.Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: fromNull(receivedAt), Values: valuesOf(string(row), int(byField.Int64))}
+		}
+	}
+	if d.Run, d.ResentAt = run.Int64, fromNull(resentAt); run.Valid && e.seq.Valid {
+		d.ReceivedAt = d.ResentAt
 	}
 	return d, nil
 }
@@ -69,17 +90,13 @@ const (
 	// whatIsFresh are the columns of a delivery, and whether an earlier one of its
 	// key is in the retry set.
 	whatIsFresh = `SELECT ` + deliveryColumns + `, EXISTS (SELECT 1 FROM delivery p WHERE p.destination_id = d.destination_id
-	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq)` + fromDeliveries
+	AND p.ordering_key = d.ordering_key AND p.due_at IS NOT NULL AND p.seq < d.seq), NULL` + fromDeliveries
 	isFresh = `d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq`
 )
 
 // listFresh reads the rows in the order in which they were appended.
 var listFresh = numbered(whatIsFresh + `
-	WHERE d.seq > $1 AND d.seq <= $2 AND d.destination_id = $3 AND ` + isFresh + ` LIMIT $4`)
-
-// freshSpan is how many seqs are looked at by one reading: most of them may be
-// settled long since, when one that is not is far behind.
-const freshSpan = 100_000
+	WHERE d.seq > $1 AND d.seq <= $2 AND d.destination_id = $3 AND ` + isFresh + ` LIMIT $4 + 0`)
 
 // ListFresh returns at most n deliveries to a destination after a seq, oldest
 // first, fewer when they are large: those to be sent and those that wait for the step
@@ -94,8 +111,8 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	}
 	ctx, cancel := limited(ctx, s.waits.read)
 	defer cancel()
-	to = min(newest, after+freshSpan)
-	rows, err := s.fresh.QueryContext(ctx, after, to, destination, n)
+	to = min(newest, after+s.looking.fresh)
+	rows, err := s.queries.Query(ctx, listFresh, after, to, destination, n)
 	if found, more, err = collectPage(rows, err, s.scanDelivery, deliverySize); err != nil {
 		return nil, after, true, readerErr("list fresh deliveries", because(ctx, err))
 	}
@@ -137,10 +154,10 @@ func (s *Store) ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.D
 }
 
 var (
-	listDue = numbered(`WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = {{pending}} AND d.seq <= $3
-		ORDER BY d.due_at, d.seq LIMIT $4`)
-	listStray = numbered(`WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = {{pending}} AND d.seq <= $3
-		ORDER BY d.due_at, d.seq LIMIT $4`)
+	listDue = numbered(selectDeliveries + `WHERE d.destination_id = $1 AND d.due_at <= $2 AND d.state = {{pending}} AND d.seq <= $3
+		ORDER BY d.due_at, d.seq LIMIT $4 + 0`)
+	listStray = numbered(selectDeliveries + `WHERE d.destination_id = $1 AND d.due_at > $2 AND d.due_at < $5 AND d.state = {{pending}} AND d.seq <= $3
+		ORDER BY d.due_at, d.seq LIMIT $4 + 0`)
 )
 
 // ListDue returns at most n parked deliveries to a destination that are due,
@@ -166,10 +183,10 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 	for _, list := range []func(n int) ([]onramp.Delivery, bool, error){
 		func(n int) ([]onramp.Delivery, bool, error) { return s.listResends(ctx, destination, now, n) },
 		func(n int) ([]onramp.Delivery, bool, error) {
-			return s.pageDeliveries(ctx, listDue, destination, micros(now), to, n)
+			return s.pagePrepared(ctx, listDue, destination, micros(now), to, n)
 		},
 		func(n int) ([]onramp.Delivery, bool, error) {
-			return s.pageDeliveries(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
+			return s.pagePrepared(ctx, listStray, destination, micros(now.Add(onramp.LongestRetry)), to, n, micros(onramp.Never))
 		},
 	} {
 		var found []onramp.Delivery
@@ -195,7 +212,10 @@ const soon = time.Minute
 // time.
 func (s *Store) nextDue(ctx context.Context, destination int, after time.Time) (time.Time, error) {
 	var due sql.NullInt64
-	err := s.readers.QueryRowContext(ctx, nextDue, destination, micros(after)).Scan(&due)
+	next, err := s.queries.Statement(ctx, nextDue)
+	if err == nil {
+		err = next.QueryRowContext(ctx, destination, micros(after)).Scan(&due)
+	}
 	if err != nil || !due.Valid || due.Int64 == micros(onramp.Never) {
 		return time.Time{}, readerErr("find next due time", because(ctx, err))
 	}
@@ -264,9 +284,14 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 	if len(found) == 0 {
 		return onramp.Delivery{}, errNoDelivery
 	}
+	if err := s.nameWaitedFor(ctx, found); err != nil {
+		return found[0], readerErr("find earlier delivery", err)
+	}
 	d := found[0]
-	if d.WaitsFor, err = s.findWaitedFor(ctx, &d); err != nil {
-		return d, readerErr("find earlier delivery", err)
+	if d.Event == nil {
+		if d.Later, err = s.listDeliveries(ctx, `WHERE d.seq > $1 AND d.seq <= $2 ORDER BY d.seq`, d.Seq, d.Seq+int64(d.Steps-d.Step)); err != nil {
+			return d, readerErr("list later steps", err)
+		}
 	}
 	if d.Attempts, err = s.listAttempts(ctx, d.Seq); err != nil {
 		return d, readerErr("list attempts", err)
@@ -277,23 +302,27 @@ func (s *Store) FindDelivery(ctx context.Context, id string) (onramp.Delivery, e
 
 // byDeliveryID is the condition for the one delivery with a public id.
 func byDeliveryID(id string) (where string, arguments []any, ok bool) {
-	of, number, ok := onramp.ParseDeliveryID(id)
+	of, number, run, ok := onramp.ParseDeliveryID(id)
 	if !ok || !onramp.ValidID(of) {
 		return "", nil, false
 	}
 	if event, ok := onramp.ParseEventID(of); ok {
-		return `WHERE d.event_seq = (SELECT seq FROM event WHERE at = $1 AND hash = $2) AND d.destination_id = $3`,
-			[]any{event.At, event.Hash, number}, true
+		return `WHERE d.event_seq = (SELECT seq FROM event WHERE at = $1 AND hash = $2) AND d.destination_id = $3 AND COALESCE(d.run_id, 0) = $4`,
+			[]any{event.At, event.Hash, number, run}, true
+	}
+	if run != 0 {
+		return `WHERE d.steps IS NOT NULL AND d.registration_seq = (SELECT seq FROM registration WHERE id = $1) AND d.step = $2 AND d.run_id = $3`,
+			[]any{of, number, run}, true
 	}
 	return `WHERE d.seq = (SELECT delivery_seq FROM registration WHERE id = $1) + $2 AND $2 < r.steps`, []any{of, number - 1}, true
 }
 
 // listAttempts reads the attempts of a delivery. The one that delivered it may be
 // stored as a call that delivered others, too.
-var listAttempts = numbered(`SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer
+var listAttempts = numbered(`SELECT number, started_at, took, verdict, status, code, detail, hint, request, answer, not_sent
 	FROM attempt WHERE delivery_seq = $1
 	UNION ALL SELECT (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE delivery_seq = $1 AND started_at <= c.started_at),
-		c.started_at, c.took, {{verdict delivered}}, c.status, 0, c.detail, '', '', ''
+		c.started_at, c.took, {{verdict delivered}}, c.status, 0, c.detail, '', '', '', FALSE
 		FROM delivery d JOIN call c ON c.seq = d.call_seq WHERE d.seq = $1
 	ORDER BY 1`)
 
@@ -301,7 +330,7 @@ func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Atte
 	rows, err := s.readers.QueryContext(ctx, listAttempts, delivery)
 	return collect(rows, err, func(rows *sql.Rows) (a onramp.Attempt, err error) {
 		var started, took int64
-		err = rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer)
+		err = rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer, &a.NotSent)
 		a.StartedAt, a.Took = fromMicros(started), time.Duration(took)*time.Microsecond
 		return a, err
 	})

@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"onramp/internal/postgres"
 	"onramp/internal/store/dbfile"
+	"onramp/internal/store/snapshot"
 )
 
 // dialect holds everything in which the two databases differ.
@@ -33,7 +34,6 @@ type dialect struct {
 	now         string   // the database's clock; 0 where leases need none
 	fence       string   // begins a transaction by proving the epoch, and keeps it until the end
 	ended       string   // waits until no transaction that began with fence is under way
-	check       string   // says "ok" when the file is whole
 	eraseMeta   []string // empties the table meta, and overwrites what it held
 	emptyLog    string   // writes the write-ahead log into the file and empties it
 }
@@ -48,7 +48,6 @@ var sqliteDialect = dialect{
 	// measured: the driver looks up each $n by its name, which costs a third with so many
 	placeholder: func(int) string { return "?" },
 	now:         "0",
-	check:       "PRAGMA quick_check(1)",
 	eraseMeta:   []string{"PRAGMA secure_delete = ON", "DELETE FROM meta", "PRAGMA secure_delete = OFF"},
 	emptyLog:    "PRAGMA wal_checkpoint(TRUNCATE)",
 }
@@ -67,16 +66,10 @@ var postgresDialect = dialect{
 	eraseMeta: []string{"TRUNCATE TABLE meta"}, // a new file in place of the old one
 }
 
-// IsShared says whether a database's URL is that of a server, which several
-// processes can reach, and not the path of a file.
-func IsShared(rawURL string) bool {
-	return strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://")
-}
-
 // connect opens the database that the URL names: the writer's pool is returned,
 // the readers' pool is kept.
 func (s *Store) connect(rawURL string) (*sql.DB, error) {
-	if IsShared(rawURL) {
+	if postgres.IsURL(rawURL) {
 		s.dialect, s.waits = postgresDialect, waitsWithin(cmp.Or(s.waits.lease, usualLease))
 		return s.connectPostgres(rawURL)
 	}
@@ -87,7 +80,7 @@ func (s *Store) connect(rawURL string) (*sql.DB, error) {
 // explain adds what an operator can do about an error at the start.
 func (s *Store) explain(err error) error {
 	wayOut := "nothing was changed; do not start it again: " + s.wayOut()
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, snapshot.ErrDamaged) {
 		return fmt.Errorf("%s: %w; %s", s.file, err, wayOut)
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {

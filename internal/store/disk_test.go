@@ -65,3 +65,17 @@ func TestReadOnly(t *testing.T) {
 	}
 	wantOpenError(t, filepath.Join(folder, "onramp.db"), "its folder must exist and be writable")
 }
+
+// A database that nobody writes to is tried all the same: that it takes nothing is
+// known before the first registration, and so is its end.
+func TestPingTriesToWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteEngine)
+	w.faults.set(undone)
+	await(t, func() bool { return w.s.Ping(t.Context()) != nil })
+	if w.s.Trouble() == nil {
+		t.Error("nothing was written in vain")
+	}
+	w.faults.set(none)
+	await(t, func() bool { return w.s.Ping(t.Context()) == nil && w.s.Trouble() == nil })
+}

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"onramp/internal/onramp"
 	"onramp/internal/store/eventtail"
@@ -21,6 +24,8 @@ const (
 	insertEvent         = `INSERT INTO event (seq, at, hash, callback_id, received_at, type, person, send, body)`
 	insertEventDelivery = `INSERT INTO delivery
 	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, event_seq, data)`
+	insertResentDelivery = `INSERT INTO delivery
+	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, event_seq, data, run_id, resent_at)`
 )
 
 // SaveEvents stores the events of a batch that are not known yet, each with its
@@ -124,10 +129,7 @@ func (t *tx) forward(events []onramp.Event, first int64, isNew func(seq int64) b
 		if len(e.Sinks) == 0 || !isNew(seq) {
 			continue
 		}
-		key := e.Identity.Hash // about nobody: it need not wait for any other
-		if e.Subject != "" {
-			key = onramp.OrderingKey(e.Subject)
-		}
+		key := sinkKey(e)
 		for _, destination := range e.Sinks {
 			values = append(values, t.eventDelivery(destination, 0, key, seq, sql.NullString{}, woken)...)
 		}
@@ -140,6 +142,14 @@ func (t *tx) forward(events []onramp.Event, first int64, isNew func(seq int64) b
 	}
 	t.wakeAfter(woken)
 	return nil
+}
+
+// sinkKey is the key under which an event keeps its order on the way to a sink.
+func sinkKey(e *onramp.Event) int64 {
+	if e.Subject == "" {
+		return e.Identity.Hash // about nobody: it need not wait for any other
+	}
+	return onramp.OrderingKey(e.Subject)
 }
 
 // eventDelivery is the row of a delivery that an event has brought.
@@ -198,65 +208,76 @@ func (s *Store) scanEvent(rows *sql.Rows) (onramp.Event, error) {
 
 func eventSize(e *onramp.Event) int { return len(e.Body) }
 
-// ListEvents returns events, newest first, and the cursor of the next page,
-// empty at the end. A page may hold less than the limit though more follow, when
-// much had to be looked through, or the events are large.
-func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, err error) {
-	limit := limit(onramp.Filter{Limit: f.Limit})
-	below, err := before(onramp.Filter{Cursor: f.Cursor})
+// ListEvents returns events, newest first, and the rest as ListRegistrations does.
+func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []onramp.Event, next string, looked time.Time, err error) {
+	l := look[onramp.Event]{limit: limit(onramp.Filter{Limit: f.Limit}), seq: func(e *onramp.Event) int64 { return e.Seq }, size: eventSize}
+	if l.below, err = before(onramp.Filter{Cursor: f.Cursor}); err != nil {
+		return nil, "", looked, err
+	}
+	where, err := s.chosenEvents(f)
 	if err != nil {
-		return nil, "", err
+		return nil, "", looked, err
 	}
-	where, args, known := s.eventWhere(f)
-	if !known {
-		return nil, "", nil
-	}
-	size := 0
-	for range scanTimes {
-		lowest, err := s.scanFloor(ctx, "event", below)
+	l.portion = func(ctx context.Context, below int64, most int) ([]onramp.Event, int64, error) {
+		from, err := s.portionFrom(ctx, "event", below, s.looking.joined)
 		if err != nil {
-			return nil, "", readerErr("list events", err)
+			return nil, 0, err
 		}
-		found, more, err := s.pageEvents(ctx, where, append([]any{below, lowest}, args...)...)
-		if err != nil {
-			return nil, "", readerErr("list events", err)
+		where := where.portion("e.seq", from, below)
+		found, more, err := s.pageEvents(ctx, `WHERE `+where.text+` ORDER BY e.seq DESC LIMIT `+strconv.Itoa(most), where.args...)
+		if more || len(found) == most {
+			from = found[len(found)-1].Seq
 		}
-		for _, e := range found {
-			if f.Type != "" && !onramp.MatchesType(f.Type, e.Type) {
-				continue
-			}
-			size += eventSize(&e)
-			if page = append(page, e); len(page) == limit || size >= pageBytes {
-				return page, fmt.Sprint(e.Seq), nil
-			}
-		}
-		if below = lowest; more {
-			below = found[len(found)-1].Seq
-		}
-		if below <= 1 {
-			return page, "", nil
-		}
+		return slices.DeleteFunc(found, func(e onramp.Event) bool { return f.Type != "" && !onramp.MatchesType(f.Type, e.Type) }), from, err
 	}
-	return page, fmt.Sprint(below), nil
+	end, below, err := s.period(ctx, "event", f.Since, f.Until)
+	if err == nil {
+		l.end, l.below = end, min(l.below, below)
+		page, next, looked, err = lookPage(ctx, s, &l, lookedToEvent)
+	}
+	return page, next, looked, readerErr("list events", err)
 }
 
-// eventWhere is the condition of a filter, but for the type's pattern. It is
-// not known when nothing can match.
-func (s *Store) eventWhere(f onramp.EventFilter) (where string, args []any, known bool) {
-	where = `WHERE e.seq < $1 AND e.seq >= $2`
-	if f.Callback != "" {
-		id, ok := s.names.callback(f.Callback)
-		if !ok {
-			return "", nil, false
+// chosenEvents is the condition of a filter. Of the type's pattern it only lets through
+// too much: what counts as the same letter the database does not decide.
+func (s *Store) chosenEvents(f onramp.EventFilter) (where chosen, err error) {
+	callback, err := s.names.named("callback", f.Callback)
+	if err != nil {
+		return where, err
+	}
+	destination, err := s.names.named("destination", f.Destination)
+	if err != nil {
+		return where, err
+	}
+	if callback != 0 {
+		where.and(`e.callback_id = ?`, callback)
+	}
+	if destination != 0 {
+		where.and(`EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq AND d.destination_id = ?)`, destination)
+	}
+	if f.Type != "" {
+		where.and(`lower(e.type) LIKE ? ESCAPE '\'`, likeType(storable(f.Type)))
+	}
+	where.within("e.received_at", f.Since, f.Until)
+	where.contains(f.Query, "e.body")
+	return where, nil
+}
+
+// likeType is a pattern for the types that a filter may mean: what is no ASCII stands for any text.
+func likeType(pattern string) string {
+	var like strings.Builder
+	for _, r := range strings.ToLower(pattern) {
+		switch {
+		case r == '*' || r >= utf8.RuneSelf:
+			like.WriteByte('%')
+		case r == '%' || r == '_' || r == '\\':
+			like.WriteByte('\\')
+			fallthrough
+		default:
+			like.WriteRune(r)
 		}
-		args = append(args, id)
-		where += fmt.Sprintf(` AND e.callback_id = $%d`, len(args)+2)
 	}
-	if f.Query != "" {
-		args = append(args, likeAnywhere(f.Query))
-		where += fmt.Sprintf(` AND lower(e.body) LIKE $%d ESCAPE '\'`, len(args)+2)
-	}
-	return where + ` ORDER BY e.seq DESC`, args, true
+	return like.String()
 }
 
 var errNoEvent = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such event"}

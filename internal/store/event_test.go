@@ -154,14 +154,16 @@ func TestListEvents(t *testing.T) {
 			"by type":       {onramp.EventFilter{Type: sentType}, []string{"4", "3", "2", "1", "0"}},
 			"by pattern":    {onramp.EventFilter{Type: "engagementevents.*"}, []string{"54", "53", "52", "51", "50"}},
 			"by callback":   {onramp.EventFilter{Callback: "other"}, []string{"-"}},
-			"no callback":   {onramp.EventFilter{Callback: "nobody"}, nil},
+			"since":         {onramp.EventFilter{Since: begin.Add(3 * time.Second)}, []string{"-", "54", "4", "53", "3"}},
+			"until":         {onramp.EventFilter{Until: begin.Add(time.Second)}, []string{"50", "0"}},
+			"never":         {onramp.EventFilter{Since: begin.Add(time.Hour)}, nil},
 			"by text":       {onramp.EventFilter{Query: `100%`}, []string{"-"}},
 			"text, no wild": {onramp.EventFilter{Query: `0_%`}, nil},
 			"in pages":      {onramp.EventFilter{Type: "*email*", Limit: 3}, []string{"54", "4", "53", "3", "52", "2", "51", "1", "50", "0"}},
 		} {
 			var got []string
 			for f := row.filter; ; {
-				page, next, err := w.s.ListEvents(t.Context(), f)
+				page, next, _, err := w.s.ListEvents(t.Context(), f)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -178,6 +180,14 @@ func TestListEvents(t *testing.T) {
 			}
 			if diff := cmp.Diff(row.want, got); diff != "" {
 				t.Errorf("%s: %s", name, diff)
+			}
+		}
+		for message, f := range map[string]onramp.EventFilter{
+			`there is no callback "nobody": use events, other`:                         {Callback: "nobody"},
+			`there is no destination "crm": use data_extension:x, journey:y, sink:crm`: {Destination: "crm"},
+		} {
+			if _, _, _, err := w.s.ListEvents(t.Context(), f); err == nil || err.Error() != message {
+				t.Errorf("%+v: %v", f, err)
 			}
 		}
 		last, err := w.s.LastEvent(t.Context(), "events")
@@ -225,14 +235,14 @@ func TestEventDeliveries(t *testing.T) {
 		if diff := cmp.Diff([]string{"delivered"}, states(e.Deliveries)); diff != "" {
 			t.Error(diff)
 		}
-		page, _, err := w.s.ListDeliveries(ctx, onramp.Filter{Query: `"MESSAGEKEY":"m1"`})
+		page, _, _, err := w.s.ListDeliveries(ctx, onramp.Filter{Query: `"MESSAGEKEY":"m1"`})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"discarded"}, states(page)); diff != "" {
 			t.Error(diff)
 		}
-		page, _, err = w.s.ListDeliveries(ctx, onramp.Filter{Form: "both"})
+		page, _, _, err = w.s.ListDeliveries(ctx, onramp.Filter{Form: "both"})
 		if err != nil || len(page) != 0 {
 			t.Errorf("the form has deliveries of events: %v, %v", page, err)
 		}
@@ -349,19 +359,19 @@ func TestRuling(t *testing.T) {
 		if err != nil || len(events) != 2 {
 			t.Fatal(events, err)
 		}
-		r, found, err := w.s.FindRegistrationOf(ctx, "ANA", "both", &events[0])
+		r, found, err := w.s.FindRegistrationOf(ctx, "ANA", "both", &events[0], nil)
 		if err != nil || !found || w.names[r.ID] != "ana2" {
 			t.Fatalf("found %s, %v, %v", w.names[r.ID], found, err)
 		}
 		for _, none := range []func() (onramp.Registration, bool, error){
 			func() (onramp.Registration, bool, error) {
-				return w.s.FindRegistrationOf(ctx, "ana", "one", &events[0])
+				return w.s.FindRegistrationOf(ctx, "ana", "one", &events[0], nil)
 			},
 			func() (onramp.Registration, bool, error) {
-				return w.s.FindRegistrationOf(ctx, "cid", "both", &events[0])
+				return w.s.FindRegistrationOf(ctx, "cid", "both", &events[0], nil)
 			},
 			func() (onramp.Registration, bool, error) {
-				return w.s.FindRegistrationOf(ctx, "ana", "both", &onramp.Event{ReceivedAt: begin.Add(-1)})
+				return w.s.FindRegistrationOf(ctx, "ana", "both", &onramp.Event{ReceivedAt: begin.Add(-1)}, nil)
 			},
 		} {
 			if r, found, err := none(); found || err != nil {
@@ -459,7 +469,7 @@ func TestStoredIdentity(t *testing.T) {
 		if _, err := w.db.Exec(`UPDATE event SET hash = 12345`); err != nil {
 			t.Fatal(err)
 		}
-		events, _, err := w.s.ListEvents(t.Context(), onramp.EventFilter{})
+		events, _, _, err := w.s.ListEvents(t.Context(), onramp.EventFilter{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,10 +70,7 @@ func (s *Store) unindexedEvents(ctx context.Context, hash int64) ([]int64, error
 		}
 		rows, err := s.readers.QueryContext(ctx, `SELECT seq FROM event WHERE seq > $1 AND seq <= $2 AND (person = $3 OR send = $3) ORDER BY seq`,
 			mark, min(mark+scanTogether, from-1), hash)
-		found, err := collect(rows, err, func(rows *sql.Rows) (seq int64, err error) {
-			err = rows.Scan(&seq)
-			return seq, err
-		})
+		found, err := collect(rows, err, scanSeq)
 		if err != nil {
 			return nil, readerErr("look through events", err)
 		}

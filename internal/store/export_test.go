@@ -17,8 +17,8 @@ import (
 // The statements of the readers, for the test of their plans.
 var (
 	ListFreshQuery   = listFresh
-	ListDueQuery     = selectDeliveries + listDue
-	ListStrayQuery   = selectDeliveries + listStray
+	ListDueQuery     = listDue
+	ListStrayQuery   = listStray
 	NextDueQuery     = nextDue
 	ListWaitingQuery = listWaiting
 	ListedQuery, _   = new(newListed(sqliteDialect)).fit(8)
@@ -28,7 +28,6 @@ var (
 
 // How much is read at once.
 const (
-	FreshSpan = freshSpan
 	PageBytes = pageBytes
 )
 
@@ -219,6 +218,16 @@ func (s *Store) WriterQuery(ctx context.Context, query, want string) error {
 	}})
 }
 
+// LookFor has pages of lists end early after another time than the usual one.
+func (s *Store) LookFor(longest time.Duration) { s.looking.longest = longest }
+
+// LookThrough has lists look through other numbers of rows at a time than the usual ones.
+func (s *Store) LookThrough(joined, alone int) { s.looking.joined, s.looking.alone = joined, alone }
+
+// LookThroughFresh has one reading of fresh deliveries look through another number of seqs
+// than the usual one.
+func (s *Store) LookThroughFresh(seqs int64) { s.looking.fresh = seqs }
+
 // Freeze has the recent keys moved to their table, as after many of them.
 func (s *Store) Freeze(ctx context.Context) error {
 	return s.writer.write(ctx, &op{run: func(t *tx) error {
@@ -245,13 +254,13 @@ type Query struct {
 // OperatorQueries are the statements that read the dead and unknown deliveries,
 // with every filter and without.
 func (s *Store) OperatorQueries() []Query {
-	var queries []Query
-	for _, f := range []onramp.Filter{{}, {State: "dead", Form: "one", Cause: "c"}} {
-		where, arguments, err := s.failedWhere(f)
+	queries := []Query{{listFailedBelow, []any{1 << 40, 500}}}
+	for _, f := range []onramp.Filter{{}, {State: "dead", Form: "one", Cause: "c", Destination: "journey:y", Since: time.UnixMicro(1)}} {
+		where, err := s.chosenFailed(f)
 		if err != nil {
 			panic(err)
 		}
-		queries = append(queries, Query{listFailed + where + ` ORDER BY d.seq`, arguments}, Query{listCauses + where + ofCauses, arguments})
+		queries = append(queries, Query{listFailed + where.text + ` ORDER BY d.seq`, where.args}, Query{listCauses + where.text + ofCauses, where.args})
 	}
 	return queries
 }

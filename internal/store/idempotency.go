@@ -92,16 +92,21 @@ func (t *tx) findIdempotency(group []*op) (known map[int64]int64, err error) {
 	known = map[int64]int64{}
 	var sought []int64 // in the tables
 	for _, o := range group {
-		if o.acceptance == nil || !o.acceptance.key.Given() {
+		if o.acceptance == nil {
 			continue
 		}
-		hash := o.acceptance.key.Hash
-		if seq, ok := i.recent[hash]; ok {
-			known[hash] = seq
-		} else if seq, ok := i.frozen[hash]; ok {
-			known[hash] = seq
-		} else {
-			sought = append(sought, hash)
+		key := &o.acceptance.key
+		for _, hash := range [...]int64{key.Hash, key.OlderHash, key.Once} {
+			if hash == 0 {
+				continue
+			}
+			if seq, ok := i.recent[hash]; ok {
+				known[hash] = seq
+			} else if seq, ok := i.frozen[hash]; ok {
+				known[hash] = seq
+			} else {
+				sought = append(sought, hash)
+			}
 		}
 	}
 	for len(sought) > 0 {
@@ -111,7 +116,7 @@ func (t *tx) findIdempotency(group []*op) (known map[int64]int64, err error) {
 		err := t.each(text, i.find.arguments(length, part, nil, nil), func(scan func(...any) error) error {
 			var hash, seq int64
 			err := scan(&hash, &seq)
-			known[hash] = seq
+			known[hash] = max(known[hash], seq) // what stands for equal submissions may stand in both tables
 			return err
 		})
 		if err != nil {
@@ -126,10 +131,13 @@ const (
 	idempotencyAge = "idempotency_day_age" // in seconds
 )
 
-// advanceIdempotency takes in the keys of a group and moves some older ones on
-// to their table.
-func (t *tx) advanceIdempotency(fresh []*acceptance) error {
+// advanceIdempotency takes in the keys of a group, writes those that have no other
+// place, and moves some older ones on to their table.
+func (t *tx) advanceIdempotency(fresh []*acceptance, noted map[int64]int64) error {
 	i := t.store.idempotency
+	if err := t.noteKeys(noted); err != nil {
+		return err
+	}
 	if err := t.turnDay(i); err != nil {
 		return err
 	}

@@ -176,12 +176,12 @@ func TestStrangeIDs(t *testing.T) {
 			}
 		}
 		for _, text := range []string{"\x00", "\xff"} {
-			f := onramp.Filter{Query: text, Form: text, Cause: text}
-			_, _, err1 := w.s.ListRegistrations(ctx, f)
-			_, _, err2 := w.s.ListDeliveries(ctx, f)
+			f := onramp.Filter{Query: text, Cause: text}
+			_, _, _, err1 := w.s.ListRegistrations(ctx, f)
+			_, _, _, err2 := w.s.ListDeliveries(ctx, f)
 			_, err3 := w.s.ListCauses(ctx, f)
-			_, _, err4 := w.s.ListEvents(ctx, onramp.EventFilter{Query: text, Type: text, Callback: text})
-			_, _, err5 := w.s.RetryDeliveries(ctx, f, false)
+			_, _, _, err4 := w.s.ListEvents(ctx, onramp.EventFilter{Query: text, Type: text})
+			_, err5 := w.s.RetryDeliveries(ctx, f, false, nil)
 			if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 				t.Errorf("%q: %v", text, err)
 			}

@@ -30,7 +30,7 @@ func TestLargePages(t *testing.T) {
 
 		cursor, pages, items, largest := "", 0, 0, 0
 		for {
-			page, next, err := w.s.ListEvents(ctx, onramp.EventFilter{Type: "A.*", Cursor: cursor, Limit: 500})
+			page, next, _, err := w.s.ListEvents(ctx, onramp.EventFilter{Type: "A.*", Cursor: cursor, Limit: 500})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestLargePages(t *testing.T) {
 
 		cursor, pages, items, largest = "", 0, 0, 0
 		for {
-			page, next, err := w.s.ListDeliveries(ctx, onramp.Filter{Cursor: cursor, Limit: 500})
+			page, next, _, err := w.s.ListDeliveries(ctx, onramp.Filter{Cursor: cursor, Limit: 500})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -63,7 +63,7 @@ func (t *tx) noteLateCall(s *onramp.Settlement, woken map[int]wakeUp) error {
 	if d.Step == 1 || s.State == onramp.DeliveryDelivered && !t.store.recent.followed(d.OrderingKey, first) {
 		return nil
 	}
-	rows, err := t.listRows(first, d.Seq)
+	rows, err := t.listRows(d, first)
 	for _, row := range rows {
 		if err == nil {
 			err = t.noteLate(row.DestinationID, d.OrderingKey, row.Seq, woken)
@@ -72,16 +72,17 @@ func (t *tx) noteLateCall(s *onramp.Settlement, woken map[int]wakeUp) error {
 	return err
 }
 
-// listRows lists the deliveries between two seqs that are upserts, without the last.
-func (t *tx) listRows(from, to int64) (rows []onramp.Delivery, err error) {
-	err = t.each(`SELECT seq, destination_id FROM delivery WHERE seq >= $1 AND seq < $2`, []any{from, to}, func(scan func(...any) error) error {
-		var row onramp.Delivery
-		err := scan(&row.Seq, &row.DestinationID)
-		if t.store.names.upserts(row.DestinationID) {
-			rows = append(rows, row)
-		}
-		return err
-	})
+// listRows lists the earlier steps of a delivery's route, from a seq on, that are upserts.
+func (t *tx) listRows(d *onramp.Delivery, from int64) (rows []onramp.Delivery, err error) {
+	err = t.each(`SELECT seq, destination_id FROM delivery WHERE seq >= $1 AND seq < $2 AND registration_seq = $3 AND COALESCE(run_id, 0) = $4`,
+		[]any{from, d.Seq, d.RegistrationSeq, d.Run}, func(scan func(...any) error) error {
+			var row onramp.Delivery
+			err := scan(&row.Seq, &row.DestinationID)
+			if t.store.names.upserts(row.DestinationID) {
+				rows = append(rows, row)
+			}
+			return err
+		})
 	return rows, err
 }
 
@@ -110,7 +111,7 @@ func (t *tx) noteFollowed(r *onramp.Registration, key, first int64, woken map[in
 // recent knows the newest registration of each ordering key, by its first
 // delivery, for the registrations of the last while. It belongs to the writer.
 type recent struct {
-	now, before map[int64]followed
+	now, before map[int64]latest
 	from        int64 // every registration whose first delivery is not before this one is known
 	turn        int64 // where now begins
 	turnedAt    time.Time
@@ -118,8 +119,8 @@ type recent struct {
 
 const mostRecent = 32_768 // keys in each half
 
-// followed is the newest registration of a key.
-type followed struct {
+// latest is the newest registration of a key.
+type latest struct {
 	first int64
 	noted int64 // until when an earlier one may be written late, as late_call has it; 0: it has not
 }
@@ -129,23 +130,23 @@ type followed struct {
 func (r *recent) add(key, first int64, at time.Time, lasting time.Duration) (known bool, noted int64) {
 	switch passed := at.Sub(r.turnedAt); {
 	case r.now == nil:
-		r.now, r.from, r.turn, r.turnedAt = map[int64]followed{}, first, first, at
+		r.now, r.from, r.turn, r.turnedAt = map[int64]latest{}, first, first, at
 	case len(r.now) >= mostRecent || passed > lasting || passed < 0:
-		r.before, r.now = r.now, map[int64]followed{}
+		r.before, r.now = r.now, map[int64]latest{}
 		r.from, r.turn, r.turnedAt = r.turn, first, at
 	}
 	last, known := r.now[key]
 	if !known {
 		last, known = r.before[key]
 	}
-	r.now[key] = followed{first, last.noted}
+	r.now[key] = latest{first, last.noted}
 	return known, last.noted
 }
 
 // note keeps until when a key is noted, once that is on disk.
 func (r *recent) note(key, until int64) {
 	if last, known := r.now[key]; known {
-		r.now[key] = followed{last.first, until}
+		r.now[key] = latest{last.first, until}
 	}
 }
 
@@ -188,20 +189,20 @@ type lateCall struct {
 // out later.
 type overtaken struct {
 	seq  int64
-	form int // 0: an event has brought it
+	form int // 0: an event has brought it, or it may be another row than the others of its form
 }
 
 // ended is true of late calls that are over at $2. One that ends later than any can
 // was noted by a clock that was ahead.
 const ended = `(l.until_at <= $2 OR l.until_at > $3)`
 
-var listLateCalls = `SELECT l.ordering_key, l.seq, l.until_at FROM late_call l WHERE l.destination_id = $1 AND ` + ended + ` LIMIT $4`
+var listLateCalls = `SELECT l.ordering_key, l.seq, l.until_at FROM late_call l WHERE l.destination_id = $1 AND ` + ended + ` LIMIT $4 + 0`
 
 func (s *Store) listLateCalls(ctx context.Context, destination int, now time.Time) ([]*lateCall, error) {
 	ctx, cancel := limited(ctx, s.waits.read)
 	defer cancel()
 	furthest := s.lateUntil(now.Add(time.Hour))
-	rows, err := s.readers.QueryContext(ctx, listLateCalls, destination, micros(now), furthest, lateAtOnce)
+	rows, err := s.queries.Query(ctx, listLateCalls, destination, micros(now), furthest, lateAtOnce)
 	found, err := collect(rows, err, func(rows *sql.Rows) (*lateCall, error) {
 		c := new(lateCall)
 		return c, rows.Scan(&c.key, &c.seq, &c.until)
@@ -218,8 +219,8 @@ var listSince = numbered(`SELECT d.seq, d.ordering_key, d.event_seq, r.form_id F
 		AND l.destination_id = $1 AND l.ordering_key = d.ordering_key AND l.seq < d.seq ORDER BY d.seq`)
 
 // findOvertaken fills in what was delivered after late calls: of each form the
-// newest registration, since those of other forms have other columns, and what
-// events have changed.
+// newest registration, since those of other forms have other columns, or all where
+// they may be different rows, and what events have changed.
 func (s *Store) findOvertaken(ctx context.Context, destination int, calls []*lateCall) error {
 	ctx, cancel := limited(ctx, s.waits.lease)
 	defer cancel()
@@ -240,7 +241,7 @@ func (s *Store) findOvertaken(ctx context.Context, destination int, calls []*lat
 	if err != nil {
 		return readerErr("list what was delivered since", because(ctx, err))
 	}
-	seen := map[[2]int64]bool{}
+	seen, one := map[[2]int64]bool{}, !s.names.severalRows(destination)
 	for _, r := range slices.Backward(found) {
 		c := byKey[r.key]
 		ofForm := [2]int64{r.key, r.form.Int64}
@@ -248,7 +249,7 @@ func (s *Store) findOvertaken(ctx context.Context, destination int, calls []*lat
 			continue
 		}
 		o := overtaken{seq: r.seq}
-		if !r.event.Valid {
+		if !r.event.Valid && one {
 			seen[ofForm], o.form = true, int(r.form.Int64)
 		}
 		c.overtaken = append(c.overtaken, o)
@@ -323,7 +324,7 @@ func (t *tx) resendAfter(d *onramp.Delivery, woken map[int]wakeUp) error {
 		return nil
 	}
 	o := overtaken{seq: d.Seq}
-	if d.Event == nil {
+	if d.Event == nil && !t.store.names.severalRows(d.DestinationID) {
 		o.form, _ = t.store.names.form(d.Form)
 	}
 	woken[d.DestinationID] |= dueUp
@@ -334,8 +335,8 @@ func (t *tx) resendAfter(d *onramp.Delivery, woken map[int]wakeUp) error {
 // that are not in the order of acceptance: those to be sent once more, and those
 // that an operator retries. It returns what is given up.
 func (t *tx) outOrder(s *onramp.Settlement, woken map[int]wakeUp) (given []onramp.Delivery, err error) {
-	if s.State != onramp.DeliveryPending {
-		t.store.candidates.settled(s.Delivery)
+	if s.State != onramp.DeliveryPending && len(t.store.candidates) > 0 {
+		t.after = append(t.after, func() { t.store.candidates.settled(s.Delivery) })
 	}
 	if s.State != onramp.DeliveryDelivered {
 		return nil, nil
@@ -362,8 +363,11 @@ func (t *tx) settleResend(s *onramp.Settlement, woken map[int]wakeUp) error {
 		return err // recorded by an earlier call whose answer was lost
 	}
 	woken[d.DestinationID] |= dueUp // the next of its key takes its turn
-	if s.State != onramp.DeliveryPending {
+	if s.State != onramp.DeliveryPending && len(t.store.candidates) > 0 {
 		t.after = append(t.after, func() { t.store.resends.remove(orderingKey{d.DestinationID, d.OrderingKey}, 1) })
+	}
+	if s.Attempt == nil {
+		return nil
 	}
 	var number int // behind the call that delivered it, if it has no attempt of its own
 	_, err = t.find(`SELECT COUNT(a.number) + 1 + CASE WHEN d.call_seq IS NULL THEN 0 ELSE 1 END
@@ -392,14 +396,14 @@ func (s *Store) loadResends(ctx context.Context, q queryer) error {
 	return err
 }
 
-var listResends = numbered(` JOIN resend s ON s.seq = d.seq AND s.destination_id = d.destination_id
+var listResends = numbered(selectDeliveries + ` JOIN resend s ON s.seq = d.seq AND s.destination_id = d.destination_id
 	WHERE s.destination_id = $1 AND s.due_at <= $2
 		AND NOT EXISTS (SELECT 1 FROM resend e WHERE e.destination_id = $1 AND e.ordering_key = s.ordering_key AND e.seq < s.seq)
-		AND d.state = {{delivered}} ORDER BY s.seq LIMIT $3`)
+		AND d.state = {{delivered}} ORDER BY s.seq LIMIT $3 + 0`)
 
 // listResends lists what is to be sent once more now: the oldest of each key.
 func (s *Store) listResends(ctx context.Context, destination int, now time.Time, n int) (found []onramp.Delivery, more bool, err error) {
-	found, more, err = s.pageDeliveries(ctx, listResends, destination, micros(now), n)
+	found, more, err = s.pagePrepared(ctx, listResends, destination, micros(now), n)
 	for i := range found {
 		found[i].Resend, found[i].DueAt, found[i].Tries = true, now, 0
 	}

@@ -24,7 +24,7 @@ func (t *tx) inTime(c *onramp.RowChange) (json.RawMessage, error) {
 		return nil, err
 	}
 	person := personDigest(c.SubscriberKey)
-	set, err := t.columnsSet(c.Destination, person)
+	set, err := columnsSet(t.each, c.Destination, person)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,8 @@ func personDigest(subscriberKey string) string {
 }
 
 // lastRegistered is when the person of a change last registered with one of its
-// forms; zero when never. Those that person does not hold yet are few: it was brought
+// forms; zero when never. A registration whose step to the destination was skipped has
+// decided nothing about the row. Those that person does not hold yet are few: it was brought
 // up to date a moment ago.
 func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 	forms := t.store.names.formList(c.Forms)
@@ -64,8 +65,11 @@ func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 		}
 		return nil
 	}
+	isFor := numbered(`NOT EXISTS (SELECT 1 FROM delivery n WHERE n.seq >= r.delivery_seq AND n.seq < r.delivery_seq + r.steps
+		AND n.destination_id = $2 AND n.state = {{skipped}})`)
 	err = t.each(`SELECT r.subscriber_key, r.received_at FROM person p JOIN registration r ON r.seq = p.registration_seq
-		WHERE p.hash = $1 AND r.form_id IN (`+forms+`) ORDER BY p.registration_seq DESC LIMIT 20`, []any{onramp.OrderingKey(c.SubscriberKey)}, compare)
+		WHERE p.hash = $1 AND r.form_id IN (`+forms+`) AND `+isFor+` ORDER BY p.registration_seq DESC LIMIT 20`,
+		[]any{onramp.OrderingKey(c.SubscriberKey), c.Destination}, compare)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -74,7 +78,7 @@ func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 		return time.Time{}, err
 	}
 	indexed, _ := strconv.ParseInt(value, 10, 64) // never written: 0
-	err = t.each(`SELECT r.subscriber_key, r.received_at FROM registration r WHERE r.seq > $1 AND r.form_id IN (`+forms+`)`, []any{indexed}, compare)
+	err = t.each(`SELECT r.subscriber_key, r.received_at FROM registration r WHERE r.seq > $1 AND r.form_id IN (`+forms+`) AND `+isFor, []any{indexed, c.Destination}, compare)
 	return last, err
 }
 
@@ -89,9 +93,9 @@ func (n *names) formList(forms []string) string {
 	return strings.Join(ids, ", ")
 }
 
-func (t *tx) columnsSet(destination int, person string) (map[string]time.Time, error) {
+func columnsSet(query each, destination int, person string) (map[string]time.Time, error) {
 	set := map[string]time.Time{}
-	err := t.each(`SELECT name, at FROM column_set WHERE destination_id = $1 AND person = $2`, []any{destination, person}, func(scan func(...any) error) error {
+	err := query(`SELECT name, at FROM column_set WHERE destination_id = $1 AND person = $2`, []any{destination, person}, func(scan func(...any) error) error {
 		var name string
 		var at int64
 		err := scan(&name, &at)

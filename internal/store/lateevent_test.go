@@ -95,7 +95,7 @@ func TestSameHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		find := func(key string) string {
-			r, _, err := w.s.FindRegistrationOf(ctx, key, "both", &events[0])
+			r, _, err := w.s.FindRegistrationOf(ctx, key, "both", &events[0], nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +142,7 @@ func TestFindEdited(t *testing.T) {
 		w.save("both", "ana1")
 		w.settle("ana1.1", dead, 0)
 		find := func(key string) string {
-			r, _, err := w.s.FindRegistrationOf(t.Context(), key, "both", &onramp.Event{ReceivedAt: w.clock.now()})
+			r, _, err := w.s.FindRegistrationOf(t.Context(), key, "both", &onramp.Event{ReceivedAt: w.clock.now()}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,11 +11,6 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
-)
-
-const (
-	scanRows  = 2000 // rows that one reading of a list looks at
-	scanTimes = 25   // readings for one page; then it ends early, with a cursor
 )
 
 func limit(f onramp.Filter) int {
@@ -36,21 +32,6 @@ func before(f onramp.Filter) (int64, error) {
 	return seq, nil
 }
 
-// matches is the condition of Query, which is the parameter $4.
-func matches(f onramp.Filter, events bool) (condition string, argument any) {
-	if f.Query == "" {
-		return `(CAST($4 AS TEXT) IS NULL)`, nil
-	}
-	columns := []string{"r.subscriber_key", "r.data"}
-	if events {
-		columns = append(columns, "e.body")
-	}
-	for i, c := range columns {
-		columns[i] = `COALESCE(lower(` + c + `), '') LIKE $4 ESCAPE '\'`
-	}
-	return "(" + strings.Join(columns, " OR ") + ")", likeAnywhere(f.Query)
-}
-
 // likeAnywhere is the pattern for a text in any place and case.
 func likeAnywhere(text string) string {
 	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -59,93 +40,199 @@ func likeAnywhere(text string) string {
 
 // ListRegistrations returns registrations with their states, newest first, and
 // the cursor of the next page, empty at the end. A page may hold less than the
-// limit though more follow, when much had to be looked through.
-func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, err error) {
-	if f.State != "" {
-		if _, known := onramp.ParseRegistrationState(f.State); !known {
-			return nil, "", invalidState(f.State, onramp.RegistrationStates())
-		}
+// limit though more follow, when they are large, or when much had to be looked
+// through: then looked is when the oldest was received that it has looked at.
+func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []onramp.Registration, next string, looked time.Time, err error) {
+	l := look[onramp.Registration]{
+		limit: limit(f), seq: func(r *onramp.Registration) int64 { return r.Seq }, size: func(r *onramp.Registration) int { return len(r.Values) },
 	}
-	below, err := before(f)
+	if l.below, err = before(f); err != nil {
+		return nil, "", looked, err
+	}
+	where, err := s.chosenRegistrations(f)
 	if err != nil {
-		return nil, "", err
+		return nil, "", looked, err
 	}
-	size := 0
-	for range scanTimes {
-		rows, lowest, err := s.scanRegistrations(ctx, f, below)
-		if err != nil {
-			return nil, "", readerErr("list registrations", err)
+	l.portion = func(ctx context.Context, below int64, most int) ([]onramp.Registration, int64, error) {
+		return s.newestRegistrations(ctx, where, below, most)
+	}
+	if f.State != "" {
+		state, known := onramp.ParseRegistrationState(f.State)
+		if !known {
+			return nil, "", looked, invalidState(f.State, onramp.RegistrationStates())
 		}
-		for _, r := range rows {
-			if f.State != "" && r.State.String() != f.State {
-				continue
-			}
-			size += len(r.Values)
-			if page = append(page, r); len(page) == limit(f) || size >= pageBytes {
-				return page, strconv.FormatInt(r.Seq, 10), nil
-			}
+		if s.Count().Registrations[state] == 0 {
+			return nil, "", looked, nil
 		}
-		if below = lowest; below <= 1 {
-			return page, "", nil
+		l.portion = func(ctx context.Context, below int64, _ int) ([]onramp.Registration, int64, error) {
+			return s.registrationsIn(ctx, state, where, below)
 		}
 	}
-	return page, strconv.FormatInt(below, 10), nil
+	end, below, err := s.period(ctx, "registration", f.Since, f.Until)
+	if err == nil {
+		l.end, l.below = end, min(l.below, below)
+		page, next, looked, err = lookPage(ctx, s, &l, lookedToRegistration)
+	}
+	return page, next, looked, readerErr("list registrations", err)
 }
 
-// scanRegistrations reads what matches among the next scanRows registrations
-// below a seq, and says how far down it has looked.
-func (s *Store) scanRegistrations(ctx context.Context, f onramp.Filter, before int64) ([]onramp.Registration, int64, error) {
-	lowest, err := s.scanFloor(ctx, "registration", before)
+// chosenRegistrations is the condition of a filter, but for the state.
+func (s *Store) chosenRegistrations(f onramp.Filter) (where chosen, err error) {
+	form, err := s.names.named("form", f.Form)
+	if err != nil {
+		return where, err
+	}
+	destination, err := s.names.named("destination", f.Destination)
+	if err != nil {
+		return where, err
+	}
+	if form != 0 {
+		where.and(`r.form_id = ?`, form)
+	}
+	if destination != 0 {
+		where.and(`EXISTS (SELECT 1 FROM delivery d WHERE d.seq >= r.delivery_seq AND d.seq < r.delivery_seq + r.steps AND d.destination_id = ?)`, destination)
+	}
+	where.within("r.received_at", f.Since, f.Until)
+	where.contains(f.Query, "r.subscriber_key", "r.data")
+	return where, nil
+}
+
+// newestRegistrations are the portion of a list without a state.
+func (s *Store) newestRegistrations(ctx context.Context, where chosen, below int64, most int) ([]onramp.Registration, int64, error) {
+	from, err := s.portionFrom(ctx, "registration", below, s.looking.joined)
 	if err != nil {
 		return nil, 0, err
 	}
-	form := formArgument(f.Form, &s.names)
-	condition, query := matches(f, false)
-	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r
-		WHERE r.seq < $1 AND r.seq >= $2 AND r.form_id = COALESCE($3, r.form_id) AND `+condition+` ORDER BY r.seq DESC`,
-		before, lowest, form, query)
-	found, more, err := collectPage(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
+	where = where.portion("r.seq", from, below)
+	found, more, err := s.pageRegistrations(ctx, where.text+` ORDER BY r.seq DESC LIMIT `+strconv.Itoa(most), where.args)
+	if more || len(found) == most {
+		from = found[len(found)-1].seq
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	registrations, err := s.withStates(ctx, found)
+	return registrations, from, err
+}
+
+// pageRegistrations lists registrations as collectPage does.
+func (s *Store) pageRegistrations(ctx context.Context, where string, args []any) (page []registrationRow, more bool, err error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r WHERE `+where, args...)
+	return collectPage(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
 		err = rows.Scan(row.into()...)
 		return row, err
 	}, func(row *registrationRow) int { return len(row.data) })
+}
+
+// standsAt is the condition for the delivery that gives a registration its state; others of
+// its deliveries may fulfil it, too.
+var standsAt = map[onramp.RegistrationState]string{
+	onramp.RegistrationHeld:       numbered(`d.state = {{held}}`),
+	onramp.RegistrationQueued:     numbered(`d.state = {{pending}} AND d.step = 1 AND d.tries = 0`),
+	onramp.RegistrationDelivering: numbered(`d.state = {{pending}} AND (d.step > 1 OR d.tries > 0)`),
+	onramp.RegistrationDelivered:  numbered(`(d.state = {{delivered}} OR d.state = {{skipped}})`),
+	onramp.RegistrationUnknown:    numbered(`d.state = {{unknown}}`),
+	onramp.RegistrationFailed:     numbered(`(d.state = {{dead}} OR d.state = {{discarded}})`),
+	onramp.RegistrationErased:     numbered(`d.state = {{erased}}`),
+}
+
+// registrationsIn are the portion of a list of those in a state: they are found by their
+// deliveries, since most registrations are in another one.
+func (s *Store) registrationsIn(ctx context.Context, state onramp.RegistrationState, where chosen, below int64) ([]onramp.Registration, int64, error) {
+	var seqs []int64
+	var reached int64
+	var err error
+	if state == onramp.RegistrationFailed || state == onramp.RegistrationUnknown {
+		seqs, reached, err = s.failedRegistrations(ctx, state, below)
+	} else {
+		seqs, reached, err = s.registrationsAt(ctx, standsAt[state], below)
+	}
+	if err != nil || len(seqs) == 0 {
+		return nil, reached, err
+	}
+	where = where.portion("r.seq", reached, below)
+	found, more, err := s.pageRegistrations(ctx, where.text+` AND r.seq IN (`+numberList(seqs)+`) ORDER BY r.seq DESC`, where.args)
 	if err != nil {
 		return nil, 0, err
 	}
 	if more {
-		lowest = found[len(found)-1].seq
+		reached = found[len(found)-1].seq
 	}
 	registrations, err := s.withStates(ctx, found)
-	return registrations, lowest, err
+	return slices.DeleteFunc(registrations, func(r onramp.Registration) bool { return r.State != state }), reached, err
 }
 
-// scanFloor is the lowest seq of the next scanRows rows below a seq.
-func (s *Store) scanFloor(ctx context.Context, table string, before int64) (int64, error) {
-	var top int64
-	err := s.readers.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM `+table+` WHERE seq < $1`, before).Scan(&top)
-	return max(top-scanRows+1, 1), err
-}
-
-func formArgument(name string, n *names) sql.NullInt64 {
-	if name == "" {
-		return sql.NullInt64{}
+// registrationsAt finds the registrations below a seq that have a delivery which fulfils
+// a condition, and says how far down it has looked.
+func (s *Store) registrationsAt(ctx context.Context, condition string, below int64) (seqs []int64, reached int64, err error) {
+	if reached, err = s.portionFrom(ctx, "registration", below, s.looking.alone/2); err != nil {
+		return nil, 0, err
 	}
-	id, known := n.form(name)
-	if !known {
-		id = -1 // matches nothing
+	rows, err := s.readers.QueryContext(ctx, `SELECT d.registration_seq FROM delivery d
+		WHERE d.seq >= (SELECT delivery_seq FROM registration WHERE seq >= $1 ORDER BY seq LIMIT 1)
+		AND d.seq < (SELECT delivery_seq + steps FROM registration WHERE seq < $2 ORDER BY seq DESC LIMIT 1)
+		AND d.event_seq IS NULL AND d.steps IS NULL AND `+condition+` ORDER BY d.seq DESC LIMIT `+strconv.Itoa(lookStates), reached, below)
+	seqs, err = collect(rows, err, scanSeq)
+	if len(seqs) == lookStates {
+		reached = seqs[len(seqs)-1]
 	}
-	return sql.NullInt64{Int64: int64(id), Valid: true}
+	return slices.Compact(seqs), reached, err
 }
 
-// withStates derives the states of registrations that lie close together.
+func scanSeq(rows *sql.Rows) (seq int64, err error) {
+	err = rows.Scan(&seq)
+	return seq, err
+}
+
+// failedRegistrations does so for those that have failed, or whose answer was lost: there is
+// an index of their deliveries.
+func (s *Store) failedRegistrations(ctx context.Context, state onramp.RegistrationState, below int64) (seqs []int64, reached int64, err error) {
+	var end sql.NullInt64
+	err = s.readers.QueryRowContext(ctx, `SELECT delivery_seq + steps FROM registration WHERE seq < $1 ORDER BY seq DESC LIMIT 1`, below).Scan(&end)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, 1, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	failed, from, err := s.failedBelow(ctx, end.Int64, lookStates)
+	if err != nil || len(failed) == 0 {
+		return nil, 1, err
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT d.registration_seq FROM delivery d
+		WHERE d.seq IN (`+numberList(failed)+`) AND d.event_seq IS NULL AND d.steps IS NULL AND `+standsAt[state]+` ORDER BY d.seq DESC`)
+	if seqs, err = collect(rows, err, scanSeq); err != nil || from <= 1 {
+		return slices.Compact(seqs), 1, err
+	}
+	// the registration to which the last one belongs is for the next portion, as a whole
+	reached, err = s.lastBelow(ctx, "registration", "delivery_seq", from+1)
+	return slices.Compact(seqs), reached + 1, err
+}
+
+var listFailedBelow = listFailed + inFailedIndex + ` AND d.seq < $1 ORDER BY d.seq DESC LIMIT $2`
+
+// failedBelow lists dead, unknown and discarded deliveries below a seq, the newest first, and
+// how far down that is: to 1 when there are no more.
+func (s *Store) failedBelow(ctx context.Context, below int64, most int) (seqs []int64, from int64, err error) {
+	rows, err := s.readers.QueryContext(ctx, listFailedBelow, below, most)
+	if seqs, err = collect(rows, err, scanSeq); len(seqs) < most {
+		return seqs, 1, err
+	}
+	return seqs, seqs[len(seqs)-1], err
+}
+
+// withStates derives the states of registrations.
 func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onramp.Registration, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	first, last := found[len(found)-1], found[0]
-	// without what events have changed in their rows: that means nothing for their states
-	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery
-		WHERE seq >= $1 AND seq < $2 AND event_seq IS NULL ORDER BY seq`,
-		first.deliverySeq, last.deliverySeq+int64(last.steps))
+	var seqs []int64
+	for i := range found {
+		for step := range int64(found[i].steps) {
+			seqs = append(seqs, found[i].deliverySeq+step)
+		}
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT registration_seq, step, state, tries FROM delivery WHERE seq IN (`+numberList(seqs)+`) ORDER BY seq`)
 	deliveries, err := collect(rows, err, func(rows *sql.Rows) (d onramp.Delivery, err error) {
 		err = rows.Scan(&d.RegistrationSeq, &d.Step, &d.State, &d.Tries)
 		return d, err
@@ -165,70 +252,6 @@ func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onra
 	return registrations, nil
 }
 
-// ListDeliveries returns deliveries without their attempts, newest first, and
-// the cursor of the next page, as ListRegistrations does. "sending" and
-// "submitted" are known to the pump only: here such a delivery is "pending".
-func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onramp.Delivery, next string, err error) {
-	states, failed, err := storedStates(f)
-	if err != nil {
-		return nil, "", err
-	}
-	below, err := before(f)
-	if err != nil {
-		return nil, "", err
-	}
-	condition, query := matches(f, true)
-	where := `WHERE d.seq < $1 AND d.seq >= $2 AND (CAST($3 AS BIGINT) IS NULL OR r.form_id = $3) AND ` + condition + states + ` ORDER BY d.seq DESC LIMIT $5`
-	for range scanTimes {
-		lowest, err := s.scanFloor(ctx, "delivery", below)
-		if err != nil {
-			return nil, "", readerErr("list deliveries", err)
-		}
-		if failed {
-			lowest = 1 // a small index holds just these: no need to look in portions
-		}
-		rows, more, err := s.pageDeliveries(ctx, where, below, lowest, formArgument(f.Form, &s.names), query, limit(f)-len(page), storable(f.Cause))
-		if err != nil {
-			return nil, "", readerErr("list deliveries", err)
-		}
-		if page = append(page, rows...); len(page) == limit(f) || more {
-			return page, strconv.FormatInt(page[len(page)-1].Seq, 10), nil
-		}
-		if below = lowest; below <= 1 {
-			return page, "", nil
-		}
-	}
-	return page, strconv.FormatInt(below, 10), nil
-}
-
-// storedStates is the condition for the public state of a filter and for its
-// cause, which is the parameter $6. failed says that all that match are in the
-// index of the failed deliveries.
-func storedStates(f onramp.Filter) (condition string, failed bool, err error) {
-	state, known := onramp.ParseDeliveryState(f.State)
-	switch {
-	case f.State == "":
-	case !known:
-		return "", false, invalidState(f.State, onramp.DeliveryStates())
-	case state == onramp.DeliveryWaiting:
-		condition = numbered(` AND d.state IN ({{waiting}}, {{out of reach}})`)
-	case state == onramp.DeliverySending || state == onramp.DeliverySubmitted:
-		condition = numbered(` AND d.state = {{pending}}`) // the rest is known to the pump only
-	default:
-		condition = ` AND d.state = ` + number(state)
-		failed = state == onramp.DeliveryDead || state == onramp.DeliveryDiscarded || state == onramp.DeliveryUnknown
-	}
-	if f.Cause == "" {
-		condition += ` AND CAST($6 AS TEXT) = ''`
-	} else {
-		condition, failed = condition+` AND d.cause = $6`, true // only what has failed has a cause
-	}
-	if failed {
-		condition += ` AND ` + inFailedIndex
-	}
-	return condition, failed, nil
-}
-
 // invalidState is the error of a filter with a state that is none of the valid ones.
 func invalidState[T fmt.Stringer](name string, valid []T) error {
 	names := make([]string, len(valid))
@@ -240,14 +263,15 @@ func invalidState[T fmt.Stringer](name string, valid []T) error {
 
 // findOldest finds the oldest of the fresh deliveries and of the parked ones.
 var findOldest = numbered(`SELECT
-	(SELECT COALESCE(e.received_at, r.received_at)` + fromDeliveries + `
+	(SELECT COALESCE(d.resent_at, e.received_at, r.received_at)` + fromDeliveries + `
 		WHERE d.destination_id = $1 AND d.seq > (SELECT read_to FROM destination WHERE id = $1)
 		AND d.state IN ({{waiting}}, {{pending}}) AND d.due_at IS NULL ORDER BY d.seq LIMIT 1),
-	(SELECT MIN(COALESCE(e.received_at, r.received_at))` + fromDeliveries + `
+	(SELECT MIN(COALESCE(d.resent_at, e.received_at, r.received_at))` + fromDeliveries + `
 		WHERE d.destination_id = $1 AND d.due_at > 0)`)
 
 // Oldest returns when the oldest registration was accepted that is still to be
-// sent to a destination; zero when there is none.
+// sent to a destination; zero when there is none. What is sent again counts from then
+// on.
 func (s *Store) Oldest(ctx context.Context, destination string) (time.Time, error) {
 	id, _ := s.names.destination(destination)
 	var fresh, parked sql.NullInt64
@@ -349,7 +373,7 @@ func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {
 			break // the attempt has said so
 		}
 		fallthrough
-	case onramp.DeliveryDead, onramp.DeliveryDiscarded:
+	case onramp.DeliveryDead, onramp.DeliveryDiscarded, onramp.DeliverySkipped:
 		items = append(items, onramp.TimelineItem{At: d.SettledAt, What: d.State.String(), Destination: d.Destination, Detail: d.Reason})
 	}
 	return items

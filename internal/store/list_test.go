@@ -48,7 +48,10 @@ func TestListRegistrations(t *testing.T) {
 			{onramp.Filter{State: "unknown"}, "ana1:unknown"},
 			{onramp.Filter{State: "erased"}, ""},
 			{onramp.Filter{Form: "one"}, "Dan1:queued ana2:failed cem1:delivered"},
-			{onramp.Filter{Form: "none"}, ""},
+			{onramp.Filter{Destination: "data_extension:x"}, `a\b1:queued a_b1:queued 100%1:queued bob1:delivering ana1:unknown`},
+			{onramp.Filter{Destination: "data_extension:x", State: "unknown"}, "ana1:unknown"},
+			{onramp.Filter{State: "delivered"}, "cem1:delivered"},
+			{onramp.Filter{State: "delivering"}, "bob1:delivering"},
 			{onramp.Filter{Query: "ANA"}, "ana2:failed ana1:unknown"},
 			{onramp.Filter{Query: "ana", Form: "one"}, "ana2:failed"},
 			{onramp.Filter{Query: "dan"}, "Dan1:queued"},
@@ -58,7 +61,7 @@ func TestListRegistrations(t *testing.T) {
 			{onramp.Filter{Query: "cem@example.org"}, "cem1:delivered"},
 			{onramp.Filter{Query: "' OR 1=1 --"}, ""},
 		} {
-			page, next, err := w.s.ListRegistrations(t.Context(), c.filter)
+			page, next, _, err := w.s.ListRegistrations(t.Context(), c.filter)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,8 +105,13 @@ func TestListDeliveries(t *testing.T) {
 			{onramp.Filter{Form: "one", State: "unknown"}, "dan1.1"},
 			{onramp.Filter{Form: "both", State: "unknown"}, ""},
 			{onramp.Filter{Query: "ana", State: "pending"}, "ana2.1 ana1.2"},
+			{onramp.Filter{Destination: "data_extension:x"}, "cem1.1 bob1.1 ana1.1"},
+			{onramp.Filter{Destination: "journey:y", State: "pending"}, "ana2.1 ana1.2"},
+			{onramp.Filter{Destination: "data_extension:x", State: "unknown"}, ""},
+			{onramp.Filter{Form: "both", State: "dead"}, "bob1.1"},
+			{onramp.Filter{State: "held"}, ""},
 		} {
-			page, next, err := w.s.ListDeliveries(t.Context(), c.filter)
+			page, next, _, err := w.s.ListDeliveries(t.Context(), c.filter)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,10 +128,10 @@ func TestListDeliveries(t *testing.T) {
 
 func TestListErrors(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		for _, f := range []onramp.Filter{{State: "none"}, {Cursor: "x"}, {Cursor: "0"}, {Cursor: "-1"}, {Cursor: "99999999999999999999"}} {
-			_, _, err := w.s.ListRegistrations(t.Context(), f)
+		for _, f := range []onramp.Filter{{State: "none"}, {Form: "none"}, {Destination: "none"}, {Cursor: "x"}, {Cursor: "0"}, {Cursor: "-1"}, {Cursor: "99999999999999999999"}} {
+			_, _, _, err := w.s.ListRegistrations(t.Context(), f)
 			wantKind(t, fmt.Sprintf("registrations %+v", f), err, onramp.Malformed)
-			_, _, err = w.s.ListDeliveries(t.Context(), f)
+			_, _, _, err = w.s.ListDeliveries(t.Context(), f)
 			wantKind(t, fmt.Sprintf("deliveries %+v", f), err, onramp.Malformed)
 		}
 	})
@@ -151,13 +159,15 @@ func TestLongLists(t *testing.T) {
 			{onramp.Filter{State: "waiting", Limit: 500}, -1, n},
 			{onramp.Filter{Query: "k2299", Limit: 500}, 1, 2},
 			{onramp.Filter{Form: "one"}, 0, 0},
+			{onramp.Filter{State: "queued", Limit: 500}, n - 2, -1},
+			{onramp.Filter{Destination: "journey:y", Limit: 500}, n, n},
 		} {
 			f := c.filter
 			if c.registrations >= 0 {
 				seen := map[string]bool{}
 				total, _ := pages(t, func(cursor string) (int, string, error) {
 					f.Cursor = cursor
-					page, next, err := w.s.ListRegistrations(t.Context(), f)
+					page, next, _, err := w.s.ListRegistrations(t.Context(), f)
 					for _, r := range page {
 						seen[r.ID] = true
 					}
@@ -171,7 +181,7 @@ func TestLongLists(t *testing.T) {
 				seen := map[string]bool{}
 				total, _ := pages(t, func(cursor string) (int, string, error) {
 					f.Cursor = cursor
-					page, next, err := w.s.ListDeliveries(t.Context(), f)
+					page, next, _, err := w.s.ListDeliveries(t.Context(), f)
 					for i := range page {
 						seen[page[i].ID()] = true
 					}
@@ -287,7 +297,7 @@ func TestListRegistrationWithEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.save("one", "bob1")
-		page, _, err := w.s.ListRegistrations(t.Context(), onramp.Filter{})
+		page, _, _, err := w.s.ListRegistrations(t.Context(), onramp.Filter{})
 		if err != nil {
 			t.Fatal(err)
 		}

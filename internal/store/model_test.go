@@ -3,10 +3,12 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onramp/internal/onramp"
+	"onramp/internal/resend"
 	"onramp/internal/store"
 )
 
@@ -30,20 +33,42 @@ type model struct {
 	unanswered map[int64]*report // by delivery: of these it is not known whether their settlement is on disk
 	doubt      bool              // of the last commit
 
+	registrations []*modelledRegistration // in the order of acceptance
+	rekeyed       bool                    // a registration has got another key
+
 	cutOff *store.Store      // a node that lost its lease and does not know it; nil: there is none
 	its    []onramp.Delivery // what it has in flight
 }
 
 type modelled struct {
-	name        string // such as "a7.2"
+	name        string // such as "a7.2", and "a7.2.1" when it is sent again by the first resend
+	seq, age    int64  // it is older than what has a higher age
 	step, steps int
 	destination string
 	key         string
 	state       onramp.DeliveryState
 	tries       int
 	event       bool
-	retried     bool // by an operator, and not settled since
+	replaced    bool // by a resend, which has discarded it
+	retried     bool // by an operator, and not settled since; or moved beside what is delivered
 }
+
+type modelledRegistration struct {
+	name, form, key string
+	deliveries      []*modelled // of its acceptance and of resends
+}
+
+// append adds a delivery, which has the next seq.
+func (m *model) append(d *modelled) {
+	d.seq = int64(len(m.deliveries) + 1)
+	if d.age == 0 {
+		d.age = d.seq
+	}
+	m.deliveries = append(m.deliveries, d)
+}
+
+// upserts says that a row is written over an older one.
+func (d *modelled) upserts() bool { return strings.HasPrefix(d.destination, "data_extension:") }
 
 func (d *modelled) unsettled() bool { return d.state == pending || d.state == onramp.DeliveryWaiting }
 
@@ -56,6 +81,7 @@ func TestModel(t *testing.T) {
 		w.alone = true
 		sink := w.withEvents()
 		rapid.Check(t, func(rt *rapid.T) {
+			w.first = ""
 			w.reset()
 			m := &model{w: w, sink: sink, window: map[int64]onramp.Delivery{}, unanswered: map[int64]*report{}}
 			rt.Repeat(map[string]func(*rapid.T){
@@ -74,9 +100,14 @@ func TestModel(t *testing.T) {
 					w.clock.advance(time.Duration(rapid.IntRange(1, 90).Draw(rt, "seconds")) * time.Second)
 				},
 				"restart": func(*rapid.T) {
-					m.forget() // their outcomes are lost
+					m.restarted() // the outcomes of what is in flight are lost
 					w.reopen()
 				},
+				"pause or resume": m.pause,
+				"correct":         m.correct, "correct once more": m.correct,
+				"move": m.moveAway, "move again": m.moveAway,
+				"resend":        m.resend,
+				"resend events": m.resendEvents,
 				"settle a call": m.settleCall,
 				"take over":     m.takeOver,
 				"stale results": m.staleResults,
@@ -87,6 +118,14 @@ func TestModel(t *testing.T) {
 			m.bury()
 		})
 	})
+}
+
+// restarted drops what the process had in memory.
+func (m *model) restarted() {
+	m.forget()
+	for _, d := range m.deliveries {
+		d.retried = false
+	}
 }
 
 // forget drops what the pump has in memory.
@@ -126,13 +165,13 @@ func (w *world) reset() {
 	if err := w.s.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally", "late_call", "resend", "job", "unjoined"} {
+	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally", "late_call", "resend", "job", "unjoined", "resend_run", "form_step", "person"} {
 		if _, err := w.db.Exec("DELETE FROM " + table); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	for _, statement := range []string{
-		"UPDATE destination SET read_to = 0, sent_to = 0", "DELETE FROM meta WHERE name = 'events_ruled_to'", "DELETE FROM idempotency_even", "DELETE FROM idempotency_odd",
+		"UPDATE destination SET read_to = 0, sent_to = 0, paused_at = NULL, resumed_at = NULL", "DELETE FROM meta WHERE name IN ('events_ruled_to', 'persons_indexed_to')", "DELETE FROM idempotency_even", "DELETE FROM idempotency_odd",
 	} {
 		if _, err := w.db.Exec(statement); err != nil {
 			w.t.Fatal(err)
@@ -160,14 +199,17 @@ func (m *model) save(rt *rapid.T) {
 	name := fmt.Sprint(key, len(m.w.ids))
 	m.w.ids[name], m.w.names[r.ID] = r.ID, name
 	route := m.w.forms[form].Route
+	mine := &modelledRegistration{name: name, form: form, key: key}
+	m.registrations = append(m.registrations, mine)
 	for i, d := range route {
 		state := onramp.DeliveryWaiting
 		if i == 0 {
 			state = pending
 		}
-		m.deliveries = append(m.deliveries, &modelled{
+		mine.deliveries = append(mine.deliveries, &modelled{
 			name: fmt.Sprintf("%s.%d", name, i+1), step: i + 1, steps: len(route), destination: d.Name(), key: key, state: state,
 		})
+		m.append(mine.deliveries[i])
 	}
 }
 
@@ -189,14 +231,14 @@ func (m *model) receive(rt *rapid.T) {
 	name := fmt.Sprint("e", n)
 	m.w.ids[name] = events[0].ID
 	m.events = append(m.events, name)
-	m.deliveries = append(m.deliveries, &modelled{
+	m.append(&modelled{
 		name: fmt.Sprint(name, ".", m.sink), step: 1, steps: 1, destination: "sink:crm", key: events[0].Subject, state: pending, event: true,
 	})
 }
 
 // rule has the next event change a row in x.
 func (m *model) rule(rt *rapid.T) {
-	if len(m.events) == m.ruled || len(m.deliveries) == len(m.events) {
+	if len(m.events) == m.ruled || len(m.registrations) == 0 {
 		rt.Skip("there is no event that was not looked at, or no registration")
 	}
 	ctx := context.Background()
@@ -208,15 +250,15 @@ func (m *model) rule(rt *rapid.T) {
 	if err = errors.Join(err, nextErr); err != nil || len(next) != 1 {
 		rt.Fatal(next, err)
 	}
-	x := m.w.destination("x")
+	x, name := m.firstStep()
 	ruling := onramp.Ruling{To: next[0].Seq, Changes: []onramp.RowChange{
 		{Event: next[0].Seq, RegistrationSeq: 1, SubscriberKey: "a", Destination: x, Values: []byte(`{"a":1}`)},
 	}}
 	if _, err := m.insist(rt, false, func() error { return m.w.s.SaveRuling(ctx, ruling) }); err != nil {
 		rt.Fatal(err)
 	}
-	m.deliveries = append(m.deliveries, &modelled{
-		name: fmt.Sprint(m.events[m.ruled], ".", x), step: 1, steps: 1, destination: "data_extension:x", key: "a", state: pending, event: true,
+	m.append(&modelled{
+		name: fmt.Sprint(m.events[m.ruled], ".", x), step: 1, steps: 1, destination: name, key: "a", state: pending, event: true,
 	})
 	m.ruled++
 }
@@ -224,12 +266,30 @@ func (m *model) rule(rt *rapid.T) {
 func (m *model) of(d onramp.Delivery) *modelled { return m.deliveries[d.Seq-1] }
 
 func (m *model) destinations() []int {
-	return []int{m.w.destination("x"), m.w.destination("y"), m.sink}
+	return append(m.dataExtensions(), m.w.destination("y"), m.sink)
+}
+
+// dataExtensions are x, and z as soon as a route leads there.
+func (m *model) dataExtensions() (ids []int) {
+	for _, name := range []string{"data_extension:x", "data_extension:z"} {
+		if id := m.w.destinationNamed(name); id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// firstStep is where the first step of "both" leads now.
+func (m *model) firstStep() (id int, name string) {
+	d := m.w.forms["both"].Route[0]
+	return d.ID, d.Name()
 }
 
 func (m *model) pick(rt *rapid.T) {
 	for _, destination := range m.destinations() {
-		m.pickFor(rt, destination)
+		if pause := m.w.s.Pause(destination); !pause.Lasts() {
+			m.pickFor(rt, destination)
+		}
 	}
 }
 
@@ -411,11 +471,15 @@ func (m *model) settled(s *onramp.Settlement) {
 func (m *model) takeOver(rt *rapid.T) {
 	m.bury()
 	m.cutOff, m.its = m.w.s, m.inFlight
-	m.forget()
+	m.restarted()
 	if err := m.cutOff.CutOff(); err != nil {
 		rt.Fatal(err)
 	}
 	m.w.clock.advance(16 * time.Second)
+	// the same for the database's clock: its lease lasts no longer than to the year 1970
+	if _, err := m.w.db.Exec(`UPDATE lease SET expires_at = 1`); err != nil {
+		rt.Fatal(err)
+	}
 	m.w.open()
 }
 
@@ -448,7 +512,7 @@ func (m *model) move(seq int64, state onramp.DeliveryState) {
 		d.retried = false
 	}
 	if state == delivered {
-		m.supersede(seq)
+		m.supersede(d)
 	}
 	for i := d.step; i < d.steps; i++ {
 		later := m.deliveries[seq-1+int64(i-d.step)+1]
@@ -458,6 +522,8 @@ func (m *model) move(seq int64, state onramp.DeliveryState) {
 			return
 		case state == pending:
 			later.state = onramp.DeliveryWaiting
+		case state == onramp.DeliveryDiscarded:
+			later.state = state
 		default:
 			later.state = onramp.DeliveryOutOfReach
 		}
@@ -466,55 +532,55 @@ func (m *model) move(seq int64, state onramp.DeliveryState) {
 
 // superseded says that what is delivered already would be overwritten by a
 // delivery.
-func (m *model) superseded(seq int64) bool {
-	d := m.deliveries[seq-1]
-	return d.destination == "data_extension:x" && slices.ContainsFunc(m.deliveries[seq:], func(newer *modelled) bool {
-		return newer.destination == d.destination && newer.key == d.key && newer.state == delivered
+func (m *model) superseded(d *modelled) bool {
+	return d.upserts() && slices.ContainsFunc(m.deliveries, func(newer *modelled) bool {
+		return newer.age > d.age && newer.destination == d.destination && newer.key == d.key && newer.state == delivered
 	})
 }
 
 // supersede gives those up that an operator retries while a newer one of their key,
 // which was in flight, is delivered.
-func (m *model) supersede(by int64) {
-	d := m.deliveries[by-1]
-	for i, older := range m.deliveries[:by-1] {
-		if older.retried && older.destination == "data_extension:x" && d.destination == older.destination && d.key == older.key {
-			m.move(int64(i+1), dead)
+func (m *model) supersede(by *modelled) {
+	for _, older := range m.deliveries {
+		if older.retried && older.upserts() && older.age < by.age && by.destination == older.destination && by.key == older.key {
+			m.move(older.seq, dead)
 		}
 	}
 }
 
-func (m *model) any(rt *rapid.T) (*modelled, int64) {
+func (m *model) any(rt *rapid.T) *modelled {
 	if len(m.deliveries) == 0 {
 		rt.Skip("there is none")
 	}
-	i := rapid.IntRange(0, len(m.deliveries)-1).Draw(rt, "delivery")
-	return m.deliveries[i], int64(i + 1)
+	return m.deliveries[rapid.IntRange(0, len(m.deliveries)-1).Draw(rt, "delivery")]
 }
 
 func (m *model) retry(rt *rapid.T) {
-	d, seq := m.any(rt)
+	d := m.any(rt)
 	parked := !m.w.find(d.name).DueAt.IsZero()
 	onDisk, err := m.insist(rt, true, func() error { return m.w.s.RetryDelivery(context.Background(), m.w.id(d.name), false) })
 	failed := d.state == dead || d.state == unknown
-	if allowed := failed && !m.superseded(seq) || d.state == pending && parked; allowed != (err == nil) {
+	if allowed := failed && !m.superseded(d) || d.state == pending && parked; allowed != (err == nil) {
 		rt.Fatalf("retry of %s, which is %s: %v", d.name, d.state, err)
 	}
 	if onDisk && err == nil {
 		d.tries, d.retried = 0, d.retried || failed
-		m.move(seq, pending)
+		m.move(d.seq, pending)
 	}
 }
 
 func (m *model) discard(rt *rapid.T) {
-	d, seq := m.any(rt)
+	d := m.any(rt)
+	if d.replaced {
+		rt.Skip("it was discarded for another reason")
+	}
 	onDisk, err := m.insist(rt, true, func() error { return m.w.s.DiscardDelivery(context.Background(), m.w.id(d.name), "a test") })
 	discarded := d.state == onramp.DeliveryDiscarded
 	if allowed := d.state == dead || d.state == unknown || d.state == pending || discarded; allowed != (err == nil) {
 		rt.Fatalf("discard of %s, which is %s: %v", d.name, d.state, err)
 	}
 	if onDisk && !discarded {
-		m.move(seq, onramp.DeliveryDiscarded)
+		m.move(d.seq, onramp.DeliveryDiscarded)
 	}
 }
 
@@ -523,21 +589,21 @@ func (m *model) bulk(rt *rapid.T) {
 	to := rapid.SampledFrom([]onramp.DeliveryState{pending, onramp.DeliveryDiscarded}).Draw(rt, "to")
 	onDisk, err := m.insist(rt, true, func() (err error) {
 		if to == pending {
-			_, _, err = m.w.s.RetryDeliveries(context.Background(), onramp.Filter{}, false)
+			_, err = m.w.s.RetryDeliveries(context.Background(), onramp.Filter{}, false, nil)
 		} else {
-			_, err = m.w.s.DiscardDeliveries(context.Background(), onramp.Filter{}, "a test")
+			_, _, err = m.w.s.DiscardDeliveries(context.Background(), onramp.Filter{}, "a test")
 		}
 		return err
 	})
 	if err != nil {
 		rt.Fatal(err)
 	}
-	for i, d := range m.deliveries {
-		if onDisk && d.state == dead && !(to == pending && m.superseded(int64(i+1))) {
+	for _, d := range m.deliveries {
+		if onDisk && d.state == dead && !(to == pending && m.superseded(d)) {
 			if to == pending {
 				d.tries, d.retried = 0, true
 			}
-			m.move(int64(i+1), to)
+			m.move(d.seq, to)
 		}
 	}
 }
@@ -545,7 +611,7 @@ func (m *model) bulk(rt *rapid.T) {
 // edit gives a dead or unknown delivery, and the later steps of its route, another
 // key.
 func (m *model) edit(rt *rapid.T) {
-	d, seq := m.any(rt)
+	d := m.any(rt)
 	if d.event {
 		rt.Skip("what an event has brought can't be edited")
 	}
@@ -555,9 +621,245 @@ func (m *model) edit(rt *rapid.T) {
 	if allowed := d.state == dead || d.state == unknown; allowed != (err == nil) {
 		rt.Fatalf("edit of %s, which is %s: %v", d.name, d.state, err)
 	}
-	for i := seq - 1; onDisk && i < seq+int64(d.steps-d.step); i++ {
+	m.rekeyed = m.rekeyed || onDisk && key != d.key
+	for i := d.seq - 1; onDisk && i < d.seq+int64(d.steps-d.step); i++ {
 		m.deliveries[i].key = key
 	}
+}
+
+// pause pauses the data extension that registrations go to now, or resumes it. It
+// changes nothing else.
+func (m *model) pause(rt *rapid.T) {
+	id, name := m.firstStep()
+	isPaused := func() bool {
+		pause := m.w.s.Pause(id)
+		return pause.Lasts()
+	}
+	paused := isPaused()
+	_, err := m.insist(rt, false, func() (err error) {
+		if !paused {
+			return m.w.s.PauseDestination(context.Background(), name, "a test")
+		}
+		if isPaused() { // else it was, though the answer was lost
+			_, err = m.w.s.ResumeDestination(context.Background(), name)
+		}
+		return err
+	})
+	if err != nil && !(paused && isKind(err, onramp.Conflict)) {
+		rt.Fatal(err)
+	}
+}
+
+// correct starts the gateway with another key of the first step: what waits follows.
+func (m *model) correct(rt *rapid.T) {
+	m.restarted()
+	_, before := m.firstStep()
+	m.follow(rt)
+	if m.w.first = "z"; before == "data_extension:z" {
+		m.w.first = "x"
+	}
+	m.w.reopen()
+	m.follow(rt)
+	_, after := m.firstStep()
+	m.moved(before, after, false)
+}
+
+func (m *model) follow(rt *rapid.T) {
+	forms := []*onramp.Form{m.w.forms["both"], m.w.forms["one"]}
+	left := []onramp.Left(nil)
+	_, err := m.insist(rt, false, func() (err error) {
+		left, err = m.w.s.FollowRoutes(context.Background(), forms)
+		return err
+	})
+	if err != nil || len(left) > 0 {
+		rt.Fatal(left, err)
+	}
+}
+
+// moveAway has an operator move what waits for the data extension of a route of before,
+// or what waits for that of now, while the gateway runs.
+func (m *model) moveAway(rt *rapid.T) {
+	if len(m.dataExtensions()) < 2 {
+		rt.Skip("there is no other one")
+	}
+	both := []string{"data_extension:x", "data_extension:z"}
+	if rapid.Bool().Draw(rt, "back") {
+		slices.Reverse(both)
+	}
+	id := m.w.destinationNamed(both[0])
+	if slices.ContainsFunc(m.inFlight, func(d onramp.Delivery) bool { return d.DestinationID == id }) {
+		rt.Skip("it must be calm there")
+	}
+	maps.DeleteFunc(m.window, func(_ int64, d onramp.Delivery) bool { return d.DestinationID == id })
+	_, err := m.insist(rt, false, func() error {
+		_, err := m.w.s.MoveDeliveries(context.Background(), both[0], both[1], false)
+		return err
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m.moved(both[0], both[1], true)
+}
+
+// moved has what is not delivered or discarded go to another data extension, unless it
+// is older than what that has got.
+func (m *model) moved(from, to string, running bool) {
+	for _, d := range m.deliveries {
+		if d.destination != from || d.state == delivered || d.state == onramp.DeliveryDiscarded {
+			continue
+		}
+		if !running && d.event && m.registrations[0].form != "both" {
+			continue // rule changes the row of the first registration
+		}
+		d.destination = to
+		if name, _, _ := strings.Cut(d.name, "."); d.event {
+			d.name = fmt.Sprint(name, ".", m.w.destinationNamed(to)) // the id says where it goes
+		}
+		switch {
+		case d.state != pending:
+		case m.superseded(d):
+			m.move(d.seq, dead)
+		default:
+			d.retried = running
+		}
+	}
+}
+
+// resend has all registrations sent again whose route is not under way.
+func (m *model) resend(rt *rapid.T) {
+	if m.rekeyed {
+		rt.Skip("whose row is newer is not for the model to say, once keys were edited")
+	}
+	var sends [][]onramp.Destination // by registration
+	for i := range m.registrations {
+		sends = append(sends, m.sentAgain(i))
+	}
+	ctx, filter := context.Background(), resend.RegistrationFilter{All: true}
+	run := m.run(rt, resend.Registrations, resend.Routes, filter, func() (resend.Plan, error) {
+		return m.w.s.PlanRegistrationResend(ctx, filter, m.w.forms)
+	}, func(run *resend.Run) error {
+		_, err := m.w.s.ResendRegistrations(ctx, run, filter, m.w.forms)
+		return err
+	})
+	if run == 0 {
+		return
+	}
+	for i, r := range m.registrations {
+		if len(sends[i]) == 0 {
+			continue
+		}
+		for _, d := range r.deliveries {
+			if d.state == dead {
+				m.move(d.seq, onramp.DeliveryDiscarded)
+				for _, step := range m.deliveries[d.seq-1 : d.seq+int64(d.steps-d.step)] {
+					step.replaced = true
+				}
+			}
+		}
+	}
+	for i, r := range m.registrations {
+		route := m.w.forms[r.form].Route
+		state := pending
+		for j, to := range sends[i] {
+			step := 1 + slices.IndexFunc(route, func(d onramp.Destination) bool { return d.ID == to.ID })
+			d := &modelled{
+				name: fmt.Sprintf("%s.%d.%d", r.name, step, run), age: r.deliveries[0].age + int64(len(route)) - 1,
+				step: step, steps: step + len(sends[i]) - 1 - j, destination: to.Name(), key: r.key, state: state,
+			}
+			r.deliveries = append(r.deliveries, d)
+			m.append(d)
+			state = onramp.DeliveryWaiting
+		}
+	}
+}
+
+// sentAgain gives the steps that a resend sends of a registration; none when something
+// of it is under way, a newer row would be written over, or the person got it all.
+func (m *model) sentAgain(at int) (sends []onramp.Destination) {
+	r := m.registrations[at]
+	for _, d := range r.deliveries {
+		if d.unsettled() {
+			return nil
+		}
+	}
+	for _, to := range m.w.forms[r.form].Route {
+		isThere := func(d *modelled) bool {
+			return d.destination == to.Name() && (d.state == delivered || d.state == unknown)
+		}
+		switch {
+		case to.Kind == onramp.Journey && slices.ContainsFunc(r.deliveries, isThere):
+			continue
+		case to.Kind == onramp.DataExtension && slices.ContainsFunc(m.registrations[at+1:], func(newer *modelledRegistration) bool {
+			return newer.key == r.key && slices.ContainsFunc(newer.deliveries, func(d *modelled) bool {
+				return d.destination == to.Name() && (d.unsettled() || isThere(d))
+			})
+		}):
+			return nil
+		}
+		sends = append(sends, to)
+	}
+	return sends
+}
+
+var crm = &onramp.Sink{Name: "crm"}
+
+// resendEvents has all events sent to the sink again that are not on their way there.
+func (m *model) resendEvents(rt *rapid.T) {
+	ctx, filter := context.Background(), resend.EventFilter{Sink: crm.Name}
+	var names []string
+	for _, name := range m.events {
+		if !slices.ContainsFunc(m.deliveries, func(d *modelled) bool {
+			return d.destination == "sink:crm" && strings.HasPrefix(d.name, name+".") && d.unsettled()
+		}) {
+			names = append(names, name)
+		}
+	}
+	run := m.run(rt, resend.Events, crm.Name, filter, func() (resend.Plan, error) {
+		return m.w.s.PlanEventResend(ctx, filter, crm)
+	}, func(run *resend.Run) error {
+		_, err := m.w.s.ResendEvents(ctx, run, filter, crm)
+		return err
+	})
+	for _, name := range names {
+		if run == 0 {
+			return
+		}
+		first := slices.IndexFunc(m.deliveries, func(d *modelled) bool { return d.name == fmt.Sprint(name, ".", m.sink) })
+		m.append(&modelled{
+			name: fmt.Sprintf("%s.%d.%d", name, m.sink, run), step: 1, steps: 1, destination: "sink:crm",
+			key: m.deliveries[first].key, state: pending, event: true,
+		})
+	}
+}
+
+// run carries a resend out to its end, and returns its id; 0 when there was nothing to
+// send.
+func (m *model) run(rt *rapid.T, kind, target string, filter any, plan func() (resend.Plan, error), step func(*resend.Run) error) (id int64) {
+	ctx := context.Background()
+	p, err := plan()
+	if err != nil {
+		rt.Fatal(err)
+	}
+	p.Kind, p.Target = kind, target
+	if p.Filter, err = json.Marshal(filter); err != nil {
+		rt.Fatal(err)
+	}
+	var run resend.Run
+	if _, err = m.insist(rt, false, func() (err error) {
+		run, _, err = m.w.s.StartResend(ctx, p, true)
+		return err
+	}); isKind(err, onramp.Conflict) {
+		return 0
+	}
+	for err == nil && run.State == resend.Running {
+		if _, err = m.insist(rt, false, func() error { return step(&run) }); err == nil {
+			run, err = m.w.s.FindResend(ctx, run.ID)
+		}
+	}
+	if err != nil || run.Sent != p.Count {
+		rt.Fatalf("%d were sent, %d planned: %v", run.Sent, p.Count, err)
+	}
+	return run.ID
 }
 
 // deliverAll delivers whatever is still to be sent, once all commits succeed.

@@ -23,6 +23,7 @@ type names struct {
 
 	upserting map[int]bool // destinations whose rows are written over; see onramp.Destination.Upserts
 	shadowed  map[int]bool // of these, those that stand before a journey in a route
+	several   map[int]bool // the same where one person may have several rows
 }
 
 func (n *names) load(ctx context.Context, q queryer) error {
@@ -95,19 +96,22 @@ func (n *names) callbackName(id int) string {
 	return n.callbackBy[id]
 }
 
-// learn notes what the routes of a form say about its destinations.
-func (n *names) learn(route []onramp.Destination) {
+// learn notes what a form says about the destinations of its route.
+func (n *names) learn(f *onramp.Form) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.upserting == nil {
-		n.upserting, n.shadowed = map[int]bool{}, map[int]bool{}
+		n.upserting, n.shadowed, n.several = map[int]bool{}, map[int]bool{}, map[int]bool{}
 	}
-	for i, d := range route {
+	for i, d := range f.Route {
 		if !d.Upserts() {
 			continue
 		}
+		if f.SeveralRows(d) {
+			n.several[d.ID] = true
+		}
 		n.upserting[d.ID] = true
-		if slices.ContainsFunc(route[i:], func(later onramp.Destination) bool { return later.Kind == onramp.Journey }) {
+		if slices.ContainsFunc(f.Route[i:], func(later onramp.Destination) bool { return later.Kind == onramp.Journey }) {
 			n.shadowed[d.ID] = true
 		}
 	}
@@ -118,6 +122,13 @@ func (n *names) upserts(destination int) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.upserting[destination]
+}
+
+// severalRows says whether one person may have several rows in a destination.
+func (n *names) severalRows(destination int) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.several[destination]
 }
 
 // beforeJourney says whether that is so and a journey's event may write the same rows.
@@ -229,7 +240,7 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 		for j := range f.Route {
 			f.Route[j].ID, _ = s.names.destination(f.Route[j].Name())
 		}
-		s.names.learn(f.Route)
+		s.names.learn(&f)
 		registered[i] = onramp.NewForm(f, secret)
 	}
 	return registered, nil

@@ -64,7 +64,7 @@ func (w *world) work(t *testing.T) map[string]func(context.Context) error {
 			return err
 		},
 		"read mark": func(ctx context.Context) error {
-			_, err := w.s.Resume(ctx, onramp.Destination{ID: x})
+			_, _, err := w.s.Resume(ctx, onramp.Destination{ID: x})
 			return err
 		},
 		"renew": func(context.Context) error { return w.s.Fence()() },

@@ -25,10 +25,7 @@ func (s *Store) RetryDelivery(ctx context.Context, id string, overwrite bool) er
 		return errNoDelivery
 	}
 	rows, err := s.readers.QueryContext(ctx, `SELECT d.seq FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `+where, arguments...)
-	seqs, err := collect(rows, err, func(rows *sql.Rows) (seq int64, err error) {
-		err = rows.Scan(&seq)
-		return seq, err
-	})
+	seqs, err := collect(rows, err, scanSeq)
 	if err != nil {
 		return readerErr("find delivery", err)
 	}
@@ -44,6 +41,10 @@ func (s *Store) RetryDelivery(ctx context.Context, id string, overwrite bool) er
 		d, err := t.findDelivery(id)
 		if err != nil {
 			return err
+		}
+		if d.State == onramp.DeliverySkipped {
+			return &onramp.Error{Kind: onramp.Conflict, Message: "this step was skipped, since " + d.Reason +
+				": send the registration again, and the step is sent if its condition holds then"}
 		}
 		if !failed(d.State) && !(d.State == onramp.DeliveryPending && d.Parked()) {
 			return &onramp.Error{Kind: onramp.Conflict, Message: "only a delivery that is dead or unknown, or pending after a failed attempt, can be retried; this one is " + d.State.String()}
@@ -87,7 +88,8 @@ func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 	return err
 }
 
-// DiscardDelivery gives a delivery up for good. To repeat it with the same reason
+// DiscardDelivery gives a delivery up for good, and with it the later steps of its
+// route, which wait for it. To repeat it with the same reason
 // changes nothing: the first answer may have been lost. The error is of kind
 // NotFound, or Conflict when the delivery is settled already or waits for the step
 // before it.
@@ -104,7 +106,7 @@ func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
 			return &onramp.Error{Kind: onramp.Conflict, Message: "a delivery that is " + d.State.String() + " can't be discarded"}
 		}
 		woken := map[int]wakeUp{}
-		if err := t.discard(&d, reason, woken); err != nil {
+		if _, err := t.discard(&d, reason, woken); err != nil {
 			return err
 		}
 		t.wakeAfter(woken)
@@ -113,82 +115,57 @@ func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
 	return wrapUnlessKnown("discard delivery", err)
 }
 
-func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) error {
-	err := t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3, cause = NULL WHERE seq = $4`,
+// discard takes along the later steps of the route, which would wait for ever, and returns how
+// many those are.
+func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) (taken int64, err error) {
+	err = t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3, cause = NULL WHERE seq = $4`,
 		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryDiscarded)
 	t.moveRegistrationOf(d, standing(d), onramp.RegistrationFailed)
-	if _, err := t.moveLaterSteps(d, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken); err != nil {
-		return err
+	for _, state := range []onramp.DeliveryState{onramp.DeliveryWaiting, onramp.DeliveryOutOfReach} {
+		later, err := t.moveLaterSteps(d, state, onramp.DeliveryDiscarded, time.Time{}, woken)
+		if err != nil {
+			return 0, err
+		}
+		for _, l := range later {
+			if err := t.exec(`UPDATE delivery SET settled_at = $1, reason = $2 WHERE seq = $3`, micros(t.now), storable(reason), l.Seq); err != nil {
+				return 0, err
+			}
+		}
+		taken += int64(len(later))
 	}
 	if d.Parked() {
-		return t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken)
+		err = t.wakeNextOfKey(d.DestinationID, d.OrderingKey, woken)
 	}
-	return nil
+	return taken, err
 }
 
 // portion is how many deliveries of a bulk are changed by one transaction, so
 // that nothing else waits long.
 const portion = 200
 
-// RetryDeliveries does for all dead deliveries of a cause or form, or all unknown
-// ones, what RetryDelivery does for one, oldest first, and returns for how many.
-// Each one that was dead when it began is taken once, whatever comes of it
-// meanwhile. It stops when ctx ends; what was retried until then stays so. left is
-// how many were left alone because newer ones have overtaken them.
-func (s *Store) RetryDeliveries(ctx context.Context, f onramp.Filter, overwrite bool) (n, left int64, err error) {
-	seqs, err := s.listFailed(ctx, f)
-	for part := range slices.Chunk(seqs, lookedUpTogether) {
-		if err != nil {
-			break
-		}
-		var retried, kept int64
-		retried, kept, err = s.retryPart(ctx, part, f, overwrite)
-		n, left = n+retried, left+kept
-	}
-	return n, left, wrapUnlessKnown("retry deliveries", err)
-}
-
-// lookedUpTogether is for how many deliveries it is looked up together what has
-// overtaken them.
-const lookedUpTogether = 5000
-
-func (s *Store) retryPart(ctx context.Context, seqs []int64, f onramp.Filter, overwrite bool) (n, left int64, err error) {
-	retries, end, err := s.beginRetries(ctx, seqs, overwrite)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer end()
-	overtaken := map[int64]bool{}
-	n, err = s.changePortions(ctx, f, seqs, func(t *tx, d *onramp.Delivery, woken map[int]wakeUp) error {
-		if overtaken[d.Seq] = retries.decide(t, d.Seq) != 0; overtaken[d.Seq] {
-			return errLeftAlone
-		}
-		return t.retry(d, woken)
-	})
-	for _, is := range overtaken {
-		if is {
-			left++
-		}
-	}
-	return n, left, err
-}
-
 // errLeftAlone says that a delivery was not to be changed.
 var errLeftAlone = errors.New("left alone")
 
-// DiscardDeliveries does the same with DiscardDelivery.
-func (s *Store) DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (n int64, err error) {
+// DiscardDeliveries does the same with DiscardDelivery. later is how many steps that waited
+// for one of the n it has taken along.
+func (s *Store) DiscardDeliveries(ctx context.Context, f onramp.Filter, reason string) (n, later int64, err error) {
 	seqs, err := s.listFailed(ctx, f)
+	taken := map[int64]int64{} // by the delivery: a write can be carried out twice
 	if err == nil {
 		n, err = s.changePortions(ctx, f, seqs, func(t *tx, d *onramp.Delivery, woken map[int]wakeUp) error {
-			return t.discard(d, reason, woken)
+			steps, err := t.discard(d, reason, woken)
+			taken[d.Seq] = steps
+			return err
 		})
 	}
-	return n, wrapUnlessKnown("discard deliveries", err)
+	for _, steps := range taken {
+		later += steps
+	}
+	return n, later, wrapUnlessKnown("discard deliveries", err)
 }
 
 func (s *Store) changePortions(
@@ -226,50 +203,59 @@ func (s *Store) changePortions(
 	return n, nil
 }
 
-// failedWhere is the condition for the dead and unknown deliveries that a filter
+// chosenFailed is the condition for the dead and unknown deliveries that a filter
 // lets through, in the words of the partial index that holds them.
-func (s *Store) failedWhere(f onramp.Filter) (where string, arguments []any, err error) {
-	where = `d.seq > 0 AND ` + inFailedIndex
+func (s *Store) chosenFailed(f onramp.Filter) (where chosen, err error) {
+	where.and(`d.seq > 0`)
+	where.and(inFailedIndex)
 	switch state, _ := onramp.ParseDeliveryState(f.State); {
 	case f.State == "":
-		where += numbered(` AND d.state IN ({{dead}}, {{unknown}})`)
+		where.and(numbered(`d.state IN ({{dead}}, {{unknown}})`))
 	case failed(state):
-		where += ` AND d.state = ` + number(state)
+		where.and(`d.state = ?`, uint8(state))
 	default:
-		return "", nil, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or unknown"}
+		return where, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or unknown"}
+	}
+	form, err := s.names.named("form", f.Form)
+	if err != nil {
+		return where, err
+	}
+	destination, err := s.names.named("destination", f.Destination)
+	if err != nil {
+		return where, err
 	}
 	if f.Cause != "" {
-		arguments = append(arguments, storable(f.Cause))
-		where += fmt.Sprintf(` AND d.cause = $%d`, len(arguments))
+		where.and(`d.cause = ?`, storable(f.Cause))
 	}
-	if f.Form != "" {
-		arguments = append(arguments, formArgument(f.Form, &s.names))
-		// one look for each: a join might read all registrations
-		where += fmt.Sprintf(` AND (SELECT r.form_id FROM registration r WHERE r.seq = d.registration_seq) = $%d`, len(arguments))
+	if destination != 0 {
+		where.and(`d.destination_id = ?`, destination)
 	}
-	return where, arguments, nil
+	// one look for each: a join might read all registrations
+	if form != 0 {
+		where.and(`(SELECT r.form_id FROM registration r WHERE r.seq = d.registration_seq) = ?`, form)
+	}
+	where.within(`COALESCE((SELECT e.received_at FROM event e WHERE e.seq = d.event_seq),
+		(SELECT r.received_at FROM registration r WHERE r.seq = d.registration_seq))`, f.Since, f.Until)
+	return where, nil
 }
 
 // listFailed lists the seqs of dead or unknown deliveries, oldest first.
 func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error) {
 	f.State = cmp.Or(f.State, onramp.DeliveryDead.String())
-	where, arguments, err := s.failedWhere(f)
+	where, err := s.chosenFailed(f)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.readers.QueryContext(ctx, listFailed+where+` ORDER BY d.seq`, arguments...)
-	seqs, err := collect(rows, err, func(rows *sql.Rows) (seq int64, err error) {
-		err = rows.Scan(&seq)
-		return seq, err
-	})
+	rows, err := s.readers.QueryContext(ctx, listFailed+where.text+` ORDER BY d.seq`, where.args...)
+	seqs, err := collect(rows, err, scanSeq)
 	return seqs, readerErr("list failed deliveries", err)
 }
 
 const listFailed = `SELECT d.seq FROM delivery d WHERE `
 
 const (
-	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, newest.reason, first.id, oldest.step, firstof.at, firstof.hash,
-			last.id, newest.step, lastof.at, lastof.hash
+	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, newest.reason, first.id, oldest.step, oldest.run_id, firstof.at, firstof.hash,
+			last.id, newest.step, newest.run_id, lastof.at, lastof.hash
 		FROM (SELECT d.destination_id, COALESCE(d.cause, '') AS cause, d.state, COUNT(*) AS n, MIN(d.seq) AS oldest, MAX(d.seq) AS newest
 			FROM delivery d WHERE `
 	ofCauses = ` GROUP BY d.destination_id, d.state, COALESCE(d.cause, '') ORDER BY n DESC, newest DESC LIMIT 500) g
@@ -284,11 +270,11 @@ const (
 // cause, the most numerous group first, at most 500 of them. Those that failed
 // before there were causes have the cause "".
 func (s *Store) ListCauses(ctx context.Context, f onramp.Filter) ([]onramp.CauseGroup, error) {
-	where, arguments, err := s.failedWhere(f)
+	where, err := s.chosenFailed(f)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := s.queryCauses(ctx, listCauses+where+ofCauses, arguments)
+	groups, err := s.queryCauses(ctx, listCauses+where.text+ofCauses, where.args)
 	return groups, readerErr("list causes", err)
 }
 
@@ -298,8 +284,8 @@ func (s *Store) queryCauses(ctx context.Context, query string, arguments []any) 
 		var destination int
 		var oldest, newest deliveryName
 		var reason sql.NullString
-		err = rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest.registration, &oldest.step, &oldest.at, &oldest.hash,
-			&newest.registration, &newest.step, &newest.at, &newest.hash)
+		err = rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest.registration, &oldest.step, &oldest.run, &oldest.at, &oldest.hash,
+			&newest.registration, &newest.step, &newest.run, &newest.at, &newest.hash)
 		g.Destination, g.Reason = s.names.destinationName(destination), reason.String
 		g.Oldest, g.Newest = oldest.id(destination), newest.id(destination)
 		return g, err
@@ -310,14 +296,16 @@ func (s *Store) queryCauses(ctx context.Context, query string, arguments []any) 
 type deliveryName struct {
 	registration sql.NullString
 	step         int
+	run          sql.NullInt64
 	at, hash     sql.NullInt64 // of its event
 }
 
 func (n *deliveryName) id(destination int) string {
+	d := onramp.Delivery{RegistrationID: n.registration.String, Step: n.step, DestinationID: destination, Run: n.run.Int64}
 	if n.at.Valid {
-		return onramp.DeliveryID(onramp.NewEventID(onramp.EventIdentity{At: n.at.Int64, Hash: n.hash.Int64}), destination)
+		d.Event = &onramp.Event{ID: onramp.NewEventID(onramp.EventIdentity{At: n.at.Int64, Hash: n.hash.Int64})}
 	}
-	return onramp.DeliveryID(n.registration.String, n.step)
+	return d.ID()
 }
 
 // EditDelivery gives the registration of a dead or unknown delivery the values and
@@ -344,11 +332,13 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 	if d.Event != nil {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "what an event brought can't be edited; retry the delivery, or discard it"}
 	}
-	var key, values string
-	found, err := t.find(`SELECT subscriber_key, data FROM registration WHERE seq = $1`, []any{d.RegistrationSeq}, &key, &values)
+	var key, data string
+	var byField int
+	found, err := t.find(`SELECT subscriber_key, data, by_field FROM registration WHERE seq = $1`, []any{d.RegistrationSeq}, &key, &data, &byField)
 	if err != nil {
 		return err
 	}
+	values := string(valuesOf(data, byField))
 	if key == r.SubscriberKey && values == string(r.Values) {
 		return nil // also when an earlier call, whose answer was lost, has changed it
 	}
@@ -365,7 +355,7 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`UPDATE registration SET subscriber_key = $1, data = $2 WHERE seq = $3`, r.SubscriberKey, string(r.Values), d.RegistrationSeq)
+	err = t.exec(`UPDATE registration SET subscriber_key = $1, data = $2, by_field = 1 WHERE seq = $3`, r.SubscriberKey, string(r.Values), d.RegistrationSeq)
 	if err != nil || key == r.SubscriberKey {
 		return err
 	}
@@ -397,8 +387,8 @@ const listEdits = `SELECT edited_at, fields, subscriber_key, data FROM edit WHER
 
 // change is what a change by an operator's hand needs to know of a delivery, as
 // it is now.
-const change = `SELECT COALESCE(r.id, ''), d.registration_seq, d.step, d.seq, COALESCE(r.steps, 1), d.destination_id, d.state, d.tries,
-	d.ordering_key, d.due_at, COALESCE(d.reason, ''), d.event_seq FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
+const change = `SELECT COALESCE(r.id, ''), d.registration_seq, d.step, d.seq, COALESCE(d.steps, r.steps, 1), d.destination_id, d.state, d.tries,
+	d.ordering_key, d.due_at, COALESCE(d.reason, ''), d.event_seq, COALESCE(d.run_id, 0) FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
 
 func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
 	where, arguments, ok := byDeliveryID(id)
@@ -421,7 +411,7 @@ func (t *tx) findFailed(seq int64, f onramp.Filter) (d onramp.Delivery, still bo
 func (t *tx) findChange(where string, arguments ...any) (d onramp.Delivery, found bool, err error) {
 	var due, event sql.NullInt64
 	found, err = t.find(change+where, arguments,
-		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &d.Reason, &event)
+		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &d.Reason, &event, &d.Run)
 	if d.DueAt = fromNull(due); event.Valid {
 		d.Event, d.Step, d.Steps = &onramp.Event{Seq: event.Int64}, 1, 1
 	}

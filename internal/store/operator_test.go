@@ -77,13 +77,29 @@ func TestListCauses(t *testing.T) {
 			{onramp.Filter{State: "unknown"}, []onramp.CauseGroup{kept}},
 			{onramp.Filter{Form: "both"}, []onramp.CauseGroup{atX, atY}},
 			{onramp.Filter{Form: "one", State: "dead"}, []onramp.CauseGroup{one}},
-			{onramp.Filter{Form: "nobody"}, nil},
+			{onramp.Filter{Destination: y, State: "dead"}, []onramp.CauseGroup{one, atY}},
+			{onramp.Filter{Since: begin, Until: begin.Add(time.Second), State: "unknown"}, []onramp.CauseGroup{kept}},
+			{onramp.Filter{Since: begin.Add(time.Second)}, nil},
+			{onramp.Filter{Until: begin}, nil},
 			{onramp.Filter{Cause: column}, []onramp.CauseGroup{atX, atY}},
 			{onramp.Filter{Cause: "\x00"}, nil},
 		} {
 			got, err := w.s.ListCauses(t.Context(), c.filter)
 			if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
 				t.Errorf("%+v: %v (-want +got):\n%s", c.filter, err, diff)
+			}
+		}
+		for message, f := range map[string]onramp.Filter{
+			`there is no form "nobody": use both, one`:                     {Form: "nobody"},
+			`there is no destination "x": use data_extension:x, journey:y`: {Destination: "x"},
+		} {
+			_, causesErr := w.s.ListCauses(t.Context(), f)
+			_, retryErr := w.s.RetryDeliveries(t.Context(), f, false, nil)
+			_, _, discardErr := w.s.DiscardDeliveries(t.Context(), f, "a test")
+			for _, err := range []error{causesErr, retryErr, discardErr} {
+				if wantKind(t, message, err, onramp.Malformed); err != nil && err.Error() != message {
+					t.Errorf("got %v, want %s", err, message)
+				}
 			}
 		}
 		for _, state := range []string{"delivered", "discarded", "pending", "nonsense"} {
@@ -117,16 +133,16 @@ func TestListDeliveriesOfCause(t *testing.T) {
 			{onramp.Filter{Cause: "\x00"}, ""},
 			{onramp.Filter{State: "dead"}, "eve1.1 cem1.1 bob1.2 ana1.1"},
 		} {
-			page, next, err := w.s.ListDeliveries(t.Context(), c.filter)
+			page, next, _, err := w.s.ListDeliveries(t.Context(), c.filter)
 			if got := w.deliveryNames(page); got != c.want || next != "" || err != nil {
 				t.Errorf("%+v: got %q, next %q, %v; want %q", c.filter, got, next, err, c.want)
 			}
 		}
-		page, next, err := w.s.ListDeliveries(t.Context(), onramp.Filter{Cause: column, Limit: 2})
+		page, next, _, err := w.s.ListDeliveries(t.Context(), onramp.Filter{Cause: column, Limit: 2})
 		if err != nil || w.deliveryNames(page) != "cem1.1 bob1.2" || page[0].Cause != column {
 			t.Errorf("a page is %v, %v", w.deliveryNames(page), err)
 		}
-		page, next, err = w.s.ListDeliveries(t.Context(), onramp.Filter{Cause: column, Limit: 2, Cursor: next})
+		page, next, _, err = w.s.ListDeliveries(t.Context(), onramp.Filter{Cause: column, Limit: 2, Cursor: next})
 		if err != nil || w.deliveryNames(page) != "ana1.1" || next != "" {
 			t.Errorf("the next page is %v, %q, %v", w.deliveryNames(page), next, err)
 		}
@@ -143,7 +159,8 @@ func TestRetryDeliveries(t *testing.T) {
 		"a cause":            {func(c, _, _ string) onramp.Filter { return onramp.Filter{Cause: c} }, "ana1.1 bob1.2 cem1.1"},
 		"a form":             {func(string, string, string) onramp.Filter { return onramp.Filter{Form: "one"} }, "eve1.1"},
 		"both":               {func(c, _, _ string) onramp.Filter { return onramp.Filter{Cause: c, Form: "one", State: "dead"} }, ""},
-		"no such form":       {func(string, string, string) onramp.Filter { return onramp.Filter{Form: "nobody"} }, ""},
+		"a destination":      {func(string, string, string) onramp.Filter { return onramp.Filter{Destination: "data_extension:x"} }, "ana1.1 cem1.1"},
+		"a time":             {func(string, string, string) onramp.Filter { return onramp.Filter{Since: begin.Add(time.Second)} }, ""},
 		"unknown":            {func(string, string, string) onramp.Filter { return onramp.Filter{State: "unknown"} }, "fay1.1 gus1.1"},
 		"unknown, a cause":   {func(_, _, l string) onramp.Filter { return onramp.Filter{State: "unknown", Cause: l} }, "fay1.1 gus1.1"},
 		"a cause of unknown": {func(_, _, l string) onramp.Filter { return onramp.Filter{Cause: l} }, ""},
@@ -152,9 +169,9 @@ func TestRetryDeliveries(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
 				column, key, lost := failures(w)
 				before := w.states()
-				n, _, err := w.s.RetryDeliveries(t.Context(), c.filter(column, key, lost), false)
-				if want := len(strings.Fields(c.want)); err != nil || n != int64(want) {
-					t.Errorf("retried %d, %v; want %d", n, err, want)
+				r, err := w.s.RetryDeliveries(t.Context(), c.filter(column, key, lost), false, nil)
+				if want := len(strings.Fields(c.want)); err != nil || r.Count != int64(want) {
+					t.Errorf("retried %d, %v; want %d", r.Count, err, want)
 				}
 				for d, was := range before {
 					want := was
@@ -193,22 +210,24 @@ func TestDiscardDeliveries(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		column, _, _ := failures(w)
 		for _, c := range []struct {
-			filter onramp.Filter
-			n      int64
+			filter   onramp.Filter
+			n, later int64
 		}{
-			{onramp.Filter{Cause: column, Form: "both"}, 3},
-			{onramp.Filter{Cause: column}, 0},
-			{onramp.Filter{State: "unknown", Form: "one"}, 2},
-			{onramp.Filter{}, 1},
+			{onramp.Filter{Cause: column, Form: "both", Since: begin.Add(time.Second)}, 0, 0},
+			{onramp.Filter{Cause: column, Form: "both", Destination: "journey:y"}, 1, 0},
+			{onramp.Filter{Cause: column, Form: "both"}, 2, 2},
+			{onramp.Filter{Cause: column}, 0, 0},
+			{onramp.Filter{State: "unknown", Form: "one"}, 2, 0},
+			{onramp.Filter{}, 1, 0},
 		} {
-			n, err := w.s.DiscardDeliveries(t.Context(), c.filter, "a \x00 test")
-			if n != c.n || err != nil {
-				t.Errorf("%+v: discarded %d, %v; want %d", c.filter, n, err, c.n)
+			n, later, err := w.s.DiscardDeliveries(t.Context(), c.filter, "a \x00 test")
+			if n != c.n || later != c.later || err != nil {
+				t.Errorf("%+v: discarded %d and %d later steps, %v; want %d and %d", c.filter, n, later, err, c.n, c.later)
 			}
 		}
-		const gone = "discarded tries 1 settled 0s reason a \ufffd test"
-		w.wantRows("ana1.1 "+gone, "ana1.2 out of reach", "bob1.1 delivered tries 1 settled 0s", "bob1.2 "+gone, "cem1.1 "+gone, "cem1.2 out of reach",
-			"dan1.1 discarded settled 0s reason a test", "dan1.2 out of reach", "eve1.1 "+gone, "fay1.1 "+gone, "gus1.1 "+gone)
+		const gone, taken = "discarded tries 1 settled 0s reason a \ufffd test", "discarded settled 0s reason a \ufffd test"
+		w.wantRows("ana1.1 "+gone, "ana1.2 "+taken, "bob1.1 delivered tries 1 settled 0s", "bob1.2 "+gone, "cem1.1 "+gone, "cem1.2 "+taken,
+			"dan1.1 discarded settled 0s reason a test", "dan1.2 discarded settled 0s reason a test", "eve1.1 "+gone, "fay1.1 "+gone, "gus1.1 "+gone)
 		if groups, err := w.s.ListCauses(t.Context(), onramp.Filter{}); err != nil || len(groups) > 0 {
 			t.Errorf("the causes are still %v, %v", groups, err)
 		}
@@ -217,10 +236,13 @@ func TestDiscardDeliveries(t *testing.T) {
 		}
 		for _, change := range []func(f onramp.Filter) (int64, error){
 			func(f onramp.Filter) (int64, error) {
-				n, _, err := w.s.RetryDeliveries(t.Context(), f, false)
+				r, err := w.s.RetryDeliveries(t.Context(), f, false, nil)
+				return r.Count, err
+			},
+			func(f onramp.Filter) (int64, error) {
+				n, _, err := w.s.DiscardDeliveries(t.Context(), f, "x")
 				return n, err
 			},
-			func(f onramp.Filter) (int64, error) { return w.s.DiscardDeliveries(t.Context(), f, "x") },
 		} {
 			_, err := change(onramp.Filter{State: "pending"})
 			wantKind(t, "pending", err, onramp.Malformed)
@@ -278,7 +300,7 @@ func TestBulkPortions(t *testing.T) {
 		for _, f := range []onramp.Filter{{Cause: cause}, {}} {
 			var commits int64
 			done := false
-			got, _, err := w.s.RetryDeliveries(between{t.Context(), func() {
+			r, err := w.s.RetryDeliveries(between{t.Context(), func() {
 				if done || w.find("p0x.1").State != pending {
 					return
 				}
@@ -292,13 +314,13 @@ func TestBulkPortions(t *testing.T) {
 				w.retry("p204x.1")
 				w.exec(`UPDATE delivery SET cause = 'another' WHERE seq = $1`, w.find("p203x.1").Seq)
 				commits = w.s.Commits()
-			}}, f, false)
+			}}, f, false, nil)
 			want, other := int64(n-2), dead
 			if f.Cause == "" {
 				want, other = n-1, pending
 			}
-			if err != nil || got != want {
-				t.Errorf("%+v: retried %d, %v; want %d", f, got, err, want)
+			if err != nil || r.Count != want {
+				t.Errorf("%+v: retried %d, %v; want %d", f, r.Count, err, want)
 			}
 			if more := w.s.Commits() - commits; more != 1 {
 				t.Errorf("%d transactions after the first portion, want one", more)
@@ -324,7 +346,7 @@ func TestBulkCancelled(t *testing.T) {
 		w.kill(many(201))
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
-		n, err := w.s.DiscardDeliveries(between{ctx, func() {
+		n, _, err := w.s.DiscardDeliveries(between{ctx, func() {
 			if w.find("p0x.1").State != dead {
 				leave()
 			}
@@ -349,9 +371,9 @@ func TestBulkOrder(t *testing.T) {
 		w.settle("ana3.1", pending, time.Minute)
 		w.settle("bob1.1", delivered, 0)
 		w.settle("bob1.2", dead, 0)
-		n, _, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}, false)
-		if n != 3 || err != nil {
-			t.Errorf("retried %d, %v", n, err)
+		r, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}, false, nil)
+		if r.Count != 3 || err != nil {
+			t.Errorf("retried %d, %v", r.Count, err)
 		}
 		w.wantRows("ana1.1 pending due 0s", "ana1.2 waiting due never", "ana2.1 pending due never", "ana2.2 waiting due never",
 			"bob1.1 delivered tries 1 settled 0s", "bob1.2 pending due 0s", "ana3.1 pending tries 1 due never")
@@ -522,7 +544,7 @@ func (w *world) operate() {
 	w.settle("gil1.1", dead, 0)
 	w.settle("gil2.1", dead, 0)
 	w.edit("gil1.1", "hal")
-	if _, _, err := w.s.RetryDeliveries(context.Background(), onramp.Filter{}, false); err != nil {
+	if _, err := w.s.RetryDeliveries(context.Background(), onramp.Filter{}, false, nil); err != nil {
 		w.t.Fatal(err)
 	}
 }

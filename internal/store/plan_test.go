@@ -25,6 +25,8 @@ func (w *world) fill(n int) {
 			`SELECT i, 'id' || i, 2, 'key', 0, '{}', i, 1 FROM number`,
 		`INSERT INTO delivery (seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, due_at) ` + number +
 			`SELECT i, i, 1, 1 + i % 2, 0, i % 1000, CASE WHEN i % 100 < 2 THEN 2 ELSE 5 END, 0, CASE WHEN i % 100 < 2 THEN 1000000 + i ELSE NULL END FROM number`,
+		`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, hint, request, answer) ` + number +
+			`SELECT i, 1, i, 0, 3, 500, 0, '', '', '', '' FROM number`,
 		`INSERT INTO late_call (destination_id, ordering_key, seq, until_at) ` + number + `SELECT 1 + i % 2, i, i, 1000000 + i FROM number`,
 		`INSERT INTO resend (destination_id, ordering_key, seq, form_id, due_at) ` + number + `SELECT 1 + i % 2, i, i, 1, 1000000 + i FROM number`,
 		`INSERT INTO event (seq, at, hash, callback_id, received_at, type, body) ` + number + `SELECT i, i, i, 1, 0, 'type', '{}' FROM number`,
@@ -180,6 +182,10 @@ func (w *world) exercise() {
 			w.t.Fatal(err)
 		}
 	}
+	for _, hash := range []int64{0, 0, 3} {
+		id, _ := w.submission(once(hash, "ana"))
+		w.names[id] = "once"
+	}
 	if err := w.s.SavePosition(ctx, 1, 1, 1); err != nil {
 		w.t.Fatal(err)
 	}
@@ -195,7 +201,7 @@ func (w *world) exerciseEvents() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, _, err := w.s.FindRegistrationOf(context.Background(), "ana", "both", &events[0]); err != nil {
+	if _, _, err := w.s.FindRegistrationOf(context.Background(), "ana", "both", &events[0], nil); err != nil {
 		w.t.Fatal(err)
 	}
 	change := onramp.RowChange{Event: 1, RegistrationSeq: 1, SubscriberKey: "ana", Destination: w.destination("x"), Values: []byte("{}")}

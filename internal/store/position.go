@@ -11,23 +11,32 @@ import (
 )
 
 // Resume returns the seq up to which every delivery of a destination is settled or
-// parked: reading begins after it. It takes note of what the process before this
-// one may have had in flight when it was killed: it may still be carried out.
-func (s *Store) Resume(ctx context.Context, d onramp.Destination) (readTo int64, err error) {
+// parked: reading begins after it. With it come the asynchronous requests whose
+// outcomes are not settled. It takes note of what else the process before this one may
+// have had in flight when it was killed: it may still be carried out.
+func (s *Store) Resume(ctx context.Context, d onramp.Destination) (readTo int64, jobs []onramp.Job, err error) {
 	reading, cancel := limited(ctx, s.waits.read)
 	defer cancel()
 	var sentTo int64
 	err = s.readers.QueryRowContext(reading, `SELECT read_to, sent_to FROM destination WHERE id = $1`, d.ID).Scan(&readTo, &sentTo)
-	if err != nil || sentTo == 0 || !d.Upserts() && d.Kind != onramp.Journey {
-		return readTo, readerErr("find read mark", because(reading, err))
-	}
-	inFlight, err := s.listMaybeInFlight(ctx, d.ID, readTo, sentTo)
 	if err != nil {
-		return 0, err
+		return 0, nil, readerErr("find read mark", because(reading, err))
 	}
-	jobs, err := s.ListJobs(ctx, d.ID) // their outcomes are waited for
+	if jobs, err = s.listJobs(reading, d.ID); err != nil {
+		return 0, nil, err
+	}
+	if sentTo != 0 && (d.Upserts() || d.Kind == onramp.Journey) {
+		err = s.noteInFlight(ctx, d.ID, readTo, sentTo, jobs)
+	}
+	return readTo, jobs, err
+}
+
+// noteInFlight notes what may have been sent, but for what jobs have taken: their
+// outcomes are waited for.
+func (s *Store) noteInFlight(ctx context.Context, destination int, readTo, sentTo int64, jobs []onramp.Job) error {
+	inFlight, err := s.listMaybeInFlight(ctx, destination, readTo, sentTo)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	taken := map[int64]bool{}
 	for _, j := range jobs {
@@ -48,10 +57,10 @@ func (s *Store) Resume(ctx context.Context, d onramp.Destination) (readTo int64,
 			return nil
 		}})
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return readTo, nil
+	return nil
 }
 
 var (
@@ -69,6 +78,8 @@ func (s *Store) listMaybeInFlight(ctx context.Context, destination int, readTo, 
 		err = rows.Scan(&d.Seq, &d.Step, &d.OrderingKey)
 		return d, err
 	}
+	ctx, cancel := limited(ctx, s.waits.lease)
+	defer cancel()
 	rows, err := s.readers.QueryContext(ctx, freshInFlight, destination, readTo, sentTo, mostFresh)
 	fresh, err := collect(rows, err, scan)
 	if err != nil {
@@ -123,10 +134,10 @@ func (s *Store) EndJobs(ctx context.Context, requestIDs []string) error {
 	}})
 }
 
-// ListJobs lists the asynchronous requests of a destination whose outcomes are not
+// listJobs lists the asynchronous requests of a destination whose outcomes are not
 // settled, with all their deliveries in the order of their rows. One whose row is
 // no longer there has only its seq.
-func (s *Store) ListJobs(ctx context.Context, destination int) ([]onramp.Job, error) {
+func (s *Store) listJobs(ctx context.Context, destination int) ([]onramp.Job, error) {
 	type row struct {
 		id, seqs    string
 		submittedAt int64

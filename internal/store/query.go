@@ -20,8 +20,11 @@ var stateNumbers = strings.NewReplacer(
 	"{{discarded}}", number(onramp.DeliveryDiscarded),
 	"{{unknown}}", number(onramp.DeliveryUnknown),
 	"{{out of reach}}", number(onramp.DeliveryOutOfReach),
+	"{{skipped}}", number(onramp.DeliverySkipped),
 	"{{held}}", number(onramp.DeliveryHeld),
+	"{{erased}}", number(onramp.DeliveryErased),
 	"{{verdict delivered}}", number(onramp.Delivered),
+	"{{verdict retry}}", number(onramp.Retry),
 )
 
 func number[T ~uint8](state T) string { return strconv.Itoa(int(state)) }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -22,7 +23,7 @@ type acceptance struct {
 }
 
 const insertRegistration = `INSERT INTO registration
-	(seq, id, form_id, subscriber_key, received_at, data, delivery_seq, steps, idempotency_hash, body_hash)`
+	(seq, id, form_id, subscriber_key, received_at, data, delivery_seq, steps, by_field, idempotency_hash, body_hash)`
 
 const insertDelivery = `INSERT INTO delivery
 	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries)`
@@ -32,7 +33,8 @@ const insertDelivery = `INSERT INTO delivery
 //
 // A key that was used before (for at least a day) stores nothing: with the
 // same body the earlier registration comes back, with another one an error of
-// kind Conflict. With watch the settled state can be waited for.
+// kind Invalid. Nor does what key.Once has stood for less than key.Within ago.
+// With watch the settled state can be waited for.
 //
 // It waits ten seconds at most, however many wait before it. The error is then of
 // kind Unavailable, and its message says whether the registration may be stored
@@ -55,12 +57,12 @@ func (s *Store) SaveRegistration(ctx context.Context, r *onramp.Registration, ke
 
 // saveRegistrations inserts all registrations of a group.
 func (t *tx) saveRegistrations(group []*op) error {
-	fresh, repeats, err := t.sortOut(group)
+	fresh, repeats, noted, err := t.sortOut(group)
 	if err != nil || len(fresh)+len(repeats) == 0 {
 		return err
 	}
 	// int64 throughout: of any other integer database/sql makes one by reflection
-	registrations := make([]any, 0, len(fresh)*10)
+	registrations := make([]any, 0, len(fresh)*11)
 	deliveries := make([]any, 0, len(fresh)*16)
 	woken := map[int]wakeUp{}
 	for _, a := range fresh {
@@ -70,12 +72,9 @@ func (t *tx) saveRegistrations(group []*op) error {
 			return fmt.Errorf("form %q was not registered", r.Form)
 		}
 		key := onramp.OrderingKey(r.SubscriberKey)
-		var keyHash, bodyHash any
-		if a.key.Given() {
-			keyHash, bodyHash = a.key.Hash, a.key.Body
-		}
+		keyHash, bodyHash := hashesOf(&a.key)
 		registrations = append(registrations,
-			r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)),
+			r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)), int64(1),
 			keyHash, bodyHash)
 		for i, d := range r.Route {
 			state := onramp.DeliveryWaiting
@@ -105,7 +104,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 			return err
 		}
 	}
-	if err := t.advanceIdempotency(fresh); err != nil {
+	if err := t.advanceIdempotency(fresh, noted); err != nil {
 		return err
 	}
 	t.watchAll(fresh)
@@ -113,32 +112,50 @@ func (t *tx) saveRegistrations(group []*op) error {
 	return nil
 }
 
-// sortOut numbers the registrations that are new and separates those whose
-// idempotency key is known.
-func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, err error) {
+// hashesOf gives what a registration keeps of its key in its own row.
+func hashesOf(k *onramp.IdempotencyKey) (key, body any) {
+	if k.Given() {
+		key = k.Hash
+	}
+	if k.Given() || k.Once != 0 {
+		body = k.Body
+	}
+	return key, body
+}
+
+// sortOut numbers the registrations that are new and separates those that are known
+// by a key. noted are the keys that can't stand in a registration's own row.
+func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, noted map[int64]int64, err error) {
 	known, err := t.findIdempotency(group)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	noted = map[int64]int64{}
 	for _, o := range group {
 		a := o.acceptance
 		if a == nil {
 			continue
 		}
 		a.earlierSeq, a.earlier, a.refusal, a.outcome = 0, nil, nil, nil
-		if a.key.Given() {
-			if seq, repeated := known[a.key.Hash]; repeated {
-				a.earlierSeq = seq
+		if a.key != (onramp.IdempotencyKey{}) {
+			if a.earlierSeq, err = t.earlierOf(a, known, noted, fresh); err != nil {
+				return nil, nil, nil, err
+			}
+			if a.earlierSeq != 0 {
 				repeats = append(repeats, a)
 				continue
 			}
-			known[a.key.Hash] = t.registrationSeq + 1 // the key may come again in this very group
 		}
 		t.registrationSeq++
 		a.registration.Seq = t.registrationSeq
 		fresh = append(fresh, a)
 	}
-	return fresh, repeats, nil
+	return fresh, repeats, noted, nil
+}
+
+var errOtherContent = &onramp.Error{
+	Kind:    onramp.Invalid,
+	Message: "this Idempotency-Key was already used for a submission with other values: use a new key, or send the same values",
 }
 
 // findEarlier reads the registration that a repeated idempotency key stands for.
@@ -153,11 +170,8 @@ func (t *tx) findEarlier(a *acceptance) error {
 	if !found {
 		return fmt.Errorf("registration %d of an idempotency key is missing", a.earlierSeq)
 	}
-	if body.Int64 != a.key.Body {
-		a.refusal = &onramp.Error{
-			Kind:    onramp.Conflict,
-			Message: "this Idempotency-Key was already used for a different request: use a new key, or send the same body",
-		}
+	if body.Int64 != a.key.Body && (a.key.OlderBody == 0 || body.Int64 != a.key.OlderBody) {
+		a.refusal = errOtherContent
 		return nil
 	}
 	earlier := row.registration(&t.store.names)
@@ -168,24 +182,33 @@ func (t *tx) findEarlier(a *acceptance) error {
 	return nil
 }
 
-const registrationColumns = `r.seq, r.id, r.form_id, r.subscriber_key, r.received_at, r.data, r.delivery_seq, r.steps`
+const registrationColumns = `r.seq, r.id, r.form_id, r.subscriber_key, r.received_at, r.data, r.delivery_seq, r.steps, r.by_field`
 
 // registrationRow receives registrationColumns.
 type registrationRow struct {
 	seq, receivedAt, deliverySeq int64
 	id, subscriberKey, data      string
-	form, steps                  int
+	form, steps, byField         int
 }
 
 func (r *registrationRow) into() []any {
-	return []any{&r.seq, &r.id, &r.form, &r.subscriberKey, &r.receivedAt, &r.data, &r.deliverySeq, &r.steps}
+	return []any{&r.seq, &r.id, &r.form, &r.subscriberKey, &r.receivedAt, &r.data, &r.deliverySeq, &r.steps, &r.byField}
 }
 
 func (r *registrationRow) registration(n *names) onramp.Registration {
 	return onramp.Registration{
 		Seq: r.seq, ID: r.id, Form: n.formName(r.form), SubscriberKey: r.subscriberKey,
-		ReceivedAt: fromMicros(r.receivedAt), Values: []byte(r.data),
+		ReceivedAt: fromMicros(r.receivedAt), Values: valuesOf(r.data, r.byField),
 	}
+}
+
+// valuesOf gives a registration's values by field; what an older version has stored is
+// by column.
+func valuesOf(data string, byField int) json.RawMessage {
+	if byField == 0 {
+		return onramp.ValuesOfColumns([]byte(data))
+	}
+	return []byte(data)
 }
 
 var errNoRegistration = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such registration"}
@@ -207,20 +230,29 @@ func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registr
 	r := row.registration(&s.names)
 	r.Deliveries, err = s.listDeliveries(ctx,
 		`WHERE d.seq >= $1 AND d.seq < $2 ORDER BY d.seq`, row.deliverySeq, row.deliverySeq+int64(row.steps))
+	r.State = stateOf(r.Deliveries)
+	if err == nil {
+		var again []onramp.Delivery
+		again, err = s.listDeliveries(ctx, `WHERE d.steps IS NOT NULL AND d.registration_seq = $1 ORDER BY d.seq`, r.Seq)
+		r.Deliveries = append(r.Deliveries, again...)
+	}
+	if err == nil {
+		err = s.nameWaitedFor(ctx, r.Deliveries)
+	}
 	if err != nil {
 		return r, readerErr("list deliveries of registration", err)
 	}
-	r.State = stateOf(r.Deliveries)
 	r.Edits, err = s.listEdits(ctx, r.Seq)
 	return r, readerErr("list edits", err)
 }
 
-// stateOf derives a registration's state from its deliveries, in their order.
+// stateOf derives a registration's state from its deliveries, in their order, without
+// those that send it again.
 func stateOf(deliveries []onramp.Delivery) onramp.RegistrationState {
 	for i := range deliveries {
 		d := &deliveries[i]
 		switch d.State {
-		case onramp.DeliveryDelivered:
+		case onramp.DeliveryDelivered, onramp.DeliverySkipped:
 			continue
 		case onramp.DeliveryErased:
 			return onramp.RegistrationErased

@@ -164,7 +164,7 @@ func (w *world) wantReleasedLists() {
 	for state, want := range map[string]string{
 		"unknown": "gus1.1 fay1.2", "held": "", "dead": "crm lea1.1 eve1.1 dan1.1 cem1.1", "discarded": "ivo1.1 hal1.1",
 	} {
-		page, next, err := w.s.ListDeliveries(ctx, onramp.Filter{State: state})
+		page, next, _, err := w.s.ListDeliveries(ctx, onramp.Filter{State: state})
 		if err != nil || next != "" {
 			w.t.Fatal(next, err)
 		}
@@ -181,7 +181,7 @@ func (w *world) wantReleasedLists() {
 		}
 	}
 	for state, want := range map[string]string{"unknown": "gus1 fay1", "held": "", "delivering": "kim1 jan1 ida1", "delivered": "mia1 bob1 abe1 ana1"} {
-		page, _, err := w.s.ListRegistrations(ctx, onramp.Filter{State: state})
+		page, _, _, err := w.s.ListRegistrations(ctx, onramp.Filter{State: state})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -263,7 +263,7 @@ func (w *world) wantReleasedKeys() {
 			r := w.registration("registration", "nia")
 			accepted, err := w.s.SaveRegistration(w.t.Context(), &r, onramp.NewIdempotencyKey("registration", number+" key", []byte(body)), false)
 			if !same {
-				wantKind(w.t, number+" key with another body", err, onramp.Conflict)
+				wantKind(w.t, number+" key with another body", err, onramp.Invalid)
 				continue
 			}
 			if want := fmt.Sprint("nia", i+1); err != nil || !accepted.Repeated || w.names[accepted.Registration.ID] != want {
@@ -308,11 +308,11 @@ func TestReleasedPending(t *testing.T) {
 	w := released(t, "7d0a386")
 	w.save("registration", "ida5")
 	w.retry("fay1.2")
-	if n, _, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{State: "unknown"}, false); err != nil || n != 1 {
-		t.Errorf("%d unknown deliveries were retried, %v; want the other one", n, err)
+	if r, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{State: "unknown"}, false, nil); err != nil || r.Count != 1 {
+		t.Errorf("%d unknown deliveries were retried, %v; want the other one", r.Count, err)
 	}
-	if n, _, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}, false); err != nil || n != 5 {
-		t.Errorf("%d dead deliveries were retried, %v", n, err)
+	if r, err := w.s.RetryDeliveries(t.Context(), onramp.Filter{}, false, nil); err != nil || r.Count != 5 {
+		t.Errorf("%d dead deliveries were retried, %v", r.Count, err)
 	}
 	got := w.deliverAll()
 	want := map[string]string{
@@ -364,7 +364,7 @@ func (w *world) deliverAll() map[string]string {
 // next lists the deliveries to a destination that may be sent now.
 func (w *world) next(ctx context.Context, destination int) []onramp.Delivery {
 	w.t.Helper()
-	readTo, err := w.s.Resume(ctx, onramp.Destination{ID: destination})
+	readTo, _, err := w.s.Resume(ctx, onramp.Destination{ID: destination})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,16 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/dbfile"
 )
 
 // The names in meta of what is known of a restored database.
@@ -60,20 +61,35 @@ func (s *Store) HoldRestored(ctx context.Context, forms []*onramp.Form) (held in
 			return held, err
 		}
 		for part := range slices.Chunk(seqs, portion) {
-			n, err := s.holdAll(ctx, part)
+			n, err := s.holdAll(ctx, part, restoredOutcome)
 			if held += n; err != nil {
 				return held, err
 			}
 		}
 	}
 	err = s.writer.write(ctx, &op{run: func(t *tx) error {
+		// only now: a start that got no further is followed by one that says the same
+		if err := t.exec(`DELETE FROM meta WHERE name = $1`, dbfile.MetaBackup); err != nil {
+			return err
+		}
 		return t.exec(saveMeta, restoredHeld, strconv.FormatInt(s.restored.to, 10))
 	}})
-	s.notices = append(s.notices, fmt.Sprintf("the database is not as new as what Onramp has written here last: %s. What was accepted since is missing. "+
+	newest, findErr := s.newestRegistration(ctx)
+	s.notices = append(s.notices, fmt.Sprintf("the database is not as new as what Onramp has written here last: %s. %s; what was accepted since is missing. "+
 		"%d deliveries to journeys and of messages may have gone out since: they are unknown, and not sent again. List them with "+
 		"onramp deliveries list --state unknown; send them with onramp deliveries retry --state unknown --cause %s --all, or discard them. "+
-		"Later steps of registrations that were on their way become unknown when it is their turn", s.doubt, held, restoredOutcome.Cause()))
-	return held, err
+		"Later steps of registrations that were on their way become unknown when it is their turn", cmp.Or(s.doubt, "an earlier start found it to be a backup"), newest, held, restoredOutcome.Cause()))
+	return held, cmp.Or(err, findErr)
+}
+
+// newestRegistration says in words how far the database goes.
+func (s *Store) newestRegistration(ctx context.Context) (string, error) {
+	var at sql.NullInt64 // NULL: there is none
+	err := s.readers.QueryRowContext(ctx, `SELECT (SELECT received_at FROM registration ORDER BY seq DESC LIMIT 1)`).Scan(&at)
+	if !at.Valid {
+		return "It has no registrations", readerErr("find newest registration", err)
+	}
+	return "Its newest registration was accepted at " + fromNull(at).Format(time.DateTime+" UTC"), nil
 }
 
 // unsafeTwice finds the destinations at which a repeat does harm, also those that no
@@ -86,7 +102,7 @@ func (s *Store) unsafeTwice(forms []*onramp.Form) map[int]time.Duration {
 		case onramp.Journey.String():
 			unsafe[id] = 0
 		case onramp.Message.String():
-			unsafe[id] = onramp.Destination{Kind: onramp.Message}.TryFor(math.MaxInt64)
+			unsafe[id] = onramp.Message.RepeatFor()
 		}
 	}
 	for _, f := range forms {
@@ -114,7 +130,9 @@ func (s *Store) listUncertain(ctx context.Context, destination int, after time.D
 	return seqs, readerErr("list deliveries of a restored database", err)
 }
 
-func (s *Store) holdAll(ctx context.Context, seqs []int64) (held int, err error) {
+// holdAll makes those unknown, with an outcome, that are still pending, and returns
+// how many.
+func (s *Store) holdAll(ctx context.Context, seqs []int64, outcome onramp.Outcome) (held int, err error) {
 	err = s.writer.write(ctx, &op{rows: len(seqs), run: func(t *tx) error {
 		held = 0
 		woken := map[int]wakeUp{}
@@ -122,7 +140,7 @@ func (s *Store) holdAll(ctx context.Context, seqs []int64) (held int, err error)
 			d, still, err := t.findChange(`WHERE d.seq = $1 AND d.state = $2`, seq, uint8(onramp.DeliveryPending))
 			if err == nil && still {
 				held++
-				_, err = t.hold(&d, woken)
+				_, err = t.hold(&d, &outcome, woken)
 			}
 			if err != nil {
 				return err
@@ -141,9 +159,9 @@ var restoredOutcome = onramp.Outcome{
 
 // hold makes a pending delivery unknown, and what comes after it wait for an
 // operator.
-func (t *tx) hold(d *onramp.Delivery, woken map[int]wakeUp) (later []onramp.Delivery, err error) {
+func (t *tx) hold(d *onramp.Delivery, why *onramp.Outcome, woken map[int]wakeUp) (later []onramp.Delivery, err error) {
 	err = t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3, cause = $4 WHERE seq = $5`,
-		uint8(onramp.DeliveryUnknown), micros(t.now), restoredOutcome.Detail, restoredOutcome.Cause(), d.Seq)
+		uint8(onramp.DeliveryUnknown), micros(t.now), why.Detail, why.Cause(), d.Seq)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +197,6 @@ func (t *tx) holdStarted(seq int64, woken map[int]wakeUp) (held bool, later []on
 	if t.now.Sub(fromMicros(receivedAt)) < after {
 		return false, nil, nil
 	}
-	later, err = t.hold(&d, woken)
+	later, err = t.hold(&d, &restoredOutcome, woken)
 	return err == nil, later, err
 }

@@ -116,9 +116,11 @@ func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, 
 }
 
 // FindRegistrationOf returns the newest registration of a subscriber in a form
-// that was accepted before an event came, without its deliveries; false when
-// there is none.
-func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form string, e *onramp.Event) (onramp.Registration, bool, error) {
+// that was accepted before an event came and counts, without its deliveries; false when
+// there is none. A nil counts lets any count.
+func (s *Store) FindRegistrationOf(
+	ctx context.Context, subscriberKey, form string, e *onramp.Event, counts func(*onramp.Registration) bool,
+) (onramp.Registration, bool, error) {
 	id, ok := s.names.form(form)
 	if !ok {
 		return onramp.Registration{}, false, nil
@@ -135,8 +137,11 @@ func (s *Store) FindRegistrationOf(ctx context.Context, subscriberKey, form stri
 	})
 	for i := range found {
 		// those of another person may have the same hash, or an operator has changed the key since
-		if onramp.SamePerson(found[i].subscriberKey, subscriberKey) {
-			return found[i].registration(&s.names), true, nil
+		if !onramp.SamePerson(found[i].subscriberKey, subscriberKey) {
+			continue
+		}
+		if r := found[i].registration(&s.names); counts == nil || counts(&r) {
+			return r, true, nil
 		}
 	}
 	return onramp.Registration{}, false, readerErr("find registration of subscriber", err)

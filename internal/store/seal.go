@@ -10,15 +10,14 @@ import (
 	"slices"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/snapshot"
 )
 
 // The secret behind subscriber keys of the strategy uuid stands in meta. It is not
 // among what is kept, which an operator may lose and make anew.
 const (
-	clearSecret  = "key_secret" // without a cipher, and in older databases
-	sealedSecret = "key_secret_encrypted"
-	sealedAs     = "meta/key_secret" // associated data
-	hintSecret   = "the secret behind subscriber_key: uuid was encrypted with another encryption key: restore that key, " +
+	clearSecret = "key_secret" // without a cipher, and in older databases
+	hintSecret  = "the secret behind subscriber_key: uuid was encrypted with another encryption key: restore that key, " +
 		"or a returning email address would get a new subscriber key"
 )
 
@@ -38,11 +37,11 @@ func (s *Store) seal(ctx context.Context) error {
 		return fmt.Errorf("read meta: %w", err)
 	}
 	before := maps.Clone(meta)
-	if meta[clearSecret] == "" && meta[sealedSecret] == "" {
+	if meta[clearSecret] == "" && meta[snapshot.KeySecret] == "" {
 		meta[clearSecret] = rand.Text()
 	}
 	if secret := meta[clearSecret]; secret != "" && s.cipher != nil {
-		if meta[sealedSecret], err = s.cipher.Encrypt([]byte(secret), sealedAs); err != nil {
+		if meta[snapshot.KeySecret], err = s.cipher.Encrypt([]byte(secret), snapshot.KeySecretAs); err != nil {
 			return fmt.Errorf("encrypt key secret: %w", err)
 		}
 		delete(meta, clearSecret)
@@ -85,14 +84,14 @@ func (s *Store) rewriteMeta(ctx context.Context, meta map[string]string) error {
 // keySecret returns the secret behind subscriber keys. When it can't be decrypted,
 // that is an error only if one of the forms needs it.
 func (s *Store) keySecret(ctx context.Context, forms []onramp.Form) (onramp.Secret, error) {
-	sealed, err := findMeta(ctx, s.readers, sealedSecret)
+	sealed, err := findMeta(ctx, s.readers, snapshot.KeySecret)
 	if err != nil || sealed == "" {
 		clear, clearErr := findMeta(ctx, s.readers, clearSecret)
 		return onramp.Secret(clear), readerErr("find key secret", cmp.Or(err, clearErr))
 	}
 	plain, err := []byte(nil), errNoCipher
 	if s.cipher != nil {
-		plain, err = s.cipher.Decrypt(sealed, sealedAs)
+		plain, err = s.cipher.Decrypt(sealed, snapshot.KeySecretAs)
 	}
 	if err != nil && slices.ContainsFunc(forms, func(f onramp.Form) bool { return f.SubscriberKey.From == onramp.KeyUUID }) {
 		return "", fmt.Errorf("%s: %w", hintSecret, err)

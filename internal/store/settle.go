@@ -12,7 +12,7 @@ import (
 )
 
 // Settle records the outcomes of attempts and moves the routes on: the step after
-// a delivered one can start, and the delivery that waited behind a parked one with
+// a delivered or skipped one can start, and the delivery that waited behind a parked one with
 // the same destination and key takes its turn.
 //
 // A delivery that is no longer pending (because it was discarded, or taken over by
@@ -24,7 +24,7 @@ func (s *Store) Settle(ctx context.Context, settlements []onramp.Settlement) ([]
 		woken := map[int]wakeUp{}
 		var rest []onramp.Settlement
 		var err error
-		if rest, followers, err = t.settleDelivered(settlements, woken); err != nil {
+		if rest, followers, err = t.settleTogether(settlements, woken); err != nil {
 			return err
 		}
 		for _, settlement := range rest {
@@ -118,9 +118,12 @@ func (t *tx) findUnsettled(s *onramp.Settlement) (d onramp.Delivery, attempts in
 func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
 	settledAt := s.At
 	var reason, cause sql.NullString
-	if s.State == onramp.DeliveryPending {
+	switch {
+	case s.State == onramp.DeliveryPending:
 		settledAt = s.Delivery.SettledAt
-	} else if s.State != onramp.DeliveryDelivered && s.Attempt != nil {
+	case s.State == onramp.DeliverySkipped:
+		reason = sql.NullString{String: storable(s.Reason), Valid: true}
+	case s.State != onramp.DeliveryDelivered && s.Attempt != nil:
 		reason = sql.NullString{String: storable(s.Attempt.Reason()), Valid: true}
 		cause = sql.NullString{String: s.Attempt.Cause(), Valid: true}
 	}
@@ -138,10 +141,10 @@ func underLease(epoch string) string {
 }
 
 func (t *tx) saveAttempt(delivery int64, number int, a *onramp.Attempt) error {
-	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, hint, request, answer)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, hint, request, answer, not_sent)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		delivery, number, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
-		storable(a.Detail), storable(a.Hint), storable(a.Request), storable(a.Answer))
+		storable(a.Detail), storable(a.Hint), storable(a.Request), storable(a.Answer), a.NotSent)
 }
 
 // storable replaces what PostgreSQL refuses in a text: an answer can hold anything.
@@ -158,7 +161,7 @@ func (t *tx) moveRoute(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Del
 	before := stateAt(d.Step, d.Tries)
 	last := d.Step == d.Steps
 	switch s.State {
-	case onramp.DeliveryDelivered:
+	case onramp.DeliveryDelivered, onramp.DeliverySkipped:
 		if last {
 			t.moveRegistrationOf(d, before, onramp.RegistrationDelivered)
 			return nil, nil

@@ -146,8 +146,8 @@ func TestSettleWithoutEffect(t *testing.T) {
 				}
 				return w.settleRead(d, delivered, 0)
 			},
-			[]string{"2: out of reach"},
-			[]string{"ana.1 discarded settled 0s reason a test", "ana.2 out of reach"},
+			[]string{"2: discarded"},
+			[]string{"ana.1 discarded settled 0s reason a test", "ana.2 discarded settled 0s reason a test"},
 		},
 		"retried by hand meanwhile": {
 			func(w *world) []string {

@@ -21,6 +21,7 @@ import (
 	"onramp/internal/onramp"
 	"onramp/internal/store/dbfile"
 	"onramp/internal/store/eventtail"
+	"onramp/internal/store/prepared"
 )
 
 // Config says where the data are. Zero values mean the defaults.
@@ -67,8 +68,8 @@ type Store struct {
 	getCipher func(hasSecrets bool) (Cipher, error)
 
 	readers *sql.DB
-	fresh   *sql.Stmt // listFresh, which runs after every commit: parsing it costs more than running it
-	listed  together  // reads fresh deliveries by their seqs
+	queries *prepared.Queries
+	listed  together // reads fresh deliveries by their seqs
 	writer  *writer
 	own     *dbfile.File // nil on PostgreSQL
 	keeper  *sql.Conn    // a reader that stays open
@@ -85,6 +86,7 @@ type Store struct {
 	damaged      chan error
 	freeze       freeze
 	acceptWithin time.Duration
+	looking      looking
 
 	longestCall time.Duration
 	lateTold    map[int]int64 // until when late calls of a destination are known to its readers; belongs to the writer
@@ -98,6 +100,7 @@ type Store struct {
 
 	epoch       int64
 	names       names
+	pauses      pauses
 	tallies     tallies
 	watchers    watchers
 	idempotency *idempotency
@@ -122,7 +125,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		unsure:       make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), acceptWithin: cmp.Or(cfg.acceptWithin, acceptWithin), damaged: make(chan error, 1),
 		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
-		waits: waits{lease: cfg.lease},
+		waits: waits{lease: cfg.lease}, looking: usualLooking,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -176,10 +179,7 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	s.startRenewal()
-	s.listed = newListed(s.dialect)
-	if s.fresh, err = s.readers.PrepareContext(ctx, listFresh); err != nil {
-		return err
-	}
+	s.queries, s.listed = prepared.New(s.readers), newListed(s.dialect)
 	if !s.alone {
 		s.startBackground()
 	}
@@ -216,6 +216,9 @@ func (s *Store) load(ctx context.Context, q queryer) error {
 	if err := s.names.load(ctx, q); err != nil {
 		return err
 	}
+	if err := s.pauses.load(ctx, q); err != nil {
+		return err
+	}
 	if err := s.tallies.load(ctx, q); err != nil {
 		return err
 	}
@@ -249,8 +252,8 @@ func (s *Store) Close() error {
 			err = s.writer.db.Close()
 		}
 		s.releaseLease()
-		if s.fresh != nil {
-			err = errors.Join(err, s.fresh.Close())
+		if s.queries != nil {
+			err = errors.Join(err, s.queries.Close())
 		}
 		if s.keeper != nil {
 			err = errors.Join(err, s.keeper.Close())
@@ -284,7 +287,8 @@ func (s *Store) Commits() int64 { return s.writer.commits.Load() }
 // File returns the name of the SQLite file, "" on PostgreSQL.
 func (s *Store) File() string { return s.file }
 
-// Ping checks that the database answers.
+// Ping checks that the database answers and, when nothing was written for a while,
+// that it can be written: a full or read-only disk shows before the first visitor.
 func (s *Store) Ping(ctx context.Context) error {
 	if gone := s.goneFile(); gone != nil {
 		return unavailable(gone)
@@ -292,6 +296,12 @@ func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := limited(ctx, waitTrouble)
 	defer cancel()
 	if err := s.readers.PingContext(ctx); err != nil {
+		return unavailable(because(ctx, err))
+	}
+	if s.writer.heartbeat.idle() < quiet {
+		return nil
+	}
+	if err := s.tryWrite(ctx); err != nil {
 		return unavailable(because(ctx, err))
 	}
 	return nil

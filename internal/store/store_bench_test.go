@@ -20,8 +20,8 @@ func specForm() onramp.Form {
 			{Name: "first_name", Column: "FirstName"},
 		},
 		Route: []onramp.Destination{
-			{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumn: "SubscriberKey"},
-			{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumn: "SubscriberKey"},
+			{Kind: onramp.DataExtension, Key: "Web_Registrations", KeyColumns: []string{"SubscriberKey"}},
+			{Kind: onramp.Journey, Key: "APIEvent-1", KeyColumns: []string{"SubscriberKey"}},
 		},
 	}
 }

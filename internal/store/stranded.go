@@ -118,13 +118,13 @@ var listWaiting = numbered(`SELECT d.seq, CASE WHEN d.state = {{pending}} THEN N
 		WHERE e.destination_id = d.destination_id AND e.ordering_key = d.ordering_key AND e.due_at IS NOT NULL AND e.seq < d.seq)
 		ELSE COALESCE(p.state NOT IN ({{waiting}}, {{pending}}, {{held}}), FALSE) END
 	FROM delivery d LEFT JOIN delivery p ON p.seq = d.seq - 1 AND d.step > 1
-	WHERE d.destination_id = $1 AND d.due_at = $2 AND d.seq > $3 ORDER BY d.seq LIMIT $4`)
+	WHERE d.destination_id = $1 AND d.due_at = $2 AND d.seq > $3 ORDER BY d.seq LIMIT $4 + 0`)
 
 // listStranded looks at the next ones that wait, and returns the stranded ones of
 // them and how far it has come.
 func (s *Store) listStranded(ctx context.Context, destination int, after int64) (stranded []int64, last int64, err error) {
 	last = after
-	rows, err := s.readers.QueryContext(ctx, listWaiting, destination, micros(onramp.Never), after, strandedTogether)
+	rows, err := s.queries.Query(ctx, listWaiting, destination, micros(onramp.Never), after, strandedTogether)
 	_, err = collect(rows, err, func(rows *sql.Rows) (seq int64, err error) {
 		var gone bool
 		if err = rows.Scan(&last, &gone); gone {
@@ -173,7 +173,7 @@ func (t *tx) freeOne(seq int64, woken map[int]wakeUp) (freed bool, err error) {
 	}
 	var moved []onramp.Delivery
 	switch before.State {
-	case onramp.DeliveryDelivered:
+	case onramp.DeliveryDelivered, onramp.DeliverySkipped:
 		moved, err = t.startNextStep(&before, woken)
 	case onramp.DeliveryDead, onramp.DeliveryUnknown, onramp.DeliveryDiscarded, onramp.DeliveryOutOfReach:
 		moved, err = t.moveLaterSteps(&before, onramp.DeliveryWaiting, onramp.DeliveryOutOfReach, time.Time{}, woken)

@@ -17,6 +17,7 @@ import (
 type candidate struct {
 	orderingKey
 	seq     int64
+	age     int64 // what is delivered is newer if it is higher
 	retried int64 // the delivery that is to be retried
 	decided bool  // it is retried, or left alone
 	newer   int64 // of its key, delivered while the candidate is watched; 0: none
@@ -46,7 +47,7 @@ func (c candidates) olderThan(d *onramp.Delivery) (older []*candidate) {
 		return nil
 	}
 	for _, one := range c[orderingKey{d.DestinationID, d.OrderingKey}] {
-		if one.seq < d.Seq {
+		if one.age < d.Age {
 			older = append(older, one)
 		}
 	}
@@ -75,16 +76,14 @@ type retries struct {
 // beginRetries looks up what has overtaken some deliveries, and watches them from
 // now on. end must be called after they were retried.
 func (s *Store) beginRetries(ctx context.Context, seqs []int64, overwrite bool) (r *retries, end func(), err error) {
-	all, err := s.listCandidates(ctx, seqs)
+	r, all, err := s.listRetries(ctx, seqs, overwrite)
 	if err != nil {
 		return nil, nil, err
 	}
-	r = &retries{candidates: map[int64][]*candidate{}, newest: map[orderingKey]int64{}, overwrite: overwrite}
-	byDestination := map[int][]*candidate{}
-	for _, c := range all {
-		r.candidates[c.retried] = append(r.candidates[c.retried], c)
-		byDestination[c.destination] = append(byDestination[c.destination], c)
-	}
+	return s.watchRetries(ctx, r, all)
+}
+
+func (s *Store) watchRetries(ctx context.Context, r *retries, all []*candidate) (_ *retries, end func(), err error) {
 	end = func() {
 		// what was not decided is not retried; should this fail, watching it costs only memory
 		_ = s.writer.write(context.WithoutCancel(ctx), &op{aside: func() {
@@ -100,10 +99,8 @@ func (s *Store) beginRetries(ctx context.Context, seqs []int64, overwrite bool) 
 			s.candidates.watch(c)
 		}
 	}})
-	for destination, several := range byDestination {
-		if err == nil {
-			err = s.findNewest(ctx, destination, several, r.newest)
-		}
+	if err == nil {
+		err = s.findAllNewest(ctx, r, all)
 	}
 	if err != nil {
 		end()
@@ -111,15 +108,52 @@ func (s *Store) beginRetries(ctx context.Context, seqs []int64, overwrite bool) 
 	return r, end, err
 }
 
+// lookUpRetries looks up what has overtaken some deliveries, and watches nothing.
+func (s *Store) lookUpRetries(ctx context.Context, seqs []int64, overwrite bool) (*retries, error) {
+	r, all, err := s.listRetries(ctx, seqs, overwrite)
+	if err == nil {
+		err = s.findAllNewest(ctx, r, all)
+	}
+	return r, err
+}
+
+func (s *Store) listRetries(ctx context.Context, seqs []int64, overwrite bool) (r *retries, all []*candidate, err error) {
+	if len(seqs) > 0 {
+		all, err = s.listCandidates(ctx, seqs)
+	}
+	return newRetries(all, overwrite), all, err
+}
+
+func newRetries(all []*candidate, overwrite bool) *retries {
+	r := &retries{candidates: map[int64][]*candidate{}, newest: map[orderingKey]int64{}, overwrite: overwrite}
+	for _, c := range all {
+		r.candidates[c.retried] = append(r.candidates[c.retried], c)
+	}
+	return r
+}
+
+func (s *Store) findAllNewest(ctx context.Context, r *retries, all []*candidate) error {
+	byDestination := map[int][]*candidate{}
+	for _, c := range all {
+		byDestination[c.destination] = append(byDestination[c.destination], c)
+	}
+	for destination, several := range byDestination {
+		if err := s.findNewest(ctx, destination, several, r.newest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // listCandidates lists deliveries and the later steps of their routes, as far as
 // their rows are written over.
 func (s *Store) listCandidates(ctx context.Context, seqs []int64) ([]*candidate, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT l.seq, d.seq, l.destination_id, l.ordering_key FROM delivery d
+	rows, err := s.readers.QueryContext(ctx, `SELECT l.seq, CASE WHEN d.steps IS NULL THEN l.seq ELSE r.delivery_seq + r.steps - 1 END, d.seq, l.destination_id, l.ordering_key FROM delivery d
 		LEFT JOIN registration r ON r.seq = d.registration_seq AND d.event_seq IS NULL
-		JOIN delivery l ON l.seq >= d.seq AND l.seq <= d.seq + COALESCE(r.steps - d.step, 0) WHERE d.seq IN (`+numberList(seqs)+`)`)
+		JOIN delivery l ON l.seq >= d.seq AND l.seq <= d.seq + COALESCE(COALESCE(d.steps, r.steps) - d.step, 0) WHERE d.seq IN (`+numberList(seqs)+`)`)
 	all, err := collect(rows, err, func(rows *sql.Rows) (*candidate, error) {
 		c := new(candidate)
-		return c, rows.Scan(&c.seq, &c.retried, &c.destination, &c.key)
+		return c, rows.Scan(&c.seq, &c.age, &c.retried, &c.destination, &c.key)
 	})
 	all = slices.DeleteFunc(all, func(c *candidate) bool { return !s.names.upserts(c.destination) })
 	return all, readerErr("list deliveries to retry", err)
@@ -130,12 +164,13 @@ func (s *Store) listCandidates(ctx context.Context, seqs []int64) ([]*candidate,
 // registration a page.
 func (s *Store) findNewest(ctx context.Context, destination int, several []*candidate, newest map[orderingKey]int64) error {
 	keys := make([]int64, len(several))
-	oldest := several[0].seq
+	oldest := several[0].age
 	for i, c := range several {
-		keys[i], oldest = c.key, min(oldest, c.seq)
+		keys[i], oldest = c.key, min(oldest, c.age)
 	}
-	rows, err := s.readers.QueryContext(ctx, numbered(`SELECT ordering_key, MAX(seq) FROM delivery
-		WHERE seq > $1 AND destination_id = $2 AND state = {{delivered}} AND ordering_key IN (`)+numberList(keys)+`) GROUP BY ordering_key`,
+	rows, err := s.readers.QueryContext(ctx, numbered(`SELECT d.ordering_key, MAX(CASE WHEN d.steps IS NULL THEN d.seq ELSE
+			(SELECT r.delivery_seq + r.steps - 1 FROM registration r WHERE r.seq = d.registration_seq) END) FROM delivery d
+		WHERE d.seq > $1 AND d.destination_id = $2 AND d.state = {{delivered}} AND d.ordering_key IN (`)+numberList(keys)+`) GROUP BY d.ordering_key`,
 		oldest, destination)
 	_, err = collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
 		var seq int64
@@ -147,16 +182,26 @@ func (s *Store) findNewest(ctx context.Context, destination int, several []*cand
 	return readerErr("find newer deliveries", err)
 }
 
+// overtaken returns the newer delivery that has overtaken one, 0 when none has.
+func (r *retries) overtaken(seq int64) (newer int64) {
+	if r.overwrite {
+		return 0
+	}
+	for _, c := range r.candidates[seq] {
+		if newest := r.newest[c.orderingKey]; newest > c.age {
+			newer = max(newer, newest)
+		}
+	}
+	return newer
+}
+
 // decide says whether a delivery is to be left alone, since a newer one has
 // overtaken it, and which.
 func (r *retries) decide(t *tx, seq int64) (newer int64) {
-	if !r.overwrite {
-		for _, c := range r.candidates[seq] {
-			if newest := max(r.newest[c.orderingKey], c.newer); newest > c.seq {
-				newer = max(newer, newest)
-			}
-		}
+	for _, c := range r.candidates[seq] {
+		r.newest[c.orderingKey] = max(r.newest[c.orderingKey], c.newer)
 	}
+	newer = r.overtaken(seq)
 	for _, c := range r.candidates[seq] {
 		if c.decided = true; newer != 0 || r.overwrite {
 			t.store.candidates.settled(&onramp.Delivery{Seq: c.seq, DestinationID: c.destination, OrderingKey: c.key})
@@ -170,7 +215,7 @@ func (r *retries) decide(t *tx, seq int64) (newer int64) {
 // what is given up.
 func (t *tx) supersede(by *onramp.Delivery, woken map[int]wakeUp) (given []onramp.Delivery, err error) {
 	for _, c := range t.store.candidates.olderThan(by) {
-		c.newer = by.Seq
+		c.newer = max(c.newer, by.Age)
 		if c.decided {
 			moved, err := t.giveUpSuperseded(c, woken)
 			if err != nil {
@@ -192,7 +237,7 @@ func (t *tx) giveUpSuperseded(c *candidate, woken map[int]wakeUp) ([]onramp.Deli
 	if err != nil || !found || d.State != onramp.DeliveryPending {
 		return nil, err
 	}
-	t.store.candidates.remove(c)
+	t.after = append(t.after, func() { t.store.candidates.remove(c) }) // not before it is on disk
 	o := onramp.Outcome{Detail: superseded}
 	err = t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3, cause = $4 WHERE seq = $5`,
 		uint8(onramp.DeliveryDead), micros(t.now), o.Reason(), o.Cause(), d.Seq)
@@ -215,7 +260,7 @@ func (t *tx) beginStep(d *onramp.Delivery, woken map[int]wakeUp) (given []onramp
 		return nil, nil
 	}
 	for _, c := range slices.Clone(t.store.candidates[orderingKey{d.DestinationID, d.OrderingKey}]) {
-		if c.seq == d.Seq && c.newer > c.seq {
+		if c.seq == d.Seq && c.newer > c.age {
 			return t.giveUpSuperseded(c, woken)
 		}
 	}

@@ -26,9 +26,17 @@ func TestSuperseded(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "--overwrite-newer") {
 			t.Errorf("it does not say how to insist: %v", err)
 		}
-		n, left, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, false)
-		if n != 1 || left != 1 || err != nil {
-			t.Errorf("%d are retried, %d left alone, %v", n, left, err)
+		plan, err := w.s.PlanRetry(ctx, onramp.Filter{}, false, func(*onramp.Delivery) bool { return true })
+		if diff := cmp.Diff(onramp.Retried{Count: 1, Superseded: 1, To: map[string]int64{"data_extension:x": 1}}, plan); diff != "" || err != nil {
+			t.Error(err, diff)
+		}
+		none, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, false, func(*onramp.Delivery) bool { return false })
+		if diff := cmp.Diff(onramp.Retried{Unsendable: 2}, none); diff != "" || err != nil {
+			t.Error(err, diff)
+		}
+		r, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, false, nil)
+		if r.Count != 1 || r.Superseded != 1 || err != nil {
+			t.Errorf("%+v, %v", r, err)
 		}
 
 		flying := w.find("bob2.1") // while the older one is retried
@@ -52,8 +60,8 @@ func TestSuperseded(t *testing.T) {
 		if err := w.s.RetryDelivery(ctx, w.id("ana1.1"), true); err != nil {
 			t.Error(err)
 		}
-		if n, left, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, true); n != 1 || left != 0 || err != nil {
-			t.Errorf("with overwrite %d are retried, %d left alone, %v", n, left, err)
+		if r, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, true, nil); r.Count != 1 || r.Superseded != 0 || err != nil {
+			t.Errorf("with overwrite: %+v, %v", r, err)
 		}
 		w.checkCounts()
 	})

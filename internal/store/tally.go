@@ -152,9 +152,10 @@ func (t *tx) moveRegistration(from, to onramp.RegistrationState) {
 }
 
 // moveRegistrationOf counts the change of a registration's state that follows from a
-// delivery's, and notifies its watchers. Deliveries of events don't change it.
+// delivery's, and notifies its watchers. What events have brought doesn't change it, and
+// neither does what is sent again.
 func (t *tx) moveRegistrationOf(d *onramp.Delivery, from, to onramp.RegistrationState) {
-	if d.Event != nil {
+	if d.Event != nil || d.Run != 0 {
 		return
 	}
 	t.moveRegistration(from, to)

@@ -56,33 +56,39 @@ func (s *together) arguments(length int, seqs []int64, before, after []any) []an
 
 // settlements are the statements that settle many deliveries at once.
 type settlements struct {
-	delivered, started, mine together
+	delivered, skipped, started, mine together
 }
 
 func newSettlements(d dialect) settlements {
 	return settlements{
 		delivered: newTogether(d, `UPDATE delivery SET state = {{delivered}}, tries = 1, settled_at = ?, call_seq = ? WHERE seq IN (`,
 			`) AND state = {{pending}} AND tries = 0 AND due_at IS NULL AND `+underLease("?")),
+		skipped: newTogether(d, `UPDATE delivery SET state = {{skipped}}, settled_at = ?, reason = ? WHERE seq IN (`,
+			`) AND state = {{pending}} AND tries = 0 AND due_at IS NULL AND `+underLease("?")+` RETURNING seq`),
 		started: newTogether(d, `UPDATE delivery SET state = {{pending}} WHERE seq IN (`,
 			`) AND state = {{waiting}} AND due_at IS NULL RETURNING seq, destination_id`),
 		mine: newTogether(d, `SELECT seq FROM delivery WHERE seq IN (`, `) AND call_seq = ?`),
 	}
 }
 
-// settleDelivered settles those that a call delivered at their first try, all by
-// a few statements, and starts the next steps of their routes. It returns the
-// other settlements, which must be written one by one.
-func (t *tx) settleDelivered(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
+// settleTogether settles those that a call delivered at their first try, and those that
+// are skipped before any, all by a few statements, and starts the next steps of their
+// routes. It returns the other settlements, which must be written one by one.
+func (t *tx) settleTogether(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
 	for len(all) > 0 {
-		if !atFirstTry(&all[0]) {
+		n := 0
+		for n < len(all) && goTogether(&all[0], &all[n]) {
+			n++
+		}
+		if n == 0 {
 			rest, all = append(rest, all[0]), all[1:]
 			continue
 		}
-		n := 1
-		for n < len(all) && all[n].Attempt == all[0].Attempt && atFirstTry(&all[n]) {
-			n++
+		settle := t.settleCall
+		if all[0].State == onramp.DeliverySkipped {
+			settle = t.settleSkipped
 		}
-		left, next, err := t.settleCall(all[:n], woken)
+		left, next, err := settle(all[:n], woken)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -91,11 +97,49 @@ func (t *tx) settleDelivered(all []onramp.Settlement, woken map[int]wakeUp) (res
 	return rest, followers, nil
 }
 
-// atFirstTry says that a delivery was delivered without ever having been parked,
-// and that nothing of its request has to be kept.
-func atFirstTry(s *onramp.Settlement) bool {
-	return s.State == onramp.DeliveryDelivered && s.Attempt != nil && s.Attempt.Request == "" && s.Attempt.Answer == "" &&
-		s.Attempt.Hint == "" && s.Attempt.Code == 0 && !s.Delivery.Parked() && s.Delivery.Tries == 0
+// goTogether says that two deliveries were never parked, and were delivered by the same
+// call, of which nothing else has to be kept, or are skipped for the same reason.
+func goTogether(first, s *onramp.Settlement) bool {
+	isFresh := first.State == s.State && !s.Delivery.Parked() && s.Delivery.Tries == 0
+	if s.State == onramp.DeliverySkipped {
+		return isFresh && s.Reason == first.Reason
+	}
+	return isFresh && s.State == onramp.DeliveryDelivered && s.Attempt == first.Attempt && s.Attempt != nil && s.Attempt.Request == "" &&
+		s.Attempt.Answer == "" && s.Attempt.Hint == "" && s.Attempt.Code == 0
+}
+
+// settleSkipped settles those that are skipped for the same reason.
+func (t *tx) settleSkipped(all []onramp.Settlement, woken map[int]wakeUp) (rest []onramp.Settlement, followers []onramp.Delivery, err error) {
+	statement := &t.store.writer.settlements.skipped
+	for len(all) > 0 {
+		text, length := statement.fit(len(all))
+		part := all[:min(length, len(all))]
+		all = all[len(part):]
+		skipped := map[int64]bool{}
+		before := []any{micros(part[0].At), storable(part[0].Reason)}
+		err := t.each(text, statement.arguments(length, seqsOf(part), before, []any{t.store.epoch}), func(scan func(...any) error) error {
+			var seq int64
+			err := scan(&seq)
+			skipped[seq] = true
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		part, left := separate(part, skipped)
+		rest = append(rest, left...)
+		for i := range part {
+			if _, err := t.outOrder(&part[i], woken); err != nil {
+				return nil, nil, err
+			}
+		}
+		next, err := t.moveRoutes(part, woken)
+		if err != nil {
+			return nil, nil, err
+		}
+		followers = append(followers, next...)
+	}
+	return rest, followers, nil
 }
 
 // insertCall writes nothing if the epoch is no longer ours, like every settlement:
@@ -173,14 +217,20 @@ func (t *tx) sortOutSettled(all []onramp.Settlement, seqs []int64) (settled, lef
 		mine[seq] = true
 		return err
 	})
+	settled, left = separate(all, mine)
+	return settled, left, err
+}
+
+// separate tells the settlements of some seqs from the others.
+func separate(all []onramp.Settlement, seqs map[int64]bool) (these, others []onramp.Settlement) {
 	for _, s := range all {
-		if mine[s.Delivery.Seq] {
-			settled = append(settled, s)
+		if seqs[s.Delivery.Seq] {
+			these = append(these, s)
 		} else {
-			left = append(left, s)
+			others = append(others, s)
 		}
 	}
-	return settled, left, err
+	return these, others
 }
 
 // moveRoutes brings the counts up to date and starts the next steps.
@@ -189,7 +239,7 @@ func (t *tx) moveRoutes(all []onramp.Settlement, woken map[int]wakeUp) (follower
 	var seqs []int64
 	for _, s := range all {
 		d := s.Delivery
-		t.moveDelivery(d.DestinationID, onramp.DeliveryPending, onramp.DeliveryDelivered)
+		t.moveDelivery(d.DestinationID, onramp.DeliveryPending, s.State)
 		if d.Step == d.Steps {
 			t.moveRegistrationOf(d, stateAt(d.Step, 0), onramp.RegistrationDelivered)
 			continue
@@ -203,23 +253,22 @@ func (t *tx) moveRoutes(all []onramp.Settlement, woken map[int]wakeUp) (follower
 	if len(waiting) == 0 {
 		return nil, nil
 	}
-	statement := &t.store.writer.settlements.started
-	text, length := statement.fit(len(seqs))
-	if len(seqs) == 0 {
-		seqs = []int64{0} // of none
-	}
-	err = t.each(text, statement.arguments(length, seqs, nil, nil), func(scan func(...any) error) error {
-		next := onramp.Delivery{State: onramp.DeliveryPending}
-		if err := scan(&next.Seq, &next.DestinationID); err != nil {
-			return err
+	if len(seqs) > 0 {
+		statement := &t.store.writer.settlements.started
+		text, length := statement.fit(len(seqs))
+		err = t.each(text, statement.arguments(length, seqs, nil, nil), func(scan func(...any) error) error {
+			next := onramp.Delivery{State: onramp.DeliveryPending}
+			if err := scan(&next.Seq, &next.DestinationID); err != nil {
+				return err
+			}
+			delete(waiting, next.Seq)
+			t.moveDelivery(next.DestinationID, onramp.DeliveryWaiting, onramp.DeliveryPending)
+			followers = append(followers, next)
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("start next steps: %w", err)
 		}
-		delete(waiting, next.Seq)
-		t.moveDelivery(next.DestinationID, onramp.DeliveryWaiting, onramp.DeliveryPending)
-		followers = append(followers, next)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("start next steps: %w", err)
 	}
 	for _, d := range waiting { // parked, or out of reach
 		next, err := t.startNextStep(d, woken)

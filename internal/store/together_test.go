@@ -81,7 +81,7 @@ func TestSettleTogetherApart(t *testing.T) {
 		w.call(deliveries)
 		w.wantRows(
 			"ana.1 delivered tries 1 settled 0s", "ana.2 pending",
-			"bob.1 discarded settled 0s reason a test", "bob.2 out of reach",
+			"bob.1 discarded settled 0s reason a test", "bob.2 discarded settled 0s reason a test",
 			"cid.1 delivered tries 1 settled 0s", "cid.2 pending due 0s",
 			"dot.1 delivered tries 2 settled 0s", "dot.2 pending due 0s",
 		)

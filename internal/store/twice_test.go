@@ -88,6 +88,9 @@ func writes() map[string]write {
 		}},
 		"delivered":                   settling("ana1.1", delivered, 0),
 		"dead":                        settling("ana1.1", dead, 0),
+		"skipped":                     settling("ana1.1", skipped, 0),
+		"a parked one skipped":        settling("ana1.1", skipped, 0).after(parkAna),
+		"a last step skipped":         settling("ana1.2", skipped, 0).after(func(w *world) { w.settle("ana1.1", delivered, 0) }),
 		"unknown":                     settling("ana1.1", unknown, 0),
 		"to be retried":               settling("ana1.1", pending, time.Minute),
 		"throttled":                   settling("ana1.1", pending, 0),
@@ -105,11 +108,11 @@ func writes() map[string]write {
 		"discard of a dead one":       operation(func(ctx context.Context, w *world) error { return w.s.DiscardDelivery(ctx, w.id("ana1.1"), "why") }).after(failAna),
 		"discard of a parked one":     operation(func(ctx context.Context, w *world) error { return w.s.DiscardDelivery(ctx, w.id("ana1.1"), "why") }).after(parkAna),
 		"retry of all": operation(func(ctx context.Context, w *world) error {
-			_, _, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, false)
+			_, err := w.s.RetryDeliveries(ctx, onramp.Filter{}, false, nil)
 			return err
 		}).after(failAna),
 		"discard of all": operation(func(ctx context.Context, w *world) error {
-			_, err := w.s.DiscardDeliveries(ctx, onramp.Filter{}, "why")
+			_, _, err := w.s.DiscardDeliveries(ctx, onramp.Filter{}, "why")
 			return err
 		}).after(failAna),
 		"edit":            editing("ana").after(failAna),

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+
+	"onramp/internal/store/snapshot"
 )
 
 // Unreadable is something kept that can't be decrypted: its encryption key was lost
@@ -36,7 +38,7 @@ const keptSecret = "key secret"
 // that can be decrypted.
 func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) ([]Unreadable, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT kind, name, data FROM kept
-		UNION ALL SELECT $1, '', value FROM meta WHERE name = $2 ORDER BY 1, 2`, keptSecret, sealedSecret)
+		UNION ALL SELECT $1, '', value FROM meta WHERE name = $2 ORDER BY 1, 2`, keptSecret, snapshot.KeySecret)
 	all, err := collect(rows, err, func(rows *sql.Rows) (k encrypted, err error) {
 		err = rows.Scan(&k.kind, &k.name, &k.text)
 		return k, err
@@ -70,7 +72,7 @@ func (s *Store) decrypts(k encrypted) bool {
 	}
 	as := keptAs(k.kind, k.name)
 	if k.kind == keptSecret {
-		as = sealedAs
+		as = snapshot.KeySecretAs
 	}
 	_, err := s.cipher.Decrypt(k.text, as)
 	return err == nil
@@ -91,7 +93,7 @@ func (t *tx) removeUnreadable(found []Unreadable) error {
 	for _, u := range found {
 		remove, of := `DELETE FROM kept WHERE kind = $1 AND name = $2`, []any{u.Kind, u.Name}
 		if u.Kind == keptSecret {
-			remove, of = `DELETE FROM meta WHERE name = $1`, []any{sealedSecret} // the next start makes a new one
+			remove, of = `DELETE FROM meta WHERE name = $1`, []any{snapshot.KeySecret} // the next start makes a new one
 		}
 		if err := t.exec(remove, of...); err != nil {
 			return err
@@ -107,7 +109,7 @@ func (s *Store) openCipher(ctx context.Context, get func(hasSecrets bool) (Ciphe
 		return nil
 	}
 	var n int
-	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind <> $1) + (SELECT COUNT(*) FROM meta WHERE name = $2)`, keptToken, sealedSecret).Scan(&n); err != nil {
+	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind <> $1) + (SELECT COUNT(*) FROM meta WHERE name = $2)`, keptToken, snapshot.KeySecret).Scan(&n); err != nil {
 		return err
 	}
 	var err error

@@ -37,21 +37,12 @@ func (o *op) withdraw() bool { return o.state.CompareAndSwap(opWaiting, opWithdr
 // only if the writer has it already it may still be carried out.
 func (w *writer) write(ctx context.Context, o *op) error {
 	o.done = make(chan error, 1)
-	var late <-chan time.Time
+	var late <-chan struct{}
 	if o.acceptance != nil {
-		if w.expectedWait() > w.store.acceptWithin {
+		if w.expectedWait() > w.patience.within {
 			return unavailable(errOverloaded)
 		}
-		timer, _ := w.timers.Get().(*time.Timer)
-		if timer == nil {
-			timer = time.NewTimer(w.store.acceptWithin)
-		}
-		defer func() {
-			timer.Stop()
-			w.timers.Put(timer)
-		}()
-		timer.Reset(w.store.acceptWithin)
-		late = timer.C
+		late = w.patience.end()
 	}
 	if err := w.enqueue(ctx, o, late); err != nil {
 		return err
@@ -59,7 +50,7 @@ func (w *writer) write(ctx context.Context, o *op) error {
 	return o.wait(ctx, late)
 }
 
-func (w *writer) enqueue(ctx context.Context, o *op, late <-chan time.Time) error {
+func (w *writer) enqueue(ctx context.Context, o *op, late <-chan struct{}) error {
 	w.closing.RLock()
 	defer w.closing.RUnlock()
 	if w.closed {
@@ -77,7 +68,7 @@ func (w *writer) enqueue(ctx context.Context, o *op, late <-chan time.Time) erro
 
 // wait waits for an op that is queued. An op that is not a registration is left to
 // the writer when ctx ends: what the pump has settled is better on disk.
-func (o *op) wait(ctx context.Context, late <-chan time.Time) error {
+func (o *op) wait(ctx context.Context, late <-chan struct{}) error {
 	var cause error
 	select {
 	case err := <-o.done:
@@ -96,22 +87,11 @@ func (o *op) wait(ctx context.Context, late <-chan time.Time) error {
 // expectedWait is about how long a registration would wait that came now. It is 0
 // while nothing is queued.
 func (w *writer) expectedWait() time.Duration {
-	queued, began := len(w.queue), w.began.Load()
-	if queued == 0 || began == 0 {
+	queued, age := len(w.queue), w.heartbeat.age()
+	if queued == 0 || age == 0 {
 		return 0
 	}
-	each := max(time.Duration(w.usual.Load()), time.Since(w.started)-time.Duration(began))
-	return each * time.Duration(1+queued/maxGroup)
-}
-
-// timed notes how long a group takes, while it does and afterwards.
-func (w *writer) timed(commit func()) {
-	began := time.Since(w.started)
-	w.began.Store(int64(began))
-	commit()
-	w.began.Store(0)
-	usual := time.Duration(w.usual.Load())
-	w.usual.Store(int64(usual + (time.Since(w.started)-began-usual)/4)) // one that was slow says little
+	return max(time.Duration(w.heartbeat.usual.Load()), age) * time.Duration(1+queued/maxGroup)
 }
 
 // mayBeStored is what the sender of a registration is told when nobody knows
@@ -122,7 +102,10 @@ func mayBeStored(err error, key onramp.IdempotencyKey) error {
 		told.Err = e.Err
 	}
 	told.Message = "it is not certain that the registration was stored; sent again without an Idempotency-Key, it may be stored twice"
-	if key.Given() {
+	switch {
+	case key.Once != 0:
+		told.Message = "it is not certain that the registration was stored; please send it again unchanged, which stores it only once"
+	case key.Given():
 		told.Message = "it is not certain that the registration was stored; please repeat the request with the same Idempotency-Key, which stores it only once"
 	}
 	return &told

@@ -95,28 +95,40 @@ func TestAcceptUncertain(t *testing.T) {
 	first := w.s.HoldUp(t.Context())
 	keyed, plain := w.registration("one", "ana"), w.registration("one", "bob")
 	key := onramp.NewIdempotencyKey("one", "key", nil)
-	told := make(chan string, 2)
+	told := make(chan string, 3)
 	go func() {
 		_, text := w.accept(keyed, key)
 		told <- text
 	}()
 	w.s.Queued(t.Context(), 1)
+	equal := w.registration("one", "cid")
+	go func() {
+		_, text := w.accept(equal, once(0, "cid"))
+		told <- text
+	}()
+	w.s.Queued(t.Context(), 2)
 	go func() {
 		_, text := w.accept(plain, onramp.IdempotencyKey{})
 		told <- text
 	}()
-	begun, release := w.s.HoldUpNext(t.Context(), 2)
+	begun, release := w.s.HoldUpNext(t.Context(), 3)
 	first()
 	<-begun
-	texts := <-told + <-told
-	if strings.Count(texts, uncertain) != 2 || strings.Count(texts, "the same Idempotency-Key") != 1 || strings.Count(texts, "twice") != 1 {
+	texts := <-told + <-told + <-told
+	if strings.Count(texts, uncertain) != 3 || strings.Count(texts, "send it again unchanged") != 1 || strings.Count(texts, "the same Idempotency-Key") != 1 || strings.Count(texts, "twice") != 1 {
 		t.Errorf("told %s", texts)
 	}
 	release()
+	if err := w.s.SavePosition(t.Context(), 1, 0, 0); err != nil { // it is written after the held commit
+		t.Fatal(err)
+	}
 	accepted, again := w.accept(w.registration("one", "ana"), key)
 	if again != "" || !accepted.Repeated || accepted.Registration.ID != keyed.ID {
 		t.Errorf("the repeat is told %q, repeated %v", again, accepted.Repeated)
 	}
-	w.names[keyed.ID], w.names[plain.ID] = "ana", "bob"
-	w.wantRows("ana.1 pending", "bob.1 pending")
+	if again, told := w.accept(w.registration("one", "cid"), once(0, "cid")); told != "" || again.Registration.ID != equal.ID {
+		t.Errorf("the equal one is told %q", told)
+	}
+	w.names[keyed.ID], w.names[plain.ID], w.names[equal.ID] = "ana", "bob", "cid"
+	w.wantRows("ana.1 pending", "cid.1 pending", "bob.1 pending")
 }

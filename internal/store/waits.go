@@ -72,7 +72,7 @@ func (s *Store) connectPostgres(rawURL string) (*sql.DB, error) {
 
 // begin waits for nobody: no answer means that the connection is lost.
 func (t *tx) begin() error {
-	t.store.writer.heartbeat.at("begin")
+	t.store.writer.heartbeat.step.Store(atBegin)
 	whole := t.ctx
 	defer func() { t.ctx = whole }()
 	var cancel context.CancelFunc
@@ -86,7 +86,7 @@ func (t *tx) begin() error {
 var errUnreplicated = errors.New("the transaction may not have reached the standby")
 
 func (t *tx) commit() error {
-	t.store.writer.heartbeat.at("commit, which waits for the disk, and for the standby if the database is replicated synchronously")
+	t.store.writer.heartbeat.step.Store(atCommit)
 	t.store.warned.Store(false)
 	err := t.store.commit(func() error { return t.exec("COMMIT") })
 	if err == nil && t.store.warned.Load() {

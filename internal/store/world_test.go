@@ -87,6 +87,8 @@ type world struct {
 	faults faults    // of commits
 	log    *slog.Logger
 	alone  bool              // nothing goes on in the background
+	left   []onramp.Left     // by the last change of the routes
+	first  string            // the key of the data extension of "both"; "": x
 	ids    map[string]string // of registrations, by the test's name for them
 	names  map[string]string // and back
 }
@@ -130,7 +132,11 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.s = s
-	registered, err := s.RegisterForms(context.Background(), forms())
+	all := forms()
+	if w.first != "" {
+		all[0].Route[0].Key = w.first
+	}
+	registered, err := s.RegisterForms(context.Background(), all)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -170,6 +176,16 @@ func (w *world) destination(key string) int {
 	}
 	w.t.Fatalf("there is no destination %s", key)
 	return 0
+}
+
+// destinationNamed gives the id of a destination; 0 when there is none.
+func (w *world) destinationNamed(name string) (id int) {
+	w.t.Helper()
+	err := w.db.QueryRow(`SELECT COALESCE(MAX(id), 0) FROM destination WHERE name = $1`, name).Scan(&id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return id
 }
 
 func (w *world) registration(form, key string) onramp.Registration {
@@ -226,6 +242,8 @@ func (w *world) settlement(d onramp.Delivery, state onramp.DeliveryState, after 
 		Attempt: &onramp.Attempt{StartedAt: w.began, Took: time.Second, Outcome: onramp.Outcome{Verdict: verdicts[state], Detail: "answered"}},
 	}
 	switch {
+	case state == onramp.DeliverySkipped:
+		s.Tries, s.Attempt, s.Reason = d.Tries, nil, "opt_in is not true"
 	case state == onramp.DeliveryPending && after == 0:
 		s.Tries, s.DueAt, s.Attempt.Verdict = d.Tries, d.DueAt, onramp.Throttled
 	case state == onramp.DeliveryPending:
@@ -394,13 +412,13 @@ func (w *world) checkCounts() {
 	}
 }
 
-// eventDeliveries counts what events have brought.
+// eventDeliveries counts what events have brought, and what sends registrations again.
 func (w *world) eventDeliveries() map[string]map[onramp.DeliveryState]int64 {
 	w.t.Helper()
 	counts := map[string]map[onramp.DeliveryState]int64{}
 	for state := onramp.DeliveryWaiting; state <= onramp.DeliveryOutOfReach; state++ {
 		for name, n := range w.countBy(fmt.Sprintf(`SELECT n.name, COUNT(*) FROM delivery d JOIN destination n ON n.id = d.destination_id
-			WHERE d.event_seq IS NOT NULL AND d.state = %d GROUP BY n.name`, state)) {
+			WHERE (d.event_seq IS NOT NULL OR d.steps IS NOT NULL) AND d.state = %d GROUP BY n.name`, state)) {
 			if counts[name] == nil {
 				counts[name] = map[onramp.DeliveryState]int64{}
 			}
@@ -436,7 +454,7 @@ func (w *world) countBy(query string) map[string]int64 {
 // registrations reads the deliveries of all registrations from the tables.
 func (w *world) registrations() map[string][]onramp.Delivery {
 	rows, err := w.db.Query(`SELECT r.id, d.step, d.state, d.tries, n.name FROM delivery d
-		JOIN registration r ON r.seq = d.registration_seq JOIN destination n ON n.id = d.destination_id WHERE d.event_seq IS NULL ORDER BY d.seq`)
+		JOIN registration r ON r.seq = d.registration_seq JOIN destination n ON n.id = d.destination_id WHERE d.event_seq IS NULL AND d.steps IS NULL ORDER BY d.seq`)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -460,7 +478,7 @@ func (w *world) registrations() map[string][]onramp.Delivery {
 func recount(deliveries []onramp.Delivery) onramp.RegistrationState {
 	for _, d := range deliveries {
 		switch d.State {
-		case onramp.DeliveryDelivered:
+		case onramp.DeliveryDelivered, onramp.DeliverySkipped:
 		case onramp.DeliveryDead, onramp.DeliveryDiscarded:
 			return onramp.RegistrationFailed
 		case onramp.DeliveryUnknown:

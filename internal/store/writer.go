@@ -55,32 +55,35 @@ type writer struct {
 	queue   chan *op
 	done    chan struct{}
 
-	started time.Time    // what the times below count from
-	began   atomic.Int64 // when the group that is being committed did, in nanoseconds; 0: there is none
-	usual   atomic.Int64 // nanoseconds that a group takes
-	timers  sync.Pool    // of those who wait
+	patience patience // of registrations
 
 	registrations, deliveries insertion
 	events, eventDeliveries   insertion
+	resentDeliveries          insertion
+	resentRegistrations       insertion
 	eventKeys, persons        insertion
 	unproven                  insertion
 	settlements               settlements
+	movable                   together
 }
 
 var errClosed = errors.New("the store is closed")
 
 func newWriter(db *sql.DB, s *Store) *writer {
 	return &writer{
-		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), started: time.Now(),
-		registrations: newInsertion(s.dialect, insertRegistration, 10, ""),
+		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), heartbeat: heartbeat{started: time.Now()}, patience: patience{within: s.acceptWithin},
+		registrations: newInsertion(s.dialect, insertRegistration, 11, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
 		events:        newInsertion(s.dialect, insertEvent, 9, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements:   newSettlements(s.dialect),
+		movable:       newMovable(s.dialect),
 
-		eventDeliveries: newInsertion(s.dialect, insertEventDelivery, 10, ""),
-		unproven:        newInsertion(s.dialect, `INSERT INTO unproven (at, hash, event_seq)`, 3, "ON CONFLICT DO NOTHING"),
-		eventKeys:       newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
-		persons:         newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
+		eventDeliveries:     newInsertion(s.dialect, insertEventDelivery, 10, ""),
+		resentDeliveries:    newInsertion(s.dialect, insertResentDelivery, 12, ""),
+		resentRegistrations: newInsertion(s.dialect, insertResentRegistration, 11, ""),
+		unproven:            newInsertion(s.dialect, `INSERT INTO unproven (at, hash, event_seq)`, 3, "ON CONFLICT DO NOTHING"),
+		eventKeys:           newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
+		persons:             newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
 	}
 }
 
@@ -133,7 +136,7 @@ func (w *writer) run() {
 		}
 		group = w.collect(append(group[:0], first))
 		w.heartbeat.begin()
-		w.timed(func() { w.commit(group) })
+		w.commit(group)
 		w.heartbeat.end()
 	}
 }
@@ -224,7 +227,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		w.endSession()
 		return nil, nil, unavailable(fmt.Errorf("begin: %w", err))
 	}
-	w.heartbeat.at("a statement, which may wait for a lock")
+	w.heartbeat.step.Store(atStatement)
 	if refused, err = t.carryOut(group); err != nil {
 		w.rollback()
 		switch {

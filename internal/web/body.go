@@ -37,11 +37,31 @@ var (
 	errBusy     = &onramp.Error{Kind: onramp.Unavailable, Message: "too many large requests arrive at once; please try again", RetryAfter: 5 * time.Second}
 )
 
-// ReadBody reads the whole body of a request into buf, at most limit bytes. The
-// error is an [*onramp.Error] of kind TooLarge when there are more, of kind
-// Malformed when the connection breaks before the end, and of kind Unavailable
-// when there is no room for it. None quotes the sender.
+// ReadBody reads the whole body of a request into buf, without its content codings,
+// at most limit bytes. The error is an [*onramp.Error] of kind TooLarge when there
+// are more, of kind Malformed when the connection breaks before the end or a coding
+// is not valid, of kind Unsupported when a coding is not known, and of kind
+// Unavailable when there is no room for it. None quotes the sender.
 func ReadBody(r *http.Request, buf *bytes.Buffer, limit int64) error {
+	codings, err := contentCodings(r.Header)
+	switch {
+	case err != nil:
+		if r.Header.Get("Expect") == "" {
+			DropBody(r)
+		}
+		return err
+	case len(codings) == 0:
+		return readSent(r, buf, limit)
+	}
+	var encoded bytes.Buffer
+	if err := readSent(r, &encoded, limit); err != nil {
+		return err
+	}
+	return decode(r, codings, encoded.Bytes(), buf, limit)
+}
+
+// readSent reads a body as it was sent.
+func readSent(r *http.Request, buf *bytes.Buffer, limit int64) error {
 	if r.ContentLength > limit && r.Header.Get("Expect") != "" {
 		return tooLarge(limit) // the sender waits for permission before it sends
 	}
@@ -99,8 +119,9 @@ func tooLarge(limit int64) error {
 type body struct {
 	io.ReadCloser
 	conn    *conn
-	dropped bool // what comes is not kept
-	came    int64
+	control *http.ResponseController // of an HTTP/2 stream; nil: the connection is the request's own
+	dropped bool                     // what comes is not kept
+	kept    int64                    // bytes, with those that were decoded
 
 	counted int64       // towards the budget
 	since   time.Time   // when that began
@@ -110,21 +131,44 @@ type body struct {
 // Read reads on as long as there is room.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.came += int64(n)
 	g := b.conn.gate
 	switch {
 	case err == io.EOF:
-		b.conn.received()
+		b.received()
 	case b.refused.Load():
 		return n, errBusy
 	case err != nil && g.readEnd.Load() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errStopping
 	}
-	if !b.dropped && b.came > smallBody && !g.bodies.take(b, min(int64(n), b.came-smallBody)) {
-		b.conn.interrupt() // net/http need not read the rest either
+	if !b.dropped && !b.keep(int64(n)) {
+		b.interrupt() // net/http need not read the rest either
 		return n, errBusy
 	}
 	return n, err
+}
+
+// keep notes that n more bytes are kept. It is false when there is no room for them.
+func (b *body) keep(n int64) bool {
+	b.kept += n
+	return b.kept <= smallBody || b.conn.gate.bodies.take(b, min(n, b.kept-smallBody))
+}
+
+// received notes that it is complete.
+func (b *body) received() {
+	if b.control == nil {
+		b.conn.received()
+		return
+	}
+	b.conn.receivedStream(b)
+}
+
+// interrupt ends its receiving. The handler must not have ended.
+func (b *body) interrupt() {
+	if b.control == nil {
+		b.conn.interrupt()
+		return
+	}
+	_ = b.control.SetReadDeadline(time.Unix(1, 0)) // it fails only on what is no stream
 }
 
 // bodyBudget limits the sum of the unfinished bodies of a listener, without the
@@ -159,14 +203,14 @@ func (m *bodyBudget) take(b *body, n int64) bool {
 		if oldest == b {
 			return false
 		}
-		oldest.conn.interrupt()
+		oldest.interrupt()
 	}
 	return true
 }
 
 // release ends the counting of a body.
 func (m *bodyBudget) release(b *body) {
-	if b.came <= smallBody {
+	if b.kept <= smallBody {
 		return // it was never counted
 	}
 	m.mu.Lock()

@@ -3,8 +3,12 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
+	"net/http"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,6 +29,7 @@ type conn struct {
 	net.Conn
 	gate    *gate
 	address netip.Addr // whose share of the connections it takes; invalid: nobody's
+	streams int        // of HTTP/2, that have places; gate.mu guards it
 
 	mu      sync.Mutex
 	phase   phase
@@ -35,6 +40,19 @@ type conn struct {
 	sent    int64     // bytes of the answer
 
 	writeEnd time.Time // when writing fails
+
+	protocol protocol
+	prefaced int // bytes of HTTP/2's preface that have come
+
+	// of HTTP/2, where phase, covered, begun and sent have no meaning
+	handlers  int                // that run
+	bodies    map[*body]struct{} // that they don't have the whole of
+	streaming bool               // a stream is open
+	closing   time.Time          // when it closes, if no handler runs then
+
+	reading bool
+	readEnd time.Time // when reading is to fail; zero: never
+	readSet time.Time // when the socket has it fail: then, or earlier, which Read puts right
 }
 
 type connKey struct{}
@@ -79,12 +97,25 @@ func (c *conn) finished() {
 	c.phase = answering
 }
 
-// rest notes that the answer was written and the next request may come.
+// rest notes that the answer was written, with HTTP/2 the last one, and the next
+// request may come.
 func (c *conn) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.covered, c.begun, c.sent = quiet, false, time.Time{}, 0
+	c.phase, c.covered, c.begun, c.sent, c.streaming = quiet, false, time.Time{}, 0, false
 	c.turn = c.gate.turns.Add(1)
+}
+
+// note takes what net/http tells of the connection.
+func (c *conn) note(s http.ConnState) {
+	switch s {
+	case http.StateIdle:
+		c.rest()
+	case http.StateActive:
+		c.mu.Lock()
+		c.streaming = true // of HTTP/2; phase tells more of HTTP/1
+		c.mu.Unlock()
+	}
 }
 
 // interrupt ends the receiving of a body.
@@ -92,7 +123,7 @@ func (c *conn) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == receiving {
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // fails only if closed
+		c.endReading(time.Unix(1, 0))
 	}
 }
 
@@ -100,18 +131,21 @@ func (c *conn) interrupt() {
 func (c *conn) quietSince() (turn uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.turn, c.phase == quiet
+	return c.turn, c.isIn(quiet)
 }
 
 func (c *conn) is(phases ...phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range phases {
-		if c.phase == p {
-			return true
-		}
+	return slices.ContainsFunc(phases, c.isIn)
+}
+
+// isIn says whether the connection, or one of its streams, is in a phase. It needs mu.
+func (c *conn) isIn(p phase) bool {
+	if c.protocol == http2 {
+		return c.streamsAre(p)
 	}
-	return false
+	return c.phase == p
 }
 
 // Write writes part of an answer. The peer must take each piece within the limit
@@ -135,12 +169,14 @@ func (c *conn) Write(p []byte) (n int, err error) {
 func (c *conn) beforeWriting(piece []byte) error {
 	now := time.Now()
 	c.mu.Lock()
-	begins := c.begun.IsZero() && !bytes.HasPrefix(piece, []byte("HTTP/1.1 1")) // 100 Continue is no answer
+	begins := c.begun.IsZero() && c.protocol != http2 && !bytes.HasPrefix(piece, []byte("HTTP/1.1 1")) // 100 Continue is no answer
 	if begins {
 		c.begun, c.phase = now, answering
 	}
 	covered := c.covered
-	c.sent += int64(len(piece))
+	if c.protocol != http2 { // whose streams have limits of their own
+		c.sent += int64(len(piece))
+	}
 	err := c.limitWriting(now)
 	c.mu.Unlock()
 	if begins && !covered {
@@ -190,9 +226,9 @@ func statusOf(answer []byte) int {
 	return status
 }
 
-// SetReadDeadline is what net/http sets; without a time once it has the whole
-// request, and only watches whether the client goes away. When the listener
-// stops, nothing more is read than what is on its way.
+// SetReadDeadline is what net/http sets, seven times for each request; without a
+// time once it has the whole request, and only watches whether the client goes away.
+// When the listener stops, nothing more is read than what is on its way.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -203,7 +239,59 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	case end != nil && c.phase <= receiving && t.After(*end):
 		t = *end
 	}
-	return c.Conn.SetReadDeadline(t)
+	c.readEnd = t
+	if c.reading {
+		return c.hasten()
+	}
+	return nil // Read sees to it
+}
+
+// hasten has the socket's reading fail earlier, if it would too late. It needs mu.
+func (c *conn) hasten() error {
+	if c.readEnd.IsZero() || !c.readSet.IsZero() && !c.readEnd.Before(c.readSet) {
+		return nil
+	}
+	c.readSet = c.readEnd
+	return c.Conn.SetReadDeadline(c.readEnd)
+}
+
+// Read reads what the peer sends until the read deadline.
+func (c *conn) Read(p []byte) (n int, err error) {
+	for begun := false; ; begun = true {
+		if err := c.beforeReading(begun); err != nil {
+			return 0, err
+		}
+		n, err = c.Conn.Read(p)
+		c.mu.Lock()
+		c.reading = false
+		if c.protocol == unknown {
+			c.recognise(p[:n])
+		}
+		early := errors.Is(err, os.ErrDeadlineExceeded) && (c.readEnd.IsZero() || c.readEnd.After(time.Now()))
+		c.mu.Unlock()
+		if !early {
+			return n, err
+		}
+	}
+}
+
+// beforeReading sees to it that the socket's reading does not fail too late, and
+// when it has failed too early, to the right time.
+func (c *conn) beforeReading(early bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = true
+	if !early {
+		return c.hasten()
+	}
+	c.readSet = c.readEnd
+	return c.Conn.SetReadDeadline(c.readEnd)
+}
+
+// endReading ends reading at a time, whatever net/http has set. It needs mu.
+func (c *conn) endReading(at time.Time) {
+	c.readEnd = at
+	_ = c.hasten() // fails only if closed
 }
 
 // stop ends reading at a time, unless the request is complete, and writing at
@@ -211,12 +299,15 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 func (c *conn) stop(reading, writing time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch c.phase { // what fails here is closed already
-	case quiet, receiving:
-		_ = c.Conn.SetReadDeadline(reading)
-	case answering:
-		_ = c.Conn.SetReadDeadline(reading)
-		_ = c.Conn.SetWriteDeadline(writing)
+	if c.protocol == http2 {
+		c.stopStreams(reading)
+		return
+	}
+	if c.phase != working {
+		c.endReading(reading)
+	}
+	if c.phase == answering {
+		_ = c.Conn.SetWriteDeadline(writing) // fails only if closed
 	}
 }
 
@@ -241,7 +332,7 @@ func (c *conn) Close() error {
 // giveWay closes the connection if it is still quiet.
 func (c *conn) giveWay() {
 	c.mu.Lock()
-	gives := c.phase == quiet
+	gives := c.isIn(quiet)
 	c.closed = c.closed || gives
 	c.mu.Unlock()
 	if gives {

@@ -18,7 +18,7 @@ import (
 type gate struct {
 	net.Listener
 	limits  Limits
-	trusted []netip.Prefix
+	trusted atomic.Pointer[[]netip.Prefix]
 	log     *refusalLog
 	bodies  bodyBudget
 
@@ -28,9 +28,10 @@ type gate struct {
 	closed   chan struct{}
 	close    sync.Once
 
-	mu     sync.Mutex
-	conns  map[*conn]struct{}
-	shares map[netip.Addr]int
+	mu      sync.Mutex
+	conns   map[*conn]struct{}
+	streams int // places that streams have beside those of the connections
+	shares  map[netip.Addr]int
 }
 
 func newGate(l net.Listener) *gate {
@@ -107,14 +108,27 @@ func (g *gate) admit(accepted net.Conn) *conn {
 func (g *gate) enter(c *conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.conns) >= g.limits.Connections || c.address.IsValid() && g.shares[c.address] >= g.limits.PerAddress {
+	if !g.hasRoom(c) {
 		return false
 	}
 	g.conns[c] = struct{}{}
-	if c.address.IsValid() {
-		g.shares[c.address]++
-	}
+	g.share(c, 1)
 	return true
+}
+
+// hasRoom says whether a connection can have one more place. It needs mu.
+func (g *gate) hasRoom(c *conn) bool {
+	return len(g.conns)+g.streams < g.limits.Connections && (!c.address.IsValid() || g.shares[c.address] < g.limits.PerAddress)
+}
+
+// share counts places of an address. It needs mu.
+func (g *gate) share(c *conn, more int) {
+	if !c.address.IsValid() {
+		return
+	}
+	if g.shares[c.address] += more; g.shares[c.address] == 0 {
+		delete(g.shares, c.address)
+	}
 }
 
 func (g *gate) leave(c *conn) {
@@ -124,12 +138,51 @@ func (g *gate) leave(c *conn) {
 		return
 	}
 	delete(g.conns, c)
-	if !c.address.IsValid() {
+	if c.streams > 0 { // whose handlers run on
+		g.streams++
 		return
 	}
-	if g.shares[c.address]--; g.shares[c.address] == 0 {
-		delete(g.shares, c.address)
+	g.share(c, -1)
+}
+
+// enterStream takes a place for a stream. The first of a connection has the place of the
+// connection itself.
+func (g *gate) enterStream(c *conn) bool {
+	if g.tryStream(c) {
+		return true
 	}
+	if c.address.IsValid() {
+		g.makeRoom(c.address, g.limits.PerAddress)
+	}
+	g.makeRoom(netip.Addr{}, g.limits.Connections)
+	return g.tryStream(c)
+}
+
+func (g *gate) tryStream(c *conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, there := g.conns[c]
+	switch {
+	case c.streams == 0 && there:
+	case !g.hasRoom(c):
+		return false
+	default:
+		g.streams++
+		g.share(c, 1)
+	}
+	c.streams++
+	return true
+}
+
+func (g *gate) leaveStream(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.streams--
+	if _, there := g.conns[c]; c.streams == 0 && there {
+		return
+	}
+	g.streams--
+	g.share(c, -1)
 }
 
 // makeRoom closes some of the connections that have been quiet for longest, of
@@ -141,23 +194,31 @@ func (g *gate) makeRoom(address netip.Addr, places int) {
 		turn uint64
 	}
 	var candidates []candidate
-	taken := 0
+	if g.taken(address) < places {
+		return
+	}
 	for _, c := range g.all() {
 		if address.IsValid() && c.address != address {
 			continue
 		}
-		taken++
 		if turn, ok := c.quietSince(); ok {
 			candidates = append(candidates, candidate{c, turn})
 		}
-	}
-	if taken < places {
-		return
 	}
 	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.turn, b.turn) })
 	for _, c := range candidates[:min(len(candidates), 1+places/64)] {
 		c.giveWay()
 	}
+}
+
+// taken is how many places an address has, or all have.
+func (g *gate) taken(address netip.Addr) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if address.IsValid() {
+		return g.shares[address]
+	}
+	return len(g.conns) + g.streams
 }
 
 func (g *gate) all() []*conn {
@@ -166,21 +227,16 @@ func (g *gate) all() []*conn {
 	return slices.Collect(maps.Keys(g.conns))
 }
 
-// shareOf returns the address whose share a connection takes, for IPv6 its /64,
-// which is what a subscriber has. Trusted proxies bring many people: theirs is invalid.
+// shareOf returns the network whose share a connection takes. Trusted proxies bring
+// many people: theirs is invalid.
 func (g *gate) shareOf(c net.Conn) netip.Addr {
 	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok || g.limits.PerAddress >= g.limits.Connections {
 		return netip.Addr{}
 	}
 	address := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if slices.ContainsFunc(g.trusted, func(p netip.Prefix) bool { return p.Contains(address) }) {
+	if slices.ContainsFunc(*g.trusted.Load(), func(p netip.Prefix) bool { return p.Contains(address) }) {
 		return netip.Addr{}
 	}
-	if address.Is6() {
-		if network, err := address.Prefix(64); err == nil {
-			return network.Addr()
-		}
-	}
-	return address
+	return Network(address)
 }

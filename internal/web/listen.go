@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"onramp/internal/listen"
 )
 
 // Limits are what a listener allows the world. A zero value means the default.
@@ -78,7 +80,7 @@ func (l Limits) withDefaults() Limits {
 type Listener struct {
 	gate    *gate
 	server  *http.Server
-	handler http.Handler
+	handler atomic.Pointer[http.Handler]
 	serving atomic.Bool
 	served  chan struct{} // closed when Serve has ended
 }
@@ -93,7 +95,8 @@ func Listen(ctx context.Context, address string, h http.Handler) (*Listener, err
 	if err != nil {
 		return nil, err // names the address itself
 	}
-	l := &Listener{gate: newGate(listener), handler: h, served: make(chan struct{})}
+	l := &Listener{gate: newGate(listener), served: make(chan struct{})}
+	l.Handle(h)
 	l.server = &http.Server{
 		Handler:           http.HandlerFunc(l.serve),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -101,40 +104,40 @@ func Listen(ctx context.Context, address string, h http.Handler) (*Listener, err
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          log.New(serverLog{l.gate}, "", 0),
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState: func(c net.Conn, s http.ConnState) {
-			if s == http.StateIdle {
-				c.(*conn).rest()
-			}
-		},
+		ConnState:         func(c net.Conn, s http.ConnState) { c.(*conn).note(s) },
+		Protocols:         new(http.Protocols),
+		HTTP2:             http2Limits(),
 	}
+	l.server.Protocols.SetHTTP1(true)
+	l.server.Protocols.SetUnencryptedHTTP2(true)
 	l.Limit(Limits{})
 	return l, nil
 }
 
-// Handle sets what it serves, where that was not known yet when it was bound.
-// It must be called before Serve.
-func (l *Listener) Handle(h http.Handler) { l.handler = h }
+// Handle sets what it serves from now on: where that was not known yet when it was
+// bound, before Serve, and whenever it is to be replaced. Requests that are under way
+// stay with the handler that they began with.
+func (l *Listener) Handle(h http.Handler) { l.handler.Store(&h) }
+
+// Trust sets the proxies whose number of connections only Limits.Connections limits,
+// for new connections.
+func (l *Listener) Trust(proxies []netip.Prefix) { l.gate.trusted.Store(&proxies) }
 
 // Limit sets what it allows. It must be called before Serve.
 func (l *Listener) Limit(limits Limits) {
 	limits = limits.withDefaults()
-	l.gate.limits, l.gate.trusted = limits, limits.Trusted
+	l.gate.limits = limits
+	l.Trust(limits.Trusted)
 	l.gate.bodies.limit, l.gate.bodies.fair = limits.Bodies, limits.Fair
 	l.gate.log = &refusalLog{log: limits.Log, part: limits.Part}
 	l.server.ReadTimeout = limits.Body
 }
 
 // URL returns the address as a client on this machine can use it.
-func (l *Listener) URL() string {
-	host, port, err := net.SplitHostPort(l.gate.Addr().String())
-	if err != nil {
-		return "http://" + l.gate.Addr().String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
+func (l *Listener) URL() string { return listen.URL(l.gate.Addr().String()) }
+
+// Where returns the address as it is bound, see listen.Where.
+func (l *Listener) Where() string { return listen.Where(l.gate.Addr().String()) }
 
 // Serve answers requests until Shutdown or Close.
 func (l *Listener) Serve() error {
@@ -150,6 +153,10 @@ func (l *Listener) Serve() error {
 // serve hands a request to the handler, unless it is refused at first sight.
 func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
 	c := connOf(r.Context())
+	if r.ProtoMajor == 2 {
+		l.serveStream(w, r, c)
+		return
+	}
 	if !c.begin() {
 		panic(http.ErrAbortHandler)
 	}
@@ -160,18 +167,23 @@ func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
 		defer l.gate.bodies.release(b)
 		r = withBody(r, b)
 	}
+	defer c.finished()
+	l.handle(w, r)
+}
+
+// handle has the handler answer a request.
+func (l *Listener) handle(w http.ResponseWriter, r *http.Request) {
 	defer func() {
-		c.finished()
 		if p := recover(); p != nil {
 			if p != http.ErrAbortHandler {
 				l.gate.limits.Log.Error("a request failed", "part", l.gate.limits.Part, "err", panicked(p, debug.Stack()))
 			}
-			panic(http.ErrAbortHandler) // for net/http, which closes the connection
+			panic(http.ErrAbortHandler) // for net/http, which closes the connection or the stream
 		}
 	}()
 	switch {
 	case l.gate.draining.Load():
-		w.Header().Set("Connection", "close")
+		w.Header().Set("Connection", "close") // GOAWAY, with HTTP/2
 		WriteProblem(w, errStopping)
 	case len(r.Method) > maxMethod:
 		w.Header().Set("Connection", "close")
@@ -180,7 +192,7 @@ func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusRequestURITooLong)
 	default:
-		l.handler.ServeHTTP(w, r)
+		(*l.handler.Load()).ServeHTTP(w, r)
 	}
 }
 
@@ -210,8 +222,20 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	for _, c := range g.all() {
 		c.stop(end, now.Add(g.limits.Grace))
 	}
+	l.sendAway(ctx)
 	g.await(ctx, quiet, receiving, working, answering)
 	return l.server.Close()
+}
+
+// sendAway has net/http tell clients of HTTP/2 that they must ask elsewhere. It would
+// also close connections of HTTP/1 that are quiet, so those have their last bytes first.
+func (l *Listener) sendAway(ctx context.Context) {
+	last, cancel := context.WithTimeout(ctx, 2*lastBytes)
+	defer cancel()
+	l.gate.await(last, quiet, receiving, working, answering)
+	if last.Err() != nil {
+		_ = l.server.Shutdown(last) // which does not wait, since last is over
+	}
 }
 
 // stopAccepting takes the connections that have been made already, then closes

@@ -143,6 +143,7 @@ func (s serverLog) Write(line []byte) (int, error) {
 		"http: panic serving":                    "panic",
 		"http: superfluous response.WriteHeader": "second_status",
 		"http: URL query contains semicolon":     "semicolon_in_query",
+		"http2: server connection error":         "http2_connection_error",
 	} {
 		if strings.HasPrefix(string(line), begin) {
 			reason = word

@@ -10,11 +10,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
-
-	"github.com/go-chi/chi/v5/middleware"
 
 	"onramp/internal/onramp"
 )
@@ -90,8 +90,13 @@ func PrepareError(w http.ResponseWriter, e *onramp.Error) {
 	if e.Kind == onramp.Denied && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="onramp"`)
 	}
+	if errors.Is(e, errCoding) {
+		w.Header().Set("Accept-Encoding", Codings)
+	}
 	w.Header().Set("Cache-Control", "no-store")
 }
+
+var contentJSON = []string{"application/json"}
 
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, status int, value any) error {
@@ -99,7 +104,7 @@ func WriteJSON(w http.ResponseWriter, status int, value any) error {
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = contentJSON
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // a client that has gone away is nobody's error
@@ -116,6 +121,8 @@ type Server struct {
 	Failed func(w http.ResponseWriter, r *http.Request, e *onramp.Error) bool
 
 	refusals ration
+	named    sync.Once
+	log      *slog.Logger // see partLog
 }
 
 // Handle makes an http.Handler of a HandlerFunc: it answers errors and panics,
@@ -135,7 +142,7 @@ func (s *Server) Handle(h HandlerFunc) http.Handler {
 		case !answered:
 			s.answer(recorder, r, PublicError(err))
 		}
-		s.log(r, recorder, time.Since(begin), err, answered)
+		s.logRequest(r, recorder, time.Since(begin), err, answered)
 	})
 }
 
@@ -165,10 +172,10 @@ func run(h HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
 // statusClientGone is what the log shows for a client that did not wait.
 const statusClientGone = 499
 
-// log writes the line of a request. An error after the answer was begun is one of
+// logRequest writes the line of a request. An error after the answer was begun is one of
 // ours, whatever the status: the client got another answer. Of refusals, which
 // strangers can cause at will, it writes a few in a second and counts the others.
-func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error, answered bool) {
+func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, err error, answered bool) {
 	level := slog.LevelInfo
 	status := w.status
 	switch {
@@ -184,30 +191,43 @@ func (s *Server) log(r *http.Request, w *recorder, took time.Duration, err error
 		return
 	}
 	// the pattern, not the path: a path may hold what a stranger typed
-	attributes := [7]slog.Attr{
-		slog.String("part", s.Part), slog.String("method", methodName(r.Method)), slog.String("route", r.Pattern),
-		slog.Int("status", status), slog.Duration("took", took),
+	attributes := [9]slog.Attr{
+		slog.String("method", methodName(r.Method)), slog.String("route", r.Pattern),
+		slog.Int("status", status), slog.String("took", took.Round(time.Microsecond).String()),
 	}
-	n := 5
+	n := 4
+	add := func(key, value string) {
+		if value != "" {
+			attributes[n] = slog.String(key, value)
+			n++
+		}
+	}
+	add("form", w.note.Form)
+	add("registration_id", w.note.Registration)
+	add("fields", w.note.Fields)
 	if status >= 400 {
 		reason := reasonOf(status, err)
 		if !s.refusals.allow(refusalKind{status, reason}, func(more int) { s.logMore(level, status, reason, more) }) {
 			return
 		}
-		attributes[n] = slog.String("reason", reason)
-		n++
+		add("reason", reason)
 	}
 	if err != nil {
-		attributes[n] = slog.String("err", err.Error())
-		n++
+		add("err", err.Error())
 	}
-	s.Log.LogAttrs(r.Context(), level, "request", attributes[:n]...)
+	s.partLog().LogAttrs(r.Context(), level, "request", attributes[:n]...)
+}
+
+// partLog is the log with the name of the listener, which is written out only once.
+func (s *Server) partLog() *slog.Logger {
+	s.named.Do(func() { s.log = s.Log.With("part", s.Part) })
+	return s.log
 }
 
 // logMore writes the line for all refusals of a second that had none.
 func (s *Server) logMore(level slog.Level, status int, reason string, count int) {
-	s.Log.LogAttrs(context.Background(), level, "more of the same",
-		slog.String("part", s.Part), slog.Int("status", status), slog.String("reason", reason), slog.Int("count", count))
+	s.partLog().LogAttrs(context.Background(), level, "more of the same",
+		slog.Int("status", status), slog.String("reason", reason), slog.Int("count", count))
 }
 
 // recorder notes the status that a handler writes.
@@ -215,6 +235,22 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	misuse error // what the handler did wrong, for the log
+	note   Note
+}
+
+// Note is what the log line of a request names beside the request itself. None of it
+// may be what a stranger typed.
+type Note struct {
+	Form         string // its name
+	Registration string // id
+	Fields       string // names of those that were refused
+}
+
+// Annotate sets the note of a request. w is what the handler of a Server was given.
+func Annotate(w http.ResponseWriter, n Note) {
+	if r, ok := w.(*recorder); ok {
+		r.note = n
+	}
 }
 
 var errSecondStatus = errors.New("the handler set a second status, which was dropped")
@@ -239,18 +275,16 @@ func (w *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// ClientIP returns a middleware that finds the visitor's address: the peer, or
-// what the X-Forwarded-For header says if the peer is one of the trusted
-// proxies (CIDR prefixes).
-func ClientIP(trustedProxies []string) func(http.Handler) http.Handler {
-	if len(trustedProxies) == 0 {
-		return middleware.ClientIPFromRemoteAddr
+// Network returns the address by which limits count: an IPv4 address itself, and for
+// IPv6 the first of its /64, since a subscriber has all of those. It has no zone; an
+// invalid one stays invalid.
+func Network(address netip.Addr) netip.Addr {
+	address = address.Unmap().WithZone("")
+	if address.Is6() {
+		return netip.PrefixFrom(address, 64).Masked().Addr()
 	}
-	return middleware.ClientIPFromXFF(trustedProxies...)
+	return address
 }
-
-// IP returns the address that ClientIP has found.
-func IP(ctx context.Context) string { return middleware.GetClientIP(ctx) }
 
 // NotFound answers routes that do not exist.
 func NotFound(http.ResponseWriter, *http.Request) error {

@@ -81,11 +81,11 @@ func noticesOf(platform string) ([]notice, error) {
 	var all []notice
 	for line := range strings.Lines(string(packages)) {
 		part := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		module, root := part[0], part[1]
-		if module == "onramp " {
-			continue
-		}
+		module, root := strings.TrimSpace(part[0]), part[1]
 		for folder := part[2]; strings.HasPrefix(folder, root) && !seen[module+folder]; folder = filepath.Dir(folder) {
+			if module == "onramp" && folder == root {
+				break // our own license; below it is what packages have from others
+			}
 			seen[module+folder] = true
 			found, err := noticesIn(folder, module, root)
 			if err != nil {

@@ -35,6 +35,10 @@ type Column struct {
 	Nullable   bool `json:"nullable"`
 	// Default is stored when an insert does not name the column; nil for none.
 	Default any `json:"default,omitempty"`
+	// Drops and Truncates are for trying what is not noticed at once: values are taken
+	// and not stored, or too long ones cut.
+	Drops     bool `json:"drops,omitempty"`
+	Truncates bool `json:"truncates,omitempty"`
 }
 
 // Check returns what is wrong with a value for the column, as the end of the
@@ -50,10 +54,27 @@ func (c *Column) Check(v Value) string {
 	}
 	// A Decimal's Length counts digits, which are checked by now. Most texts are
 	// shorter in bytes already.
-	if c.Type != TypeDecimal && c.Length > 0 && len(v.Text) > c.Length && codeUnits(v.Text) > c.Length {
+	if c.Type != TypeDecimal && !c.Truncates && c.Length > 0 && len(v.Text) > c.Length && codeUnits(v.Text) > c.Length {
 		return "exceeds the column's maximum length."
 	}
 	return ""
+}
+
+// kept is what of a value is stored.
+func (c *Column) kept(v Value) Value {
+	switch {
+	case c.Drops:
+		return Value{}
+	case c.Truncates && v.Kind == KindText && len([]rune(v.Text)) > c.Length:
+		v.Text = string([]rune(v.Text)[:c.Length])
+	}
+	return v
+}
+
+// IsType says whether a name is that of a column type.
+func IsType(name string) bool {
+	_, ok := misfits[name]
+	return ok || name == TypeText
 }
 
 // misfits are the complaints about values that are not of a column's type. The

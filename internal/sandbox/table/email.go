@@ -1,25 +1,22 @@
 package table
 
-import (
-	"strings"
-	"unicode"
-)
+import "strings"
 
-// ValidEmail checks an address's syntax: one @, a local part of 1 to 100 ASCII
-// characters, a dotted domain that ends in letters, 254 in all.
+// ValidEmail checks an address as the vendor's help does (005226498): one @, no blank
+// and no multibyte character, a local part of 1 to 100 characters with full stops
+// anywhere, a top-level domain of two letters or more, 254 in all.
 func ValidEmail(s string) bool {
 	local, domain, _ := strings.Cut(s, "@")
-	return (len(s) <= 254 || codeUnits(s) <= 254) && validLocalPart(local) && validDomain(domain)
+	return len(s) <= 254 && validLocalPart(local) && validDomain(domain)
 }
 
 // validLocalPart checks what stands before the @.
 func validLocalPart(s string) bool {
-	if s == "" || len(s) > 100 || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
+	if s == "" || len(s) > 100 {
 		return false
 	}
-	for _, c := range []byte(s) {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
-		if !letter && strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", c) < 0 {
+	for i := range len(s) {
+		if c := s[i]; !isLetter(c) && !isDigit(c) && strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", c) < 0 {
 			return false
 		}
 	}
@@ -38,14 +35,13 @@ func validDomain(s string) bool {
 	return labels >= 2 && validTopLevel(top)
 }
 
-// validLabel checks a part of a domain: letters and digits, of any script, and
-// hyphens between them.
+// validLabel checks a part of a domain: letters and digits, and hyphens between them.
 func validLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
-	for _, r := range s {
-		if r != '-' && !isLetter(r) && (r < '0' || r > '9') && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+	for i := range len(s) {
+		if c := s[i]; c != '-' && !isLetter(c) && !isDigit(c) {
 			return false
 		}
 	}
@@ -57,10 +53,14 @@ func validTopLevel(s string) bool {
 	if len(s) > 4 && strings.EqualFold(s[:4], "xn--") {
 		return true
 	}
-	return codeUnits(s) >= 2 && strings.IndexFunc(s, func(r rune) bool { return !isLetter(r) && !unicode.IsMark(r) }) < 0
+	for i := range len(s) {
+		if !isLetter(s[i]) {
+			return false
+		}
+	}
+	return len(s) >= 2
 }
 
-// isLetter is unicode.IsLetter, quick for the letters of nearly all domains.
-func isLetter(r rune) bool {
-	return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= 0x80 && unicode.IsLetter(r)
-}
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -11,6 +11,7 @@ type SentRow struct {
 	Cells    []Value // by ordinal; of KindNone where nothing was sent
 	Identity string  // in the index; "" when the keys do not name a row
 	WrongKey string  // the first name among the keys that is no primary key
+	Unknown  string  // the first name among the values that is no column
 	Known    int     // columns among the values, the primary key's included
 	Bad      bool    // a value does not fit its column
 	Null     bool    // a null is among the values that a column would allow
@@ -85,6 +86,7 @@ func (p *Reader) object(r *SentRow, which part) {
 		}
 		if !ok {
 			p.noteUnknown(name)
+			r.Unknown = cmp.Or(r.Unknown, name)
 			continue
 		}
 		if p.names[i] != "" && p.names[i] != name {

@@ -16,6 +16,8 @@ type Table struct {
 	Primary       []int // ordinals of the primary key's columns
 	Rows          []Row // in order of insertion; only Save changes them
 
+	RefusesUnknown bool // rows that name a column that there is not; else such columns are passed over
+
 	ordinals map[string]int // by exact and by lower-case name: names are case-insensitive
 	defaults []Value        // of columns
 	index    map[string]int // from the primary key to the row
@@ -141,14 +143,14 @@ func (d *Table) Save(r *SentRow) Row {
 		rest, old := d.Rows[at], Value{}
 		for i, v := range r.Cells {
 			old, rest = rest.Next()
-			if v.Kind == KindNone || d.Columns[i].PrimaryKey {
+			if v = d.Columns[i].kept(v); v.Kind == KindNone || d.Columns[i].PrimaryKey {
 				v = old
 			}
 			b = appendCell(b, v)
 		}
 	} else {
 		for i, v := range r.Cells {
-			if v.Kind == KindNone {
+			if v = d.Columns[i].kept(v); v.Kind == KindNone {
 				v = d.defaults[i]
 			}
 			b = appendCell(b, v)
@@ -178,6 +180,23 @@ func (d *Table) Save(r *SentRow) Row {
 		d.index[strings.Clone(r.Identity)] = at
 	}
 	return stored
+}
+
+// Adopt takes over the rows of a table that this one stands for from now on, as far as
+// it has their columns.
+func (d *Table) Adopt(old *Table) {
+	for _, row := range old.Rows {
+		r := SentRow{Cells: make([]Value, len(d.Columns))}
+		for i := range old.Columns {
+			var v Value
+			v, row = row.Next()
+			if at, ok := d.Column(old.Columns[i].Name); ok {
+				r.Cells[at] = v
+			}
+		}
+		r.Identity = d.Identity(r.Cells)
+		d.Save(&r)
+	}
 }
 
 // Pack makes a row of cells that is not stored: without defaults, and without

@@ -29,6 +29,7 @@ const (
 	CodeAggregate              = 10006
 	CodeForbidden              = 20000
 	CodeInsufficientPrivileges = 20002
+	CodeInvalidOperation       = 30001
 	CodeInvalidTransition      = 30002
 	CodeNotFound               = 30003
 	CodeExists                 = 30004
@@ -49,6 +50,7 @@ type Error struct {
 	RetryAfter    int     `json:"retryAfter,omitempty"` // seconds; in 50100 only
 	Documentation string  `json:"documentation"`
 	Additional    []Error `json:"additionalErrors,omitempty"`
+	Validation    []Error `json:"validationErrors,omitempty"` // of an event's data, in their place
 }
 
 // Error gives status, code and message, for logs.

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"onramp/internal/durable"
 )
 
 // sides are the names of the files that SQLite keeps beside a database.
@@ -43,6 +45,7 @@ type File struct {
 	written atomic.Int64 // time of the last change to the file after which the stamp was there
 
 	stampBefore uint32
+	hasLog      bool // a write-ahead log lay beside it before SQLite opened it
 
 	opened time.Time
 	seen   atomic.Int64 // when the file was last found intact, in nanoseconds since it was opened
@@ -67,7 +70,23 @@ type File struct {
 
 // Open creates the file if there is none, and takes the locks. Its errors say what
 // an operator can do.
-func Open(path string) (_ *File, err error) {
+func Open(path string) (*File, error) {
+	f, err := lockName(path)
+	if err != nil {
+		return nil, err
+	}
+	err = f.adopt()
+	if err == nil {
+		err = f.hold(path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// lockName takes the lock that is named after the path.
+func lockName(path string) (_ *File, err error) {
 	if path == "" {
 		return nil, errors.New("database: the file name is missing")
 	}
@@ -83,13 +102,6 @@ func Open(path string) (_ *File, err error) {
 	if !locked {
 		return nil, inUse(path)
 	}
-	err = f.adopt()
-	if err == nil {
-		err = f.hold(path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
 	return f, nil
 }
 
@@ -103,7 +115,7 @@ func (f *File) adopt() error {
 	if err := os.Rename(f.adopted, f.Path); err != nil {
 		return fmt.Errorf("database %s is missing, and its saved copy can't be moved there: %w", f.Path, err)
 	}
-	return syncFolder(filepath.Dir(f.Path))
+	return durable.SyncFolder(filepath.Dir(f.Path))
 }
 
 // saved lists the files that content of this database was saved to, oldest first.
@@ -120,9 +132,11 @@ func (f *File) saved() (saved []string, err error) {
 	return saved, nil
 }
 
-func inUse(path string) error {
-	return fmt.Errorf("database %s is in use by another onramp; stop that process, or use another file", path)
-}
+// ErrInUse is in the chain of an error of Open and Lock when another process has the
+// file.
+var ErrInUse = errors.New("in use by another onramp; stop that process, or use another file")
+
+func inUse(path string) error { return fmt.Errorf("database %s is %w", path, ErrInUse) }
 
 // hold opens the file and locks it: the lock file alone is named after one path,
 // of which a file can have several.
@@ -258,7 +272,7 @@ func (f *File) clearSides() error {
 			return err
 		}
 	}
-	return syncFolder(filepath.Dir(f.Path))
+	return durable.SyncFolder(filepath.Dir(f.Path))
 }
 
 // Unlock gives the locks back.

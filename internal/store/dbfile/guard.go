@@ -219,7 +219,7 @@ type Meta struct {
 func (f *File) Begin(ctx context.Context, meta Meta, commits func() int64, keeper *sql.Conn) (err error) {
 	known := known{Commits: commits()}
 	closed := ""
-	for name, into := range map[string]*string{metaRun: &known.Run, metaBefore: &known.Before, metaClosed: &closed} {
+	for name, into := range map[string]*string{metaRun: &known.Run, metaBefore: &known.Before, metaClosed: &closed, MetaBackup: &known.Backup} {
 		if *into, err = meta.Find(name); err != nil {
 			return err
 		}

@@ -10,8 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
+
+	"onramp/internal/durable"
 )
 
 // Note is what the small file beside the database says of it: FILE.state. Each
@@ -45,7 +46,8 @@ type known struct {
 	Run     string // the last start; "": it has never been opened by an onramp that takes notes
 	Before  string // the one before it
 	Commits int64
-	Closed  bool // after the last start it was closed
+	Closed  bool   // after the last start it was closed
+	Backup  string // see MetaBackup
 }
 
 // noteSize is one sector, which a disk writes in whole or not at all.
@@ -76,16 +78,17 @@ func (f *File) readNote() *Note {
 func (f *File) inspect() (aside string, err error) {
 	f.last = f.readNote()
 	info, err := os.Lstat(f.Path + "-wal")
-	if err != nil || info.Size() == 0 || f.last == nil || !f.isForeign(info) {
+	f.hasLog = err == nil && info.Size() > 0
+	if !f.hasLog || f.last == nil || !f.isForeign(info) {
 		return "", nil
 	}
-	aside = f.beside("left")
+	aside = f.Beside("left")
 	for _, side := range sides {
 		if err := os.Rename(f.Path+side, aside+side); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("move the write-ahead log of another database away: %w", err)
 		}
 	}
-	return aside + "-wal", syncFolder(filepath.Dir(f.Path))
+	return aside + "-wal", durable.SyncFolder(filepath.Dir(f.Path))
 }
 
 // isForeign says that the write-ahead log which was found is not that of the
@@ -106,14 +109,30 @@ func (f *File) isForeign(wal os.FileInfo) bool {
 	return false
 }
 
-// beside names a new file after the database, what it holds, and the time.
-func (f *File) beside(what string) string {
+// Beside names a new file after the database, what it holds, and the time.
+func (f *File) Beside(what string) string {
 	return f.Path + "." + what + "-" + time.Now().UTC().Format("20060102T150405.000000Z")
 }
 
 // doubt compares what the database says of itself with the note of the last run;
 // "" when nothing speaks against it being the same, and whole.
 func (f *File) doubt(known known) string {
+	if known.Backup != "" {
+		return restoredFrom(known.Backup)
+	}
+	why := f.older(known)
+	// the file itself was there before: it isn't a copy, and why says what it lacks
+	isOwn := f.last != nil && f.last.Inode == inode(f.own)
+	if why == "" || known.Run == "" || known.Closed || f.hasLog || isOwn {
+		return why
+	}
+	return fmt.Sprintf("%s. The database was not closed, and no write-ahead log %s-wal lies beside it: unless SQLite itself made the copy, "+
+		"what was accepted last before it is missing, too. Copy a running Onramp's database with onramp backup", why, f.Path)
+}
+
+// older says what speaks for the database being older than what was last written under
+// its name.
+func (f *File) older(known known) string {
 	note := f.last
 	switch {
 	case note == nil && known.Run == "":
@@ -225,7 +244,7 @@ func (f *File) makeNote() error {
 		return err
 	}
 	f.mapped = mapFile(f.note, noteSize)
-	return syncFolder(filepath.Dir(f.Path))
+	return durable.SyncFolder(filepath.Dir(f.Path))
 }
 
 // closeNote closes the note, if there is one.
@@ -300,17 +319,4 @@ func (n *Note) writeTo(file *os.File) error {
 	line := fmt.Sprintf("%s%*d,%s", commitsHead, commitDigits, n.Commits, rest)
 	_, err = file.WriteAt(fmt.Appendf(nil, "%-*s\n", noteSize-1, line), 0)
 	return err
-}
-
-// syncFolder has new names in a folder on disk. Windows can't be asked for it.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
 }

@@ -11,19 +11,21 @@ import (
 	"path/filepath"
 
 	"modernc.org/sqlite"
+
+	"onramp/internal/durable"
 )
 
 // save copies all that a connection sees of the database to a new file beside it,
 // and has that on disk. The connection reads from the file that it has open,
 // whatever now bears its name.
 func (f *File) save(conn *sql.Conn) (path string, err error) {
-	path = f.beside("rescued")
+	path = f.Beside("rescued")
 	partial := path + ".partial"
 	made, err := os.OpenFile(partial, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", err
 	}
-	err = conn.Raw(func(c any) error { return copyAll(c, partial) })
+	err = conn.Raw(func(c any) error { return Copy(c, partial, -1, func(int, int) error { return nil }) })
 	if err == nil {
 		err = made.Sync()
 	}
@@ -33,10 +35,13 @@ func (f *File) save(conn *sql.Conn) (path string, err error) {
 	if err != nil {
 		return "", errors.Join(err, os.Remove(partial))
 	}
-	return path, syncFolder(filepath.Dir(path))
+	return path, durable.SyncFolder(filepath.Dir(path))
 }
 
-func copyAll(conn any, to string) (err error) {
+// Copy copies all that a connection sees of its database to another file, so many
+// pages at a time, or all at once with -1. After each part, copied gets how many pages
+// are left; its error ends it.
+func Copy(conn any, to string, pages int32, copied func(left, all int) error) (err error) {
 	source, ok := conn.(interface {
 		NewBackup(string) (*sqlite.Backup, error)
 	})
@@ -48,8 +53,15 @@ func copyAll(conn any, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, backup.Finish()) }()
-	_, err = backup.Step(-1)
-	return err
+	for more := true; more; {
+		if more, err = backup.Step(pages); err != nil {
+			return err
+		}
+		if err := copied(backup.Remaining(), backup.PageCount()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // URI names a file as SQLite wants it.

@@ -81,3 +81,31 @@ func Check(t *testing.T, want, got Answer) {
 func Good(status int, header http.Header, body string) Answer {
 	return Answer{Status: status, Header: header, Body: body}
 }
+
+// FieldErrors is the list of a problem document that names fields: pairs of a field and
+// what is wrong with it.
+func FieldErrors(pairs ...string) string {
+	var list []string
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, fmt.Sprintf(`{"field":%q,"message":%q%s}`, pairs[i], pairs[i+1], codeOf(pairs[i+1])))
+	}
+	return `,"errors":[` + strings.Join(list, ",") + `]`
+}
+
+// codeOf is the code that goes with a message about a field of a form.
+func codeOf(message string) string {
+	for begin, code := range map[string]string{
+		"is required": "required", "is not a field of this form": "unknown", "is given more than once": "doubled",
+		"must be a valid email address": "email", "must be at most ": "too_long", "must be true or false": "boolean",
+		"must be text": "text", "must not contain control characters": "text",
+		"must not contain half of a surrogate pair": "surrogate", "must be valid UTF-8": "text", "must be a whole number": "integer", "must be a decimal number": "decimal",
+		"must be a date": "date", "must have an offset": "date", "must be between the years": "date", "must end with its time zone": "date_zone",
+		"must be a phone number": "phone", "must be a complete phone number": "phone", "must be a locale": "locale", "must be one of the choices": "choice",
+		"does not have the required format": "pattern",
+	} {
+		if strings.HasPrefix(message, begin) {
+			return fmt.Sprintf(`,"code":%q`, code)
+		}
+	}
+	return ""
+}

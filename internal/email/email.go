@@ -1,38 +1,38 @@
-package onramp
+// Package email checks email addresses as Marketing Cloud does, and knows the slips that
+// people make in them. Use Parse first.
+package email
 
 import (
-	"errors"
 	"strings"
 
 	"golang.org/x/net/idna"
 )
 
-var errEmail = errors.New("must be a valid email address")
-
-// parseEmail checks an address as Marketing Cloud does when it writes an
-// EmailAddress column: local part of at most 100 characters and no multibyte
-// ones, 254 characters in all, one @, a real top-level domain. The domain comes
-// back lower-cased and in its ASCII form (RFC 5891); the local part as it is,
-// since only its owner knows whether case matters.
-func parseEmail(text string) (string, error) {
+// Parse checks an address by what Marketing Cloud flags when it writes an EmailAddress
+// column (help 005226498): more or fewer than one @, blanks, multibyte characters, a
+// local part of more than 100 characters, more than 254 in all, a top-level domain of
+// one letter or none. Full stops in a row, or right before the @, it takes, and so do
+// Japanese providers. What can't be in an address that anybody has, such as brackets or
+// a domain that DNS can't hold, is refused, too.
+//
+// The domain comes back lower-cased and in its ASCII form (RFC 5891); the local part as
+// it is, since only its owner knows whether case matters.
+func Parse(text string) (address string, ok bool) {
 	local, domain, found := strings.Cut(text, "@")
 	if !found || !isLocalPart(local) {
-		return "", errEmail
+		return "", false
 	}
 	domain, err := asciiDomain(domain)
-	if err != nil || !isDomain(domain) {
-		return "", errEmail
+	if err != nil || !isDomain(domain) || len(local)+1+len(domain) > 254 {
+		return "", false
 	}
-	if len(local)+1+len(domain) > 254 {
-		return "", errEmail
-	}
-	return local + "@" + domain, nil
+	return local + "@" + domain, true
 }
 
-// isLocalPart takes a dot-atom (RFC 5322, 3.2.3), which is all that Marketing
-// Cloud sends to.
+// isLocalPart takes the characters of a dot-atom (RFC 5322, 3.2.3), with full stops
+// anywhere.
 func isLocalPart(s string) bool {
-	if s == "" || len(s) > 100 || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
+	if s == "" || len(s) > 100 {
 		return false
 	}
 	for i := range len(s) {
@@ -95,5 +95,5 @@ func isAlnum(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// foldEmail is the form under which a returning address is recognised.
-func foldEmail(email string) string { return strings.ToLower(email) }
+// Fold is the form under which a returning address is recognised.
+func Fold(address string) string { return strings.ToLower(address) }

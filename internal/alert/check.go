@@ -1,0 +1,67 @@
+package alert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"onramp/internal/health"
+	"onramp/internal/operator"
+)
+
+// awayFor is how long Marketing Cloud may be out of reach before there is an alert,
+// also when nothing is to be sent.
+const awayFor = 5 * time.Minute
+
+// blockedOrUnfit are the destinations that are blocked, and what a check has found. What
+// both tell is one trouble, and keeps the name under which it was alerted first.
+func (w *Watcher) blockedOrUnfit(blocked []standing, unfit []Condition) []Condition {
+	var found []Condition
+	for _, g := range blocked {
+		c := g.blocked()
+		for _, u := range unfit {
+			if g.isOf(u) && w.ledger[c.Cause] == nil {
+				c.Cause = u.Cause
+			}
+		}
+		unfit = slices.DeleteFunc(unfit, g.isOf)
+		found = append(found, c)
+	}
+	return append(found, unfit...)
+}
+
+// isOf says whether a check's finding is why destinations are blocked.
+func (s standing) isOf(unfit Condition) bool {
+	name, isCheck := strings.CutPrefix(unfit.Cause, checkCause)
+	return isCheck && (slices.Contains(s.names, name) || s.Refused && name == health.CheckAccount)
+}
+
+const checkCause = "check:"
+
+// unfit is what the configuration names and is not so in Marketing Cloud, and a
+// clock that is wrong.
+func unfit(all operator.Overview, now time.Time) []Condition {
+	var found []Condition
+	for _, c := range all.Health.Checks {
+		condition := Condition{Cause: checkCause + c.Name, Detail: remote(c.Detail), Hint: c.Hint, Since: c.Since}
+		switch {
+		case c.State == health.CheckAway && now.Sub(c.Since) >= awayFor:
+			condition.Title = "Marketing Cloud can't be reached"
+		case c.State != health.CheckFailed:
+			continue
+		case c.Name == health.CheckAccount:
+			condition.Title, condition.Severe = "credentials or business unit wrong", true
+		default:
+			condition.Title = "not as configured in Marketing Cloud: " + c.Name
+		}
+		found = append(found, condition)
+	}
+	if c := all.Health.Clock; c != nil && c.Failed() {
+		found = append(found, Condition{
+			Cause: "clock", Title: "clocks differ", Hint: clockHint,
+			Detail: fmt.Sprintf("Marketing Cloud's clock is %s this machine's", c.Describe()),
+		})
+	}
+	return found
+}

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"reflect"
+	"slices"
+
+	"onramp/internal/config"
+	"onramp/internal/onramp"
+)
+
+// setting is a part of the configuration that has a name of its own.
+type setting struct {
+	name  string
+	of    func(*config.Config) any // where it stands
+	fixed bool                     // while the process runs
+}
+
+// settings are all but those that have many parts: see named.
+func settings() []setting {
+	return []setting{
+		{"database", func(c *config.Config) any { return &c.Database }, true},
+		{"encryption_key", func(c *config.Config) any { return &c.EncryptionKey }, true},
+		{"public.listen", func(c *config.Config) any { return &c.Public.Listen }, true},
+		{"public.max_connections", func(c *config.Config) any { return &c.Public.MaxConnections }, true},
+		{"admin.listen", func(c *config.Config) any { return &c.Admin.Listen }, true},
+		{"delivery.longest_call", func(c *config.Config) any { return &c.Delivery.LongestCall }, true},
+		{"log.format", func(c *config.Config) any { return &c.Log.Format }, true},
+
+		{"public.url", func(c *config.Config) any { return &c.Public.URL }, false},
+		{"public.trusted_proxies", func(c *config.Config) any { return &c.Public.TrustedProxies }, false},
+		{"public.client_ip_header", func(c *config.Config) any { return &c.Public.ClientIPHeader }, false},
+		{"admin.token", func(c *config.Config) any { return &c.Admin.Token }, false},
+		{"marketing_cloud.subdomain", func(c *config.Config) any { return &c.MarketingCloud.Subdomain }, false},
+		{"marketing_cloud.auth_url", func(c *config.Config) any { return &c.MarketingCloud.AuthURL }, false},
+		{"marketing_cloud.client_id", func(c *config.Config) any { return &c.MarketingCloud.ClientID }, false},
+		{"marketing_cloud.client_secret", func(c *config.Config) any { return &c.MarketingCloud.ClientSecret }, false},
+		{"marketing_cloud.account_id", func(c *config.Config) any { return &c.MarketingCloud.AccountID }, false},
+		{"oauth.token_lifetime", func(c *config.Config) any { return &c.OAuth.TokenLifetime }, false},
+		{"oauth.clients", func(c *config.Config) any { return &c.OAuth.Clients }, false},
+		{"oauth.users", func(c *config.Config) any { return &c.OAuth.Users }, false},
+		{"delivery.give_up_after", func(c *config.Config) any { return &c.Delivery.GiveUpAfter }, false},
+		{"delivery.senders", func(c *config.Config) any { return &c.Delivery.Senders }, false},
+		{"delivery.timeout", func(c *config.Config) any { return &c.Delivery.Timeout }, false},
+		{"drain_timeout", func(c *config.Config) any { return &c.Drain }, false},
+		{"log.level", func(c *config.Config) any { return &c.Log.Level }, false},
+		{"watch", func(c *config.Config) any { return &c.Watch }, false},
+		{"alerts", func(c *config.Config) any { return &c.Alerts }, false},
+	}
+}
+
+// keepFixed gives a new configuration the settings of the one that runs which can't be
+// changed while it does, and returns those that are different.
+func keepFixed(before, after *config.Config) []string {
+	var kept []string
+	for _, s := range settings() {
+		if s.fixed && !reflect.DeepEqual(s.of(before), s.of(after)) {
+			reflect.ValueOf(s.of(after)).Elem().Set(reflect.ValueOf(s.of(before)).Elem())
+			kept = append(kept, s.name)
+		}
+	}
+	return kept
+}
+
+// changes lists what is different in two configurations, without showing how.
+func changes(before, after *config.Config) []string {
+	changed := []string{}
+	for _, s := range settings() {
+		if !reflect.DeepEqual(s.of(before), s.of(after)) {
+			changed = append(changed, s.name)
+		}
+	}
+	return append(changed, slices.Concat(
+		named("forms.", before.Forms, after.Forms, func(f onramp.Form) string { return f.Name }),
+		named("ens.callbacks.", before.Callbacks, after.Callbacks, func(c onramp.Callback) string { return c.Name }),
+		named("sinks.", before.Sinks, after.Sinks, func(s onramp.Sink) string { return s.Name }),
+	)...)
+}
+
+// named lists what is different in two lists of what has names.
+func named[T any](prefix string, before, after []T, name func(T) string) []string {
+	var changed []string
+	for _, one := range after {
+		at := slices.IndexFunc(before, func(b T) bool { return name(b) == name(one) })
+		if at < 0 {
+			changed = append(changed, prefix+name(one)+" (added)")
+		} else if !reflect.DeepEqual(before[at], one) {
+			changed = append(changed, prefix+name(one))
+		}
+	}
+	for _, one := range before {
+		if !slices.ContainsFunc(after, func(a T) bool { return name(a) == name(one) }) {
+			changed = append(changed, prefix+name(one)+" (removed)")
+		}
+	}
+	return changed
+}

@@ -1,0 +1,139 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"onramp/internal/onramp"
+)
+
+// Forms finds a form by its name, as it is configured now; nil: there is none.
+type Forms func(name string) *onramp.Form
+
+// Send makes the columns of the deliveries by their forms, and the call, and more
+// calls when that is what it takes to tell a bad delivery from its neighbours. A
+// delivery whose form is gone is withheld.
+func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	deliveries := make([]onramp.Delivery, 0, len(c.Deliveries))
+	outcomes := make([]onramp.Outcome, len(c.Deliveries))
+	places := make([]int, 0, len(c.Deliveries))
+	for i := range c.Deliveries {
+		d := c.Deliveries[i]
+		var ready bool
+		if outcomes[i], ready = s.columns(c.Destination, &d); ready || c.RequestID != "" { // of what was submitted the result is asked for
+			deliveries, places = append(deliveries, d), append(places, i)
+		}
+	}
+	if len(deliveries) == 0 {
+		return outcomes
+	}
+	c.Deliveries = deliveries
+	s.readback.sending(&c)
+	sent := s.send(ctx, c)
+	s.readback.offer(c, sent)
+	s.renewal.after(ctx, sent)
+	for i, o := range sent {
+		outcomes[places[i]] = o
+	}
+	return outcomes
+}
+
+// columns makes what is sent of a delivery in place of what is stored. What an event
+// brought is made already, but for the row's key. If it can't be sent, unsent says why.
+func (s *Sender) columns(to onramp.Destination, d *onramp.Delivery) (unsent onramp.Outcome, ready bool) {
+	if s.forms == nil {
+		return takeKeys(to, d, inValues(d))
+	}
+	form := s.forms(d.Form)
+	switch {
+	case d.Event != nil:
+		return rowOfEvent(to, d, form)
+	case form == nil:
+		columns, ok := onramp.ColumnsAsStored(d.Values) // by an older version, which could send it without its form
+		if !ok {
+			return withhold(fmt.Sprintf("the form %q is no longer in the configuration", d.Form)), false
+		}
+		d.Values = columns
+		return takeKeys(to, d, inValues(d))
+	}
+	columns, gone, err := form.Columns(&onramp.Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: d.ReceivedAt, Values: d.Values})
+	if err != nil {
+		return withhold("the stored values can't be read"), false
+	}
+	d.Values = columns
+	s.gone.note(d.Form, gone)
+	return takeKeys(to, d, form.Fills)
+}
+
+// rowOfEvent finds the key of the row that an event changes among what its registration
+// holds.
+func rowOfEvent(to onramp.Destination, d *onramp.Delivery, form *onramp.Form) (unsent onramp.Outcome, ready bool) {
+	if d.Of != nil && form == nil && len(to.KeyColumns) > 1 {
+		return withhold(fmt.Sprintf("the form %q is no longer in the configuration", d.Form)), false
+	}
+	if d.Of == nil || form == nil || !slices.ContainsFunc(to.KeyColumns, form.Fills) {
+		return unsent, true
+	}
+	columns, _, err := form.Columns(d.Of)
+	if err != nil {
+		return withhold("the stored values can't be read"), false
+	}
+	row := onramp.Delivery{Values: columns}
+	unsent, ready = takeKeys(to, &row, form.Fills)
+	d.Keys = row.Keys
+	return unsent, ready
+}
+
+// inValues says of columns whether a delivery has them, where no form tells.
+func inValues(d *onramp.Delivery) func(column string) bool {
+	return func(column string) bool {
+		taken, _ := onramp.TakeColumns(d.Values, []string{column})
+		return len(taken) > 0
+	}
+}
+
+func withhold(why string) onramp.Outcome {
+	return onramp.Outcome{Verdict: onramp.Withheld, Detail: why, Hint: "add it again and reload the configuration, or discard the delivery"}
+}
+
+// goneFields are the fields that a form no longer has, and for how many deliveries
+// they were left out.
+type goneFields struct {
+	mu    sync.Mutex
+	count map[[2]string]int64 // by form and field
+}
+
+// LeftOut says, for people, which fields deliveries were sent without, since their forms
+// no longer have them. It begins anew with ReadBack.
+func (s *Sender) LeftOut() []string {
+	s.gone.mu.Lock()
+	defer s.gone.mu.Unlock()
+	var lines []string
+	for at, n := range s.gone.count {
+		lines = append(lines, fmt.Sprintf("form %s: what was submitted as %s was left out of %d deliveries, since the form no longer has this field", at[0], at[1], n))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func (g *goneFields) note(form string, fields []string) {
+	if len(fields) == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.count == nil {
+		g.count = map[[2]string]int64{}
+	}
+	for _, field := range fields {
+		g.count[[2]string{form, field}]++
+	}
+}
+
+func (g *goneFields) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.count)
+}

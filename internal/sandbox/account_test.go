@@ -1,0 +1,110 @@
+package sandbox_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/sandbox"
+)
+
+// account sets up a part of the sandbox's account.
+func account(t testing.TB, s *sandbox.Sandbox, body string) {
+	t.Helper()
+	if w := send(t, s, "PUT", "/_sandbox/account", body); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+}
+
+const members = `"columns":[{"name":"Key","type":"Text","length":50,"primary_key":true},{"name":"City","type":"Text","length":4,"truncates":true},
+	{"name":"Note","type":"Text","nullable":true,"drops":true}]`
+
+// The answers to what is missing in an account, on each route.
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	const (
+		toMembers  = "/hub/v1/dataevents/key:Members/rowset"
+		row        = `[{"keys":{"Key":"1"},"values":{"City":"Rome","Ctiy":"x"}}]`
+		definition = `{"definitionKey":"bye","recipient":{"contactKey":"u-1","to":"a@example.org"}}`
+		privileges = `{"message":"Insufficient privileges to complete this action.","documentation":""}`
+		plain      = `{"message":"Insufficient Privileges","errorcode":20002,"documentation":"` + errorDocs + `"}`
+		notFound   = `{"message":"Object Not Found","errorcode":30003,"documentation":""}`
+	)
+	refused := func(code, message string) string {
+		return `{"message":"` + message + `","errorcode":` + code + `,"documentation":""}`
+	}
+	for _, c := range []struct {
+		name, account, method, target, body string
+		status                              int
+		want                                string
+	}{
+		{"no such data extension", `{"data_extensions":{"Web_Registrations":null}}`, "POST", rowset, `[]`, 404, notFound},
+		{"another data extension", `{"data_extensions":{"Members":{` + members + `}}}`, "POST", toMembers, row, 200, row},
+		{"unknown column refused", `{"data_extensions":{"Members":{"unknown_columns":"refuse",` + members + `}}}`, "POST", toMembers, `[{"keys":{"Kee":"1"},"values":{}}]`, 400, refused("10000", "Primary key 'kee' does not exist.")},
+		{"draft", `{"journeys":{"APIEvent-sandbox-welcome":{"status":"Draft"}}}`, "POST", eventsPath, event(goodData), 400, refused("30001", "The journey of the event definition APIEvent-sandbox-welcome is not published.")},
+		{"stopped", `{"journeys":{"APIEvent-sandbox-welcome":{"status":"Stopped"}}}`, "POST", "/interaction/v1/async/events", `{"eventDefinitionKey":"APIEvent-sandbox-welcome","members":[{"contactKey":"u-1"}]}`, 400, refused("30001", "The journey of the event definition APIEvent-sandbox-welcome is not published.")},
+		{"no such event", `{"journeys":{"APIEvent-sandbox-welcome":null}}`, "POST", eventsPath, event(goodData), 400, refused("30003", "Event Definition not found: APIEvent-sandbox-welcome")},
+		{"no such message", `{"message_definitions":{"bye":null}}`, "POST", "/messaging/v1/email/messages/m1", definition, 400, refused("109111", "MCMS_UTM_Validation_InvalidValue_definitionKey: The definition does not exist.")},
+		{"scope of rows", `{"package":{"scopes":["journeys_read"]}}`, "POST", rowset, `[]`, 401, notAuthorized()},
+		{"scope of rows, 403", `{"package":{"scopes":[]},"missing_scope":403}`, "POST", rowset, `[]`, 403, `{"message":"Not Authorized","errorcode":20002,"documentation":"` + errorDocs + `"}`},
+		{"scope of asynchronous rows", `{"package":{"scopes":[]}}`, "PUT", "/data/v1/async/dataextensions/key:Nope/rows", `{}`, 403, privileges},
+		{"scope of events", `{"package":{"scopes":["journeys_read"]}}`, "POST", eventsPath, `{}`, 403, plain},
+		{"scope of messages", `{"package":{"scopes":["journeys_read"]}}`, "POST", "/messaging/v1/email/messages/m1", definition, 403, plain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSandbox(t)
+			account(t, s, c.account)
+			same(t, send(t, s, c.method, c.target, c.body, authorize(t, s)), c.status, c.want)
+		})
+	}
+}
+
+// A column that there is not is passed over, or refused on both routes, as the account
+// says; what a column drops or truncates the caller is not told.
+func TestAccountColumns(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	const upsert = "/hub/v1/dataevents/key:Members/rowset"
+	account(t, s, `{"data_extensions":{"Members":{`+members+`}}}`)
+	const long = `[{"keys":{"Key":"1"},"values":{"City":"Lisbon","Note":"n","Ctiy":"x"}}]`
+	same(t, send(t, s, "POST", upsert, long, auth), 200, long)
+	wantRows := []map[string]any{{"Key": "1", "City": "Lisb"}}
+	if diff := cmp.Diff(wantRows, s.State().DataExtensions["Members"].Rows); diff != "" {
+		t.Error(diff)
+	}
+	account(t, s, `{"data_extensions":{"Members":{"unknown_columns":"refuse"}}}`)
+	id := s.State().DataExtensions["Members"].ID
+	same(t, send(t, s, "POST", upsert, long, auth), 400, `{"message":"Unable to save rows for data extension ID `+id+`","errorcode":10006,"documentation":"",
+		"additionalErrors":[{"message":"Ctiy: Column [Ctiy] does not exist.","errorcode":10000,"documentation":""}]}`)
+	job := submit(t, s, auth, "PUT", "/data/v1/async/dataextensions/key:Members/rows", `{"items":[{"Key":"2","City":"Rome","Ctiy":"x"},{"Key":"3","City":"Bonn"}]}`)
+	advance(t, s, 300*time.Millisecond)
+	wantJSON(t, ask(t, s, auth, job, "results"), results(2,
+		`{"errorCode":2,"message":"Ctiy: Column [Ctiy] does not exist.","status":"Error","errors":[{"errorMessage":"Ctiy: Column [Ctiy] does not exist.","name":"ctiy","errorCode":70001}]}`,
+		`{"message":"Upserted DataExtensionObject","status":"OK"}`))
+	// rows stay when a column is added
+	account(t, s, `{"data_extensions":{"Members":{"columns":[{"name":"Ctiy","type":"Text","nullable":true},{"name":"Key","type":"Text","primary_key":true},{"name":"City","type":"Text"}]}}}`)
+	wantRows = []map[string]any{{"Key": "1", "City": "Lisb"}, {"Key": "3", "City": "Bonn"}}
+	if diff := cmp.Diff(wantRows, s.State().DataExtensions["Members"].Rows); diff != "" {
+		t.Error(diff)
+	}
+	same(t, send(t, s, "POST", upsert, long, auth), 200, long)
+}
+
+func TestAccountRefused(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"journeys":{"J":{"data_extension":"nope"}}}`:                                                  `journeys: J: no data extension \"nope\"`,
+		`{"journeys":{"APIEvent-sandbox-welcome":{"status":"Off"}}}`:                                    `journeys: APIEvent-sandbox-welcome: unknown status \"Off\"`,
+		`{"data_extensions":{"X":{}}}`:                                                                  `data_extensions: X: columns are missing`,
+		`{"data_extensions":{"X":{"columns":[{"name":"a","type":"Tex"}]}}}`:                             `data_extensions: X: column a: unknown type \"Tex\"`,
+		`{"data_extensions":{"X":{"columns":[{"name":"a","type":"Text"},{"name":"A","type":"Text"}]}}}`: `data_extensions: X: column \"A\" is there twice, or has no name`,
+		`{"message_definitions":{"m":{"status":"Off"}}}`:                                                `message_definitions: m: unknown status \"Off\"`,
+		`{"package":{"scopes":["all"]}}`:                                                                `package: unknown scope \"all\"`,
+		`{"missing_scope":404}`:                                                                         `missing_scope is 404, want 401 or 403`,
+	} {
+		same(t, send(t, newSandbox(t), "PUT", "/_sandbox/account", body), 400, `{"message":"`+want+`"}`)
+	}
+}
