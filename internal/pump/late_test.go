@@ -293,6 +293,53 @@ func TestKilledInFlight(t *testing.T) {
 	})
 }
 
+// A process is killed while a row is sent once more. Marketing Cloud may carry that out
+// when a newer row has long been delivered by the next process.
+func TestKilledWhileSentOnceMore(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "onramp.db")
+	synctest.Test(t, func(t *testing.T) {
+		forms := []onramp.Form{{Name: "row", Route: []onramp.Destination{x}}}
+		k := &killable{onDisk: openForms(t, store.Config{URL: path, LongestCall: longest}, forms)}
+		k.saveN(0, "ana", 1)
+		k.saveN(0, "ana", 2)
+		lost := onramp.Outcome{Verdict: onramp.Retry, MayHaveArrived: true}
+		var sent []int64
+		s := newSender(t, func(ctx context.Context, _ onramp.Destination, one onramp.Delivery) onramp.Outcome {
+			sent = append(sent, one.Seq)
+			switch {
+			case len(sent) == 1:
+				return lost
+			case one.Resend:
+				<-ctx.Done()
+				return lost
+			}
+			return ok
+		})
+		l := begin(t, pump.New(pump.Config{}, killed{k.s, k}, killed{k.s, k}, s, k.forms[0].Route))
+		<-time.After(time.Minute)
+		k.dead.Store(true)
+		l.abandon()
+		l.end()
+		k.close()
+
+		d := openForms(t, store.Config{URL: path, LongestCall: longest}, forms)
+		defer d.close()
+		s = newSender(t, func(_ context.Context, _ onramp.Destination, one onramp.Delivery) onramp.Outcome {
+			sent = append(sent, one.Seq)
+			return ok
+		})
+		l = begin(t, pump.New(pump.Config{}, d.s, d.s, s, d.forms[0].Route))
+		<-time.After(time.Second)
+		d.saveN(0, "ana", 3)
+		<-time.After(5 * time.Minute)
+		l.end()
+		if diff := cmp.Diff([]int64{1, 1, 2, 2, 2, 3, 3}, sent); diff != "" {
+			t.Error("the newer row is not sent once more:", diff)
+		}
+	})
+}
+
 // An asynchronous request is under way when the process is stopped. After the start
 // its outcome is asked for, its row is not sent again, and a newer one waits.
 func TestJobOverRestart(t *testing.T) {

@@ -363,7 +363,7 @@ func (t *tx) settleResend(s *onramp.Settlement, woken map[int]wakeUp) error {
 		return err // recorded by an earlier call whose answer was lost
 	}
 	woken[d.DestinationID] |= dueUp // the next of its key takes its turn
-	if s.State != onramp.DeliveryPending && len(t.store.candidates) > 0 {
+	if s.State != onramp.DeliveryPending {
 		t.after = append(t.after, func() { t.store.resends.remove(orderingKey{d.DestinationID, d.OrderingKey}, 1) })
 	}
 	if s.Attempt == nil {

@@ -69,9 +69,11 @@ var (
 		GROUP BY ordering_key ORDER BY MIN(seq) LIMIT $4`)
 	dueInFlight = numbered(`SELECT seq, step, ordering_key FROM delivery
 		WHERE destination_id = $1 AND due_at <= $2 AND state = {{pending}} ORDER BY due_at, seq LIMIT $3`)
+	resendsInFlight = `SELECT seq, 1, ordering_key FROM resend WHERE destination_id = $1 AND due_at <= $2 ORDER BY due_at, seq LIMIT $3 + 0`
 )
 
-// listMaybeInFlight lists the first delivery of each key that may have been sent.
+// listMaybeInFlight lists the first delivery of each key that may have been sent, and
+// those that may have been sent once more.
 func (s *Store) listMaybeInFlight(ctx context.Context, destination int, readTo, sentTo int64) ([]onramp.Delivery, error) {
 	scan := func(rows *sql.Rows) (d onramp.Delivery, err error) {
 		d.DestinationID = destination
@@ -87,7 +89,12 @@ func (s *Store) listMaybeInFlight(ctx context.Context, destination int, readTo, 
 	}
 	rows, err = s.readers.QueryContext(ctx, dueInFlight, destination, micros(s.now()), mostDue)
 	due, err := collect(rows, err, scan)
-	return append(fresh, due...), readerErr("list what was in flight", err)
+	if err != nil {
+		return nil, readerErr("list what was in flight", err)
+	}
+	rows, err = s.readers.QueryContext(ctx, resendsInFlight, destination, micros(s.now()), mostDue)
+	resends, err := collect(rows, err, scan)
+	return slices.Concat(fresh, due, resends), readerErr("list what was in flight", err)
 }
 
 // SavePosition saves how far a destination is: everything up to readTo is settled or
