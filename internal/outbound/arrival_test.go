@@ -67,13 +67,13 @@ func lost() map[string]arrival {
 
 // dials gives the first connection, for the token, from the network, and the others
 // from next.
-func dials(next func() (net.Conn, error)) *http.Transport {
+func dials(next func(network, addr string) (net.Conn, error)) *http.Transport {
 	var n atomic.Int32
 	return &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if n.Add(1)%2 == 1 { // each Sender asks for a token of its own
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		}
-		return next()
+		return next(network, addr)
 	}}
 }
 
@@ -89,16 +89,18 @@ func TestBrokenConnections(t *testing.T) {
 	t.Parallel()
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	for name, row := range map[string]struct {
-		next func() (net.Conn, error)                     // the call's connection; nil: of the network
+		next func(network, addr string) (net.Conn, error) // the call's connection; nil: of the network
 		call func(w http.ResponseWriter, r *http.Request) // what the server makes of the call
 		want map[string]arrival
 
 		timeout time.Duration
 	}{
-		"dial refused":  {next: func() (net.Conn, error) { return nil, refused }, want: alike(onramp.Retry, false)},
-		"no such host":  {next: func() (net.Conn, error) { return nil, &net.DNSError{Err: "no such host", IsNotFound: true} }, want: alike(onramp.Retry, false)},
-		"TLS fails":     {next: func() (net.Conn, error) { return nil, errors.New("tls: handshake failure") }, want: alike(onramp.Retry, false)},
-		"reset at once": {next: func() (net.Conn, error) { c, _ := net.Pipe(); return deaf{c}, nil }, want: alike(onramp.Retry, false)},
+		"dial refused": {next: func(string, string) (net.Conn, error) { return nil, refused }, want: alike(onramp.Retry, false)},
+		"no such host": {next: func(string, string) (net.Conn, error) {
+			return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+		}, want: alike(onramp.Retry, false)},
+		"TLS fails":     {next: func(string, string) (net.Conn, error) { return nil, errors.New("tls: handshake failure") }, want: alike(onramp.Retry, false)},
+		"reset at once": {next: func(network, addr string) (net.Conn, error) { c, err := net.Dial(network, addr); return deaf{c}, err }, want: alike(onramp.Retry, false)},
 		"reset after the request": {call: func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {

@@ -148,9 +148,12 @@ func (s *Sender) begin(ctx context.Context) (limited context.Context, out *outgo
 
 // sent says whether a call that ended with an error may have been carried out. One
 // that could not be written to its end was not: nobody acts on half a request.
+// net/http then closes the connection, and gives either the error of the write or
+// that of the read that this ends, whichever it sees first.
 func (out *outgoing) sent(err error) bool {
 	e, ok := errors.AsType[*net.OpError](err)
-	return out.begun.Load() && !(ok && e.Op == "write")
+	unwritten := ok && e.Op == "write" || errors.Is(err, net.ErrClosed)
+	return out.begun.Load() && !unwritten
 }
 
 // note writes into each outcome that is not delivered what was sent for it: the
