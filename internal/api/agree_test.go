@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func agreeing(t *testing.T) *gateway {
 type schema struct {
 	Type                               string
 	Pattern                            string
-	Enum                               []string
+	Enum                               []any
 	MaxLength                          *int
 	MinItems                           int
 	UniqueItems                        bool
@@ -106,15 +107,11 @@ func (s *schema) allows(v any) bool {
 		if s.Pattern != "" && !compiled(s.Pattern).MatchString(v) {
 			return false
 		}
-		known := s.Enum == nil
-		for _, choice := range s.Enum {
-			known = known || choice == v
-		}
-		if !known {
+		if s.Enum != nil && !slices.Contains(s.Enum, any(v)) {
 			return false
 		}
 	case bool:
-		return s.Type == "boolean"
+		return s.Type == "boolean" && (s.Enum == nil || slices.Contains(s.Enum, any(v)))
 	case json.Number:
 		n, err := v.Float64()
 		whole := n == float64(int64(n))
@@ -139,7 +136,10 @@ func (s *schema) allows(v any) bool {
 func (s *schema) generate(t *rapid.T, name string) string {
 	switch s.Type {
 	case "boolean":
-		return strconv.FormatBool(rapid.Bool().Draw(t, name))
+		if s.Enum == nil {
+			s.Enum = []any{true, false}
+		}
+		return marshal(t, rapid.SampledFrom(s.Enum).Draw(t, name))
 	case "integer":
 		n := rapid.Int64Range(int64(*s.Minimum), int64(*s.Maximum)).Draw(t, name)
 		return rapid.SampledFrom([]string{fmt.Sprint(n), fmt.Sprintf("%d.0", n), fmt.Sprintf("%d.00e0", n), fmt.Sprintf("%.10e", float64(n)), fmt.Sprintf("%d.000E0", n)}).Draw(t, name)
@@ -151,12 +151,12 @@ func (s *schema) generate(t *rapid.T, name string) string {
 		}).Draw(t, name)
 	case "array":
 		chosen := rapid.SliceOfNDistinct(rapid.SampledFrom(s.Items.Enum), s.MinItems, len(s.Items.Enum), rapid.ID).Draw(t, name)
-		return marshal(t, append([]string{}, chosen...))
+		return marshal(t, append([]any{}, chosen...))
 	}
 	texts := rapid.StringN(0, 30, -1)
 	switch {
 	case s.Enum != nil:
-		texts = rapid.SampledFrom(s.Enum)
+		texts = rapid.Map(rapid.SampledFrom(s.Enum), func(choice any) string { return choice.(string) })
 	case s.Pattern != "" && len(s.Pattern) > 1 && s.Pattern[0] == '^':
 		texts = rapid.StringMatching(s.Pattern)
 	case s.AnyOf != nil:

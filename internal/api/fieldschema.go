@@ -21,6 +21,9 @@ func fieldSchema(f *onramp.Field) *huma.Schema {
 	switch f.Type {
 	case onramp.Boolean:
 		s.Type = huma.TypeBoolean
+		if f.MustBeTrue() {
+			s.Enum = []any{true}
+		}
 	case onramp.Integer:
 		s.Type, s.Format = huma.TypeInteger, "int32"
 		s.Minimum, s.Maximum = new(float64(math.MinInt32)), new(float64(math.MaxInt32))

@@ -154,7 +154,17 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 		return v, false, nil
 	}
 	v, err = f.Parse(*submitted)
+	if err == nil && v.Kind == False && f.MustBeTrue() {
+		err = errRequired
+	}
 	return v, err == nil, err
+}
+
+// MustBeTrue says whether only true will do: a required check box must be ticked, as in
+// HTML (section 4.10.5.1.15), however it is sent. A question with two answers, which
+// is asked as radio buttons or a list, must only be answered.
+func (f *Field) MustBeTrue() bool {
+	return f.Type == Boolean && f.Required && f.Input != "radio" && f.Input != "select"
 }
 
 // filledIn cuts what the visitor did not type and can't correct.
