@@ -52,6 +52,7 @@ func (v *lateVendor) draw(n int) int {
 
 // carryOut stores rows after a while.
 func (v *lateVendor) carryOut(after time.Duration, deliveries []onramp.Delivery, done func()) {
+	deliveries = slices.Clone(deliveries) // the caller's are its own again when the call has ended
 	go func() {
 		if after > 0 {
 			<-time.After(after)
