@@ -3,6 +3,7 @@ package alert
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -15,18 +16,20 @@ const maxRemote = 300
 const maxLooked = 1000
 
 // masked are the parts of a text from elsewhere that no alert repeats.
-var masked = regexp.MustCompile(`(?i)` + strings.Join([]string{
-	`[a-z][a-z0-9+.-]*:/+\S*|//\S*`, // links
-	`\S*@\S*`,                       // email addresses, mentions
-	`'[^']*[^'a-z0-9_][^']*'|"[^"]*[^"a-z0-9_][^"]*"`,              // values, but not names such as that of a column
-	`[\pL\pN_-]+(?:\.[\pL\pN_-]+)*\.[\pL_][\pL\pN_-]*(?:[:/]\S*)?`, // host and file names
-	`[0-9]+(?:\.[0-9]+){2,}\S*`,                                    // IP addresses
-	`[0-9a-f]*(?::[0-9a-f]*){2,}(?:%\S*)?`,
-	`\+?[0-9][0-9-]{6,}`,    // phone numbers, ids
-	`[\pL\pN+/=_.~%-]{40,}`, // tokens
-	`[\pL+/=_.~%-]*[0-9][\pL\pN+/=_.~%-]{19,}`,
-	`[\pL\pN+/=_.~%-]{19,}[0-9][\pL+/=_.~%-]*`,
-}, "|"))
+var masked = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)` + strings.Join([]string{
+		`[a-z][a-z0-9+.-]*:/+\S*|//\S*`, // links
+		`\S*@\S*`,                       // email addresses, mentions
+		`'[^']*[^'a-z0-9_][^']*'|"[^"]*[^"a-z0-9_][^"]*"`,              // values, but not names such as that of a column
+		`[\pL\pN_-]+(?:\.[\pL\pN_-]+)*\.[\pL_][\pL\pN_-]*(?:[:/]\S*)?`, // host and file names
+		`[0-9]+(?:\.[0-9]+){2,}\S*`,                                    // IP addresses
+		`[0-9a-f]*(?::[0-9a-f]*){2,}(?:%\S*)?`,
+		`\+?[0-9][0-9-]{6,}`,    // phone numbers, ids
+		`[\pL\pN+/=_.~%-]{40,}`, // tokens
+		`[\pL+/=_.~%-]*[0-9][\pL\pN+/=_.~%-]{19,}`,
+		`[\pL\pN+/=_.~%-]{19,}[0-9][\pL+/=_.~%-]*`,
+	}, "|"))
+})
 
 // remote makes a text that came from elsewhere, such as what Marketing Cloud or a
 // proxy answered, fit for an alert. An alert reaches people by services that each
@@ -47,7 +50,7 @@ func remote(text string) string {
 		}
 		return r
 	}, text)
-	text = masked.ReplaceAllString(text, "…")
+	text = masked().ReplaceAllString(text, "…")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r) || strings.ContainsRune(` .,;:'"()/+-=%_?…`, r) {
 			return r

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/text/language"
@@ -37,7 +38,7 @@ func fieldSchema(f *onramp.Field) *huma.Schema {
 	case onramp.Phone:
 		describePhone(s, f)
 	case onramp.Locale:
-		s.Description, s.Pattern = "a locale such as en-US", localePattern
+		s.Description, s.Pattern = "a locale such as en-US", localePattern()
 	case onramp.Choice:
 		s.Enum = enum(f)
 	case onramp.Choices:
@@ -164,7 +165,7 @@ func describeText(s *huma.Schema, f *onramp.Field) {
 }
 
 // localePattern lists the languages of two letters and the regions that are registered.
-var localePattern = func() string {
+var localePattern = sync.OnceValue(func() string {
 	languages := registered("abcdefghijklmnopqrstuvwxyz", func(code string) bool {
 		tag, err := language.Parse(code)
 		return err == nil && tag.String() != "und"
@@ -174,7 +175,7 @@ var localePattern = func() string {
 		return err == nil
 	})
 	return `^(?:` + languages + `)(?:-(?:` + regions + `))?$`
-}()
+})
 
 // registered makes an expression for the pairs of letters that are known.
 func registered(letters string, known func(code string) bool) string {

@@ -145,11 +145,17 @@ func describe(n *yaml.Node) string {
 	return "a single value"
 }
 
-var plainKey = regexp.MustCompile(`^[\pL\pN_-]{1,64}$`)
+var lettersAndDigits = regexp.MustCompile(`^[\pL\pN_-]+$`)
+
+// isPlainKey says whether a key can be repeated as it is. (The expression would take
+// megabytes if it counted, since it would repeat all letters that there are.)
+func isPlainKey(name string) bool {
+	return utf8.RuneCountInString(name) <= 64 && lettersAndDigits.MatchString(name)
+}
 
 func (p position) key(name string) position {
 	switch {
-	case !plainKey.MatchString(name):
+	case !isPlainKey(name):
 		p.path += "[" + strconv.Quote(name) + "]"
 	case p.path == "":
 		p.path = name
@@ -203,7 +209,7 @@ func (r *reader) entries(v value) ([]value, bool) {
 		}
 		at := position{key.Line, v.path}.key(key.Value)
 		if first, doubled := lines[key.Value]; doubled {
-			if !plainKey.MatchString(key.Value) {
+			if !isPlainKey(key.Value) {
 				at.path = v.path // see mapping
 			}
 			r.report(at, "is set twice, first on line %d", first)
@@ -229,7 +235,7 @@ func (r *reader) mapping(v value, known ...string) (map[string]value, bool) {
 			byName[e.name] = e
 			continue
 		}
-		if !plainKey.MatchString(e.name) {
+		if !isPlainKey(e.name) {
 			// not repeated: without its space, client_secret:… is a key with the secret in it
 			r.report(position{e.line, v.path}, "unknown key; is a colon, or the space after it, missing?")
 			continue

@@ -125,7 +125,7 @@ func (r *reader) headers(v value) map[string]onramp.Secret {
 	return headers
 }
 
-var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 func (r *reader) kafka(v value) *onramp.Kafka {
 	keys, ok := r.mapping(v, "brokers", "topic", "tls", "ca_file", "sasl", "user", "password")
@@ -141,7 +141,7 @@ func (r *reader) kafka(v value) *onramp.Kafka {
 	if k.TLS = r.boolean(keys["tls"], false); k.CAFile != "" && !k.TLS && len(r.problems) == before {
 		r.report(keys["ca_file"].position, "has no effect without tls: true; remove it")
 	}
-	if k.Topic != "" && (!topicName.MatchString(k.Topic) || k.Topic == "." || k.Topic == "..") {
+	if k.Topic != "" && (len(k.Topic) > 249 || !topicName.MatchString(k.Topic) || k.Topic == "." || k.Topic == "..") {
 		r.report(keys["topic"].position, "can contain only letters, digits, ., _ and -, at most 249 characters")
 	}
 	r.sasl(k, keys)

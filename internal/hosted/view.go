@@ -130,14 +130,14 @@ func (v *view) Languages() []link {
 	return links
 }
 
-var domain = regexp.MustCompile(`^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,4}$`)
+var domain = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+){1,4}$`)
 
 // thank makes the view that tells that a registration was received. meant is the domain
 // of the address that the visitor may have meant.
 func (v *view) thank(meant string) {
 	v.Thanks = true
 	v.Title = texts.Fill(v.Text("title_thanks"), "title", v.Heading)
-	if domain.MatchString(meant) {
+	if len(meant) < 254 && domain.MatchString(meant) {
 		v.Meant = texts.Fill(v.Text("suggestion"), "suggestion", meant)
 	}
 }

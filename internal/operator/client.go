@@ -52,7 +52,7 @@ const (
 // clientID is what can be the id of a client that is made here. Nobody knows
 // whether Marketing Cloud encodes an id before it goes into HTTP Basic, as RFC
 // 6749 (2.3.1) wants; these are the same either way.
-var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 var errNoTokenEndpoint = &onramp.Error{Kind: onramp.Conflict, Message: "this gateway has no token endpoint: configure a callback under ens.callbacks"}
 
@@ -193,7 +193,7 @@ func (c *Clients) make(ctx context.Context, id string) (made onramp.TokenClient,
 	switch {
 	case err != nil:
 		return made, false, err
-	case !found && !clientID.MatchString(id):
+	case !found && (len(id) > 100 || !clientID.MatchString(id)):
 		return made, false, invalidField("id", "must start with a letter or digit and contain only letters, digits, dots, _ and -, at most 100 characters",
 			"the client id is not valid")
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"onramp/internal/onramp"
 	"onramp/sfmc"
@@ -192,18 +193,20 @@ func (h *hint) fits(e *sfmc.Error, to onramp.Destination, messages []string) boo
 
 // columnName finds the column that a message is about, in the vendor's ways to
 // name one.
-var columnName = regexp.MustCompile(`(?:column \[|Column \[|[Ff]ield |^)([A-Za-z_][A-Za-z0-9_]{0,127})(?:\]|: The value| (?:does not exist|is required))`)
+var columnName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:column \[|Column \[|[Ff]ield |^)([A-Za-z_][A-Za-z0-9_]{0,127})(?:\]|: The value| (?:does not exist|is required))`)
+})
 
 // columnOf is the column that an answer is about. Only what looks like a column's
 // name is taken: hints stand in alerts, and a message may quote what a visitor typed.
 func columnOf(e *sfmc.Error, messages []string) string {
 	for _, m := range messages {
-		if found := columnName.FindStringSubmatch(m); found != nil {
+		if found := columnName().FindStringSubmatch(m); found != nil {
 			return "the column " + found[1]
 		}
 	}
 	for _, d := range e.Additional {
-		if found := columnName.FindStringSubmatch("column [" + d.Name + "]"); found != nil {
+		if found := columnName().FindStringSubmatch("column [" + d.Name + "]"); found != nil {
 			return "the column " + found[1]
 		}
 	}
