@@ -31,17 +31,28 @@ docomo.ne.jp ezweb.ne.jp au.com softbank.ne.jp i.softbank.jp ymobile.ne.jp yahoo
 qq.com foxmail.com 163.com 126.com 139.com sina.com sina.cn sohu.com aliyun.com naver.com daum.net hanmail.net nate.com
 yahoo.co.in yahoo.in rediffmail.com yahoo.co.id yahoo.com.sg yahoo.com.hk yahoo.com.tw yahoo.com.ph yahoo.com.vn`)
 
-// isCommon holds the domains, byLength those that may have been meant: of a short name,
+// trait is what a slip leaves as it is: the length, or one more or less, and at least
+// one of the first two letters, maybe at the other's place.
+type trait struct {
+	length, place int
+	letter        byte
+}
+
+// isCommon holds the domains, byTrait those that may have been meant: of a short name,
 // such as o2.pl, every neighbour is somebody's own.
-var isCommon, byLength = func() (map[string]bool, map[int][]string) {
-	common, byLength := make(map[string]bool, len(domains)), map[int][]string{}
+var isCommon, byTrait = func() (map[string]bool, map[trait][]string) {
+	common, byTrait := make(map[string]bool, len(domains)), map[trait][]string{}
 	for _, domain := range domains {
 		common[domain] = true
-		if name, _, _ := strings.Cut(domain, "."); len(name) >= 5 {
-			byLength[len(domain)] = append(byLength[len(domain)], domain)
+		if name, _, _ := strings.Cut(domain, "."); len(name) < 5 {
+			continue
+		}
+		for place := range 2 {
+			t := trait{len(domain), place, domain[place]}
+			byTrait[t] = append(byTrait[t], domain)
 		}
 	}
-	return common, byLength
+	return common, byTrait
 }()
 
 // topLevels are slips that are no top-level domain, and what they stand for.
@@ -74,8 +85,16 @@ func Suggest(address string) string {
 
 // closest gives the domain that another is a slip of, or that domain itself.
 func closest(domain string) string {
-	for _, length := range []int{len(domain), len(domain) + 1, len(domain) - 1} {
-		for _, known := range byLength[length] {
+	if len(domain) < 2 {
+		return domain
+	}
+	n, first, second := len(domain), domain[0], domain[1]
+	for _, t := range [...]trait{
+		{n, 0, first}, {n, 1, second}, {n, 0, second}, // another letter, or two that have changed places
+		{n + 1, 0, first}, {n + 1, 1, first}, // one is missing
+		{n - 1, 0, first}, {n - 1, 0, second}, // one is too many
+	} {
+		for _, known := range byTrait[t] {
 			if spelling.IsSlip(domain, known) && sameCountry(domain, known) {
 				return known
 			}
