@@ -61,6 +61,17 @@ var topLevels = map[string]string{
 	"nte": "net", "met": "net", "nett": "net", "ner": "net", "ogr": "org", "orgg": "org", "rog": "org",
 }
 
+// IsUsual says of most addresses, as they were typed, that Suggest would say nothing of
+// them. It is quick.
+func IsUsual(typed string) bool {
+	for i := range len(typed) {
+		if typed[i] <= ' ' || typed[i] >= 0x7f || typed[i] >= 'A' && typed[i] <= 'Z' {
+			return false
+		}
+	}
+	return Suggest(typed) == ""
+}
+
 // Suggest gives the address that somebody probably meant who typed this one, which Parse
 // has returned; "" when it is probably right.
 func Suggest(address string) string {

@@ -1,6 +1,7 @@
 package email_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,6 +55,11 @@ func TestSuggest(t *testing.T) {
 		"ana@xn--bcher-kva.de": "",
 	}
 	got := map[string]string{}
+	for address, meant := range want {
+		if usual := email.IsUsual(strings.ToLower(address)); usual != (meant == "") {
+			t.Errorf("%s is usual: %v", strings.ToLower(address), usual)
+		}
+	}
 	for address := range want {
 		got[address] = email.Suggest(address)
 	}

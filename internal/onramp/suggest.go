@@ -19,7 +19,7 @@ func (f *Form) Suggest(inputs []Input) []Suggestion {
 			continue
 		}
 		for _, in := range inputs {
-			if in.Name != field.Name {
+			if in.Name != field.Name || email.IsUsual(in.Value.Text) {
 				continue
 			}
 			if value, err := field.Parse(in.Value); err == nil {
