@@ -4,26 +4,36 @@
 // and memory in proportion to its length.
 package literal
 
-import "strings"
+import (
+	"strings"
+
+	"onramp/internal/visible"
+)
 
 // fold gives the ASCII form of the characters that input methods and word processors
-// put in the place of digits and signs: full-width ones, and the minus and blanks of
-// typesetting. White space around the text goes.
+// put in the place of digits and signs: full-width ones and digits of other scripts,
+// and the minus and blanks of typesetting. What can't be seen around the text goes.
 func fold(s string) string {
+	s = visible.Trim(s)
 	for i := range len(s) {
 		if s[i] >= 0x80 {
-			return strings.TrimSpace(strings.Map(foldRune, s))
+			return strings.Map(foldRune, s)
 		}
 	}
-	return strings.TrimSpace(s)
+	return s
 }
 
 func foldRune(r rune) rune {
+	if digit, ok := visible.Digit(r); ok {
+		return rune(digit)
+	}
 	switch {
 	case r >= '！' && r <= '～': // the full-width forms stand in the order of ASCII
 		return r - '！' + '!'
 	case r == '−':
 		return '-'
+	case r == '٫': // the decimal point between Arabic digits
+		return '.'
 	case r == '\u00a0' || r == '\u202f' || r == '\u2009' || r == '\u3000':
 		return ' '
 	case r == '’':

@@ -19,7 +19,8 @@ const Stored = "2006-01-02T15:04:05Z"
 
 // Time reads a day (2026-06-23), or a moment with its offset (2026-06-23T14:52:45+02:00),
 // which comes back in UTC. It takes RFC 3339, and what programs make of it: a blank
-// for the T, no seconds, offsets such as +0200, +02 and UTC, a blank before the offset.
+// for the T, no seconds, offsets such as +0200, +02 and UTC, a blank before the offset, and
+// behind it the name of its zone (RFC 9557, as JavaScript's Temporal writes it).
 // A leap second, which no column holds, is the second before it. A moment without an
 // offset is one in the given zone; nil: it is an error, since Marketing Cloud would take
 // it for one in its own zone. What a clock shows twice when summer time ends is the
@@ -101,7 +102,7 @@ func twoDigits(text string, most int) (n int, rest string, ok bool) {
 
 // readOffset turns what a clock shows into UTC.
 func readOffset(shown time.Time, offset string, zone *time.Location) (time.Time, error) {
-	switch strings.ToUpper(offset) {
+	switch strings.ToUpper(withoutName(offset)) {
 	case "":
 		if zone == nil {
 			return shown, ErrNoZone
@@ -110,7 +111,7 @@ func readOffset(shown time.Time, offset string, zone *time.Location) (time.Time,
 	case "Z", "UTC", "GMT":
 		return shown, nil
 	}
-	sign, text := offset[0], offset[1:]
+	sign, text := offset[0], withoutName(offset)[1:]
 	hour, text, ok := twoDigits(text, 99)
 	if sign != '+' && sign != '-' || !ok {
 		return shown, ErrTime
@@ -129,6 +130,14 @@ func readOffset(shown time.Time, offset string, zone *time.Location) (time.Time,
 		return shown, ErrOffset
 	}
 	return shown.Add(-east), nil
+}
+
+// withoutName leaves out the name of its zone behind an offset.
+func withoutName(offset string) string {
+	if name := strings.IndexByte(offset, '['); name > 0 && strings.HasSuffix(offset, "]") {
+		return offset[:name]
+	}
+	return offset
 }
 
 // inZone is Temporal's and java.time's rule for what a clock shows twice or never.

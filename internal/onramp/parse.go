@@ -116,17 +116,25 @@ var (
 // parseBoolean takes a text, too: what forms post, and scripts that make JSON of forms.
 func parseBoolean(v Scalar) (Scalar, error) {
 	if v.Kind == Posted || v.Kind == String {
-		switch strings.ToLower(strings.TrimSpace(v.Text)) {
+		switch strings.ToLower(visible.Trim(v.Text)) {
 		case "true", "on", "1", "yes":
 			return Scalar{Kind: True}, nil
 		case "false", "off", "0", "no":
 			return Scalar{Kind: False}, nil
 		}
 	}
-	if v.Kind != True && v.Kind != False {
-		return v, errBoolean
+	switch {
+	case v.Kind == True || v.Kind == False:
+		return v, nil
+	case v.Kind == Number:
+		switch n, _ := literal.Integer(v.Text, false); n {
+		case "1":
+			return Scalar{Kind: True}, nil
+		case "0":
+			return Scalar{Kind: False}, nil
+		}
 	}
-	return v, nil
+	return v, errBoolean
 }
 
 // parseNumber takes a text as parseBoolean does. The decimal comma is for texts: a

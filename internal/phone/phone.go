@@ -52,7 +52,7 @@ func read(text string) (n typed, ok bool) {
 	digits := make([]byte, 0, maxDigits+1)
 	opened := -1
 	for _, r := range text {
-		digit, isDigit := digitOf(r)
+		digit, isDigit := visible.Digit(r)
 		switch {
 		case isDigit:
 			digits = append(digits, digit)
@@ -70,21 +70,6 @@ func read(text string) (n typed, ok bool) {
 	}
 	n.digits = string(digits)
 	return n, n.digits != ""
-}
-
-// digitOf reads a decimal digit of any script.
-func digitOf(r rune) (digit byte, ok bool) {
-	if r < 0x80 {
-		return byte(r), '0' <= r && r <= '9'
-	}
-	if !unicode.IsDigit(r) {
-		return 0, false
-	}
-	first := r // the digits of a script stand side by side, from 0 to 9
-	for unicode.IsDigit(first - 1) {
-		first--
-	}
-	return byte('0' + (r-first)%10), true
 }
 
 // separators are what people put between digits, beside all blanks and dashes: points,

@@ -63,6 +63,21 @@ func Trim(s string) string {
 	return s
 }
 
+// Digit reads a decimal digit of any script (Unicode, section 4.6), and gives that of ASCII.
+func Digit(r rune) (digit byte, ok bool) {
+	if r < 0x80 {
+		return byte(r), '0' <= r && r <= '9'
+	}
+	if !unicode.IsDigit(r) {
+		return 0, false
+	}
+	first := r // the digits of a script stand side by side, from 0 to 9
+	for unicode.IsDigit(first - 1) {
+		first--
+	}
+	return byte('0' + (r-first)%10), true
+}
+
 // isInk says that a byte is a visible character of ASCII, as the ends of most texts are.
 func isInk(b byte) bool { return b > ' ' && b < 0x7f }
 
