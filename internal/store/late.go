@@ -167,16 +167,42 @@ func (s *Store) endLateCalls(ctx context.Context, destination int, now time.Time
 		if err != nil || len(ended) == 0 {
 			return err
 		}
-		if err := s.findOvertaken(ctx, destination, ended); err != nil {
+		if err := s.endTogether(ctx, destination, now, ended); err != nil {
 			return err
 		}
-		for part := range slices.Chunk(ended, lateTogether) {
-			err := s.writer.write(ctx, &op{rows: len(part), run: func(t *tx) error { return t.endLateCalls(destination, now, part) }})
-			if err != nil {
-				return err
+	}
+}
+
+// endTogether has what was delivered since late calls sent once more. What is delivered
+// while that is looked up counts as well: from before until it is written, their keys
+// are taken for some of which something is to be sent once more.
+func (s *Store) endTogether(ctx context.Context, destination int, now time.Time, ended []*lateCall) error {
+	err := s.writer.write(ctx, &op{aside: func() {
+		for _, c := range ended {
+			s.resends.add(orderingKey{destination, c.key}, 1)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// should this fail, later deliveries of these keys are sent once more in vain
+		_ = s.writer.write(context.WithoutCancel(ctx), &op{aside: func() {
+			for _, c := range ended {
+				s.resends.remove(orderingKey{destination, c.key}, 1)
 			}
+		}})
+	}()
+	if err := s.findOvertaken(ctx, destination, ended); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(ended, lateTogether) {
+		err := s.writer.write(ctx, &op{rows: len(part), run: func(t *tx) error { return t.endLateCalls(destination, now, part) }})
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // lateCall is one that can no longer be carried out.
@@ -296,22 +322,28 @@ func (s *Store) Late(ctx context.Context, destination string) (keys, resends int
 // once more in vain.
 type resends map[orderingKey]int
 
+func (r resends) add(key orderingKey, n int) { r[key] += n }
+
 func (r resends) remove(key orderingKey, n int) {
 	if r[key] -= n; r[key] <= 0 {
 		delete(r, key)
 	}
 }
 
+// deleteOlderResends leaves the newest of a form. It may not be the one that was added
+// last: a newer one can have been delivered while that was looked up.
+const deleteOlderResends = `DELETE FROM resend WHERE destination_id = $1 AND ordering_key = $2 AND form_id = $3 AND seq <
+	(SELECT MAX(newer.seq) FROM resend newer WHERE newer.destination_id = $1 AND newer.ordering_key = $2 AND newer.form_id = $3)`
+
 // addResend has a delivery sent once more, and older ones of its form no longer.
 func (t *tx) addResend(key orderingKey, o overtaken, due time.Time) error {
 	n, err := t.update(`INSERT INTO resend (destination_id, ordering_key, seq, form_id, due_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 		key.destination, key.key, o.seq, o.form, micros(due))
-	t.store.resends[key] += int(n)
+	t.store.resends.add(key, int(n))
 	if err != nil || o.form == 0 {
 		return err
 	}
-	n, err = t.update(`DELETE FROM resend WHERE destination_id = $1 AND ordering_key = $2 AND seq < $3 AND form_id = $4`,
-		key.destination, key.key, o.seq, o.form)
+	n, err = t.update(deleteOlderResends, key.destination, key.key, o.form)
 	t.after = append(t.after, func() { t.store.resends.remove(key, int(n)) })
 	return err
 }
