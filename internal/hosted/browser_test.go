@@ -15,16 +15,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newBrowser starts a Chromium with an empty profile. Without one on the
-// machine the test is skipped, or fails where ONRAMP_TEST_REQUIRE names it.
+// missing ends a test that needs a tool which is not there: it is skipped, or fails where
+// ONRAMP_TEST_REQUIRE, a comma-separated list, names the tool.
+func missing(t *testing.T, tool string, err error) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), tool) {
+		t.Fatalf("%s is required and missing: %v", tool, err)
+	}
+	t.Skipf("%s is missing: %v", tool, err)
+}
+
+// newBrowser starts a Chromium with an empty profile.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), "chromium") {
-			t.Fatal("chromium is required and not installed:", err)
-		}
-		t.Skip("chromium is not installed:", err)
+		missing(t, "chromium", err)
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,

@@ -55,7 +55,7 @@ func TestCookbookBackEnds(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath(run[0]); err != nil {
-				t.Skip(err)
+				missing(t, run[0], err)
 			}
 			s := newSite(t)
 			server := httptest.NewServer(s)

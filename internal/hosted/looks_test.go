@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -22,16 +20,11 @@ import (
 )
 
 // axe is the source of axe-core, which finds what keeps people from using a page.
-// Without it, the test that uses it is skipped, or fails where ONRAMP_TEST_REQUIRE
-// names it.
 func axe(t *testing.T) string {
 	t.Helper()
 	source, err := os.ReadFile(os.Getenv("ONRAMP_TEST_AXE"))
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), "axe") {
-			t.Fatal("axe-core is required, and ONRAMP_TEST_AXE does not name its axe.min.js:", err)
-		}
-		t.Skip("ONRAMP_TEST_AXE does not name axe-core's axe.min.js:", err)
+		missing(t, "axe", fmt.Errorf("ONRAMP_TEST_AXE does not name axe-core's axe.min.js: %w", err))
 	}
 	return string(source)
 }
