@@ -1,7 +1,9 @@
 package hosted_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,14 +37,20 @@ func blocks(t *testing.T, language, gateway string) (found []string) {
 // wantAna is that one registration has come, of Ana.
 func (s *site) wantAna(t *testing.T) {
 	t.Helper()
+	s.want(t, map[string]any{"EmailAddress": "ana@example.org", "FirstName": "Ana", "OptInStatus": true, "Source": "Website Registration"})
+}
+
+// want is that one registration has come, with these values beside those that a form
+// fills by itself.
+func (s *site) want(t *testing.T, want map[string]any) {
+	t.Helper()
 	values := s.values(t)
 	for _, v := range values {
 		for _, column := range []string{"RegistrationTimestamp", "IPAddress", "UserAgent", "PageURL"} {
 			delete(v, column)
 		}
 	}
-	want := []map[string]any{{"EmailAddress": "ana@example.org", "FirstName": "Ana", "OptInStatus": true, "Source": "Website Registration"}}
-	if diff := cmp.Diff(want, values); diff != "" {
+	if diff := cmp.Diff([]map[string]any{want}, values); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
@@ -95,6 +103,86 @@ func TestCookbookHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantAna(t)
+}
+
+// react is the page of a site that shows the React example, as one script. React lies in
+// the folder that ONRAMP_TEST_REACT names, as in node_modules.
+func react(t *testing.T, gateway string) string {
+	t.Helper()
+	modules := os.Getenv("ONRAMP_TEST_REACT")
+	if modules == "" {
+		missing(t, "react", errors.New("ONRAMP_TEST_REACT does not name a folder with react, react-dom and scheduler"))
+	}
+	folder := t.TempDir()
+	page := filepath.Join(folder, "page.jsx")
+	for file, source := range map[string]string{
+		filepath.Join(folder, "SignUp.jsx"): blocks(t, "jsx", gateway)[0],
+		page: `import { StrictMode } from "react";
+			import { createRoot } from "react-dom/client";
+			import { SignUp } from "./SignUp";
+			createRoot(document.querySelector("#root")).render(<StrictMode><SignUp /></StrictMode>);`,
+	} {
+		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bundle := exec.CommandContext(t.Context(), "go", "tool", "-modfile=tools.mod", "esbuild", page, "--bundle", "--jsx=automatic", "--log-level=warning")
+	bundle.Dir, bundle.Env = "../..", append(os.Environ(), "NODE_PATH="+modules)
+	var problems bytes.Buffer
+	bundle.Stderr = &problems
+	script, err := bundle.Output()
+	if err != nil || problems.Len() > 0 {
+		t.Fatalf("%v: %s", err, &problems)
+	}
+	return `<div id="root"></div><script nonce="r4nd0m">` + string(script) + `</script>`
+}
+
+// The React component of the cookbook, on a page of another site: a mistake stands at its
+// field, and whatever else goes wrong the visitor can try again.
+func TestCookbookReact(t *testing.T) {
+	t.Parallel()
+	page := react(t, "GATEWAY")
+	browser := newBrowser(t)
+	w := newWorld(t, map[string]string{"/": page}, unchanged)
+	w.before = func(rw http.ResponseWriter) bool {
+		switch w.posts.Load() {
+		case 2: // the gateway itself
+			rw.Header().Set("Access-Control-Allow-Origin", w.origin)
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = rw.Write([]byte(`{"status":503}`))
+			return true
+		case 3: // something before it, which the page may not read
+			rw.WriteHeader(http.StatusBadGateway)
+			return true
+		}
+		return false
+	}
+	const button, alert = chromedp.CSS("button:enabled"), `form > [role=alert]:last-child`
+	steps(t, browser, "send a wrong address", chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(button),
+		chromedp.SendKeys(chromedp.CSS("#email"), "ana@example"), chromedp.Click(chromedp.CSS("[name=opt_in]")),
+		chromedp.Click(button), chromedp.WaitVisible(chromedp.CSS("[aria-invalid=true]")))
+	if diff := cmp.Diff([]string{"email: must be a valid email address"}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+		t.Errorf("marks (-want +got):\n%s", diff)
+	}
+	if got := text(t, browser, alert); got != "(none)" {
+		t.Errorf("beside the field it says %q", got)
+	}
+	steps(t, browser, "correct it", chromedp.SendKeys(chromedp.CSS("#email"), ".org"))
+	for posts := range int64(2) {
+		steps(t, browser, "send in vain", chromedp.Click(button), chromedp.WaitVisible(chromedp.CSS(alert)), chromedp.WaitVisible(button))
+		if got, n := text(t, browser, alert), w.posts.Load(); got != "Your registration could not be taken. Please try again." || n != posts+2 {
+			t.Errorf("after %d requests it says %q", n, got)
+		}
+		if diff := cmp.Diff([]string{}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+			t.Errorf("marks (-want +got):\n%s", diff)
+		}
+	}
+	steps(t, browser, "send", chromedp.Click(button), chromedp.WaitVisible(chromedp.CSS("[role=status]")))
+	if got := text(t, browser, "[role=status]"); got != "Thank you." {
+		t.Errorf("it says %q", got)
+	}
+	w.want(t, map[string]any{"EmailAddress": "ana@example.org", "OptInStatus": true, "Source": "Website Registration"})
+	w.sees(t, browser)
 }
 
 // wordpress is what the example for Contact Form 7 needs of it and of WordPress, as they
