@@ -14,6 +14,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/browsertest"
 )
 
 // blocks are the examples of the cookbook in a language, which send to a gateway.
@@ -64,7 +66,7 @@ func TestCookbookBackEnds(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath(run[0]); err != nil {
-				missing(t, run[0], err)
+				browsertest.Missing(t, run[0], err)
 			}
 			s := newSite(t)
 			server := httptest.NewServer(s)
@@ -87,7 +89,7 @@ func TestCookbookBackEnds(t *testing.T) {
 // The plain form of the cookbook, on a page of another site.
 func TestCookbookHTML(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	s := newSite(t)
 	gateway := httptest.NewServer(s)
 	t.Cleanup(gateway.Close)
@@ -111,7 +113,7 @@ func react(t *testing.T, gateway string) string {
 	t.Helper()
 	modules := os.Getenv("ONRAMP_TEST_REACT")
 	if modules == "" {
-		missing(t, "react", errors.New("ONRAMP_TEST_REACT does not name a folder with react, react-dom and scheduler"))
+		browsertest.Missing(t, "react", errors.New("ONRAMP_TEST_REACT does not name a folder with react, react-dom and scheduler"))
 	}
 	folder := t.TempDir()
 	page := filepath.Join(folder, "page.jsx")
@@ -142,7 +144,7 @@ func react(t *testing.T, gateway string) string {
 func TestCookbookReact(t *testing.T) {
 	t.Parallel()
 	page := react(t, "GATEWAY")
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{"/": page}, unchanged)
 	w.before = func(rw http.ResponseWriter) bool {
 		switch w.posts.Load() {
@@ -161,7 +163,7 @@ func TestCookbookReact(t *testing.T) {
 	steps(t, browser, "send a wrong address", chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(button),
 		chromedp.SendKeys(chromedp.CSS("#email"), "ana@example"), chromedp.Click(chromedp.CSS("[name=opt_in]")),
 		chromedp.Click(button), chromedp.WaitVisible(chromedp.CSS("[aria-invalid=true]")))
-	if diff := cmp.Diff([]string{"email: must be a valid email address"}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+	if diff := cmp.Diff([]string{"email: must be a valid email address"}, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
 		t.Errorf("marks (-want +got):\n%s", diff)
 	}
 	if got := text(t, browser, alert); got != "(none)" {
@@ -173,7 +175,7 @@ func TestCookbookReact(t *testing.T) {
 		if got, n := text(t, browser, alert), w.posts.Load(); got != "Your registration could not be taken. Please try again." || n != posts+2 {
 			t.Errorf("after %d requests it says %q", n, got)
 		}
-		if diff := cmp.Diff([]string{}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+		if diff := cmp.Diff([]string{}, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
 			t.Errorf("marks (-want +got):\n%s", diff)
 		}
 	}
@@ -245,7 +247,7 @@ type outcome struct {
 func TestCookbookWordPress(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("php"); err != nil {
-		missing(t, "php", err)
+		browsertest.Missing(t, "php", err)
 	}
 	refused := outcome{true, "Your registration could not be taken. Please check what you have entered, and try again."}
 	for name, row := range map[string]struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"onramp/internal/browsertest"
 	"onramp/internal/onramp"
 )
 
@@ -89,12 +90,12 @@ func steps(t *testing.T, browser context.Context, step string, actions ...chrome
 
 func text(t *testing.T, browser context.Context, selector string) string {
 	t.Helper()
-	return ask(t, browser, chromedp.Evaluate[string](`document.querySelector(`+fmt.Sprintf("%q", selector)+`)?.textContent ?? "(none)"`))
+	return browsertest.Ask(t, browser, chromedp.Evaluate[string](`document.querySelector(`+fmt.Sprintf("%q", selector)+`)?.textContent ?? "(none)"`))
 }
 
 func (w *world) sees(t *testing.T, browser context.Context, want ...string) {
 	t.Helper()
-	got := ask(t, browser, chromedp.Evaluate[[]string](`seen`))
+	got := browsertest.Ask(t, browser, chromedp.Evaluate[[]string](`seen`))
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("seen (-want +got):\n%s", diff)
 	}
@@ -109,7 +110,7 @@ func screenshot(t *testing.T, browser context.Context, name string) {
 	}
 	for _, width := range []int64{390, 1280} {
 		steps(t, browser, "resize", chromedp.EmulateViewport(width, 800))
-		image := ask(t, browser, chromedp.CaptureScreenshot())
+		image := browsertest.Ask(t, browser, chromedp.CaptureScreenshot())
 		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d.png", name, width)), image, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +128,7 @@ const marks = `[...document.querySelectorAll("[aria-invalid=true]")].map(c => c.
 // Content-Security-Policy and with Trusted Types.
 func TestEmbed(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{"/sign-up": `<h1>Shop</h1>` + scriptLine}, func(f *onramp.Form) {
 		for _, source := range []string{"referrer", "landing_page", "utm_source", "utm_medium", "gclid"} {
 			from, _ := onramp.ParseSource(source)
@@ -137,13 +138,13 @@ func TestEmbed(t *testing.T) {
 	const submit = chromedp.CSS(`.onramp-button`)
 	steps(t, browser, "open", chromedp.Navigate(w.origin+"/sign-up?utm_source=first&gclid=Cj0"), chromedp.WaitVisible(submit))
 	screenshot(t, browser, "embed")
-	if got := ask(t, browser, chromedp.Evaluate[string](`getComputedStyle(document.querySelector(".onramp-form")).display`)); got != "grid" {
+	if got := browsertest.Ask(t, browser, chromedp.Evaluate[string](`getComputedStyle(document.querySelector(".onramp-form")).display`)); got != "grid" {
 		t.Errorf("the form is displayed as %s: the policy keeps its style sheet out", got)
 	}
 	steps(t, browser, "send nothing",
 		chromedp.Navigate(w.origin+"/sign-up?utm_source=second&token=s3cret#top"), chromedp.WaitVisible(submit),
 		chromedp.Click(submit), chromedp.WaitVisible(chromedp.CSS(".onramp-error")))
-	if diff := cmp.Diff([]string{"email: Enter your e-mail address. (focus)"}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+	if diff := cmp.Diff([]string{"email: Enter your e-mail address. (focus)"}, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
 		t.Errorf("marks (-want +got):\n%s", diff)
 	}
 	steps(t, browser, "send what is no address",
@@ -152,7 +153,7 @@ func TestEmbed(t *testing.T) {
 		t.Errorf("the mistake stays while it is mended: %s", got)
 	}
 	steps(t, browser, "send what is no address", chromedp.Click(submit), chromedp.WaitVisible(chromedp.CSS(".onramp-error")))
-	if diff := cmp.Diff([]string{"email: Enter a valid e-mail address. (focus)"}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+	if diff := cmp.Diff([]string{"email: Enter a valid e-mail address. (focus)"}, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
 		t.Errorf("marks (-want +got):\n%s", diff)
 	}
 	if got := text(t, browser, ".onramp-message"); got != "Please check your entries" {
@@ -170,7 +171,7 @@ func TestEmbed(t *testing.T) {
 	want := []map[string]any{{
 		"EmailAddress": "nobody@example.org", "FirstName": "Jane 😀", "OptInStatus": true,
 		"RegistrationTimestamp": "2026-06-23T14:52:45Z", "Source": "Website Registration", "IPAddress": "127.0.0.1",
-		"UserAgent": ask(t, browser, chromedp.Evaluate[string](`navigator.userAgent`)), "PageURL": w.origin + "/sign-up?utm_source=second",
+		"UserAgent": browsertest.Ask(t, browser, chromedp.Evaluate[string](`navigator.userAgent`)), "PageURL": w.origin + "/sign-up?utm_source=second",
 		"landing_page": w.origin + "/sign-up?utm_source=first&gclid=Cj0", "utm_source": "second", "gclid": "Cj0",
 	}}
 	if diff := cmp.Diff(want, w.values(t)); diff != "" {
@@ -181,7 +182,7 @@ func TestEmbed(t *testing.T) {
 // Every type is rendered, and what is sent without a change is the defaults.
 func TestEmbedEveryType(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{"/": `<h1>Survey</h1><div data-onramp-form="our-survey_2026"><a href="GATEWAY/f/our-survey_2026">Our survey</a></div>
 		<script src="GATEWAY/embed/our-survey_2026.js" async nonce="r4nd0m"></script>`}, unchanged)
 	steps(t, browser, "open", chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(chromedp.CSS(".onramp-button")))
@@ -191,12 +192,12 @@ func TestEmbedEveryType(t *testing.T) {
 		"News | select | select-one | true", "Age | input | number | 18", "Amount | input | text | ", "Born | input | date | ", "Phone | input | tel | ", "Locale | input | text | ",
 		"Size (required) | select | select-one | ", "Color | select | select-one | <blue>",
 	}
-	if diff := cmp.Diff(want, ask(t, browser, chromedp.Evaluate[[]string](labels))); diff != "" {
+	if diff := cmp.Diff(want, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](labels))); diff != "" {
 		t.Errorf("inputs (-want +got):\n%s", diff)
 	}
 	steps(t, browser, "send", chromedp.Click(chromedp.CSS(".onramp-button")), chromedp.WaitVisible(chromedp.CSS(".onramp-error")))
 	wantMarks := []string{"code: Please fill in this field. (focus)", "agreed: Please tick this box to continue.", "size: Please choose an option."}
-	if diff := cmp.Diff(wantMarks, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+	if diff := cmp.Diff(wantMarks, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
 		t.Errorf("marks (-want +got):\n%s", diff)
 	}
 	screenshot(t, browser, "embed-types")
@@ -224,7 +225,7 @@ const ownForm = `<form data-onramp="registration" novalidate>
 // A page's own form is taken over.
 func TestEmbedTakesOver(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{"/": ownForm + scriptLine + `<script nonce="r4nd0m">
 		addEventListener("onramp:submit", e => {
 			if (e.detail.data.get("first_name") == "stop") e.preventDefault();
@@ -233,7 +234,7 @@ func TestEmbedTakesOver(t *testing.T) {
 	</script>`}, unchanged)
 	steps(t, browser, "open", chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(chromedp.CSS("#go")),
 		chromedp.WaitReady(chromedp.CSS("script[src]")))
-	ask(t, browser, chromedp.Evaluate[bool](`new Promise(done => { const look = () => window.onramp ? done(true) : requestAnimationFrame(look); look(); })`, chromedp.EvalAwaitPromise))
+	browsertest.Ask(t, browser, chromedp.Evaluate[bool](`new Promise(done => { const look = () => window.onramp ? done(true) : requestAnimationFrame(look); look(); })`, chromedp.EvalAwaitPromise))
 	steps(t, browser, "cancel", chromedp.SendKeys(chromedp.CSS(`[name="first_name"]`), "stop"), chromedp.Click(chromedp.CSS("#go")))
 	if n := w.posts.Load(); n != 0 {
 		t.Errorf("%d requests, though the page's code cancelled it", n)
@@ -241,12 +242,12 @@ func TestEmbedTakesOver(t *testing.T) {
 	steps(t, browser, "send a wrong address",
 		chromedp.SetValue(chromedp.CSS(`[name="first_name"]`), "Jo"), chromedp.SendKeys(chromedp.CSS(`[name="email"]`), "nobody"),
 		chromedp.Click(chromedp.CSS("#go")), chromedp.WaitVisible(chromedp.CSS("[data-onramp-error] .onramp-error")))
-	if diff := cmp.Diff([]string{"email: We never share it. Enter a valid e-mail address. (focus)"}, ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
+	if diff := cmp.Diff([]string{"email: We never share it. Enter a valid e-mail address. (focus)"}, browsertest.Ask(t, browser, chromedp.Evaluate[[]string](marks))); diff != "" {
 		t.Errorf("marks (-want +got):\n%s", diff)
 	}
 	screenshot(t, browser, "embed-own")
 	steps(t, browser, "register", chromedp.SendKeys(chromedp.CSS(`[name="email"]`), "@example.org"))
-	if got := ask(t, browser, chromedp.Evaluate[string](`document.querySelector("[name=email]").getAttribute("aria-describedby")`)); got != "hint" {
+	if got := browsertest.Ask(t, browser, chromedp.Evaluate[string](`document.querySelector("[name=email]").getAttribute("aria-describedby")`)); got != "hint" {
 		t.Errorf("the page's own description became %q", got)
 	}
 	steps(t, browser, "register", chromedp.Click(chromedp.CSS("#go")), chromedp.WaitVisible(chromedp.CSS(".onramp-success")))
@@ -261,7 +262,7 @@ func TestEmbedTakesOver(t *testing.T) {
 // visitor goes to the form's success_url.
 func TestEmbedSendsOnce(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{"/": scriptLine, "/thanks": `<p id="thanks">Thanks</p>`}, func(f *onramp.Form) {
 		f.SuccessURL = f.Origins[0] + "/thanks"
 	})
@@ -281,7 +282,7 @@ func TestEmbedSendsOnce(t *testing.T) {
 	steps(t, browser, "click",
 		chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(chromedp.CSS(".onramp-button")), chromedp.SendKeys(chromedp.CSS(`[name="email"]`), "a@example.org"),
 		click, chromedp.WaitVisible(chromedp.CSS(`.onramp-button:disabled`)), click, click)
-	ask(t, browser, chromedp.Evaluate[bool](`document.querySelector(".onramp-form").requestSubmit(), true`))
+	browsertest.Ask(t, browser, chromedp.Evaluate[bool](`document.querySelector(".onramp-form").requestSubmit(), true`))
 	close(clicked)
 	steps(t, browser, "wait", chromedp.WaitVisible(chromedp.CSS("#thanks")))
 	if n := w.posts.Load(); n != 2 || len(w.stored(t)) != 1 {
@@ -292,7 +293,7 @@ func TestEmbedSendsOnce(t *testing.T) {
 // What the visitor has typed stays when the gateway can't take it.
 func TestEmbedUnavailable(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{"/": scriptLine}, unchanged)
 	w.before = func(rw http.ResponseWriter) bool {
 		rw.Header().Set("Access-Control-Allow-Origin", "*")
@@ -305,11 +306,11 @@ func TestEmbedUnavailable(t *testing.T) {
 		t.Helper()
 		steps(t, browser, step, chromedp.Click(chromedp.CSS(".onramp-button:enabled")), chromedp.WaitVisible(chromedp.CSS(".onramp-message")))
 		const want = "Your entries could not be saved just now. Nothing is lost: please send them again in a moment."
-		typed := ask(t, browser, chromedp.Evaluate[string](`document.querySelector("[name=email]").value`))
+		typed := browsertest.Ask(t, browser, chromedp.Evaluate[string](`document.querySelector("[name=email]").value`))
 		if got := text(t, browser, ".onramp-message"); got != want || typed != "a@example.org" {
 			t.Errorf("%s: the form says %q and holds %q", step, got, typed)
 		}
-		if focus := ask(t, browser, chromedp.Evaluate[string](`document.activeElement.className`)); focus != "onramp-button" {
+		if focus := browsertest.Ask(t, browser, chromedp.Evaluate[string](`document.activeElement.className`)); focus != "onramp-button" {
 			t.Errorf("%s: the focus is on %q", step, focus)
 		}
 	}
@@ -336,7 +337,7 @@ func TestEmbedRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			browser := newBrowser(t)
+			browser := browsertest.New(t)
 			w := newWorld(t, map[string]string{"/": scriptLine}, func(f *onramp.Form) { f.Origins = row.origins })
 			steps(t, browser, "send", chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(chromedp.CSS(".onramp-button")),
 				chromedp.SendKeys(chromedp.CSS(`[name="email"]`), "a@example.org"), chromedp.Click(chromedp.CSS(".onramp-button")), chromedp.WaitVisible(chromedp.CSS(".onramp-message")))
@@ -383,7 +384,7 @@ func TestEmbedInFrame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			browser := newBrowser(t)
+			browser := browsertest.New(t)
 			w := newWorld(t, map[string]string{"/frame": fillIn, "/": fmt.Sprintf(around, row.sandbox)}, unchanged)
 			for _, f := range w.forms {
 				f.Origins = []string{w.shop.URL}
@@ -406,14 +407,14 @@ func TestEmbedInFrame(t *testing.T) {
 // Several forms on one page, some of which come later or stand in a shadow root.
 func TestEmbedSeveral(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	w := newWorld(t, map[string]string{
 		"/":      `<div id="a">` + scriptLine + `</div><div id="b">` + scriptLine + `</div><script src="GATEWAY/embed/our-survey_2026.js" async nonce="r4nd0m"></script>`,
 		"/later": `<script src="GATEWAY/embed/registration.js" nonce="r4nd0m"></script><p id="ready">x</p>`,
 	}, unchanged)
 	steps(t, browser, "open", chromedp.Navigate(w.origin+"/"), chromedp.WaitVisible(chromedp.CSS("#a .onramp-form")), chromedp.WaitVisible(chromedp.CSS("#b .onramp-form")),
 		chromedp.WaitVisible(chromedp.CSS(`.onramp-form[aria-label="Our survey 2026"]`)))
-	if got := ask(t, browser, chromedp.Evaluate[[]int](`[document.forms.length, document.querySelectorAll("[id]").length - new Set([...document.querySelectorAll("[id]")].map(e => e.id)).size]`)); !cmp.Equal([]int{3, 0}, got) {
+	if got := browsertest.Ask(t, browser, chromedp.Evaluate[[]int](`[document.forms.length, document.querySelectorAll("[id]").length - new Set([...document.querySelectorAll("[id]")].map(e => e.id)).size]`)); !cmp.Equal([]int{3, 0}, got) {
 		t.Errorf("forms, ids that stand twice: %v", got)
 	}
 	steps(t, browser, "send the second", chromedp.SendKeys(chromedp.CSS(`#b [name="email"]`), "b@example.org"), chromedp.Click(chromedp.CSS("#b .onramp-button")), chromedp.WaitVisible(chromedp.CSS("#b .onramp-success")))
@@ -422,7 +423,7 @@ func TestEmbedSeveral(t *testing.T) {
 	}
 
 	steps(t, browser, "open", chromedp.Navigate(w.origin+"/later"), chromedp.WaitVisible(chromedp.CSS(".onramp-form")))
-	ask(t, browser, chromedp.Evaluate[bool](`(() => {
+	browsertest.Ask(t, browser, chromedp.Evaluate[bool](`(() => {
 		const later = document.createElement("div");
 		later.id = "later";
 		later.dataset.onrampForm = "registration";
@@ -437,7 +438,7 @@ func TestEmbedSeveral(t *testing.T) {
 		return true;
 	})()`))
 	steps(t, browser, "wait", chromedp.WaitVisible(chromedp.CSS("#later .onramp-form")))
-	got := ask(t, browser, chromedp.Evaluate[[]string](`[shadow.querySelectorAll("form").length + "", getComputedStyle(shadow.querySelector("form")).display]`))
+	got := browsertest.Ask(t, browser, chromedp.Evaluate[[]string](`[shadow.querySelectorAll("form").length + "", getComputedStyle(shadow.querySelector("form")).display]`))
 	if !cmp.Equal([]string{"1", "grid"}, got) {
 		t.Errorf("in the shadow root: %v", got)
 	}

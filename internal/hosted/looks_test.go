@@ -17,6 +17,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+
+	"onramp/internal/browsertest"
 )
 
 // axe is the source of axe-core, which finds what keeps people from using a page.
@@ -24,7 +26,7 @@ func axe(t *testing.T) string {
 	t.Helper()
 	source, err := os.ReadFile(os.Getenv("ONRAMP_TEST_AXE"))
 	if err != nil {
-		missing(t, "axe", fmt.Errorf("ONRAMP_TEST_AXE does not name axe-core's axe.min.js: %w", err))
+		browsertest.Missing(t, "axe", fmt.Errorf("ONRAMP_TEST_AXE does not name axe-core's axe.min.js: %w", err))
 	}
 	return string(source)
 }
@@ -38,11 +40,11 @@ type finding struct {
 // checkAccess sees to it that axe-core finds nothing, whatever its rules are about.
 func checkAccess(t *testing.T, browser context.Context, source, where string) {
 	t.Helper()
-	if err := chromedp.Do(browser, setScript(true)); err != nil { // axe-core is one
+	if err := chromedp.Do(browser, browsertest.SetScript(true)); err != nil { // axe-core is one
 		t.Fatal(err)
 	}
-	ask(t, browser, chromedp.Evaluate[bool](source+";true"))
-	answer := ask(t, browser, chromedp.Evaluate[string](`axe.run().then((r) => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise))
+	browsertest.Ask(t, browser, chromedp.Evaluate[bool](source+";true"))
+	answer := browsertest.Ask(t, browser, chromedp.Evaluate[string](`axe.run().then((r) => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise))
 	var found []finding
 	if err := json.Unmarshal([]byte(answer), &found); err != nil {
 		t.Fatal(err)
@@ -59,7 +61,7 @@ func picture(t *testing.T, browser context.Context, name string) {
 	if folder == "" {
 		return
 	}
-	png := ask(t, browser, chromedp.FullScreenshot(100))
+	png := browsertest.Ask(t, browser, chromedp.FullScreenshot(100))
 	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,7 @@ func emulate(width int64, scheme string, script bool) chromedp.Action[chromedp.V
 		if _, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, media); err != nil {
 			return err
 		}
-		_, err := setScript(script)(ctx, target)
+		_, err := browsertest.SetScript(script)(ctx, target)
 		return err
 	})
 }
@@ -96,19 +98,11 @@ const look = `JSON.stringify({
 	Wide: document.documentElement.scrollWidth > innerWidth,
 })`
 
-// setScript switches script in the page on or off.
-func setScript(on bool) chromedp.Action[chromedp.Void] {
-	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
-		return err
-	})
-}
-
 // The form in every kind of browser: what was typed is kept, the first wrong field has
 // the focus, nothing is wider than the window, and axe-core finds nothing.
 func TestLooks(t *testing.T) {
 	t.Parallel()
-	source, browser := axe(t), newBrowser(t)
+	source, browser := axe(t), browsertest.New(t)
 	server := httptest.NewServer(newSite(t))
 	t.Cleanup(server.Close)
 	const submit = chromedp.CSS(`button[type="submit"]`)
@@ -126,7 +120,7 @@ func TestLooks(t *testing.T) {
 					do(emulate(width, scheme, script), chromedp.Navigate(server.URL+"/f/looks?lang="+language), chromedp.WaitVisible(submit))
 					checkAccess(t, browser, source, name+", empty")
 					picture(t, browser, name+"-empty")
-					ask(t, browser, chromedp.Evaluate[bool](`document.forms[0].noValidate = true`))
+					browsertest.Ask(t, browser, chromedp.Evaluate[bool](`document.forms[0].noValidate = true`))
 					do(chromedp.SendKeys(chromedp.CSS("#name"), "Ana <b>"), chromedp.SendKeys(chromedp.CSS("#email"), "ana@gmial"),
 						chromedp.SendKeys(chromedp.CSS("#letter"), "one\rtwo"), chromedp.Click(chromedp.CSS(`[name=plan][value="yearly"]`)),
 						chromedp.SetValue(chromedp.CSS("#country"), "FR"), chromedp.Click(chromedp.CSS("#terms")),
@@ -139,7 +133,7 @@ func TestLooks(t *testing.T) {
 						want.Title, want.Problem, want.Direction = "خطأ: ابقَ على تواصل", "أدخل عنوان بريد إلكتروني صالحًا.", "rtl"
 					}
 					var got state
-					if err := json.Unmarshal([]byte(ask(t, browser, chromedp.Evaluate[string](look))), &got); err != nil {
+					if err := json.Unmarshal([]byte(browsertest.Ask(t, browser, chromedp.Evaluate[string](look))), &got); err != nil {
 						t.Fatal(err)
 					}
 					if diff := cmp.Diff(want, got); diff != "" {
@@ -191,7 +185,7 @@ func TestOneTimeKey(t *testing.T) {
 	}{"with script": {true, 1}, "without": {false, 3}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			browser := newBrowser(t)
+			browser := browsertest.New(t)
 			site := &slow{newSite(t), make(chan string, 9), make(chan bool, 9)}
 			server := httptest.NewServer(site)
 			t.Cleanup(server.Close)
@@ -204,7 +198,7 @@ func TestOneTimeKey(t *testing.T) {
 			const submit, form = chromedp.CSS(`button[type="submit"]`), "/f/registration"
 			do("open the form", emulate(1280, "light", row.script), chromedp.Navigate(server.URL+form), chromedp.SendKeys(chromedp.CSS("#email"), "ana@example.com"))
 			var at [2]float64
-			place := ask(t, browser, chromedp.Evaluate[string](`(() => { const b = document.querySelector("button").getBoundingClientRect(); return JSON.stringify([b.x + b.width / 2, b.y + b.height / 2]) })()`))
+			place := browsertest.Ask(t, browser, chromedp.Evaluate[string](`(() => { const b = document.querySelector("button").getBoundingClientRect(); return JSON.stringify([b.x + b.width / 2, b.y + b.height / 2]) })()`))
 			if err := json.Unmarshal([]byte(place), &at); err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +238,7 @@ func TestOneTimeKey(t *testing.T) {
 // over a reload.
 func TestScript(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	server := httptest.NewServer(newSite(t))
 	t.Cleanup(server.Close)
 	do := func(actions ...chromedp.Action[chromedp.Void]) {
@@ -255,7 +249,7 @@ func TestScript(t *testing.T) {
 	}
 	const own = `JSON.stringify([...document.querySelectorAll("input[type=hidden]")].map((i) => i.value))`
 	do(chromedp.Navigate(server.URL+"/f/our-survey_2026?utm_source=x"), chromedp.Navigate(server.URL+"/f/registration?a=b"))
-	before := ask(t, browser, chromedp.Evaluate[string](own))
+	before := browsertest.Ask(t, browser, chromedp.Evaluate[string](own))
 	var values []string
 	if err := json.Unmarshal([]byte(before), &values); err != nil {
 		t.Fatal(err)
@@ -264,7 +258,7 @@ func TestScript(t *testing.T) {
 		t.Errorf("the page tells (-want +got):\n%s", cmp.Diff(want, values))
 	}
 	do(chromedp.Reload())
-	if after := ask(t, browser, chromedp.Evaluate[string](own)); after != before {
+	if after := browsertest.Ask(t, browser, chromedp.Evaluate[string](own)); after != before {
 		t.Errorf("after a reload %s, before %s", after, before)
 	}
 	for typed, want := range map[string]string{
@@ -272,13 +266,13 @@ func TestScript(t *testing.T) {
 		"ana@gmail.com": "", "ana@mail.com": "", "ana@example.com": "", "ana@gmx.at": "", "ana@gmx": "", "ana": "", "@gmial.com": "",
 	} {
 		do(chromedp.SetValue(chromedp.CSS("#email"), typed))
-		got := ask(t, browser, chromedp.Evaluate[string](`document.querySelector("#email").dispatchEvent(new Event("change")); document.querySelector(".hint").textContent`))
+		got := browsertest.Ask(t, browser, chromedp.Evaluate[string](`document.querySelector("#email").dispatchEvent(new Event("change")); document.querySelector(".hint").textContent`))
 		if got != want {
 			t.Errorf("%s: %q, want %q", typed, got, want)
 		}
 	}
 	do(chromedp.SetValue(chromedp.CSS("#email"), "ana@gmial.com"))
-	corrected := ask(t, browser, chromedp.Evaluate[string](`document.querySelector("#email").dispatchEvent(new Event("change")); document.querySelector(".hint button").click(); document.querySelector("#email").value + document.querySelector(".hint").textContent`))
+	corrected := browsertest.Ask(t, browser, chromedp.Evaluate[string](`document.querySelector("#email").dispatchEvent(new Event("change")); document.querySelector(".hint button").click(); document.querySelector("#email").value + document.querySelector(".hint").textContent`))
 	if corrected != "ana@gmail.com" {
 		t.Errorf("after a click on the suggestion: %q", corrected)
 	}
