@@ -124,7 +124,7 @@ func TestChecks(t *testing.T) {
 		}, "", []health.Check{
 			ok,
 			{
-				Name: "data_extension:Web_Registration", State: health.CheckFailed, Detail: "404 30003: Object Not Found",
+				Name: "data_extension:Web_Registration", State: health.CheckFailed, Detail: "404 30003: custom object data cannot be retrieved for key: Web_Registration",
 				Hint: "operator: set data_extension.key to the external key (not the name) of a data extension in the business unit of marketing_cloud.account_id: it has none with the key Web_Registration",
 			},
 			{

@@ -82,7 +82,7 @@ func TestReadyzAndStatus(t *testing.T) {
 	for _, line := range []string{
 		`GATEWAY +STATE`, `store +ok`, `disk +ok +[\d.]+ of [\d.]+ GB free`,
 		`token +ok +since ` + moment + `, renewed before ` + moment, `clock +ok +Marketing Cloud's is [01]s (ahead of|behind) this machine's`,
-		`account +ok +the business unit is 510000001`, `data_extension:Nowhere +failed +404 30003: Object Not Found; operator: set data_extension.key .*`,
+		`account +ok +the business unit is 510000001`, `data_extension:Nowhere +failed +404 30003: custom object data cannot be retrieved for key: Nowhere; operator: set data_extension.key .*`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(status.Out) {
 			t.Errorf("the status has no line %q:\n%s", line, status.Out)

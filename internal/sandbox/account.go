@@ -19,7 +19,8 @@ type account struct {
 	Journeys           map[string]*journeySetting    `json:"journeys"`            // by event definition key
 	MessageDefinitions map[string]*definitionSetting `json:"message_definitions"` // by definition key
 	Package            *packageSetting               `json:"package"`
-	MissingScope       int                           `json:"missing_scope"` // status of /hub/v1/dataevents without its scope: 401 or 403
+	MissingScope       int                           `json:"missing_scope"`     // status of /hub/v1/dataevents without its scope: 401 or 403
+	ResultsPage        *int                          `json:"results_page_size"` // of asynchronous requests, whatever is asked for; 0: all, or as is asked for
 }
 
 // extensionSetting is a data extension. Its rows stay, but for the columns that it has
@@ -90,6 +91,9 @@ func (a *account) check(w *world) error {
 	}
 	if !slices.Contains([]int{0, http.StatusUnauthorized, http.StatusForbidden}, a.MissingScope) {
 		return fmt.Errorf("missing_scope is %d, want 401 or 403", a.MissingScope)
+	}
+	if a.ResultsPage != nil && *a.ResultsPage < 0 {
+		return errors.New("results_page_size is negative")
 	}
 	return a.Package.check()
 }
@@ -179,6 +183,9 @@ func (a *account) apply(w *world) {
 		w.scopes = a.Package.Scopes
 	}
 	w.missingScope = cmp.Or(a.MissingScope, w.missingScope)
+	if a.ResultsPage != nil {
+		w.resultsPage = *a.ResultsPage
+	}
 }
 
 // setExtension makes a data extension, or changes one that there is: then its rows
@@ -217,7 +224,7 @@ func (w *world) accountView() map[string]any {
 	}
 	return map[string]any{
 		"data_extensions": extensions, "journeys": journeys, "message_definitions": w.definitions,
-		"package": map[string]any{"scopes": w.scopes}, "missing_scope": w.missingScope,
+		"package": map[string]any{"scopes": w.scopes}, "missing_scope": w.missingScope, "results_page_size": w.resultsPage,
 	}
 }
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -360,18 +361,14 @@ type rowResult struct {
 	Errors  []columnError `json:"errors,omitempty"`
 }
 
-// jobResults answers GET /data/v1/async/{requestId}/results: one page of what
-// became of the rows, in order. Undocumented: a job that is not complete is
-// answered like one that does not exist; count is of all pages; the success of
-// an insert is worded after that of an upsert.
+// jobResults answers GET /data/v1/async/{requestId}/results: what became of the rows, in
+// order: of all, unless pages are asked for, or the account has them. Undocumented: a job
+// that is not complete is answered like one that does not exist; count is of all pages; the
+// success of an insert is worded after that of an upsert.
 func (s *Sandbox) jobResults(c *wire.Call) (wire.Answer, error) {
 	params, err := parseReadParams(c.Request.URL.RawQuery)
 	if err != nil {
 		return wire.Answer{}, err
-	}
-	size, page := params.pageSize, max(params.page, 1)
-	if size == 0 {
-		size = defaultPageSize
 	}
 	id := c.Param("requestId")
 	now := s.lock()
@@ -380,6 +377,7 @@ func (s *Sandbox) jobResults(c *wire.Call) (wire.Answer, error) {
 	if j == nil || !j.applied {
 		return statusNotFound(id), nil
 	}
+	page, size := max(params.page, 1), cmp.Or(s.world.resultsPage, params.pageSize, max(j.count, 1))
 	items := []rowResult{}
 	if page-1 <= j.count/size { // a page number is any integer: compare before multiplying
 		from := (page - 1) * size

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func duplicate(key string) string {
 }
 
 func results(n int, list ...string) string {
-	return fmt.Sprintf(`{"page":1,"pageSize":50,"count":%d,"items":[%s],"resultMessages":[]}`, n, strings.Join(list, ","))
+	return fmt.Sprintf(`{"page":1,"pageSize":%d,"count":%d,"items":[%s],"resultMessages":[]}`, max(n, 1), n, strings.Join(list, ","))
 }
 
 // What becomes of the rows of one job, in a table that holds the row "old".
@@ -361,6 +362,19 @@ func TestJobIsAppliedByAnyCall(t *testing.T) {
 	}
 }
 
+// resultsOf are page, size, count, items, and the place of the first failed row, of a page
+// of results.
+func resultsOf(t *testing.T, s *sandbox.Sandbox, auth, id, query string) []any {
+	t.Helper()
+	got, _ := ask(t, s, auth, id, "results"+query).(map[string]any)
+	list, _ := got["items"].([]any)
+	wrong := slices.IndexFunc(list, func(item any) bool {
+		m, _ := item.(map[string]any)
+		return m["status"] == "Error"
+	})
+	return []any{got["page"], got["pageSize"], got["count"], len(list), wrong}
+}
+
 func TestResultPages(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
@@ -379,29 +393,38 @@ func TestResultPages(t *testing.T) {
 		query                string
 		page, size, n, wrong int // wrong is the place on the page of the first failed row; -1 for none
 	}{
-		{"", 1, 50, 50, 49},
-		{"?includeDetail=true", 1, 50, 50, 49},
-		{"?$page=2", 2, 50, 50, 49},
-		{"?$page=3", 3, 50, 20, -1},
-		{"?$page=4", 4, 50, 0, -1},
-		{"?$page=4611686018427387900", 4611686018427387900, 50, 0, -1},
+		{"", 1, 120, 120, 49},
+		{"?includeDetail=true", 1, 120, 120, 49},
+		{"?$page=2", 2, 120, 0, -1},
+		{"?$page=4611686018427387900", 4611686018427387900, 120, 0, -1},
+		{"?$pageSize=50", 1, 50, 50, 49},
+		{"?$page=3&$pageSize=50", 3, 50, 20, -1},
+		{"?page=3&pageSize=50", 3, 50, 20, -1},
 		{"?$pageSize=2500", 1, 2500, 120, 49},
 		{"?%24pagesize=9999", 1, 2500, 120, 49},
 		{"?$page=5&$pageSize=10", 5, 10, 10, 9},
 		{"?$page=2&$pageSize=120", 2, 120, 0, -1},
 	} {
-		got, _ := ask(t, s, auth, id, "results"+row.query).(map[string]any)
-		list, _ := got["items"].([]any)
-		wrong := -1
-		for i, item := range list {
-			if m, _ := item.(map[string]any); m["status"] == "Error" && wrong < 0 {
-				wrong = i
-			}
-		}
 		want := []any{float64(row.page), float64(row.size), 120.0, row.n, row.wrong}
-		if diff := cmp.Diff(want, []any{got["page"], got["pageSize"], got["count"], len(list), wrong}); diff != "" {
+		if diff := cmp.Diff(want, resultsOf(t, s, auth, id, row.query)); diff != "" {
 			t.Errorf("%s: page, size, count, items, first wrong (-want +got):\n%s", row.query, diff)
 		}
+	}
+	account(t, s, `{"results_page_size":50}`)
+	for query, want := range map[string][]any{
+		"":                {1.0, 50.0, 120.0, 50, 49},
+		"?$pageSize=2500": {1.0, 50.0, 120.0, 50, 49},
+		"?page=3":         {3.0, 50.0, 120.0, 20, -1},
+		"?$page=4":        {4.0, 50.0, 120.0, 0, -1},
+		"?$pageSize=10":   {1.0, 50.0, 120.0, 50, 49},
+	} {
+		if diff := cmp.Diff(want, resultsOf(t, s, auth, id, query)); diff != "" {
+			t.Errorf("pages of 50: %s (-want +got):\n%s", query, diff)
+		}
+	}
+	account(t, s, `{"results_page_size":0}`)
+	if diff := cmp.Diff([]any{1.0, 120.0, 120.0, 120, 49}, resultsOf(t, s, auth, id, "")); diff != "" {
+		t.Errorf("all again (-want +got):\n%s", diff)
 	}
 	same(t, send(t, s, "GET", "/data/v1/async/"+id+"/results?$page=0", "", auth), 400,
 		`{"message":"request parameter $page could not be resolved","errorcode":10003,"documentation":""}`)

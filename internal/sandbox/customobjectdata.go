@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,9 +14,8 @@ import (
 )
 
 const (
-	defaultPageSize = 50
-	// maxPageSize is the largest page; a request for a larger one gets this.
-	// Undocumented: clients in the wild use up to this many rows.
+	// maxPageSize is the largest page, and the one that is not asked for; a request for a
+	// larger one gets this. Undocumented: clients in the wild use up to this many rows.
 	maxPageSize = 2500
 	// queryLife is how long a request token pages on. Undocumented.
 	queryLife = 30 * time.Minute
@@ -25,12 +25,10 @@ const (
 
 // query is a read that a request token stands for.
 type query struct {
-	token    string
-	key      string // the data extension's external key
-	filter   string
-	orderBy  string
-	pageSize int
-	expires  time.Time
+	token   string
+	key     string // the data extension's external key
+	params  readParams
+	expires time.Time
 }
 
 // queries are the reads that can be paged on, oldest first.
@@ -63,12 +61,7 @@ func (s *Sandbox) readRows(c *wire.Call) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	q := query{
-		token: wire.NewGUID(), key: c.Param("key"), filter: params.filter, orderBy: params.orderBy, pageSize: defaultPageSize,
-	}
-	if params.pageSize > 0 {
-		q.pageSize = params.pageSize
-	}
+	q := query{token: wire.NewGUID(), key: c.Param("key"), params: params}
 	now := s.lock()
 	defer s.mu.Unlock()
 	q.expires = now.Add(queryLife)
@@ -93,9 +86,7 @@ func (s *Sandbox) readMoreRows(c *wire.Call) (wire.Answer, error) {
 	if !ok {
 		return wire.Answer{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
-	if params.pageSize > 0 {
-		q.pageSize = params.pageSize
-	}
+	q.params.pageSize = cmp.Or(params.pageSize, q.params.pageSize)
 	page, err := s.world.read(q, max(params.page, 1))
 	if err != nil {
 		return wire.Answer{}, err
@@ -105,12 +96,14 @@ func (s *Sandbox) readMoreRows(c *wire.Call) (wire.Answer, error) {
 
 // readParams are the parameters of a read; 0 and "" were not sent.
 type readParams struct {
-	page, pageSize  int
-	filter, orderBy string
+	page, pageSize, top int
+	filter, orderBy     string
+	fields              []string // the columns to be read; nil: all
 }
 
 // parseReadParams reads the query string by hand. The vendor does not take "+"
-// for a space, while net/url does; and it takes the names in any case.
+// for a space, while net/url does; and it takes the names in any case, those of paging
+// also without the $.
 func parseReadParams(raw string) (readParams, error) {
 	var p readParams
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -121,16 +114,23 @@ func parseReadParams(raw string) (readParams, error) {
 		}
 		value, err := url.PathUnescape(rawValue)
 		bad := err != nil || strings.Contains(rawValue, "+")
+		number := func(into *int) {
+			*into, err = strconv.Atoi(value)
+			bad = bad || err != nil || *into < 1
+		}
 		switch strings.ToLower(name) {
-		case "$page":
+		case "$page", "page":
 			name = "$page"
-			p.page, err = strconv.Atoi(value)
-			bad = bad || err != nil || p.page < 1
-		case "$pagesize":
+			number(&p.page)
+		case "$pagesize", "pagesize":
 			name = "$pageSize"
-			p.pageSize, err = strconv.Atoi(value)
-			bad = bad || err != nil || p.pageSize < 1
+			number(&p.pageSize)
 			p.pageSize = min(p.pageSize, maxPageSize)
+		case "$top":
+			name = "$top"
+			number(&p.top)
+		case "$fields":
+			name, p.fields = "$fields", strings.Split(value, ",")
 		case "$filter":
 			name, p.filter = "$filter", value
 		case "$orderby":
@@ -165,19 +165,45 @@ type rowPage struct {
 }
 
 type rowItem struct {
-	Keys   map[string]string `json:"keys"`
-	Values map[string]string `json:"values"`
+	Keys   cells `json:"keys"`
+	Values cells `json:"values"`
+}
+
+// cells are names and values, in the order of the data extension's columns.
+type cells []string
+
+// MarshalJSON writes an object.
+func (c cells) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, text := range c {
+		encoded, err := wire.Encode(text)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case i%2 == 1:
+			b = append(b, ':')
+		case i > 0:
+			b = append(b, ',')
+		}
+		b = append(b, encoded...)
+	}
+	return append(b, '}'), nil
 }
 
 // read makes one page. It needs the sandbox's mutex.
 func (w *world) read(q query, page int) (rowPage, error) {
 	d := w.extensionByKey(q.key)
 	if d == nil {
-		return rowPage{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
+		return rowPage{}, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "custom object data cannot be retrieved for key: %s", q.key)
+	}
+	shown, err := columnsOf(d, q.params.fields)
+	if err != nil {
+		return rowPage{}, err
 	}
 	rows := d.Rows
-	if q.filter != "" {
-		keep, err := d.ParseFilter(q.filter)
+	if q.params.filter != "" {
+		keep, err := d.ParseFilter(q.params.filter)
 		if err != nil {
 			return rowPage{}, unresolved("$filter")
 		}
@@ -188,10 +214,13 @@ func (w *world) read(q query, page int) (rowPage, error) {
 			}
 		}
 	}
-	rows, err := d.Sorted(rows, q.orderBy)
-	if err != nil {
+	if rows, err = d.Sorted(rows, q.params.orderBy); err != nil {
 		return rowPage{}, unresolved("$orderBy")
 	}
+	if q.params.top > 0 {
+		rows = rows[:min(q.params.top, len(rows))]
+	}
+	size := cmp.Or(q.params.pageSize, maxPageSize)
 
 	link := func(n int) string {
 		return fmt.Sprintf("/v1/customobjectdata/token/%s/rowset?$page=%d", q.token, n)
@@ -199,35 +228,54 @@ func (w *world) read(q query, page int) (rowPage, error) {
 	p := rowPage{
 		Links:        map[string]string{"self": link(page)},
 		RequestToken: q.token, TokenExpireDate: q.expires.Format("2006-01-02T15:04:05.99"),
-		CustomObjectID: d.ID, CustomObjectKey: d.Key, PageSize: q.pageSize, Page: page, Count: len(rows),
+		CustomObjectID: d.ID, CustomObjectKey: d.Key, PageSize: size, Page: page, Count: len(rows), Top: q.params.top,
 	}
 	// A page number is any integer: compare before multiplying.
-	if page-1 > len(rows)/q.pageSize {
+	if page-1 > len(rows)/size {
 		return p, nil
 	}
-	start := min((page-1)*q.pageSize, len(rows))
-	end := min(start+q.pageSize, len(rows))
+	start := min((page-1)*size, len(rows))
+	end := min(start+size, len(rows))
 	if end < len(rows) {
 		p.Links["next"] = link(page + 1)
 	}
 	for _, r := range rows[start:end] {
-		p.Items = append(p.Items, itemOf(d, r))
+		p.Items = append(p.Items, itemOf(d, r, shown))
 	}
 	return p, nil
 }
 
+// columnsOf says which columns are shown. Undocumented: that a name which is none is
+// refused.
+func columnsOf(d *table.Table, fields []string) (shown []bool, err error) {
+	shown = make([]bool, len(d.Columns))
+	for i := range shown {
+		shown[i] = fields == nil
+	}
+	for _, name := range fields {
+		i, ok := d.Column(strings.TrimSpace(name))
+		if !ok {
+			return nil, unresolved("$fields")
+		}
+		shown[i] = true
+	}
+	return shown, nil
+}
+
 // itemOf shows a row as the vendor reads it back: names in lower case, values
 // all strings. Undocumented: a cell without a value reads "".
-func itemOf(d *table.Table, r table.Row) rowItem {
-	item := rowItem{Keys: map[string]string{}, Values: map[string]string{}}
+func itemOf(d *table.Table, r table.Row, shown []bool) rowItem {
+	item := rowItem{Keys: cells{}, Values: cells{}}
 	for i := range d.Columns {
 		var v table.Value
 		v, r = r.Next()
-		into := item.Values
+		into := &item.Values
 		if d.Columns[i].PrimaryKey {
-			into = item.Keys
+			into = &item.Keys
 		}
-		into[strings.ToLower(d.Columns[i].Name)] = d.Columns[i].Render(v.Text)
+		if shown[i] {
+			*into = append(*into, strings.ToLower(d.Columns[i].Name), d.Columns[i].Render(v.Text))
+		}
 	}
 	return item
 }

@@ -65,7 +65,7 @@ func TestReadRows(t *testing.T) {
 				"values": map[string]string{
 					"emailaddress": key + "@example.org", "firstname": fmt.Sprintf("It's %c", 'E'-n+1), "lastname": "",
 					"optinstatus":           map[bool]string{true: "True", false: "False"}[n%2 == 1],
-					"registrationtimestamp": fmt.Sprintf("2026-06-2%dT10:00:00Z", n-1),
+					"registrationtimestamp": fmt.Sprintf("6/2%d/2026 4:00:00 AM", n-1), // server time
 					"source":                "", "ipaddress": "", "useragent": "", "pageurl": "",
 				},
 			})
@@ -89,42 +89,67 @@ func TestReadRows(t *testing.T) {
 	same(t, send(t, s, "GET", more+"?$page=4", "", auth), 200, page(token, 4, 2, 5))
 	same(t, send(t, s, "GET", more+"?$page=4611686018427387900", "", auth), 200, page(token, 4611686018427387900, 2, 5))
 	same(t, send(t, s, "GET", "/data/v1/customobjectdata/token/x/rowset", "", auth), 404, noObject)
-	same(t, send(t, s, "GET", "/data/v1/customobjectdata/key/Nothing/rowset", "", auth), 404, noObject)
+	same(t, send(t, s, "GET", "/data/v1/customobjectdata/key/Nothing/rowset", "", auth), 404,
+		`{"message":"custom object data cannot be retrieved for key: Nothing","errorcode":30003,"documentation":""}`)
 
 	for _, row := range []struct {
 		query string
 		size  int
 		items []int
 	}{
-		{"", 50, []int{1, 2, 3, 4, 5}},
+		{"", 2500, []int{1, 2, 3, 4, 5}},
 		{"?$pagesize=100000", 2500, []int{1, 2, 3, 4, 5}},
-		{"?unknown=%zz", 50, []int{1, 2, 3, 4, 5}},
-		{"?$filter=subscriberkey%20eq%20'u-2'", 50, []int{2}},
-		{"?%24filter=SubscriberKey%20eq%20%27u-2%27", 50, []int{2}},
-		{"?$filter=subscriberkey%20eq%20'nobody'", 50, nil},
-		{"?$filter=subscriberkey%20ne%20'u-2'", 50, []int{1, 3, 4, 5}},
-		{"?$filter=subscriberkey%20gt%20'u-3'", 50, []int{4, 5}},
-		{"?$filter=subscriberkey%20ge%20'u-3'", 50, []int{3, 4, 5}},
-		{"?$filter=subscriberkey%20lt%20'u-3'", 50, []int{1, 2}},
-		{"?$filter=subscriberkey%20le%20'u-3'", 50, []int{1, 2, 3}},
-		{"?$filter=emailaddress%20like%20'%25-4@%25'", 50, []int{4}},
-		{"?$filter=emailaddress%20like%20'u__@example.org'", 50, []int{1, 2, 3, 4, 5}},
-		{"?$filter=emailaddress%20like%20'u-4'", 50, nil},
-		{"?$filter=firstname%20eq%20'It''s%20E'", 50, []int{1}},
-		{"?$filter=optinstatus%20eq%20true", 50, []int{1, 3, 5}},
-		{"?$filter=optinstatus%20eq%20'False'", 50, []int{2, 4}},
-		{"?$filter=registrationtimestamp%20ge%20'2026-06-22T05:00:00-06:00'", 50, []int{4, 5}},
-		{"?$filter=lastname%20ne%20'x'", 50, nil},
-		{"?$filter=subscriberkey%20eq%20'u-1'%20or%20subscriberkey%20ge%20'u-3'%20and%20optinstatus%20eq%20false", 50, []int{1, 4}},
-		{"?$filter=(subscriberkey%20eq%20'u-1'%20or%20subscriberkey%20ge%20'u-3')%20and%20optinstatus%20eq%20true", 50, []int{1, 3, 5}},
-		{"?$orderBy=firstname", 50, []int{5, 4, 3, 2, 1}},
-		{"?$orderBy=optinstatus%20asc,%20subscriberkey%20desc", 50, []int{4, 2, 5, 3, 1}},
+		{"?pageSize=7&page=1", 7, []int{1, 2, 3, 4, 5}},
+		{"?unknown=%zz", 2500, []int{1, 2, 3, 4, 5}},
+		{"?$filter=subscriberkey%20eq%20'u-2'", 2500, []int{2}},
+		{"?%24filter=SubscriberKey%20eq%20%27u-2%27", 2500, []int{2}},
+		{"?$filter=subscriberkey%20eq%20'nobody'", 2500, nil},
+		{"?$filter=subscriberkey%20ne%20'u-2'", 2500, []int{1, 3, 4, 5}},
+		{"?$filter=subscriberkey%20gt%20'u-3'", 2500, []int{4, 5}},
+		{"?$filter=subscriberkey%20ge%20'u-3'", 2500, []int{3, 4, 5}},
+		{"?$filter=subscriberkey%20lt%20'u-3'", 2500, []int{1, 2}},
+		{"?$filter=subscriberkey%20le%20'u-3'", 2500, []int{1, 2, 3}},
+		{"?$filter=emailaddress%20like%20'%25-4@%25'", 2500, []int{4}},
+		{"?$filter=emailaddress%20like%20'u__@example.org'", 2500, []int{1, 2, 3, 4, 5}},
+		{"?$filter=emailaddress%20like%20'u-4'", 2500, nil},
+		{"?$filter=firstname%20eq%20'It''s%20E'", 2500, []int{1}},
+		{"?$filter=optinstatus%20eq%20true", 2500, []int{1, 3, 5}},
+		{"?$filter=optinstatus%20eq%20'False'", 2500, []int{2, 4}},
+		{"?$filter=registrationtimestamp%20ge%20'2026-06-22T05:00:00-06:00'", 2500, []int{4, 5}},
+		{"?$filter=lastname%20ne%20'x'", 2500, nil},
+		{"?$filter=subscriberkey%20eq%20'u-1'%20or%20subscriberkey%20ge%20'u-3'%20and%20optinstatus%20eq%20false", 2500, []int{1, 4}},
+		{"?$filter=(subscriberkey%20eq%20'u-1'%20or%20subscriberkey%20ge%20'u-3')%20and%20optinstatus%20eq%20true", 2500, []int{1, 3, 5}},
+		{"?$orderBy=firstname", 2500, []int{5, 4, 3, 2, 1}},
+		{"?$orderBy=optinstatus%20asc,%20subscriberkey%20desc", 2500, []int{4, 2, 5, 3, 1}},
 	} {
 		t.Run(row.query, func(t *testing.T) {
 			t.Parallel()
 			w := send(t, s, "GET", readPath+row.query, "", auth)
 			same(t, w, 200, page(readToken(t, w), 1, row.size, len(row.items), row.items...))
 		})
+	}
+}
+
+// Columns come in the data extension's order, and only those that are asked for; $top
+// ends a read, whatever its pages are.
+func TestReadRowsParts(t *testing.T) {
+	t.Parallel()
+	s, auth := filled(t)
+	row := func(n int, rest string) string {
+		return fmt.Sprintf(`{"keys":{"subscriberkey":"u-%d"},"values":{%s}}`, n, fmt.Sprintf(rest, n))
+	}
+	const all = `"emailaddress":"u-%[1]d@example.org","firstname":"It's E","lastname":"","optinstatus":"True",` +
+		`"registrationtimestamp":"6/20/2026 4:00:00 AM","source":"","ipaddress":"","useragent":"","pageurl":""`
+	for query, want := range map[string]string{
+		"$top=1": `"pageSize":2500,"page":1,"count":1,"top":1,"items":[` + row(1, all) + `]}`,
+		"$fields=EmailAddress,%20subscriberkey&$top=2": `"pageSize":2500,"page":1,"count":2,"top":2,"items":[` +
+			row(1, `"emailaddress":"u-%d@example.org"`) + "," + row(2, `"emailaddress":"u-%d@example.org"`) + `]}`,
+		"$fields=lastname&$top=3&$pageSize=2&page=2": `"pageSize":2,"page":2,"count":3,"top":3,"items":[{"keys":{},"values":{"lastname":""}}]}`,
+	} {
+		got := send(t, s, "GET", readPath+"?"+query, "", auth).Body.String()
+		if _, got, _ := strings.Cut(got, `"customObjectKey":"Web_Registrations",`); got != want {
+			t.Errorf("%s: got %s, want %s", query, got, want)
+		}
 	}
 }
 
@@ -153,6 +178,11 @@ func TestReadRowsRefused(t *testing.T) {
 		{"$page=0", "$page"},
 		{"$page=x", "$page"},
 		{"$pagesize=-1", "$pageSize"},
+		{"page=0", "$page"},
+		{"$top=0", "$top"},
+		{"$top=many", "$top"},
+		{"$fields=subscriberkey,nothing", "$fields"},
+		{"$fields=", "$fields"},
 	} {
 		t.Run(row.query[:min(len(row.query), 60)], func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,6 @@ import (
 // userinfo answers GET /v2/userinfo: who the token is and what it may do.
 // Vendor page getUserInfo. It needs no scope.
 func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
-	base := origin(c.Request)
 	s.mu.Lock()
 	scopes := s.world.scopes
 	s.mu.Unlock()
@@ -18,7 +17,7 @@ func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
 	}
 	return wire.JSON(http.StatusOK, map[string]any{
 		"exp": c.Token.Expires.Unix(),
-		"iss": base,
+		"iss": addressOf(c.Request, "auth"),
 		"user": map[string]any{
 			"sub": "510000777", "name": "Sandbox API User", "preferred_username": "sandbox-api-user",
 			"email": "sandbox@example.org", "locale": "en-US", "zoneinfo": "America/Mexico_City", "timezone": zone,
@@ -28,7 +27,7 @@ func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
 			"account_type": "Enterprise 2.0", "stack_key": stackKey, "region": "NA1", "locale": "en-US",
 			"zoneinfo": "America/Mexico_City", "timezone": zone,
 		},
-		"rest": map[string]any{"rest_instance_url": base + "/", "soap_instance_url": base + "/"},
+		"rest": map[string]any{"rest_instance_url": addressOf(c.Request, "rest") + "/", "soap_instance_url": addressOf(c.Request, "soap") + "/"},
 		"application": map[string]any{
 			"id": packageID, "name": "Onramp Sandbox", "redirectUrl": []string{}, "appScopes": scopes,
 		},
@@ -65,8 +64,7 @@ type instance struct {
 // instances are the account's hosts. All of them are this sandbox; the file
 // transfer host is named but not served.
 func instances(r *http.Request) []instance {
-	base := origin(r)
-	return []instance{{"ftp", "ftp://" + r.Host}, {"rest", base}, {"soap", base + "/Service.asmx"}}
+	return []instance{{"ftp", "ftp://" + r.Host}, {"rest", addressOf(r, "rest")}, {"soap", addressOf(r, "soap") + soapPath}}
 }
 
 // endpoints answers GET /platform/v1/endpoints, vendor page getEndpoints.

@@ -1,7 +1,10 @@
 package sandbox
 
 import (
+	"bytes"
+	"encoding/xml"
 	"net/http"
+	"strings"
 
 	"onramp/internal/sandbox/wire"
 )
@@ -16,8 +19,33 @@ func unsavable(extensionID string, messages []string) *wire.Error {
 	return e
 }
 
-// gatewayRefusal is the answer of the API gateway in front of Marketing Cloud
-// to a route or method that it does not know. It is not JSON.
+// soapPath is where the SOAP API is.
+const soapPath = "/Service.asmx"
+
+// notFound refuses a call to no route. Undocumented: the words and the errorcode; that of
+// SOAP is what ASP.NET says.
+func notFound(r *http.Request) error {
+	if strings.EqualFold(strings.TrimRight(r.URL.Path, "/"), soapPath) {
+		return soapFault{"Client", "Server did not recognize the value of HTTP Header SOAPAction: " + strings.Trim(r.Header.Get("SOAPAction"), `"`) + "."}
+	}
+	return wire.Failuref(http.StatusNotFound, http.StatusNotFound, "Not Found")
+}
+
+// soapFault is a refusal of the SOAP API (SOAP 1.1, section 4.4).
+type soapFault struct{ code, text string }
+
+func (f soapFault) Error() string { return f.code + ": " + f.text }
+
+func (f soapFault) Answer() wire.Answer {
+	var text bytes.Buffer
+	_ = xml.EscapeText(&text, []byte(f.text)) // into memory
+	body := `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
+		`<soap:Fault><faultcode>soap:` + f.code + `</faultcode><faultstring>` + text.String() + `</faultstring></soap:Fault></soap:Body></soap:Envelope>`
+	return wire.Answer{Status: http.StatusInternalServerError, ContentType: "text/xml; charset=utf-8", Body: []byte(body)}
+}
+
+// gatewayRefusal is what the API gateway in front of Marketing Cloud can answer to a
+// route that it does not know; a fault makes it so. It is not JSON.
 type gatewayRefusal struct{}
 
 func (gatewayRefusal) Error() string { return "service not found" }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,8 +130,21 @@ func origin(r *http.Request) string {
 	return scheme + "://" + r.Host
 }
 
+// addressOf is where an API ("auth", "rest" or "soap") is reached: for callers who use
+// names such as Marketing Cloud's, TENANT.auth.…, at the API's own; for all others where
+// they are now.
+func addressOf(r *http.Request, api string) string {
+	here := origin(r)
+	for _, label := range []string{".auth.", ".rest.", ".soap."} {
+		if tenant, domain, found := strings.Cut(here, label); found {
+			return tenant + "." + api + "." + domain
+		}
+	}
+	return here
+}
+
 // ServeHTTP answers as Marketing Cloud would, after the faults that match; web
-// pages of another origin are refused before all else. The order of refusals is: 596, 401, 403, 415, 413, then what the route says.
+// pages of another origin are refused before all else. The order of refusals is: 404, 401, 403, 415, 413, then what the route says.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refused := s.guard.Refusal(r); refused != "" {
 		s.log.DebugContext(r.Context(), "call refused", "reason", refused)
@@ -259,7 +273,7 @@ func (s *Sandbox) refusal(c *call, err error) wire.Answer {
 // admit checks what all routes have in common.
 func (s *Sandbox) admit(c *call) error {
 	if c.route == nil {
-		return gatewayRefusal{}
+		return notFound(c.Request)
 	}
 	if !c.route.Open {
 		t, err := s.authenticate(c.Request)
@@ -294,16 +308,12 @@ func isJSON(r *http.Request) bool {
 }
 
 // match finds the call's route. It works on the path as it was sent, since an
-// external key or a primary key may hold an encoded slash, colon or comma.
+// external key or a primary key may hold an encoded slash, colon or comma. Doubled
+// slashes, one at the end, and the case of letters make no difference: the vendor's own
+// libraries and pages write /v2/token and //v2/token, tokenContext and tokencontext.
 func (s *Sandbox) match(r *http.Request) *call {
 	c := &call{Call: wire.Call{Request: r}}
-	path := r.URL.EscapedPath()
-	// Vendor pages getEndpoints, getTokenContext and sendMessageMultipleRecipients
-	// show both with and without a slash at the end.
-	if strings.HasPrefix(path, "/platform/") || path == "/messaging/v1/email/messages/" {
-		path = strings.TrimSuffix(path, "/")
-	}
-	segments := strings.Split(path, "/")
+	segments := slices.DeleteFunc(strings.Split(r.URL.EscapedPath(), "/"), func(segment string) bool { return segment == "" })
 	for i := range s.routes {
 		candidate := &s.routes[i]
 		if candidate.Method != r.Method {
@@ -320,16 +330,17 @@ func (s *Sandbox) match(r *http.Request) *call {
 // matchSegments compares a path with a pattern, segment by segment.
 func matchSegments(pattern string, segments []string) (map[string]string, bool) {
 	var params map[string]string
+	pattern = pattern[1:] // it begins with a slash
 	for _, segment := range segments {
 		var want string
 		var more bool
 		want, pattern, more = strings.Cut(pattern, "/")
-		if strings.HasPrefix(want, "{") && segment != "" {
+		if strings.HasPrefix(want, "{") {
 			if params == nil {
 				params = make(map[string]string, 2)
 			}
 			params[strings.Trim(want, "{}")] = segment
-		} else if want != segment {
+		} else if !strings.EqualFold(want, segment) {
 			return nil, false
 		}
 		if !more {

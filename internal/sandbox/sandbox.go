@@ -3,7 +3,7 @@
 //
 // What it does NOT emulate stands in limits/limits.md, for the help and the
 // documentation, too. Routes that are neither in the list of operations in route.go nor
-// in that of package ens answer 596 "Service Not Found".
+// in that of package ens answer 404; a path's slashes and the case of its letters make no difference.
 //
 // Events go out. Callbacks and subscriptions of the Event Notification Service
 // (ENS) are called as the vendor calls them, with the retries of either of its
@@ -156,6 +156,7 @@ type world struct {
 	definitions  map[string]string // status of the message definitions, by key
 	scopes       []string          // of the package
 	missingScope int               // status that says that one is missing, where the vendor uses two
+	resultsPage  int               // results of an asynchronous request on a page, whatever is asked for; 0: as is asked for
 	queries      queries
 	faults       []*activeFault
 	deferred     []*deferredCall // in order of time

@@ -125,21 +125,99 @@ func TestRoutes(t *testing.T) {
 		{"rowset has no PUT", "PUT", rowset},
 		{"no asynchronous rows without async", "POST", "/data/v1/dataextensions/key:Web_Registrations/rows"},
 		{"later: message definitions", "GET", "/messaging/v1/email/definitions"},
-		{"later: SOAP", "POST", "/Service.asmx"},
 		{"later: metadata", "GET", "/data/v1/customobjects"},
 		{"an empty segment", "POST", "/hub/v1/dataevents//rowset"},
 		{"a segment too many", "POST", rowset + "/more"},
 		{"a segment too few", "POST", "/hub/v1/dataevents/key:Web_Registrations"},
-		{"two slashes", "POST", "/" + rowset},
 		{"token with GET", "GET", "/v2/token"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := send(t, s, row.method, row.target, "", auth)
-			if w.Code != 596 || w.Body.String() != "<h1>596 Service Not Found</h1>" {
-				t.Errorf("got %d %s", w.Code, w.Body)
-			}
+			same(t, send(t, s, row.method, row.target, "", auth), 404, `{"message":"Not Found","errorcode":404,"documentation":""}`)
 		})
+	}
+	w := send(t, s, "POST", "/service.asmx", "<Envelope/>", auth, `SOAPAction: "Do<it>"`)
+	const fault = `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
+		`<soap:Fault><faultcode>soap:Client</faultcode><faultstring>Server did not recognize the value of HTTP Header SOAPAction: Do&lt;it&gt;.</faultstring></soap:Fault></soap:Body></soap:Envelope>`
+	if w.Code != 500 || w.Header().Get("Content-Type") != "text/xml; charset=utf-8" || w.Body.String() != fault {
+		t.Errorf("SOAP: got %d %s %s", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+}
+
+// The vendor's own libraries and pages write paths in several ways.
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	const grant = `{"grant_type":"client_credentials","client_id":"sandbox-client","client_secret":"sandbox-secret"}`
+	row := "[" + person("a", "") + "]"
+	for _, row := range []struct {
+		method, target, body string
+		status               int
+	}{
+		{"POST", "//v2/token", grant, 200},
+		{"POST", "/V2/Token/", grant, 200},
+		{"POST", "/v2//token", grant, 200},
+		{"GET", "/platform/v1/tokencontext", "", 200},
+		{"GET", "/platform/v1/tokenContext/", "", 200},
+		{"GET", "//platform/v1/endpoints/", "", 200},
+		{"GET", "/platform/v1/endpoints/soap/", "", 200},
+		{"POST", "/hub/v1/dataevents/key:Web_Registrations/rowset/", row, 200},
+		{"POST", "/HUB/v1/DataEvents/key:Web_Registrations/RowSet", row, 200},
+		{"POST", "//hub/v1/dataevents/key:Web_Registrations/rowset", row, 200},
+		{"PUT", "/data/v1/async/dataExtensions/key:Web_Registrations/rows", `{"items":[]}`, 202},
+		{"GET", "/data/v1/customobjectdata/key/Web_Registrations/rowset/?$page=1", "", 200},
+		{"GET", "/interaction/v1/eventdefinitions/key:APIEvent-sandbox-welcome", "", 200},
+	} {
+		if w := send(t, s, row.method, row.target, row.body, auth); w.Code != row.status {
+			t.Errorf("%s %s: got %d %s, want %d", row.method, row.target, w.Code, w.Body, row.status)
+		}
+	}
+}
+
+// A client of the vendor renews its token only when a 401 has this header.
+func TestChallenge(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	for target, want := range map[string]string{
+		rowset:      `Bearer realm="marketingcloudapis.com", error="invalid_token", error_description="The access token is missing, invalid or expired"`,
+		"/v2/token": "", // RFC 6749 has errors of its own
+		"/nowhere":  "",
+	} {
+		w := send(t, s, "POST", target, `{"grant_type":"client_credentials","client_id":"x","client_secret":"y"}`, "Authorization: Bearer x")
+		if got := w.Header().Get("WWW-Authenticate"); got != want {
+			t.Errorf("%s: %d, WWW-Authenticate: %s", target, w.Code, got)
+		}
+	}
+}
+
+// Where a token was asked for at a name such as Marketing Cloud's, the other APIs have names
+// of their own.
+func TestInstanceURLs(t *testing.T) {
+	t.Parallel()
+	const tenant = "mc0123456789abcdefghijklmnop"
+	s := sandbox.New(sandbox.Config{Hosts: []string{tenant + ".auth.marketingcloudapis.com", tenant + ".rest.marketingcloudapis.com"}})
+	ask := func(host, method, target, body string, header ...string) (answer map[string]any) {
+		t.Helper()
+		r := newRequest(t, method, target, append(header, "Content-Type: application/json", "X-Forwarded-Proto: https")...)
+		r.Host, r.Body = host, io.NopCloser(strings.NewReader(body))
+		if w := serve(s, r); w.Code != 200 || json.Unmarshal(w.Body.Bytes(), &answer) != nil {
+			t.Fatalf("%s%s: %d %s", host, target, w.Code, w.Body)
+		}
+		return answer
+	}
+	const auth, rest, soap = tenant + ".auth.marketingcloudapis.com", tenant + ".rest.marketingcloudapis.com", tenant + ".soap.marketingcloudapis.com"
+	grant := ask(auth, "POST", "/v2/token", `{"grant_type":"client_credentials","client_id":"sandbox-client","client_secret":"sandbox-secret"}`)
+	token := fmt.Sprint("Authorization: Bearer ", grant["access_token"])
+	user := ask(auth, "GET", "/v2/userinfo", "", token)
+	hosts, _ := user["rest"].(map[string]any)
+	got := []any{
+		grant["rest_instance_url"], grant["soap_instance_url"], hosts["rest_instance_url"], hosts["soap_instance_url"],
+		ask(rest, "GET", "/platform/v1/endpoints/soap", "", token)["url"],
+	}
+	want := []any{"https://" + rest + "/", "https://" + soap + "/", "https://" + rest + "/", "https://" + soap + "/", "https://" + soap + "/Service.asmx"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
 	}
 }
 

@@ -111,10 +111,10 @@ func (s *Sandbox) token(c *wire.Call) (wire.Answer, error) {
 		SOAP        string  `json:"soap_instance_url,omitempty"`
 		REST        string  `json:"rest_instance_url"`
 	}
-	b := body{AccessToken: value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: origin(c.Request) + "/"}
+	b := body{AccessToken: value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: addressOf(c.Request, "rest") + "/"}
 	if s.dialect != DialectSpec {
 		granted := strings.Join(scopes, " ")
-		b.ExpiresIn, b.Scope, b.SOAP = expiresIn, &granted, b.REST
+		b.ExpiresIn, b.Scope, b.SOAP = expiresIn, &granted, addressOf(c.Request, "soap")+"/"
 	}
 	a := wire.JSON(http.StatusOK, b)
 	a.NoStore = true

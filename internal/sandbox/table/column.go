@@ -154,14 +154,20 @@ func (c *Column) Identity(text string) string {
 }
 
 // Render is the value as a rowset read shows it: always a string, Booleans as
-// "True" and "False", no value as "".
+// "True" and "False", dates in server time as SQL Server's US format has them, no value
+// as "".
 func (c *Column) Render(text string) string {
-	if c.Type == TypeBoolean {
+	switch c.Type {
+	case TypeBoolean:
 		if b, ok := parseBoolean(text); ok {
 			if b {
 				return "True"
 			}
 			return "False"
+		}
+	case TypeDate:
+		if t, ok := parseDate(text); ok {
+			return t.In(ServerZone).Format("1/2/2006 3:04:05 PM")
 		}
 	}
 	return text

@@ -22,6 +22,7 @@ type Answer struct {
 	ContentType string
 	RetryAfter  string // the header's value, or ""
 	Location    string // the header's value, or ""
+	Challenge   string // of WWW-Authenticate, or ""
 	NoStore     bool
 	Body        []byte
 }
@@ -87,6 +88,9 @@ func (a Answer) writeHeader(w http.ResponseWriter) {
 	}
 	if a.Location != "" {
 		h.Set("Location", a.Location)
+	}
+	if a.Challenge != "" {
+		h.Set("WWW-Authenticate", a.Challenge)
 	}
 	if a.NoStore {
 		h.Set("Cache-Control", "no-store")

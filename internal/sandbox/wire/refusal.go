@@ -61,9 +61,17 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%d (errorcode %d): %s", e.Status, *e.Code, e.Message)
 }
 
+// challenge goes with a 401 (RFC 6750, section 3). A client of the vendor renews its
+// token only if it is there. Undocumented: the realm.
+const challenge = `Bearer realm="marketingcloudapis.com", error="invalid_token", error_description="The access token is missing, invalid or expired"`
+
 // Answer is the error as the body of its status.
 func (e *Error) Answer() Answer {
-	return JSON(e.Status, e)
+	a := JSON(e.Status, e)
+	if e.Status == http.StatusUnauthorized {
+		a.Challenge = challenge
+	}
+	return a
 }
 
 // Failure makes a refusal with the message that the vendor uses, or is likely
