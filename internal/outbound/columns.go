@@ -12,31 +12,52 @@ import (
 // Forms finds a form by its name, as it is configured now; nil: there is none.
 type Forms func(name string) *onramp.Form
 
-// Send makes the columns of the deliveries by their forms, and the call, and more
-// calls when that is what it takes to tell a bad delivery from its neighbours. A
-// delivery whose form is gone is withheld.
+// Send makes the columns of the deliveries by their forms, in place of what is stored of
+// them, and the call, and more calls when that is what it takes to tell a bad delivery
+// from its neighbours. A delivery whose form is gone is withheld.
 func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
-	deliveries := make([]onramp.Delivery, 0, len(c.Deliveries))
 	outcomes := make([]onramp.Outcome, len(c.Deliveries))
-	places := make([]int, 0, len(c.Deliveries))
+	var withheld []int
 	for i := range c.Deliveries {
-		d := c.Deliveries[i]
 		var ready bool
-		if outcomes[i], ready = s.columns(c.Destination, &d); ready || c.RequestID != "" { // of what was submitted the result is asked for
-			deliveries, places = append(deliveries, d), append(places, i)
+		outcomes[i], ready = s.columns(c.Destination, &c.Deliveries[i])
+		if !ready && c.RequestID == "" { // of what was submitted the result is asked for
+			withheld = append(withheld, i)
 		}
 	}
-	if len(deliveries) == 0 {
+	switch {
+	case len(withheld) == len(c.Deliveries):
 		return outcomes
+	case withheld == nil: // nearly always
+		return s.sendReady(ctx, c)
 	}
-	c.Deliveries = deliveries
-	s.readback.sending(&c)
-	sent := s.send(ctx, c)
-	s.readback.offer(c, sent)
-	s.renewal.after(ctx, sent)
-	for i, o := range sent {
+	return s.sendOthers(ctx, c, withheld, outcomes)
+}
+
+// sendOthers sends all but those that are withheld, and writes their outcomes over those
+// in their places.
+func (s *Sender) sendOthers(ctx context.Context, c onramp.Call, withheld []int, outcomes []onramp.Outcome) []onramp.Outcome {
+	var others []onramp.Delivery
+	var places []int
+	for i := range c.Deliveries {
+		if len(withheld) > 0 && withheld[0] == i {
+			withheld = withheld[1:]
+			continue
+		}
+		others, places = append(others, c.Deliveries[i]), append(places, i)
+	}
+	c.Deliveries = others
+	for i, o := range s.sendReady(ctx, c) {
 		outcomes[places[i]] = o
 	}
+	return outcomes
+}
+
+func (s *Sender) sendReady(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	s.readback.sending(&c)
+	outcomes := s.send(ctx, c)
+	s.readback.offer(c, outcomes)
+	s.renewal.after(ctx, outcomes)
 	return outcomes
 }
 

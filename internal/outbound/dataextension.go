@@ -57,6 +57,9 @@ func (s *Sender) storeAsync(ctx context.Context, c onramp.Call) []onramp.Outcome
 		if c.Submitted != nil {
 			c.Submitted(id, deliveries)
 		}
+		if !to.InsertOnly {
+			out.hold(deliveries)
+		}
 		return s.finish(ctx, job{id, deliveries, blame}, out), nil
 	})
 }

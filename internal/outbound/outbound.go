@@ -156,6 +156,18 @@ func (out *outgoing) sent(err error) bool {
 	return out.begun.Load() && !unwritten
 }
 
+// hold has the columns of deliveries be parts of the body that was sent, and not held
+// twice while results are waited for. Those of the key are among them then.
+func (out *outgoing) hold(deliveries []onramp.Delivery) {
+	_, rows, _ := out.request.Elements()
+	if len(rows) != len(deliveries) {
+		return
+	}
+	for i := range rows {
+		deliveries[i].Values = rows[i]
+	}
+}
+
 // note writes into each outcome that is not delivered what was sent for it: the
 // route, and of the body its own part.
 func (out *outgoing) note(outcomes []onramp.Outcome) []onramp.Outcome {

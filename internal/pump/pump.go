@@ -69,7 +69,7 @@ type Journal interface {
 type Sender interface {
 	// Send makes one attempt for the deliveries of a call, and returns one
 	// outcome for each, in their order. It never fails: whatever goes wrong is an
-	// outcome.
+	// outcome. The values of the deliveries are then those that were sent.
 	Send(ctx context.Context, c onramp.Call) []onramp.Outcome
 }
 
