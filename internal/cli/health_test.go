@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"onramp/internal/cli"
 	"onramp/internal/sandbox"
+	"onramp/internal/web/webtest"
 )
 
 // said is how a command ended, and what it wrote.
@@ -37,12 +37,7 @@ func TestReadyzAndStatus(t *testing.T) {
 	t.Parallel()
 	cloud := httptest.NewServer(sandbox.New(sandbox.Config{}))
 	t.Cleanup(cloud.Close)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := free.Addr().String()
-	free.Close()
+	admin := webtest.FreeAddress(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "onramp.yaml")
 	text := fmt.Sprintf(killConfig, filepath.Join(dir, "onramp.db"), cloud.URL)

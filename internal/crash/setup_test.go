@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/web/webtest"
 )
 
 const setupConfig = `
@@ -95,7 +95,7 @@ func setUpKilled(t *testing.T, auth string, call int64, afterwards bool) bool {
 	}))
 	t.Cleanup(proxy.Close)
 	path := filepath.Join(t.TempDir(), "onramp.yaml")
-	text := fmt.Sprintf(setupConfig, filepath.Join(t.TempDir(), "onramp.db"), freeAddress(t), proxy.URL, auth)
+	text := fmt.Sprintf(setupConfig, filepath.Join(t.TempDir(), "onramp.db"), webtest.FreeAddress(t), proxy.URL, auth)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -181,15 +181,4 @@ func (g *gateway) setUp() (failed string, err error) {
 		return answer.Failed.Step + ": " + answer.Failed.Cause, nil
 	}
 	return answer.Detail, nil
-}
-
-// freeAddress is one that nobody listened on a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

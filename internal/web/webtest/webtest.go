@@ -1,4 +1,4 @@
-// Package webtest asks HTTP handlers in tests, and compares whole answers.
+// Package webtest asks HTTP handlers in tests, compares whole answers, and finds free addresses.
 package webtest
 
 import (
