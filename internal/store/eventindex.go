@@ -42,7 +42,8 @@ func (s *Store) eventsByKey(ctx context.Context, hash int64, condition string, m
 		}
 		list := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(part)), ", "), "[]")
 		var more []onramp.Event
-		more, _, err = s.pageEvents(ctx, `WHERE e.seq >= $1 AND e.seq IN (`+list+`)`+tail, append([]any{part[0]}, args...)...)
+		more, _, err = s.pageEvents(ctx, `WHERE e.seq >= $1 AND e.seq IN (`+list+`) AND (e.person = `+strconv.FormatInt(hash, 10)+` OR e.send = `+strconv.FormatInt(hash, 10)+`)`+tail,
+			append([]any{part[0]}, args...)...)
 		found = append(found, more...)
 	}
 	slices.SortFunc(found, func(a, b onramp.Event) int { return cmp.Compare(a.Seq, b.Seq) })
@@ -165,7 +166,7 @@ func (s *Store) loadTail(ctx context.Context) {
 	if err != nil || from-1-mark > mostLoaded {
 		return
 	}
-	var older []eventtail.Event
+	var older eventtail.Older
 	for after := mark; after < from-1; after += indexTogether {
 		rows, err := s.readers.QueryContext(ctx, `SELECT seq, COALESCE(person, 0), COALESCE(send, 0) FROM event WHERE seq > $1 AND seq <= $2 ORDER BY seq`,
 			after, min(after+indexTogether, from-1))
@@ -176,7 +177,7 @@ func (s *Store) loadTail(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		older = append(older, part...)
+		older.Add(part)
 	}
 	s.tail.Precede(mark+1, older)
 }
