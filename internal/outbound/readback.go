@@ -35,7 +35,12 @@ type readback struct {
 	waiting atomic.Int32 // rows to be looked at
 
 	mu   sync.Mutex
-	over map[person]bool              // the rows to be looked at: whether a call may have written over it since
+	over map[person]bool // the rows to be looked at: whether a call may have written over it since
+	// the newest events of journeys of the last while: what they bring may be written into
+	// a row later, also a newer one
+	fired, firedBefore map[int64]int64 // age by ordering key
+	turned             time.Time
+
 	lost map[string]map[string]string // by name of the destination and column, what to do
 }
 
@@ -45,6 +50,7 @@ type sentRow struct {
 	keys   map[string]any
 	values json.RawMessage
 	person person
+	age    int64
 }
 
 // person is the ordering key of a row at its data extension: a newer one of it is not
@@ -118,8 +124,8 @@ func (b *readback) offer(c onramp.Call, outcomes []onramp.Outcome) {
 	for i := range outcomes {
 		if outcomes[i].Verdict == onramp.Delivered {
 			d := &c.Deliveries[i]
-			r := sentRow{c.Destination, rowKeys(c.Destination, d), d.Values, personOf(d)}
-			if !b.watch(r.person) {
+			r := sentRow{c.Destination, rowKeys(c.Destination, d), d.Values, personOf(d), d.Age}
+			if b.mayBeWrittenLate(r.person, r.age) || !b.watch(r.person) {
 				return
 			}
 			select {
@@ -132,9 +138,43 @@ func (b *readback) offer(c onramp.Call, outcomes []onramp.Outcome) {
 	}
 }
 
+// longestEvent is how long the event of a journey may take until it writes a row.
+const longestEvent = 2 * time.Minute
+
+// noteEvents notes the events of a call to a journey.
+func (b *readback) noteEvents(c *onramp.Call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); b.fired == nil || now.Sub(b.turned) > longestEvent || len(b.fired) > mostFired {
+		b.fired, b.firedBefore, b.turned = map[int64]int64{}, b.fired, now
+	}
+	for i := range c.Deliveries {
+		b.fired[c.Deliveries[i].OrderingKey] = c.Deliveries[i].Age
+	}
+}
+
+const mostFired = 10_000
+
+// mayBeWrittenLate says whether the event of an earlier registration of the person may
+// write over a row.
+func (b *readback) mayBeWrittenLate(p person, rowAge int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, fired := range []map[int64]int64{b.fired, b.firedBefore} {
+		if age, ok := fired[p.key]; ok && age < rowAge {
+			return true
+		}
+	}
+	return false
+}
+
 // sending notes which of the rows to be looked at a call may write over: what such a
 // row holds says nothing any more.
 func (b *readback) sending(c *onramp.Call) {
+	if c.Destination.Kind == onramp.Journey {
+		b.noteEvents(c)
+		return
+	}
 	if b.waiting.Load() == 0 {
 		return
 	}
@@ -201,7 +241,7 @@ func (b *readback) look(ctx context.Context, r sentRow, now time.Time) {
 		return // a later row will do
 	}
 	known.next = time.Time{}
-	isOver := over()
+	isOver := over() || b.mayBeWrittenLate(r.person, r.age)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lost[name] == nil {

@@ -176,6 +176,49 @@ func TestReadBackOver(t *testing.T) {
 	})
 }
 
+// The event of a journey may write the row of a newer registration of the person: such a
+// row says nothing about its values.
+func TestReadBackAfterEvent(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		before, meanwhile int64 // the age of the event's registration; 0: there is no event
+		warnings, reads   int
+	}{
+		"no event":                      {0, 0, 1, 1},
+		"an older one":                  {1, 0, 0, 0},
+		"its own":                       {2, 0, 1, 1},
+		"an older one while it is read": {0, 1, 0, 1},
+		"its own while it is read":      {0, 2, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, reads := readsBack(t, func() reply {
+					<-time.After(time.Second)
+					return reply{status: 200, body: `{"count":1,"items":[{"keys":{},"values":{"name":"older"}}]}`}
+				}, new(lines))
+				go s.ReadBack(t.Context())
+				send := func(to onramp.Destination, age int64) {
+					if age == 0 {
+						return
+					}
+					d := ofForms(`form:{"Name":"newer"}`)
+					d[0].Age = age
+					s.Send(t.Context(), onramp.Call{Destination: to, Deliveries: d})
+				}
+				send(journey, row.before)
+				send(dataExtension, 2)
+				synctest.Wait()
+				send(journey, row.meanwhile)
+				<-time.After(time.Minute)
+				if found := s.Warnings(dataExtension.Name()); len(found) != row.warnings || reads() != row.reads {
+					t.Errorf("%q after %d reads", found, reads())
+				}
+			})
+		})
+	}
+}
+
 // Without the scope it is said once that nothing can be checked; deliveries go on, as
 // they do while a read hangs.
 func TestReadBackThatFails(t *testing.T) {
