@@ -25,6 +25,13 @@ var (
 	errEmail     = problem("email", "must be a valid email address")
 	errPhone     = problem("phone", "must be a phone number of 5 to 15 digits, such as +49 30 123456")
 	errNational  = problem("phone", "must be a complete phone number, with the area code")
+	errBoolean   = problem("boolean", "must be true or false")
+	errInteger   = problem("integer", "must be a whole number between -2147483648 and 2147483647")
+	errDecimal   = problem("decimal", "must be a decimal number of at most 29 digits")
+	errDate      = problem("date", "must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z")
+	errOffset    = problem("date", "must have an offset from -12:00 to +14:00")
+	errNoZone    = problem("date_zone", "must end with its time zone, such as 2026-06-23T14:52:45Z or 2026-06-23T14:52:45+02:00")
+	errYear      = problem("date", "must be between the years 1753 and 9999")
 )
 
 // Parse checks one submitted value against the field and returns it normalised.
@@ -101,17 +108,6 @@ func (f *Field) parseText(text string) (string, error) {
 	}
 	return text, nil
 }
-
-// What a value must be.
-var (
-	errBoolean = problem("boolean", "must be true or false")
-	errInteger = problem("integer", "must be a whole number between -2147483648 and 2147483647")
-	errDecimal = problem("decimal", "must be a decimal number of at most 29 digits")
-	errDate    = problem("date", "must be a date such as 2026-06-23 or 2026-06-23T14:52:45Z")
-	errOffset  = problem("date", "must have an offset from -12:00 to +14:00")
-	errNoZone  = problem("date_zone", "must end with its time zone, such as 2026-06-23T14:52:45Z or 2026-06-23T14:52:45+02:00")
-	errYear    = problem("date", "must be between the years 1753 and 9999")
-)
 
 // parseBoolean takes a text, too: what forms post, and scripts that make JSON of forms.
 func parseBoolean(v Scalar) (Scalar, error) {

@@ -36,10 +36,10 @@ type readback struct {
 
 	mu   sync.Mutex
 	over map[person]bool // the rows to be looked at: whether a call may have written over it since
-	// the newest events of journeys of the last while: what they bring may be written into
-	// a row later, also a newer one
-	fired, firedBefore map[int64]int64 // age by ordering key
-	turned             time.Time
+	// the newest events of journeys of the last while, by ordering key: what they bring may
+	// be written into a row later, also a newer one
+	fired, firedBefore map[int64]firedEvent
+	turned             time.Time // when fired began
 
 	lost map[string]map[string]string // by name of the destination and column, what to do
 }
@@ -58,6 +58,12 @@ type sentRow struct {
 type person struct{ destination, key int64 }
 
 func personOf(d *onramp.Delivery) person { return person{int64(d.DestinationID), d.OrderingKey} }
+
+// firedEvent is the event of a journey that was sent.
+type firedEvent struct {
+	age int64
+	at  time.Time
+}
 
 // rowsOf is what is known of one data extension.
 type rowsOf struct {
@@ -124,14 +130,16 @@ func (b *readback) offer(c onramp.Call, outcomes []onramp.Outcome) {
 	for i := range outcomes {
 		if outcomes[i].Verdict == onramp.Delivered {
 			d := &c.Deliveries[i]
-			r := sentRow{c.Destination, rowKeys(c.Destination, d), d.Values, personOf(d), d.Age}
-			if b.mayBeWrittenLate(r.person, r.age) || !b.watch(r.person) {
+			p := personOf(d)
+			if !b.watch(p) {
 				return
 			}
+			// of its own, so that it does not hold the body of the call
+			r := sentRow{c.Destination, rowKeys(c.Destination, d), slices.Clone(d.Values), p, d.Age}
 			select {
 			case b.rows <- r:
 			default:
-				b.unwatch(r.person)
+				b.unwatch(p)
 			}
 			return
 		}
@@ -141,27 +149,28 @@ func (b *readback) offer(c onramp.Call, outcomes []onramp.Outcome) {
 // longestEvent is how long the event of a journey may take until it writes a row.
 const longestEvent = 2 * time.Minute
 
+const mostFired = 10_000 // events in each half
+
 // noteEvents notes the events of a call to a journey.
 func (b *readback) noteEvents(c *onramp.Call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now := time.Now(); b.fired == nil || now.Sub(b.turned) > longestEvent || len(b.fired) > mostFired {
-		b.fired, b.firedBefore, b.turned = map[int64]int64{}, b.fired, now
+	now := time.Now()
+	if b.fired == nil || now.Sub(b.turned) > longestEvent || len(b.fired) > mostFired {
+		b.fired, b.firedBefore, b.turned = map[int64]firedEvent{}, b.fired, now
 	}
 	for i := range c.Deliveries {
-		b.fired[c.Deliveries[i].OrderingKey] = c.Deliveries[i].Age
+		b.fired[c.Deliveries[i].OrderingKey] = firedEvent{c.Deliveries[i].Age, now}
 	}
 }
-
-const mostFired = 10_000
 
 // mayBeWrittenLate says whether the event of an earlier registration of the person may
 // write over a row.
 func (b *readback) mayBeWrittenLate(p person, rowAge int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, fired := range []map[int64]int64{b.fired, b.firedBefore} {
-		if age, ok := fired[p.key]; ok && age < rowAge {
+	for _, fired := range []map[int64]firedEvent{b.fired, b.firedBefore} {
+		if e, ok := fired[p.key]; ok && e.age < rowAge && time.Since(e.at) <= longestEvent {
 			return true
 		}
 	}
