@@ -49,11 +49,7 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 // chosenDeliveries is the condition of a filter. failed says that all that match are in the
 // index of the failed deliveries.
 func (s *Store) chosenDeliveries(f onramp.Filter) (where chosen, failed bool, err error) {
-	form, err := s.names.named("form", f.Form)
-	if err != nil {
-		return where, false, err
-	}
-	destination, err := s.names.named("destination", f.Destination)
+	form, destination, err := s.names.namedBy(f)
 	if err != nil {
 		return where, false, err
 	}

@@ -78,11 +78,7 @@ func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []
 
 // chosenRegistrations is the condition of a filter, but for the state.
 func (s *Store) chosenRegistrations(f onramp.Filter) (where chosen, err error) {
-	form, err := s.names.named("form", f.Form)
-	if err != nil {
-		return where, err
-	}
-	destination, err := s.names.named("destination", f.Destination)
+	form, destination, err := s.names.namedBy(f)
 	if err != nil {
 		return where, err
 	}

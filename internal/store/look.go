@@ -200,3 +200,11 @@ func (n *names) named(kind, name string) (int, error) {
 	}
 	return 0, &onramp.Error{Kind: onramp.Malformed, Message: message}
 }
+
+// namedBy finds the form and the destination that a filter names.
+func (n *names) namedBy(f onramp.Filter) (form, destination int, err error) {
+	if form, err = n.named("form", f.Form); err == nil {
+		destination, err = n.named("destination", f.Destination)
+	}
+	return form, destination, err
+}

@@ -216,11 +216,7 @@ func (s *Store) chosenFailed(f onramp.Filter) (where chosen, err error) {
 	default:
 		return where, &onramp.Error{Kind: onramp.Malformed, Message: "the state must be dead or unknown"}
 	}
-	form, err := s.names.named("form", f.Form)
-	if err != nil {
-		return where, err
-	}
-	destination, err := s.names.named("destination", f.Destination)
+	form, destination, err := s.names.namedBy(f)
 	if err != nil {
 		return where, err
 	}
