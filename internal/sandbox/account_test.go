@@ -1,6 +1,10 @@
 package sandbox_test
 
 import (
+	"encoding/json"
+	"maps"
+	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -85,7 +89,7 @@ func TestAccountColumns(t *testing.T) {
 		`{"errorCode":2,"message":"Ctiy: Column [Ctiy] does not exist.","status":"Error","errors":[{"errorMessage":"Ctiy: Column [Ctiy] does not exist.","name":"ctiy","errorCode":70001}]}`,
 		`{"message":"Upserted DataExtensionObject","status":"OK"}`))
 	// rows stay when a column is added
-	account(t, s, `{"data_extensions":{"Members":{"columns":[{"name":"Ctiy","type":"Text","nullable":true},{"name":"Key","type":"Text","primary_key":true},{"name":"City","type":"Text"}]}}}`)
+	account(t, s, `{"data_extensions":{"Members":{"unknown_columns":"ignore","columns":[{"name":"Ctiy","type":"Text","nullable":true},{"name":"Key","type":"Text","primary_key":true},{"name":"City","type":"Text"}]}}}`)
 	wantRows = []map[string]any{{"Key": "1", "City": "Lisb"}, {"Key": "3", "City": "Bonn"}}
 	if diff := cmp.Diff(wantRows, s.State().DataExtensions["Members"].Rows); diff != "" {
 		t.Error(diff)
@@ -93,17 +97,115 @@ func TestAccountColumns(t *testing.T) {
 	same(t, send(t, s, "POST", upsert, long, auth), 200, long)
 }
 
+// A package is enabled for business units, each of which has data extensions of its own;
+// a token is for one of them.
+func TestBusinessUnits(t *testing.T) {
+	t.Parallel()
+	const (
+		other = "510000002"
+		row   = `[{"keys":{"Key":"1"},"values":{"City":"Rome"}}]`
+		path  = "/hub/v1/dataevents/key:Members/rowset"
+	)
+	s := newSandbox(t)
+	account(t, s, `{
+		"business_units":{"510000002":{"name":"Shop","data_extensions":{"Members":{`+members+`}},
+			"journeys":{"Joined":{"data_extension":"Members"}},"message_definitions":{"hello":{}}}},
+		"packages":{"shop":{"secret":"shop-secret","scopes":["data_extensions_write"],"business_units":["510000002"]},
+			"both":{"secret":"both-secret","business_units":["510000001","510000002"]}}}`)
+	token := func(id, account string) string {
+		t.Helper()
+		w := send(t, s, "POST", "/v2/token", `{"grant_type":"client_credentials","client_id":"`+id+`","client_secret":"`+id+`-secret","account_id":"`+account+`"}`)
+		var answer struct {
+			Token string `json:"access_token"`
+		}
+		if json.Unmarshal(w.Body.Bytes(), &answer) != nil || w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return "Bearer " + answer.Token
+	}
+	as := func(token string) string { return "Authorization: " + token }
+	who := func(token string) *httptest.ResponseRecorder {
+		return send(t, s, "GET", "/platform/v1/tokenContext", "", as(token))
+	}
+	top, shop := token("both", ""), token("both", other)
+	same(t, who(top), 200, `{"enterprise":{"id":510000001},"organization":{"id":510000001},"user":{"id":510000777}}`)
+	same(t, who(shop), 200, `{"enterprise":{"id":510000001},"organization":{"id":510000002},"user":{"id":510000777}}`)
+	same(t, send(t, s, "POST", path, row, as(top)), 404, `{"message":"Object Not Found","errorcode":30003,"documentation":""}`)
+	same(t, send(t, s, "POST", path, row, as(token("shop", ""))), 200, row)
+	same(t, send(t, s, "POST", "/v2/token", `{"grant_type":"client_credentials","client_id":"shop","client_secret":"shop-secret","account_id":"510000001"}`), 400,
+		`{"error":"unauthorized_client","error_description":"The client is not accessible for this account.","error_uri":"https://developer.salesforce.com/docs"}`)
+	same(t, send(t, s, "POST", "/interaction/v1/events", `{"ContactKey":"1","EventDefinitionKey":"Joined","Data":{"City":"Bonn"}}`, as(top)), 400,
+		`{"message":"Event Definition not found: Joined","errorcode":30003,"documentation":""}`)
+	if w := send(t, s, "POST", "/interaction/v1/events", `{"ContactKey":"2","EventDefinitionKey":"Joined","Data":{"City":"Bonn"}}`, as(shop)); w.Code != 201 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	got := s.State().BusinessUnits[other]
+	want := sandbox.BusinessUnit{
+		DataExtensions: map[string]sandbox.DataExtension{"Members": {
+			ID: got.DataExtensions["Members"].ID, Name: "Members", Columns: got.DataExtensions["Members"].Columns,
+			Rows: []map[string]any{{"Key": "1", "City": "Rome"}, {"Key": "2", "City": "Bonn"}},
+		}},
+		Journeys:           map[string]sandbox.Journey{"Joined": {Contacts: got.Journeys["Joined"].Contacts}},
+		MessageDefinitions: map[string]sandbox.MessageDefinition{"hello": {Name: "hello", Status: "Active"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got.Journeys["Joined"].Contacts) != 1 {
+		t.Error(diff, len(got.Journeys["Joined"].Contacts))
+	}
+}
+
+// Rows of a job that was submitted before the columns changed are stored under the names
+// that they were sent with.
+func TestColumnsChangeUnderJob(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	auth := authorize(t, s)
+	account(t, s, `{"data_extensions":{"Members":{`+members+`}}}`)
+	submit(t, s, auth, "PUT", "/data/v1/async/dataextensions/key:Members/rows", `{"items":[{"Key":"2","City":"Rome"}]}`)
+	account(t, s, `{"data_extensions":{"Members":{"columns":[{"name":"City","type":"Text","length":50},{"name":"Age","type":"Number","default":7},{"name":"Key","type":"Text","length":50,"primary_key":true}]}}}`)
+	advance(t, s, 300*time.Millisecond)
+	want := []map[string]any{{"Key": "2", "City": "Rome", "Age": json.Number("7")}}
+	if diff := cmp.Diff(want, s.State().DataExtensions["Members"].Rows); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An emptied account has nothing but what comes with it.
+func TestEmptyAccount(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	account(t, s, `{"empty":true,"data_extensions":{"Members":{"sendable":{"column":"Key"},"retention":{"days":30,"rows":true},`+members+`}},
+		"journeys":{"Joined":{"data_extension":"Members","status":"None"}}}`)
+	state := s.State()
+	if diff := cmp.Diff([]string{"Members"}, slices.Collect(maps.Keys(state.DataExtensions))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"Joined"}, slices.Collect(maps.Keys(state.Journeys))); diff != "" {
+		t.Error(diff)
+	}
+	same(t, send(t, s, "POST", eventsPath, `{"ContactKey":"1","EventDefinitionKey":"Joined","Data":{"City":"Bonn"}}`, authorize(t, s)), 400,
+		`{"message":"The journey of the event definition Joined is not published.","errorcode":30001,"documentation":""}`)
+}
+
 func TestAccountRefused(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"journeys":{"J":{"data_extension":"nope"}}}`:                                                  `journeys: J: no data extension \"nope\"`,
-		`{"journeys":{"APIEvent-sandbox-welcome":{"status":"Off"}}}`:                                    `journeys: APIEvent-sandbox-welcome: unknown status \"Off\"`,
-		`{"data_extensions":{"X":{}}}`:                                                                  `data_extensions: X: columns are missing`,
-		`{"data_extensions":{"X":{"columns":[{"name":"a","type":"Tex"}]}}}`:                             `data_extensions: X: column a: unknown type \"Tex\"`,
-		`{"data_extensions":{"X":{"columns":[{"name":"a","type":"Text"},{"name":"A","type":"Text"}]}}}`: `data_extensions: X: column \"A\" is there twice, or has no name`,
-		`{"message_definitions":{"m":{"status":"Off"}}}`:                                                `message_definitions: m: unknown status \"Off\"`,
-		`{"package":{"scopes":["all"]}}`:                                                                `package: unknown scope \"all\"`,
-		`{"missing_scope":404}`:                                                                         `missing_scope is 404, want 401 or 403`,
+		`{"journeys":{"J":{"data_extension":"nope"}}}`:                                                           `journeys: J: no data extension \"nope\"`,
+		`{"journeys":{"APIEvent-sandbox-welcome":{"status":"Off"}}}`:                                             `journeys: APIEvent-sandbox-welcome: unknown status \"Off\"`,
+		`{"data_extensions":{"X":{}}}`:                                                                           `data_extensions: X: columns are missing`,
+		`{"data_extensions":{"X":{"columns":[{"name":"a","type":"Tex"}]}}}`:                                      `data_extensions: X: column a: unknown type \"Tex\"`,
+		`{"data_extensions":{"X":{"columns":[{"name":"a","type":"Text"},{"name":"A","type":"Text"}]}}}`:          `data_extensions: X: column \"A\" is there twice, or has no name`,
+		`{"message_definitions":{"m":{"status":"Off"}}}`:                                                         `message_definitions: m: unknown status \"Off\"`,
+		`{"package":{"scopes":["all"]}}`:                                                                         `package: unknown scope \"all\"`,
+		`{"data_extensions":{"Web_Registrations":{"sendable":{"column":"Nope"}}}}`:                               `data_extensions: Web_Registrations: sendable: no column \"Nope\"`,
+		`{"data_extensions":{"Web_Registrations":{"sendable":{"column":"SubscriberKey","subscriber":"Email"}}}}`: `data_extensions: Web_Registrations: sendable: subscriber is \"Email\", want _SubscriberKey or _SubscriberID`,
+		`{"data_extensions":{"Web_Registrations":{"retention":{"days":-1,"rows":true}}}}`:                        `data_extensions: Web_Registrations: retention: days are negative`,
+		`{"packages":{"p":{"secret":"s","business_units":["510000002"]}}}`:                                       `packages: p: no business unit \"510000002\"`,
+		`{"packages":{"p":{"scopes":[]}}}`:                                                                       `packages: p: secret is missing`,
+		`{"business_units":{"top":{}}}`:                                                                          `business_units: top: a MID has 6 to 15 digits`,
+		`{"business_units":{"510000001":null}}`:                                                                  `business_units: 510000001: the business unit at the top can't be taken away`,
+		`{"business_units":{"510000002":{"journeys":{"J":{"data_extension":"Web_Registrations"}}}}}`:             `business_units: 510000002: journeys: J: no data extension \"Web_Registrations\"`,
+		`{"empty":true,"journeys":{"J":{"data_extension":"Web_Registrations"}}}`:                                 `journeys: J: no data extension \"Web_Registrations\"`,
+		`{"missing_scope":404}`:                                                                                  `missing_scope is 404, want 401 or 403`,
 	} {
 		same(t, send(t, newSandbox(t), "PUT", "/_sandbox/account", body), 400, `{"message":"`+want+`"}`)
 	}

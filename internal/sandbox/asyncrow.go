@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
@@ -33,9 +34,10 @@ const (
 // job is one asynchronous insert or upsert. The sandbox's mutex guards it.
 type job struct {
 	id        string
-	extension *table.Table
-	insert    bool // else upsert
-	count     int  // rows
+	extension *account.Extension
+	columns   *table.Table // that the rows were read for
+	insert    bool         // else upsert
+	count     int          // rows
 	submitted time.Time
 	visible   time.Time // when its status is found
 	started   time.Time
@@ -136,7 +138,8 @@ func later(a, b time.Time) time.Time {
 
 // apply stores the job's good rows.
 func (j *job) apply() {
-	d := j.extension
+	j.extension.Fit(j.columns, j.rows)
+	d := j.extension.Table
 	for i := range j.rows {
 		r := &j.rows[i]
 		message, columns := refuseAsync(d, r, j.insert)
@@ -152,7 +155,7 @@ func (j *job) apply() {
 		}
 		j.failures = append(j.failures, rowFailure{i, message, columns})
 	}
-	j.rows, j.faulty, j.applied = nil, nil, true
+	j.rows, j.faulty, j.columns, j.applied = nil, nil, nil, true
 }
 
 // refuseAsync returns why a row cannot be stored, as the table is now; "" is that
@@ -234,13 +237,16 @@ func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
 		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {id} is invalid.")
 	}
 	s.mu.Lock()
-	d := s.world.extensionByReference(ref)
+	e := s.world.unit(c).ExtensionByReference(ref)
 	var old bool
-	if d == nil {
+	var d *table.Table
+	if e != nil {
+		d = e.Table
+	} else {
 		old = s.world.late(c, s.now(), FaultOldNotFound).strike(nil) != nil
 	}
 	s.mu.Unlock()
-	if d == nil {
+	if e == nil {
 		return unknownExtension(ref, old), nil
 	}
 	rows, ok := d.ReadItems(c.Body)
@@ -250,7 +256,7 @@ func (s *Sandbox) submitRows(c *wire.Call, insert bool) (wire.Answer, error) {
 	if len(rows) > maxItems {
 		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "The request has %d items; the most is %d.", len(rows), maxItems)
 	}
-	j := &job{id: wire.NewGUID(), extension: d, insert: insert, count: len(rows), rows: rows}
+	j := &job{id: wire.NewGUID(), extension: e, columns: d, insert: insert, count: len(rows), rows: rows}
 	now := s.lock()
 	defer s.mu.Unlock()
 	life, hidden := jobTime, statusTime
@@ -377,7 +383,7 @@ func (s *Sandbox) jobResults(c *wire.Call) (wire.Answer, error) {
 	if j == nil || !j.applied {
 		return statusNotFound(id), nil
 	}
-	page, size := max(params.page, 1), cmp.Or(s.world.resultsPage, params.pageSize, max(j.count, 1))
+	page, size := max(params.page, 1), cmp.Or(s.world.account.ResultsPage, params.pageSize, max(j.count, 1))
 	items := []rowResult{}
 	if page-1 <= j.count/size { // a page number is any integer: compare before multiplying
 		from := (page - 1) * size

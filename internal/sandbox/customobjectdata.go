@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
@@ -26,6 +27,7 @@ const (
 // query is a read that a request token stands for.
 type query struct {
 	token   string
+	unit    string // MID
 	key     string // the data extension's external key
 	params  readParams
 	expires time.Time
@@ -61,7 +63,7 @@ func (s *Sandbox) readRows(c *wire.Call) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	q := query{token: wire.NewGUID(), key: c.Param("key"), params: params}
+	q := query{token: wire.NewGUID(), unit: c.Token.Unit, key: c.Param("key"), params: params}
 	now := s.lock()
 	defer s.mu.Unlock()
 	q.expires = now.Add(queryLife)
@@ -83,7 +85,7 @@ func (s *Sandbox) readMoreRows(c *wire.Call) (wire.Answer, error) {
 	now := s.lock()
 	defer s.mu.Unlock()
 	q, ok := s.world.queries.find(c.Param("token"), now)
-	if !ok {
+	if !ok || q.unit != c.Token.Unit {
 		return wire.Answer{}, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
 	q.params.pageSize = cmp.Or(params.pageSize, q.params.pageSize)
@@ -193,11 +195,14 @@ func (c cells) MarshalJSON() ([]byte, error) {
 
 // read makes one page. It needs the sandbox's mutex.
 func (w *world) read(q query, page int) (rowPage, error) {
-	d := w.extensionByKey(q.key)
+	var d *account.Extension
+	if u := w.account.Units[q.unit]; u != nil {
+		d = u.ExtensionByKey(q.key)
+	}
 	if d == nil {
 		return rowPage{}, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "custom object data cannot be retrieved for key: %s", q.key)
 	}
-	shown, err := columnsOf(d, q.params.fields)
+	shown, err := columnsOf(d.Table, q.params.fields)
 	if err != nil {
 		return rowPage{}, err
 	}
@@ -240,7 +245,7 @@ func (w *world) read(q query, page int) (rowPage, error) {
 		p.Links["next"] = link(page + 1)
 	}
 	for _, r := range rows[start:end] {
-		p.Items = append(p.Items, itemOf(d, r, shown))
+		p.Items = append(p.Items, itemOf(d.Table, r, shown))
 	}
 	return p, nil
 }

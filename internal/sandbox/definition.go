@@ -24,15 +24,15 @@ func (s *Sandbox) eventDefinition(c *wire.Call) (wire.Answer, error) {
 	key, isKey := strings.CutPrefix(c.Param("id"), "key:")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := s.world.journeys[key]
+	j := s.world.unit(c).Journeys[key]
 	if !isKey || j == nil {
 		return wire.Answer{}, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "Event Definition not found: %s", key)
 	}
 	return wire.JSON(http.StatusOK, map[string]any{
-		"id": j.extension.ID, "type": "APIEvent", "name": j.eventKey, "mode": "Production", "eventDefinitionKey": j.eventKey,
-		"dataExtensionId": j.extension.ID, "dataExtensionName": j.extension.Name,
+		"id": j.EventID, "type": "APIEvent", "name": j.EventName, "mode": "Production", "eventDefinitionKey": j.EventKey,
+		"dataExtensionId": j.Extension.ID, "dataExtensionName": j.Extension.Name,
 		"arguments": map[string]any{
-			"serializedObjectType": 11, "eventDefinitionId": j.extension.ID, "eventDefinitionKey": j.eventKey, "dataExtensionId": j.extension.ID,
+			"serializedObjectType": 11, "eventDefinitionId": j.EventID, "eventDefinitionKey": j.EventKey, "dataExtensionId": j.Extension.ID,
 		},
 		"metaData": map[string]any{}, "interactionCount": 1, "publishedInteractionCount": 1, "isVisibleInPicker": false, "category": "Event",
 	}), nil
@@ -42,10 +42,13 @@ func (s *Sandbox) eventDefinition(c *wire.Call) (wire.Answer, error) {
 // fields that recorded answers have.
 func (s *Sandbox) messageDefinition(c *wire.Call) (wire.Answer, error) {
 	key := c.Param("key")
-	if key != WelcomeMessageKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.world.unit(c).Definitions[key]
+	if d == nil {
 		return wire.Answer{}, wire.Failuref(http.StatusNotFound, wire.CodeNotFound, "%s: Definition not found", messageErrorName(wire.CodeNotFound))
 	}
 	return wire.JSON(http.StatusOK, map[string]any{
-		"requestId": wire.NewGUID(), "name": key, "definitionKey": key, "status": "Active", "options": map[string]any{"trackLinks": true},
+		"requestId": wire.NewGUID(), "name": d.Name, "definitionKey": key, "definitionId": d.ID, "status": d.Status, "options": map[string]any{"trackLinks": true},
 	}), nil
 }

@@ -23,14 +23,6 @@ type (
 	Delivery     = ens.Delivery
 )
 
-// The values of Sending's Retries and Key.
-const (
-	RetriesCurrent = ens.RetriesCurrent
-	RetriesLegacy  = ens.RetriesLegacy
-	KeyDecoded     = ens.KeyDecoded
-	KeyRaw         = ens.KeyRaw
-)
-
 // The named faults of what the Event Notification Service sends; package ens says
 // what each does. Match is the beginning of the path of the callback's URL, and
 // Contains is a text in the event or the batch. There is no Method. Count counts

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
@@ -10,14 +11,15 @@ import (
 func (s *Sandbox) AddDataExtension(id, key string, columns []Column) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.world.extensions[key] = table.New(id, key, key, columns)
+	s.world.account.Units[account.MID].Extensions[key] = &account.Extension{Table: table.New(id, key, key, columns)}
 }
 
 // AddJourney binds a running journey to a table.
 func (s *Sandbox) AddJourney(eventKey, extensionKey string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.world.journeys[eventKey] = &journey{eventKey: eventKey, extension: s.world.extensions[extensionKey]}
+	u := s.world.account.Units[account.MID]
+	u.AddEvent(eventKey, eventKey, u.Extensions[extensionKey], s.now()).Status = account.Published
 }
 
 // MaxTokens is the most tokens that are kept.
@@ -28,5 +30,5 @@ func (s *Sandbox) IssueToken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.world.tokens.add(wire.Token{Value: newTokenValue(), Issued: now, Expires: now.Add(tokenLife)})
+	s.world.tokens.add(wire.Token{Value: newTokenValue(ClientID), Issued: now, Expires: now.Add(tokenLife)})
 }

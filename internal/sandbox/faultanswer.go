@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
@@ -153,9 +154,9 @@ func usualCode(f Fault) int {
 // message that names it.
 func (s *Sandbox) faultExtension(c *wire.Call) string {
 	if c.Params["id"] != "" {
-		if d, err := s.extension(c); err == nil {
+		if _, d, err := s.extension(c); err == nil {
 			return d.ID
 		}
 	}
-	return registrationsID
+	return account.RegistrationsID
 }

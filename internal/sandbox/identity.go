@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net/http"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -10,7 +11,11 @@ import (
 // Vendor page getUserInfo. It needs no scope.
 func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
 	s.mu.Lock()
-	scopes := s.world.scopes
+	unit, scopes := s.world.unit(c), c.Token.Scopes
+	if p := s.world.account.Packages[c.Token.Client]; p != nil {
+		scopes = p.Scopes
+	}
+	member := unit.Number()
 	s.mu.Unlock()
 	zone := map[string]any{
 		"longName": "(GMT-06:00) Central Time (No Daylight Saving)", "shortName": "CST", "offset": -6.0, "dst": false,
@@ -23,13 +28,13 @@ func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
 			"email": "sandbox@example.org", "locale": "en-US", "zoneinfo": "America/Mexico_City", "timezone": zone,
 		},
 		"organization": map[string]any{
-			"member_id": memberNumber, "enterprise_id": memberNumber, "enterprise_name": organizationName,
+			"member_id": member, "enterprise_id": account.Enterprise, "enterprise_name": organizationName,
 			"account_type": "Enterprise 2.0", "stack_key": stackKey, "region": "NA1", "locale": "en-US",
 			"zoneinfo": "America/Mexico_City", "timezone": zone,
 		},
 		"rest": map[string]any{"rest_instance_url": addressOf(c.Request, "rest") + "/", "soap_instance_url": addressOf(c.Request, "soap") + "/"},
 		"application": map[string]any{
-			"id": packageID, "name": "Onramp Sandbox", "redirectUrl": []string{}, "appScopes": scopes,
+			"id": "b8a1c7d2-3e4f-4a5b-8c6d-0f5100000002", "name": "Onramp Sandbox", "redirectUrl": []string{}, "appScopes": scopes,
 		},
 		"permissions": permissions(),
 	}), nil
@@ -48,10 +53,14 @@ func permissions() []map[string]any {
 
 // tokenContext answers GET /platform/v1/tokenContext, vendor page
 // getTokenContext. It needs no scope.
-func (s *Sandbox) tokenContext(*wire.Call) (wire.Answer, error) {
+func (s *Sandbox) tokenContext(c *wire.Call) (wire.Answer, error) {
+	s.mu.Lock()
+	member := s.world.unit(c).Number()
+	s.mu.Unlock()
+
 	id := func(n int) map[string]int { return map[string]int{"id": n} }
 	return wire.JSON(http.StatusOK, map[string]any{
-		"enterprise": id(memberNumber), "organization": id(memberNumber), "user": id(userNumber),
+		"enterprise": id(account.Enterprise), "organization": id(member), "user": id(userNumber),
 	}), nil
 }
 

@@ -6,27 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/ens"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
-
-// journey is a running journey with the API event that it listens to. The
-// sandbox's mutex guards it.
-type journey struct {
-	eventKey  string
-	extension *table.Table
-	status    string  // Published, Paused, Draft or Stopped
-	entries   []entry // oldest first; they do not change
-}
-
-// entry is a contact in a journey, in little memory.
-type entry struct {
-	contactKey string
-	id         wire.GUID
-	at         time.Time
-	data       table.Row // of the journey's data extension, without defaults
-}
 
 // Contact is one entry of a contact into a journey.
 type Contact struct {
@@ -96,7 +80,8 @@ func eventError(fault eventFault, about string) *wire.Error {
 // body.
 type member struct {
 	contactKey table.Value
-	data       string // as it was written; "" when it was not sent
+	data       string       // as it was written; "" when it was not sent
+	columns    *table.Table // that the data was read for
 }
 
 // read reads the value of a name. Clients send the names in any case.
@@ -130,12 +115,13 @@ func (s *Sandbox) fireEvent(c *wire.Call) (wire.Answer, error) {
 	if err := requireText("ContactKey", m.contactKey); err != nil {
 		return wire.Answer{}, err
 	}
-	j, err := s.journey("EventDefinitionKey", eventKey)
+	j, d, err := s.journey(c, "EventDefinitionKey", eventKey)
 	if err != nil {
 		return wire.Answer{}, err
 	}
 	id := wire.RandomGUID()
-	r, err := readEvent(j.extension, m, id)
+	m.columns = d
+	r, err := readEvent(m, id)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -146,24 +132,25 @@ func (s *Sandbox) fireEvent(c *wire.Call) (wire.Answer, error) {
 }
 
 // journey finds the journey of an event definition key that was sent as the
-// parameter.
-func (s *Sandbox) journey(parameter string, eventKey table.Value) (*journey, error) {
+// parameter, and the columns of its data extension at this moment. Undocumented: that an
+// event definition which no journey uses refuses events.
+func (s *Sandbox) journey(c *wire.Call, parameter string, eventKey table.Value) (*account.Journey, *table.Table, error) {
 	if err := requireText(parameter, eventKey); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if strings.Contains(eventKey.Text, ".") {
-		return nil, eventError(eventKeyHasPeriod, eventKey.Text)
+		return nil, nil, eventError(eventKeyHasPeriod, eventKey.Text)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := s.world.journeys[eventKey.Text]
+	j := s.world.unit(c).Journeys[eventKey.Text]
 	if j == nil {
-		return nil, eventError(eventUnknownDefinition, eventKey.Text)
+		return nil, nil, eventError(eventUnknownDefinition, eventKey.Text)
 	}
-	if j.status == statusDraft || j.status == statusStopped {
-		return nil, eventError(eventNotRunning, eventKey.Text)
+	if !j.TakesEvents() {
+		return nil, nil, eventError(eventNotRunning, eventKey.Text)
 	}
-	return j, nil
+	return j, j.Extension.Table, nil
 }
 
 // requireText refuses a parameter that is not a string with something in it.
@@ -181,7 +168,8 @@ func requireText(name string, v table.Value) error {
 // than a rowset: unknown fields are refused, and required ones must be there
 // even when the row exists (vendor page how-to-fire-an-event). The primary key
 // alone may be missing: the contact key stands in for it.
-func readEvent(d *table.Table, m member, id wire.GUID) (table.SentRow, error) {
+func readEvent(m member, id wire.GUID) (table.SentRow, error) {
+	d := m.columns
 	p := d.Reader(m.data)
 	r := p.Row()
 	if m.data != "" {
@@ -232,32 +220,18 @@ func checkEventCell(d *table.Table, i int, v *table.Value) error {
 	return nil
 }
 
-// enter lets a contact enter, who then gets the journey's mail. It needs the
-// sandbox's mutex.
-func (s *Sandbox) enter(j *journey, m member, id wire.GUID, at time.Time, r *table.SentRow) {
-	j.enter(m, id, at, r)
-	s.ens.Mailed(at, func() (ens.Mail, bool) { return j.mail(j.entries[len(j.entries)-1], len(j.entries)) })
-}
-
-// enter saves the row of an accepted event and enters its contact. It needs the
-// sandbox's mutex.
-func (j *journey) enter(m member, id wire.GUID, at time.Time, r *table.SentRow) {
-	d := j.extension
-	stored := d.Save(r)
-	// often the event has all that the row has
-	e := entry{id: id, at: at, data: d.Pack(r.Cells, stored)}
-	if len(d.Primary) == 1 { // nearly always the contact key itself
-		e.contactKey = e.data.Cell(d.Primary[0]).Text
+// enter saves the row of an accepted event and lets its contact enter, who then gets the journey's mail. It needs the sandbox's mutex.
+func (s *Sandbox) enter(j *account.Journey, m member, id wire.GUID, at time.Time, r *table.SentRow) {
+	if j.Extension.Table != m.columns {
+		*r = j.Extension.Moved(m.columns, *r)
 	}
-	if e.contactKey != m.contactKey.Text {
-		e.contactKey = strings.Clone(m.contactKey.Text)
-	}
-	j.entries = append(j.entries, e)
+	j.Enter(m.contactKey.Text, id, at, r)
+	s.ens.Mailed(at, func() (ens.Mail, bool) { return journeyMail(j, j.Entries[len(j.Entries)-1], len(j.Entries)) })
 }
 
 // contact is an entry as a State shows it.
-func contact(d *table.Table, e entry) Contact {
-	return Contact{ContactKey: e.contactKey, EventInstanceID: e.id.String(), At: e.at, Data: d.AsMap(e.data)}
+func contact(e account.Entry) Contact {
+	return Contact{ContactKey: e.ContactKey, EventInstanceID: e.ID.String(), At: e.At, Data: e.Table.AsMap(e.Data)}
 }
 
 // maxMembers is the most contacts in one call. Vendor page
@@ -307,7 +281,7 @@ func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
 	if !ok {
 		return wire.Answer{}, eventError(eventBadJSON, "")
 	}
-	j, err := s.journey("eventDefinitionKey", eventKey)
+	j, d, err := s.journey(c, "eventDefinitionKey", eventKey)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -320,14 +294,16 @@ func (s *Sandbox) fireEvents(c *wire.Call) (wire.Answer, error) {
 	results := make([]memberResult, len(members))
 	ids := make([]wire.GUID, len(members))
 	rows := make([]table.SentRow, len(members))
-	for i, m := range members {
+	for i := range members {
+		members[i].columns = d
+		m := members[i]
 		if m.contactKey.Kind == table.KindText {
 			results[i].ContactKey = m.contactKey.Text
 		}
 		ids[i] = wire.RandomGUID()
 		err := requireText("contactKey", m.contactKey)
 		if err == nil {
-			rows[i], err = readEvent(j.extension, m, ids[i])
+			rows[i], err = readEvent(m, ids[i])
 		}
 		if e, ok := errors.AsType[*wire.Error](err); ok {
 			if len(e.Validation) > 0 { // undocumented: a member has room for one

@@ -6,13 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/ens"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
-
-// welcomeDefinitionID is the id of the one message definition.
-const welcomeDefinitionID = "7e3c1a52-94d8-4f06-8b1e-0f5100000003"
 
 // maxSearched is how many of the newest messages, and entries of each journey,
 // are looked through for a mail.
@@ -21,28 +19,28 @@ const maxSearched = 100_000
 // mail is the mail of a message, the batch-th that was sent.
 func (m message) mail(batch int) ens.Mail {
 	return ens.Mail{
-		DefinitionKey: m.definition, DefinitionID: welcomeDefinitionID, To: m.to, ContactKey: m.contactKey, MessageKey: m.key,
-		Job: jobOf("message " + m.definition), Batch: batch, At: m.at, Member: memberNumber,
+		DefinitionKey: m.definition, DefinitionID: account.WelcomeMessageID, To: m.to, ContactKey: m.contactKey, MessageKey: m.key,
+		Job: jobOf("message " + m.definition), Batch: batch, At: m.at, Member: m.member,
 	}
 }
 
-// mail is the mail that a journey sends to the contact of an entry, the batch-th
+// journeyMail is the mail that a journey sends to the contact of an entry, the batch-th
 // of the journey, with the message key that belongs to the entry. There is none
 // when no address is known: no column of the type EmailAddress has a value, and
 // the contact key is no address.
-func (j *journey) mail(e entry, batch int) (ens.Mail, bool) {
+func journeyMail(j *account.Journey, e account.Entry, batch int) (ens.Mail, bool) {
 	to := ""
-	for i := range j.extension.Columns {
-		if j.extension.Columns[i].Type == table.TypeEmail && to == "" {
-			to = e.data.Cell(i).Text
+	for i := range e.Table.Columns {
+		if e.Table.Columns[i].Type == table.TypeEmail && to == "" {
+			to = e.Data.Cell(i).Text
 		}
 	}
-	if to == "" && table.ValidEmail(e.contactKey) {
-		to = e.contactKey
+	if to == "" && table.ValidEmail(e.ContactKey) {
+		to = e.ContactKey
 	}
 	return ens.Mail{
-		DefinitionKey: WelcomeMessageKey, DefinitionID: welcomeDefinitionID, To: to, ContactKey: e.contactKey,
-		MessageKey: e.id.Other().String(), Job: jobOf("journey " + j.eventKey), Batch: batch, At: e.at, Member: memberNumber,
+		DefinitionKey: WelcomeMessageKey, DefinitionID: account.WelcomeMessageID, To: to, ContactKey: e.ContactKey,
+		MessageKey: e.ID.Other().String(), Job: jobOf("journey " + j.EventKey), Batch: batch, At: e.At, Member: j.Unit.Number(),
 	}, to != ""
 }
 
@@ -60,11 +58,13 @@ func (s *Sandbox) findMail(t Trigger) (found ens.Mail, ok bool) {
 			break
 		}
 	}
-	for _, j := range s.world.journeys {
-		for i := len(j.entries) - 1; i >= max(0, len(j.entries)-maxSearched) && (!ok || j.entries[i].at.After(found.At)); i-- {
-			if m, known := j.mail(j.entries[i], i+1); known && fits(m) {
-				found, ok = m, true
-				break
+	for _, u := range s.world.account.Units {
+		for _, j := range u.Journeys {
+			for i := len(j.Entries) - 1; i >= max(0, len(j.Entries)-maxSearched) && (!ok || j.Entries[i].At.After(found.At)); i-- {
+				if m, known := journeyMail(j, j.Entries[i], i+1); known && fits(m) {
+					found, ok = m, true
+					break
+				}
 			}
 		}
 	}
@@ -74,8 +74,8 @@ func (s *Sandbox) findMail(t Trigger) (found ens.Mail, ok bool) {
 // makeUpMail makes up the n-th mail that was never sent, for a trigger.
 func makeUpMail(t Trigger, n int, now time.Time) ens.Mail {
 	m := ens.Mail{
-		DefinitionKey: WelcomeMessageKey, DefinitionID: welcomeDefinitionID, To: t.To, ContactKey: t.ContactKey, MessageKey: t.MessageKey,
-		Job: jobOf("made up"), Batch: n, At: now, Member: memberNumber,
+		DefinitionKey: WelcomeMessageKey, DefinitionID: account.WelcomeMessageID, To: t.To, ContactKey: t.ContactKey, MessageKey: t.MessageKey,
+		Job: jobOf("made up"), Batch: n, At: now, Member: account.Enterprise,
 	}
 	if m.MessageKey == "" {
 		m.MessageKey = wire.NewGUID()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/ens"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
@@ -91,6 +92,7 @@ func messageError(code int, format string, args ...any) error {
 // message is one that was sent. It does not change.
 type message struct {
 	key, definition, contactKey, to string
+	member                          int        // MID
 	attributes                      attributes // the call's, then the recipient's
 	at                              time.Time
 	requestID, composite            string
@@ -177,7 +179,7 @@ func (s *Sandbox) sendMessage(c *wire.Call) (wire.Answer, error) {
 	}
 	// The path names the message, whatever the body says.
 	one.MessageKey, _ = json.Marshal(c.Param("messageKey")) // a string always encodes
-	return s.send(definition, "", []recipient{*one}), nil
+	return s.send(c, definition, "", []recipient{*one}), nil
 }
 
 // sendMessages answers POST /messaging/v1/email/messages, vendor page
@@ -212,7 +214,7 @@ func (s *Sandbox) sendMessages(c *wire.Call) (wire.Answer, error) {
 	if len(list) > most {
 		return wire.Answer{}, messageError(codeTooManySubscribers, "%d recipients; the most is %d.", len(list), most)
 	}
-	return s.send(definition, sent.Attributes, recipients), nil
+	return s.send(c, definition, sent.Attributes, recipients), nil
 }
 
 // readMessages reads what both sending routes have in common. Undocumented: an
@@ -230,7 +232,7 @@ func (s *Sandbox) readMessages(c *wire.Call) (sent *messageRequest, definition s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.world.definitions[definition] == "" {
+	if s.world.unit(c).Definitions[definition] == nil {
 		return nil, "", messageError(codeBadDefinitionKey, "The definition does not exist.")
 	}
 	return sent, definition, nil
@@ -239,7 +241,7 @@ func (s *Sandbox) readMessages(c *wire.Call) (sent *messageRequest, definition s
 // send sends to those recipients that it can. Undocumented: a call none of
 // whose recipients is good, which a single bad one is too, answers 400; with a
 // good one it is 202, as the vendor shows.
-func (s *Sandbox) send(definition string, common attributes, recipients []recipient) wire.Answer {
+func (s *Sandbox) send(c *wire.Call, definition string, common attributes, recipients []recipient) wire.Answer {
 	results := make([]recipientResult, len(recipients))
 	prepared := make([]message, len(recipients))
 	for i, r := range recipients {
@@ -248,6 +250,8 @@ func (s *Sandbox) send(definition string, common attributes, recipients []recipi
 	requestID := wire.NewGUID()
 	now := s.lock()
 	failed := 0
+	u := s.world.unit(c)
+	active := u.Definitions[definition] != nil && u.Definitions[definition].Status == account.Active
 	for i, m := range prepared {
 		if before, ok := s.world.messages.find(m.key); ok && results[i].Errorcode == 0 && now.Before(before.at.Add(messageKeyLife)) {
 			results[i].refuse(codeDuplicateMessageKey, "Duplicate message key")
@@ -256,10 +260,10 @@ func (s *Sandbox) send(definition string, common attributes, recipients []recipi
 			failed++
 			continue
 		}
-		m.at, m.requestID = now, requestID
-		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(registrationsID), memberNumber, len(s.world.messages.sent)+1, userNumber)
+		m.at, m.requestID, m.member = now, requestID, u.Number()
+		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(account.RegistrationsID), m.member, len(s.world.messages.sent)+1, userNumber)
 		s.world.messages.add(m)
-		if s.world.definitions[definition] == statusActive {
+		if active {
 			s.ens.Mailed(now, func() (ens.Mail, bool) { return m.mail(len(s.world.messages.sent)), true })
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
@@ -25,7 +26,7 @@ func (s *Sandbox) upsertRows(c *wire.Call) (wire.Answer, error) {
 }
 
 func (s *Sandbox) upsertRowset(c *wire.Call) (wire.Answer, error) {
-	d, err := s.extension(c)
+	e, d, err := s.extension(c)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -33,7 +34,7 @@ func (s *Sandbox) upsertRowset(c *wire.Call) (wire.Answer, error) {
 	if !ok {
 		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
-	if err := s.saveRows(d, rows); err != nil {
+	if err := s.saveRows(e, d, rows); err != nil {
 		return wire.Answer{}, err
 	}
 	if s.dialect == DialectSpec {
@@ -50,7 +51,7 @@ func (s *Sandbox) upsertRowset(c *wire.Call) (wire.Answer, error) {
 // upsertRow answers PUT /hub/v1/dataevents/{id}/rows/{primaryKeys}, vendor page
 // putDataExtensionRowByKey. It echoes the row.
 func (s *Sandbox) upsertRow(c *wire.Call) (wire.Answer, error) {
-	d, err := s.extension(c)
+	e, d, err := s.extension(c)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -83,7 +84,7 @@ func (s *Sandbox) upsertRow(c *wire.Call) (wire.Answer, error) {
 		}
 	}
 	d.Examine(&r)
-	if err := s.saveRows(d, []table.SentRow{r}); err != nil {
+	if err := s.saveRows(e, d, []table.SentRow{r}); err != nil {
 		return wire.Answer{}, err
 	}
 	return wire.JSON(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
@@ -116,20 +117,20 @@ func parsePrimaryKeys(raw string) (map[string]string, bool) {
 }
 
 // extension finds the data extension that a hub path names: key:EXTERNALKEY,
-// GUID or id:GUID. Undocumented: the answer for one that does not exist; 404
+// GUID or id:GUID, with its columns of this moment. Undocumented: the answer for one that does not exist; 404
 // with 30003 is the vendor's "object not found".
-func (s *Sandbox) extension(c *wire.Call) (*table.Table, error) {
+func (s *Sandbox) extension(c *wire.Call) (*account.Extension, *table.Table, error) {
 	ref := c.Param("id")
 	if !validReference(ref) {
-		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {guid} is invalid.")
+		return nil, nil, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {guid} is invalid.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.world.extensionByReference(ref)
-	if d == nil {
-		return nil, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
+	e := s.world.unit(c).ExtensionByReference(ref)
+	if e == nil {
+		return nil, nil, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
-	return d, nil
+	return e, e.Table, nil
 }
 
 // validReference reports whether a path's {id} is key:EXTERNALKEY, GUID or
@@ -158,10 +159,12 @@ const noExistingField = "At least one existing field is required in the values p
 
 // saveRows upserts the rows in order, up to the first bad one. Later rows are
 // not saved, good or not, but their complaints are listed with the others: each
-// once, without saying whose they are.
-func (s *Sandbox) saveRows(d *table.Table, rows []table.SentRow) error {
+// once, without saying whose they are. The rows were read for the columns of before.
+func (s *Sandbox) saveRows(e *account.Extension, before *table.Table, rows []table.SentRow) error {
 	s.lock()
 	defer s.mu.Unlock()
+	e.Fit(before, rows)
+	d := e.Table
 	var complaints []string
 	failed := false
 	for i := range rows {

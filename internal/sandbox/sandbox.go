@@ -24,8 +24,9 @@
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
 //
-// Three packages are below it: ens is the Event Notification Service, table is
-// what a data extension holds, and wire is what all of them need of a call.
+// Four packages are below it: account is what the account holds, table what a data
+// extension holds, ens is the Event Notification Service, and wire is what all of them
+// need of a call.
 //
 // Begin with [New], serve the result over HTTP, and look at /_sandbox/.
 package sandbox
@@ -35,13 +36,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/ens"
-	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -49,25 +49,22 @@ import (
 const (
 	// ClientID and ClientSecret are the credentials of the one installed
 	// package. It has every scope.
-	ClientID     = "sandbox-client"
-	ClientSecret = "sandbox-secret"
+	ClientID     = account.ClientID
+	ClientSecret = account.ClientSecret
 	// AccountID is the MID of the one business unit.
-	AccountID = "510000001"
+	AccountID = account.MID
 	// RegistrationsKey is the external key, and the name, of the data extension.
-	RegistrationsKey = "Web_Registrations"
+	RegistrationsKey = account.RegistrationsKey
 	// WelcomeEventKey is the key of the event definition. It is bound to the
 	// data extension and a running journey listens to it.
-	WelcomeEventKey = "APIEvent-sandbox-welcome"
+	WelcomeEventKey = account.WelcomeEventKey
 	// WelcomeMessageKey is the key of the message definition.
-	WelcomeMessageKey = "welcome"
+	WelcomeMessageKey = account.WelcomeMessageKey
 )
 
-// The ids are fixed so that scripts and screenshots do not change from run to
-// run.
+// The names and numbers are fixed so that scripts and screenshots do not change from run
+// to run.
 const (
-	registrationsID  = "5a0d8c1e-7b1f-4c55-9d52-0f5100000001"
-	packageID        = "b8a1c7d2-3e4f-4a5b-8c6d-0f5100000002"
-	memberNumber     = 510000001
 	userNumber       = 510000777
 	stackKey         = "S0"
 	organizationName = "Sandbox"
@@ -147,21 +144,16 @@ type Sandbox struct {
 
 // world is everything that Reset throws away.
 type world struct {
-	offset       time.Duration // how far Advance has moved the clock
-	tokens       tokens
-	extensions   map[string]*table.Table // by external key
-	journeys     map[string]*journey     // by event definition key
-	jobs         jobs
-	messages     messages
-	definitions  map[string]string // status of the message definitions, by key
-	scopes       []string          // of the package
-	missingScope int               // status that says that one is missing, where the vendor uses two
-	resultsPage  int               // results of an asynchronous request on a page, whatever is asked for; 0: as is asked for
-	queries      queries
-	faults       []*activeFault
-	deferred     []*deferredCall // in order of time
-	gone         chan struct{}   // closed when it is thrown away
-	calls        map[string]int  // by route pattern, so it cannot grow without end
+	offset   time.Duration // how far Advance has moved the clock
+	tokens   tokens
+	account  *account.Account
+	jobs     jobs
+	messages messages
+	queries  queries
+	faults   []*activeFault
+	deferred []*deferredCall // in order of time
+	gone     chan struct{}   // closed when it is thrown away
+	calls    map[string]int  // by route pattern, so it cannot grow without end
 }
 
 var _ http.Handler = (*Sandbox)(nil)
@@ -187,15 +179,7 @@ func New(cfg Config) *Sandbox {
 // contacts, no tokens, no callbacks, no faults, no counts, and the clock at
 // Config.Now. Events on their way are gone, and so are calls that were to be carried out later.
 func (s *Sandbox) Reset() {
-	d := table.New(registrationsID, RegistrationsKey, RegistrationsKey, registrationsColumns())
-	w := &world{
-		extensions:  map[string]*table.Table{d.Key: d},
-		journeys:    map[string]*journey{WelcomeEventKey: {eventKey: WelcomeEventKey, extension: d, status: statusPublished}},
-		definitions: map[string]string{WelcomeMessageKey: statusActive},
-		scopes:      packageScopes(), missingScope: http.StatusUnauthorized,
-		calls: map[string]int{},
-		gone:  make(chan struct{}),
-	}
+	w := &world{account: account.New(s.base().UTC()), calls: map[string]int{}, gone: make(chan struct{})}
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.mu.Lock()
@@ -249,55 +233,4 @@ func (s *Sandbox) Advance(d time.Duration) error {
 	s.world.offset = end
 	s.ens.Advanced()
 	return nil
-}
-
-// extensionByReference finds what a path's {id} names, or returns nil: see
-// validReference. It needs mu.
-func (w *world) extensionByReference(ref string) *table.Table {
-	if key, ok := strings.CutPrefix(ref, "key:"); ok {
-		return w.extensionByKey(key)
-	}
-	return w.extensionByID(strings.TrimPrefix(ref, "id:"))
-}
-
-// extensionByKey finds a data extension by its external key, in any case, or
-// returns nil: an old client of the vendor's own (fuel-rest) sends every path in
-// lower case. It needs mu.
-func (w *world) extensionByKey(key string) *table.Table {
-	if d := w.extensions[key]; d != nil {
-		return d
-	}
-	for _, d := range w.extensions {
-		if strings.EqualFold(d.Key, key) {
-			return d
-		}
-	}
-	return nil
-}
-
-// extensionByID finds a data extension by its GUID, in any case, or returns
-// nil. It needs mu.
-func (w *world) extensionByID(id string) *table.Table {
-	for _, d := range w.extensions {
-		if strings.EqualFold(d.ID, id) {
-			return d
-		}
-	}
-	return nil
-}
-
-// registrationsColumns are the columns of section 2.2 of the specification.
-func registrationsColumns() []Column {
-	return []Column{
-		{Name: "SubscriberKey", Type: table.TypeText, Length: 254, PrimaryKey: true},
-		{Name: "EmailAddress", Type: table.TypeEmail, Length: 254},
-		{Name: "FirstName", Type: table.TypeText, Length: 100, Nullable: true},
-		{Name: "LastName", Type: table.TypeText, Length: 100, Nullable: true},
-		{Name: "OptInStatus", Type: table.TypeBoolean, Default: false},
-		{Name: "RegistrationTimestamp", Type: table.TypeDate},
-		{Name: "Source", Type: table.TypeText, Length: 50, Nullable: true},
-		{Name: "IPAddress", Type: table.TypeText, Length: 45, Nullable: true},
-		{Name: "UserAgent", Type: table.TypeText, Length: 255, Nullable: true},
-		{Name: "PageURL", Type: table.TypeText, Length: 500, Nullable: true},
-	}
 }

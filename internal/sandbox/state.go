@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
 )
 
@@ -12,14 +13,15 @@ import (
 type State struct {
 	// Clock is the time on the sandbox's clock.
 	Clock time.Time `json:"clock"`
-	// DataExtensions are the tables, by external key.
-	DataExtensions map[string]DataExtension `json:"data_extensions"`
-	// Journeys are the running journeys, by event definition key.
-	Journeys map[string]Journey `json:"journeys"`
-	// MessageDefinitions are the transactional messages that can be sent, by
-	// definition key; Messages are those that were sent, oldest first.
+	// DataExtensions, Journeys and MessageDefinitions are those of the business unit at
+	// the top, as in BusinessUnit.
+	DataExtensions     map[string]DataExtension     `json:"data_extensions"`
+	Journeys           map[string]Journey           `json:"journeys"`
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
-	Messages           []Message                    `json:"messages"`
+	// BusinessUnits are the others, by MID.
+	BusinessUnits map[string]BusinessUnit `json:"business_units,omitempty"`
+	// Messages are those that were sent, oldest first.
+	Messages []Message `json:"messages"`
 	// Jobs are the asynchronous inserts and upserts that are remembered, oldest
 	// first. Rows of a job that is not complete are in no data extension yet.
 	Jobs []Job `json:"jobs"`
@@ -77,6 +79,17 @@ func (j *job) view(now time.Time) Job {
 	}
 }
 
+// BusinessUnit is one of an account's in a State.
+type BusinessUnit struct {
+	// DataExtensions are the tables, by external key.
+	DataExtensions map[string]DataExtension `json:"data_extensions"`
+	// Journeys are the journeys, by event definition key.
+	Journeys map[string]Journey `json:"journeys"`
+	// MessageDefinitions are the transactional messages that can be sent, by
+	// definition key.
+	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+}
+
 // Column is one column of a data extension.
 type Column = table.Column
 
@@ -91,7 +104,7 @@ type DataExtension struct {
 	Rows []map[string]any `json:"rows"`
 }
 
-// Journey is a running journey in a State.
+// Journey is a journey in a State.
 type Journey struct {
 	// Contacts are the entries, oldest first; a contact can enter many times.
 	Contacts []Contact `json:"contacts"`
@@ -126,11 +139,9 @@ func (s *Sandbox) state(limit int) State {
 	w := s.world
 	events := s.ens.View()
 	st := State{
-		Clock:              now,
-		DataExtensions:     make(map[string]DataExtension, len(w.extensions)),
-		Journeys:           make(map[string]Journey, len(w.journeys)),
-		MessageDefinitions: map[string]MessageDefinition{},
-		Messages:           []Message{}, Jobs: []Job{}, Tokens: []Token{},
+		Clock:         now,
+		BusinessUnits: map[string]BusinessUnit{},
+		Messages:      []Message{}, Jobs: []Job{}, Tokens: []Token{},
 		Callbacks: newest(events.Callbacks, limit), Subscriptions: newest(events.Subscriptions, limit), Deliveries: newest(events.Deliveries, limit),
 		Calls:  maps.Clone(w.calls),
 		Faults: w.faultList(now),
@@ -140,20 +151,18 @@ func (s *Sandbox) state(limit int) State {
 			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming, Late: len(w.deferred),
 		},
 	}
-	rows, entries := map[string][]table.Row{}, map[string][]entry{}
-	extensions, journeys := maps.Clone(w.extensions), maps.Clone(w.journeys)
-	for key, status := range w.definitions {
-		st.MessageDefinitions[key] = MessageDefinition{Name: key, Status: status}
+	top := w.account.Units[AccountID]
+	for key, e := range top.Extensions {
+		st.Totals.Rows[key] = len(e.Rows)
 	}
-	for key, d := range extensions {
-		st.Totals.Rows[key] = len(d.Rows)
-		rows[key] = slices.Clone(newest(d.Rows, limit))
+	for key, j := range top.Journeys {
+		st.Totals.Contacts[key] = len(j.Entries)
 	}
-	for key, j := range journeys {
-		st.Totals.Contacts[key] = len(j.entries)
-		entries[key] = newest(j.entries, limit) // these do not change
+	units := map[string]unitCopy{}
+	for mid, u := range w.account.Units {
+		units[mid] = copyUnit(u, limit)
 	}
-	sent := newest(w.messages.sent, limit) // nor do these
+	sent := newest(w.messages.sent, limit) // these do not change
 	for _, j := range newest(w.jobs.list, limit) {
 		st.Jobs = append(st.Jobs, j.view(now))
 	}
@@ -162,26 +171,67 @@ func (s *Sandbox) state(limit int) State {
 	}
 	s.mu.Unlock()
 
-	for key, d := range extensions {
-		view := DataExtension{
-			ID: d.ID, Name: d.Name, Columns: slices.Clone(d.Columns), Rows: make([]map[string]any, len(rows[key])),
+	for mid, u := range units {
+		if mid != AccountID {
+			st.BusinessUnits[mid] = u.view()
 		}
-		for i, r := range rows[key] {
-			view.Rows[i] = d.AsMap(r)
-		}
-		st.DataExtensions[key] = view
 	}
-	for key, j := range journeys {
-		view := Journey{Contacts: make([]Contact, len(entries[key]))}
-		for i, e := range entries[key] {
-			view.Contacts[i] = contact(j.extension, e)
-		}
-		st.Journeys[key] = view
-	}
+	first := units[AccountID].view()
+	st.DataExtensions, st.Journeys, st.MessageDefinitions = first.DataExtensions, first.Journeys, first.MessageDefinitions
 	for _, m := range sent {
 		st.Messages = append(st.Messages, m.view())
 	}
 	return st
+}
+
+// unitCopy is what a State shows of a business unit, copied under the mutex. What it
+// refers to does not change.
+type unitCopy struct {
+	extensions  map[string]extensionCopy
+	journeys    map[string][]account.Entry
+	definitions map[string]MessageDefinition
+}
+
+type extensionCopy struct {
+	view  DataExtension // but for its rows
+	table *table.Table
+	rows  []table.Row
+}
+
+// copyUnit needs the sandbox's mutex.
+func copyUnit(u *account.Unit, limit int) unitCopy {
+	c := unitCopy{map[string]extensionCopy{}, map[string][]account.Entry{}, map[string]MessageDefinition{}}
+	for key, e := range u.Extensions {
+		c.extensions[key] = extensionCopy{
+			DataExtension{ID: e.ID, Name: e.Name, Columns: slices.Clone(e.Columns)}, e.Table, slices.Clone(newest(e.Rows, limit)),
+		}
+	}
+	for key, j := range u.Journeys {
+		c.journeys[key] = newest(j.Entries, limit)
+	}
+	for key, d := range u.Definitions {
+		c.definitions[key] = MessageDefinition{Name: d.Name, Status: d.Status}
+	}
+	return c
+}
+
+func (c unitCopy) view() BusinessUnit {
+	u := BusinessUnit{map[string]DataExtension{}, map[string]Journey{}, c.definitions}
+	for key, e := range c.extensions {
+		e.view.Rows = make([]map[string]any, len(e.rows))
+		for i, r := range e.rows {
+			e.view.Rows[i] = e.table.AsMap(r)
+		}
+		u.DataExtensions[key] = e.view
+	}
+	for key, entries := range c.journeys {
+		contacts := make([]Contact, len(entries))
+		for i, e := range entries {
+			contacts[i] = contact(e)
+		}
+		u.Journeys[key] = Journey{contacts}
+	}
+	return u
 }
 
 // faultList is the faults that are set. It needs the sandbox's mutex.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -89,18 +90,16 @@ func (s *Sandbox) token(c *wire.Call) (wire.Answer, error) {
 		return wire.Answer{}, err
 	}
 	s.mu.Lock()
-	granted := s.world.scopes
+	t, err := req.grant(s.world.account)
 	s.mu.Unlock()
-	scopes, err := req.check(granted)
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	value := newTokenValue()
+	t.Value = newTokenValue(t.Client)
 	s.mu.Lock()
-	now := s.now()
-	s.world.tokens.add(wire.Token{
-		Value: value, Client: ClientID, Scopes: scopes, Issued: now, Expires: now.Add(tokenLife),
-	})
+	t.Issued = s.now()
+	t.Expires = t.Issued.Add(tokenLife)
+	s.world.tokens.add(t)
 	s.mu.Unlock()
 
 	type body struct {
@@ -111,9 +110,9 @@ func (s *Sandbox) token(c *wire.Call) (wire.Answer, error) {
 		SOAP        string  `json:"soap_instance_url,omitempty"`
 		REST        string  `json:"rest_instance_url"`
 	}
-	b := body{AccessToken: value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: addressOf(c.Request, "rest") + "/"}
+	b := body{AccessToken: t.Value, TokenType: "Bearer", ExpiresIn: specExpiresIn, REST: addressOf(c.Request, "rest") + "/"}
 	if s.dialect != DialectSpec {
-		granted := strings.Join(scopes, " ")
+		granted := strings.Join(t.Scopes, " ")
 		b.ExpiresIn, b.Scope, b.SOAP = expiresIn, &granted, addressOf(c.Request, "soap")+"/"
 	}
 	a := wire.JSON(http.StatusOK, b)
@@ -188,32 +187,44 @@ func parseTokenForm(body []byte) (tokenRequest, error) {
 	return req, nil
 }
 
-// check returns which of the package's scopes to grant, or the refusal.
-func (req tokenRequest) check(granted []string) ([]string, error) {
+// grant returns the client, business unit and scopes of the token to give out, or the
+// refusal.
+func (req tokenRequest) grant(a *account.Account) (t wire.Token, err error) {
 	for _, field := range []struct {
 		name  string
 		value *string
 	}{{"grant_type", req.grantType}, {"client_id", req.clientID}, {"client_secret", req.clientSecret}} {
 		if field.value == nil || *field.value == "" {
-			return nil, refuseToken("invalid_request", fmt.Sprintf("The parameter %s is required.", field.name))
+			return t, refuseToken("invalid_request", fmt.Sprintf("The parameter %s is required.", field.name))
 		}
 	}
 	if *req.grantType != "client_credentials" {
-		return nil, refuseToken("unsupported_grant_type", "The grant type is not supported.")
+		return t, refuseToken("unsupported_grant_type", "The grant type is not supported.")
 	}
-	if *req.clientID != ClientID {
-		return nil, refuseToken("invalid_client",
+	p := a.Packages[*req.clientID]
+	if p == nil {
+		return t, refuseToken("invalid_client",
 			"Invalid client ID. Use the client ID in Marketing Cloud Installed Packages.")
 	}
-	if *req.clientSecret != ClientSecret {
-		return nil, refuseToken("invalid_client",
+	if *req.clientSecret != p.Secret {
+		return t, refuseToken("invalid_client",
 			"Client authentication failed. Make sure that the client ID and client secret are valid and that the package is installed and enabled.")
 	}
+	t.Client, t.Unit = p.ClientID, p.Units[0]
 	// RFC 6749, section 3.1: a parameter without a value counts as omitted.
 	// The vendor makes an exception for scope alone.
-	if req.accountID != nil && *req.accountID != "" && *req.accountID != AccountID {
-		return nil, refuseToken("unauthorized_client", "The client is not accessible for this account.")
+	if req.accountID != nil && *req.accountID != "" {
+		t.Unit = *req.accountID
 	}
+	if !slices.Contains(p.Units, t.Unit) || a.Units[t.Unit] == nil {
+		return t, refuseToken("unauthorized_client", "The client is not accessible for this account.")
+	}
+	t.Scopes, err = req.scopes(p.Scopes)
+	return t, err
+}
+
+// scopes returns which of the package's scopes to grant, or the refusal.
+func (req tokenRequest) scopes(granted []string) ([]string, error) {
 	if req.scope == nil {
 		return granted, nil
 	}
@@ -231,39 +242,11 @@ func (req tokenRequest) check(granted []string) ([]string, error) {
 
 // newTokenValue makes a token that looks like the vendor's: three parts like a
 // JWT's, at most 512 characters, with nothing in them for a client to read.
-func newTokenValue() string {
+func newTokenValue(clientID string) string {
 	var secret [64]byte
 	_, _ = rand.Read(secret[:]) // never fails: crypto/rand says so
 	part := base64.RawURLEncoding.EncodeToString
-	payload := fmt.Sprintf(`{"access_token":"%s","client_id":"%s","eid":%d,"stack_key":"%s","client_type":"ServerToServer"}`,
-		part(secret[:18]), ClientID, memberNumber, stackKey)
+	payload := fmt.Sprintf(`{"access_token":"%s","client_id":%q,"eid":%d,"stack_key":"%s","client_type":"ServerToServer"}`,
+		part(secret[:18]), clientID, account.Enterprise, stackKey)
 	return part([]byte(`{"alg":"HS256","kid":"4","ver":"1","typ":"JWT"}`)) + "." + part([]byte(payload)) + "." + part(secret[18:])
-}
-
-// packageScopes are the scopes of the installed package at the start: all that a
-// server-to-server token can carry.
-func packageScopes() []string {
-	return []string{
-		"accounts_read", "accounts_write", "approvals_read", "approvals_write", "audiences_read", "audiences_write",
-		"automations_execute", "automations_read", "automations_write", "calendar_read", "calendar_write",
-		"campaign_read", "campaign_write", "contact_bu_mapping_create", "contact_bu_mapping_delete",
-		"contact_bu_mapping_update", "contact_bu_mapping_view", "data_extensions_read", "data_extensions_write",
-		"deep_linking_asset_delete", "deep_linking_asset_read", "deep_linking_asset_write",
-		"deep_linking_settings_read", "deep_linking_settings_write", "dfu_configure",
-		"documents_and_images_read", "documents_and_images_write", "email_read", "email_send", "email_write",
-		"event_notification_callback_create", "event_notification_callback_delete",
-		"event_notification_callback_read", "event_notification_callback_update",
-		"event_notification_subscription_create", "event_notification_subscription_delete",
-		"event_notification_subscription_read", "event_notification_subscription_update",
-		"file_locations_read", "file_locations_write", "journeys_aspr", "journeys_delete", "journeys_execute",
-		"journeys_read", "journeys_write", "key_manage_revoke", "key_manage_rotate", "key_manage_view",
-		"list_and_subscribers_read", "list_and_subscribers_write", "marketing_cloud_connect_read",
-		"marketing_cloud_connect_send", "marketing_cloud_connect_write", "offline", "ott_channels_read",
-		"ott_channels_write", "ott_chat_messaging_read", "ott_chat_messaging_send", "package_manager_deploy",
-		"package_manager_package", "push_read", "push_send", "push_write", "saved_content_read",
-		"saved_content_write", "sms_read", "sms_send", "sms_write", "social_post", "social_publish", "social_read",
-		"social_write", "tags_read", "tags_write", "tracking_events_read", "tracking_events_write", "users_read",
-		"users_write", "web_publish", "web_read", "web_write", "webhooks_read", "webhooks_write", "workflows_read",
-		"workflows_write",
-	}
 }

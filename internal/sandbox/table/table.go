@@ -182,21 +182,18 @@ func (d *Table) Save(r *SentRow) Row {
 	return stored
 }
 
-// Adopt takes over the rows of a table that this one stands for from now on, as far as
-// it has their columns.
-func (d *Table) Adopt(old *Table) {
-	for _, row := range old.Rows {
-		r := SentRow{Cells: make([]Value, len(d.Columns))}
-		for i := range old.Columns {
-			var v Value
-			v, row = row.Next()
-			if at, ok := d.Column(old.Columns[i].Name); ok {
-				r.Cells[at] = v
-			}
+// Moved is a row that was read for a table that this one stands for from now on, as far
+// as it has its columns.
+func (d *Table) Moved(old *Table, r SentRow) SentRow {
+	cells := make([]Value, len(d.Columns))
+	for i := range old.Columns {
+		if at, ok := d.Column(old.Columns[i].Name); ok {
+			cells[at] = r.Cells[i]
 		}
-		r.Identity = d.Identity(r.Cells)
-		d.Save(&r)
 	}
+	moved := SentRow{Cells: cells, WrongKey: r.WrongKey, Unknown: r.Unknown, Known: r.Known}
+	d.Examine(&moved)
+	return moved
 }
 
 // Pack makes a row of cells that is not stored: without defaults, and without

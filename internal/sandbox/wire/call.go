@@ -48,6 +48,7 @@ func (c *Call) Param(name string) string {
 type Token struct {
 	Value   string
 	Client  string // id
+	Unit    string // MID of the business unit
 	Scopes  []string
 	Issued  time.Time
 	Expires time.Time
