@@ -51,7 +51,7 @@ func TestRow(t *testing.T) {
 		Keys:   map[string]any{"SubscriberKey": "ana@example.org"},
 		Values: map[string]any{"EmailAddress": "ana@example.org", "RegistrationTimestamp": "2026-06-23T14:52:45Z"},
 	}
-	if _, err := sfmctest.NewServer(t).Client().UpsertRows(t.Context(), sfmctest.DataExtension, []sfmc.Row{row}); err != nil {
+	if _, err := sfmctest.NewServer(t).Client().UpsertRows(t.Context(), sfmctest.DataExtensionKey, []sfmc.Row{row}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -37,7 +37,7 @@ func TestSendEvents(t *testing.T) {
 	call(t, server, token, "/platform/v1/ens-verify", fmt.Sprintf(`{"callbackId":%q,"verificationKey":%q}`, callback, probe["verificationKey"]))
 	call(t, server, token, "/platform/v1/ens-subscriptions", fmt.Sprintf(`{"callbackId":%q,"subscriptionName":"all","eventCategoryTypes":["EngagementEvents.EmailOpen"]}`, callback))
 	server.Advance(2 * time.Minute)
-	if _, err := server.Client().SendMessage(t.Context(), "m-1", sfmctest.Message, sfmc.Recipient{ContactKey: "u-1", To: "ana@example.org"}); err != nil {
+	if _, err := server.Client().SendMessage(t.Context(), "m-1", sfmctest.MessageDefinitionKey, sfmc.Recipient{ContactKey: "u-1", To: "ana@example.org"}); err != nil {
 		t.Fatal(err)
 	}
 	got := server.SendEvents(sfmctest.Events{Type: "EmailOpen", MessageKey: "m-1", Count: 2})

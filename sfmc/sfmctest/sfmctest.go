@@ -1,45 +1,38 @@
-// Package sfmctest starts the sandbox, which stands in for Marketing Cloud,
-// inside a Go test: code that uses package sfmc is tested without an account and
-// without a network.
+// Package sfmctest starts the sandbox, which stands in for Marketing Cloud, inside a Go
+// test: code that uses package sfmc is tested without an account and without a network.
 //
-//	server := sfmctest.NewServer(t)
-//	_, err := server.Client().UpsertRows(ctx, sfmctest.DataExtension, rows)
-//	stored := server.State().DataExtensions[sfmctest.DataExtension].Rows
+//	server := sfmctest.NewServer(t, sfmctest.DataExtension{
+//		Key: "Members", SendableBy: "Id",
+//		Columns: []sfmctest.Column{{Name: "Id", Type: "Text", Length: 50, PrimaryKey: true}, {Name: "City", Type: "Text", Nullable: true}},
+//	}, sfmctest.Journey{EventDefinition: "Joined", DataExtension: "Members", Status: "Paused"})
+//	_, err := server.Client().UpsertRows(ctx, "Members", rows)
+//	stored := server.State().DataExtensions["Members"].Rows
 //
-// What the sandbox does not emulate stands in docs/sandbox.md, and "onramp sandbox
-// --help" shows it.
+// Without parts it holds what the constants name. What the sandbox does not emulate
+// stands in docs/sandbox.md, and "onramp sandbox --help" shows it.
 package sfmctest
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/account"
 	"onramp/sfmc"
 )
 
-// What a new server holds.
+// What a new server holds, beside what it is given.
 const (
-	ClientID        = sandbox.ClientID          // of the installed package
-	ClientSecret    = sandbox.ClientSecret      // of the installed package
-	AccountID       = sandbox.AccountID         // MID of its business unit
-	DataExtension   = sandbox.RegistrationsKey  // external key; its primary key is SubscriberKey
-	EventDefinition = sandbox.WelcomeEventKey   // of a running journey, bound to DataExtension
-	Message         = sandbox.WelcomeMessageKey // a message definition
+	ClientID             = sandbox.ClientID          // of the installed package
+	ClientSecret         = sandbox.ClientSecret      // of the installed package
+	AccountID            = sandbox.AccountID         // MID of its business unit
+	DataExtensionKey     = sandbox.RegistrationsKey  // external key; its primary key is SubscriberKey
+	EventDefinitionKey   = sandbox.WelcomeEventKey   // of a running journey, bound to that data extension
+	MessageDefinitionKey = sandbox.WelcomeMessageKey // a message definition
 )
-
-// State is everything that a server holds.
-type State = sandbox.State
-
-// Fault makes a server misbehave; see its fields, and docs/sandbox.md for its names.
-type Fault = sandbox.Fault
-
-// Events asks for events of the Event Notification Service; see its fields.
-type Events = sandbox.Trigger
-
-// SentEvents is the result of [Events].
-type SentEvents = sandbox.Triggered
 
 // Server is a sandbox that listens on a free port of this machine until the
 // test ends.
@@ -49,14 +42,20 @@ type Server struct {
 
 	t       testing.TB
 	sandbox *sandbox.Sandbox
+	setting account.Setting // of the account, by the parts
 	client  *sfmc.Client
 }
 
-// NewServer starts a server with the state of a new sandbox. It is stopped when
-// the test and its subtests are done.
-func NewServer(t testing.TB) *Server {
+// NewServer starts a server with the state of a new sandbox, and with the parts. Parts
+// that do not fit fail the test. The server is stopped when the test and its subtests
+// are done.
+func NewServer(t testing.TB, parts ...Part) *Server {
 	t.Helper()
 	s := sandbox.New(sandbox.Config{})
+	var setting account.Setting
+	for _, p := range parts {
+		p.addTo(&setting)
+	}
 	listener := httptest.NewServer(s)
 	t.Cleanup(listener.Close)
 	t.Cleanup(s.Reset) // ends what is on its way to callbacks
@@ -67,7 +66,9 @@ func NewServer(t testing.TB) *Server {
 		t.Fatalf("sfmctest: %v", err)
 	}
 	client := sfmc.NewClient(sfmc.NewTokenCache(tokens), sfmc.WithOrigin(listener.URL))
-	return &Server{URL: listener.URL, t: t, sandbox: s, client: client}
+	server := &Server{URL: listener.URL, t: t, sandbox: s, setting: setting, client: client}
+	server.Reset()
+	return server
 }
 
 // Client returns a client that is ready to call the server. It is the same one
@@ -75,14 +76,29 @@ func NewServer(t testing.TB) *Server {
 func (s *Server) Client() *sfmc.Client { return s.client }
 
 // State returns a copy of everything that the server holds.
-func (s *Server) State() State { return s.sandbox.State() }
+func (s *Server) State() State {
+	s.t.Helper()
+	var state State
+	encoded, err := json.Marshal(s.sandbox.State())
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(encoded))
+		d.UseNumber()
+		err = d.Decode(&state)
+	}
+	if err != nil {
+		s.t.Fatalf("sfmctest: %v", err)
+	}
+	return state
+}
 
 // Fault adds faults to those that the server has. One that it does not know
 // fails the test.
 func (s *Server) Fault(faults ...Fault) {
 	s.t.Helper()
-	if err := s.sandbox.Fault(faults...); err != nil {
-		s.t.Fatalf("sfmctest: %v", err)
+	for _, f := range faults {
+		if err := s.sandbox.Fault(sandbox.Fault(f)); err != nil {
+			s.t.Fatalf("sfmctest: %v", err)
+		}
 	}
 }
 
@@ -92,11 +108,11 @@ func (s *Server) Fault(faults ...Fault) {
 // subscription is active after two minutes: see Advance.
 func (s *Server) SendEvents(e Events) SentEvents {
 	s.t.Helper()
-	sent, err := s.sandbox.SendEvents(e)
+	sent, err := s.sandbox.SendEvents(sandbox.Trigger(e))
 	if err != nil {
 		s.t.Fatalf("sfmctest: %v", err)
 	}
-	return sent
+	return SentEvents(sent)
 }
 
 // Advance moves the server's clock ahead, so that tokens expire, asynchronous
@@ -111,5 +127,11 @@ func (s *Server) Advance(d time.Duration) {
 	}
 }
 
-// Reset brings the server back to the state of a new one.
-func (s *Server) Reset() { s.sandbox.Reset() }
+// Reset brings the server back to the state that it had when it was new.
+func (s *Server) Reset() {
+	s.t.Helper()
+	s.sandbox.Reset()
+	if err := s.sandbox.SetAccount(s.setting); err != nil {
+		s.t.Fatalf("sfmctest: %v", err)
+	}
+}

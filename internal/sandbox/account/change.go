@@ -57,6 +57,10 @@ func (u *Unit) setExtension(key string, set *ExtensionSetting, now time.Time) {
 	if set.UnknownColumns != "" {
 		e.RefusesUnknown = set.UnknownColumns == "refuse"
 	}
+	rows, _ := set.rows(e.Table) // they were checked
+	for i := range rows {
+		e.Save(&rows[i])
+	}
 	if s := set.Sendable; s != nil {
 		e.Sendable, e.SendableField, e.SubscriberField = s.Column != "", s.Column, ""
 		if e.Sendable {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox/table"
+	"onramp/internal/sandbox/wire"
 )
 
 // Setting is what PUT /_sandbox/account changes. What it does not name stays as it is,
@@ -45,6 +46,7 @@ type ExtensionSetting struct {
 	UnknownColumns string            `json:"unknown_columns,omitempty"` // "ignore", or "refuse" on the routes for rows
 	Sendable       *SendableSetting  `json:"sendable,omitempty"`
 	Retention      *RetentionSetting `json:"retention,omitempty"`
+	Rows           []map[string]any  `json:"rows,omitempty"` // are inserted, or update those with the same primary key
 }
 
 // SendableSetting is a send relationship. No column: it is not sendable.
@@ -253,7 +255,36 @@ func (e *ExtensionSetting) check(old *Extension) error {
 	if r := e.Retention; r != nil && r.Days < 0 {
 		return errors.New("retention: days are negative")
 	}
+	if _, err := e.rows(table.New("", "", "", columns)); err != nil {
+		return err
+	}
 	return e.Sendable.check(columns)
+}
+
+// rows reads the rows for a table, or says what is wrong with one.
+func (e *ExtensionSetting) rows(d *table.Table) ([]table.SentRow, error) {
+	if len(e.Rows) == 0 {
+		return nil, nil
+	}
+	body, err := wire.Encode(map[string]any{"items": e.Rows})
+	if err != nil {
+		return nil, fmt.Errorf("rows: %w", err)
+	}
+	rows, ok := d.ReadItems(body)
+	if !ok {
+		return nil, errors.New("rows: want objects of scalars, by column")
+	}
+	for i := range rows {
+		switch flaws := d.Flaws(&rows[i], false); {
+		case len(d.Primary) > 0 && rows[i].Identity == "":
+			return nil, fmt.Errorf("rows: row %d lacks its primary key", i+1)
+		case len(flaws) > 0 && flaws[0].What == "":
+			return nil, fmt.Errorf("rows: row %d: %s", i+1, flaws[0].Column.Missing())
+		case len(flaws) > 0:
+			return nil, fmt.Errorf("rows: row %d: %s", i+1, flaws[0].Column.Problem(flaws[0].What))
+		}
+	}
+	return rows, nil
 }
 
 func (s *SendableSetting) check(columns []table.Column) error {

@@ -1,0 +1,143 @@
+package sfmctest
+
+import "time"
+
+// State is everything that a server holds.
+type State struct {
+	// Clock is the time on the server's clock.
+	Clock time.Time `json:"clock"`
+	// DataExtensions, Journeys and MessageDefinitions are those of the business unit
+	// AccountID: by external key, by event definition key, and by definition key.
+	DataExtensions     map[string]DataExtension     `json:"data_extensions"`
+	Journeys           map[string]Journey           `json:"journeys"`
+	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+	// BusinessUnits are the others, by MID.
+	BusinessUnits map[string]UnitState `json:"business_units"`
+	// Messages are the transactional messages that were sent, oldest first.
+	Messages []Message `json:"messages"`
+	// Jobs are the asynchronous inserts and upserts that are remembered, oldest first.
+	// Rows of a job that is not complete are in no data extension yet.
+	Jobs []Job `json:"jobs"`
+	// Tokens are the access tokens given out, oldest first.
+	Tokens []Token `json:"tokens"`
+	// Callbacks and Subscriptions are those of the Event Notification Service, in order
+	// of creation; Deliveries are the newest requests with events, oldest first.
+	Callbacks     []Callback     `json:"callbacks"`
+	Subscriptions []Subscription `json:"subscriptions"`
+	Deliveries    []Delivery     `json:"deliveries"`
+	// Calls counts the calls by route, as "POST /v2/token"; those to no route are together
+	// under "(unknown route)".
+	Calls map[string]int `json:"calls"`
+	// Faults are those still set, with the calls and the time that they have left.
+	Faults []Fault `json:"faults"`
+	// Totals count everything, also what is no longer in the lists.
+	Totals Totals `json:"totals"`
+}
+
+// UnitState is what a business unit holds: data extensions by external key, journeys by
+// event definition key, and message definitions by definition key.
+type UnitState struct {
+	DataExtensions     map[string]DataExtension     `json:"data_extensions"`
+	Journeys           map[string]Journey           `json:"journeys"`
+	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+}
+
+// Contact is one entry of a contact into a journey.
+type Contact struct {
+	ContactKey      string    `json:"contact_key"`
+	EventInstanceID string    `json:"event_instance_id"` // what the call answered
+	At              time.Time `json:"at"`
+	// Data is what the event carried, under the columns' exact names and with the primary
+	// key filled in. Numbers are json.Number.
+	Data map[string]any `json:"data"`
+}
+
+// Message is a transactional message that was sent.
+type Message struct {
+	MessageKey    string `json:"message_key"`
+	DefinitionKey string `json:"definition_key"`
+	ContactKey    string `json:"contact_key"`
+	To            string `json:"to"`
+	// Attributes are the call's and the recipient's, which win. Numbers are json.Number.
+	Attributes map[string]any `json:"attributes"`
+	At         time.Time      `json:"at"`
+	RequestID  string         `json:"request_id"` // what the call answered
+}
+
+// Job is an asynchronous insert or upsert.
+type Job struct {
+	RequestID     string    `json:"request_id"`
+	DataExtension string    `json:"data_extension"` // external key
+	Insert        bool      `json:"insert"`         // else an upsert
+	Status        string    `json:"status"`         // Pending, Executing or Complete
+	Rows          int       `json:"rows"`
+	FailedRows    int       `json:"failed_rows"` // 0 until it is complete
+	SubmittedAt   time.Time `json:"submitted_at"`
+	CompleteAt    time.Time `json:"complete_at"`
+}
+
+// Token is an access token.
+type Token struct {
+	Token     string    `json:"token"` // its end only
+	IssuedAt  time.Time `json:"issued_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Scope     string    `json:"scope"` // space-separated
+	ClientID  string    `json:"client_id"`
+}
+
+// Callback is a callback of the Event Notification Service, with what is on its way to it.
+type Callback struct {
+	CallbackID     string     `json:"callback_id"`
+	Name           string     `json:"name"`
+	URL            string     `json:"url"`
+	AuthID         string     `json:"auth_id"` // of its authentication scheme
+	MaxBatchSize   int        `json:"max_batch_size"`
+	Status         string     `json:"status"`      // verified or unverified
+	Queued         int        `json:"queued"`      // events on their way
+	Deferred       int        `json:"deferred"`    // batches among them that were not taken and will be sent again
+	NextAt         *time.Time `json:"next_at"`     // of the next batch
+	Sent           int        `json:"sent"`        // batches that were taken
+	SentEvents     int        `json:"sent_events"` // the events in them
+	Failed         int        `json:"failed"`      // requests that were not taken
+	Dropped        int        `json:"dropped"`     // events that were given up
+	SuspendedUntil *time.Time `json:"suspended_until"`
+	LastAt         *time.Time `json:"last_at"`
+	LastStatus     int        `json:"last_status"`  // HTTP status of the last request; 0: it had no answer
+	LastProblem    string     `json:"last_problem"` // why it had none
+}
+
+// Subscription is a subscription to events.
+type Subscription struct {
+	SubscriptionID string    `json:"subscription_id"`
+	Name           string    `json:"name"`
+	CallbackID     string    `json:"callback_id"`
+	Types          []string  `json:"types"`
+	Filters        []string  `json:"filters"` // name=value
+	Status         string    `json:"status"`  // active or paused
+	StatusReason   string    `json:"status_reason"`
+	ActiveFrom     time.Time `json:"active_from"` // until then it is as it was before the last change
+}
+
+// Delivery is a request with events.
+type Delivery struct {
+	At       time.Time `json:"at"`
+	Callback string    `json:"callback"` // name
+	Events   int       `json:"events"`
+	Bytes    int       `json:"bytes"`
+	Status   int       `json:"status"`  // 0: there was no answer
+	Problem  string    `json:"problem"` // why there was none
+}
+
+// Totals are the numbers of things in a server.
+type Totals struct {
+	Rows          map[string]int `json:"rows"`     // by the data extension's external key
+	Contacts      map[string]int `json:"contacts"` // entries, by event definition key
+	Messages      int            `json:"messages"`
+	Jobs          int            `json:"jobs"`
+	Tokens        int            `json:"tokens"`
+	Callbacks     int            `json:"callbacks"`
+	Subscriptions int            `json:"subscriptions"`
+	Deliveries    int            `json:"deliveries"` // requests with events
+	Coming        int            `json:"coming"`     // events that are still to happen
+	Late          int            `json:"late"`       // calls that were taken and are still to be carried out
+}
