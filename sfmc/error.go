@@ -23,6 +23,8 @@ const (
 	OpInsertRowsAsync = "insert rows asynchronously"
 	// OpFindRow is [Client.FindRow].
 	OpFindRow = "find row"
+	// OpDeleteRows is [Client.DeleteRows].
+	OpDeleteRows = "delete rows"
 	// OpAsyncStatus is [Client.AsyncStatus].
 	OpAsyncStatus = "get asynchronous status"
 	// OpAsyncResults is [Client.AsyncResults].

@@ -95,6 +95,7 @@ func (s *Sandbox) operations() []route {
 			Scopes: []string{"email_read"}, Handle: s.messageStatus,
 		},
 	}
+	list = append(list, s.deletion())
 	list = append(list, s.definitionRoutes()...)
 	list = append(list, s.ens.Routes()...)
 	named := make([]route, len(list))

@@ -9,12 +9,12 @@ import (
 )
 
 // Table is a data extension. Its rows are not safe for concurrent use: one lock
-// must guard Rows, Has, Save and Pack. The rest does not change.
+// must guard Rows, Has, Save, Delete and Pack. The rest does not change.
 type Table struct {
 	ID, Key, Name string // Key is the external key
 	Columns       []Column
 	Primary       []int // ordinals of the primary key's columns
-	Rows          []Row // in order of insertion; only Save changes them
+	Rows          []Row // in order of insertion; only Save and Delete change them
 
 	RefusesUnknown bool // rows that name a column that there is not; else such columns are passed over
 
@@ -180,6 +180,29 @@ func (d *Table) Save(r *SentRow) Row {
 		d.index[strings.Clone(r.Identity)] = at
 	}
 	return stored
+}
+
+// Delete removes the rows with the Identities, those that there are. It takes as long as
+// the table is large.
+func (d *Table) Delete(identities ...string) {
+	gone := map[int]bool{}
+	for _, identity := range identities {
+		if at, exists := d.index[identity]; exists {
+			gone[at] = true
+			delete(d.index, identity)
+		}
+	}
+	kept := make([]Row, 0, len(d.Rows)-len(gone)) // whoever reads the rows keeps those that were
+	places := make([]int, len(d.Rows))
+	for at, row := range d.Rows {
+		if places[at] = len(kept); !gone[at] {
+			kept = append(kept, row)
+		}
+	}
+	for identity, at := range d.index {
+		d.index[identity] = places[at]
+	}
+	d.Rows = kept
 }
 
 // Moved is a row that was read for a table that this one stands for from now on, as far
