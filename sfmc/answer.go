@@ -315,11 +315,8 @@ func (a *answer) isGood() bool { return a.status >= 200 && a.status <= 299 }
 // decode reads the body as one JSON value, numbers as json.Number; nil if it is
 // blank.
 func (a *answer) decode() (any, error) {
-	if a.readErr != nil {
-		return nil, fmt.Errorf("read answer: %w", a.readErr)
-	}
-	if len(a.body) > maxAnswer {
-		return nil, fmt.Errorf("%w: more than %d MiB", ErrAnswer, maxAnswer>>20)
+	if err := a.incomplete(); err != nil {
+		return nil, err
 	}
 	body := a.trimmed()
 	if len(body) == 0 {
@@ -342,6 +339,17 @@ func (a *answer) decode() (any, error) {
 		return nil, fmt.Errorf("%w: JSON that is cut off", ErrAnswer)
 	}
 	return nil, fmt.Errorf("%w: not JSON", ErrAnswer)
+}
+
+// incomplete says why the body is not all of the answer; nil if it is.
+func (a *answer) incomplete() error {
+	switch {
+	case a.readErr != nil:
+		return fmt.Errorf("read answer: %w", a.readErr)
+	case len(a.body) > maxAnswer:
+		return fmt.Errorf("%w: more than %d MiB", ErrAnswer, maxAnswer>>20)
+	}
+	return nil
 }
 
 func (a *answer) trimmed() []byte {

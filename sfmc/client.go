@@ -13,7 +13,8 @@ import (
 // the echo of a 5 MB row set.
 const maxAnswer = 8 << 20
 
-// Client calls Marketing Cloud's REST API. It is safe for concurrent use.
+// Client calls Marketing Cloud's REST API, and by [Client.Do] its SOAP API, too. It is
+// safe for concurrent use.
 type Client struct {
 	caller    caller
 	tokens    TokenSource
@@ -67,12 +68,17 @@ type invalidator interface{ Invalidate(accessToken string) }
 // body is nil, with none. After a 401 it makes it once more, with another token.
 // The secrets of the body are cut out of errors.
 func (c *Client) call(ctx context.Context, op, method, path string, body []byte, secrets ...Secret) (*answer, error) {
+	return c.authorised(ctx, request{op: op, method: method, body: body, secrets: secrets}, path)
+}
+
+// authorised makes the request r for a path below its base, and once more with another
+// token if the token was refused.
+func (c *Client) authorised(ctx context.Context, r request, path string) (*answer, error) {
 	if c.originErr != nil {
-		return nil, fmt.Errorf("%s: %w", op, c.originErr)
+		return nil, fmt.Errorf("%s: %w", r.op, c.originErr)
 	}
-	r := request{op: op, method: method, body: body, secrets: secrets}
 	a, used, err := c.callOnce(ctx, r, path)
-	if err != nil || a.status != http.StatusUnauthorized {
+	if err != nil || !a.refusesToken() {
 		return a, err
 	}
 	inv, ok := c.tokens.(invalidator)
@@ -98,7 +104,7 @@ func (c *Client) submit(ctx context.Context, op, method, path string, in any, se
 	return c.call(ctx, op, method, path, body, secrets...)
 }
 
-// callOnce makes the request r for a path below the REST base with the current
+// callOnce makes the request r for a path below the REST or SOAP base with the current
 // token, which it returns, too.
 func (c *Client) callOnce(ctx context.Context, r request, path string) (*answer, Secret, error) {
 	tok, err := c.tokens.Token(ctx)
@@ -108,16 +114,30 @@ func (c *Client) callOnce(ctx context.Context, r request, path string) (*answer,
 	if tok == nil || tok.AccessToken == "" {
 		return nil, "", fmt.Errorf("%s: token source gave no token", r.op)
 	}
-	base := c.origin
-	if base == "" {
-		if base, err = restBase(tok.RESTInstanceURL); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", r.op, err)
-		}
+	base, err := c.base(tok, r)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", r.op, err)
 	}
-	r.url, r.bearer, r.hide = base+path, tok.AccessToken, tok.AccessToken
+	r.url, r.hide = base+path, tok.AccessToken
 	traced(ctx, r, path)
+	if r.action == "" {
+		r.bearer = tok.AccessToken
+	} else {
+		r.body = envelope(tok.AccessToken, r.body)
+	}
 	a, err := c.caller.send(ctx, r)
 	return a, tok.AccessToken, err
+}
+
+// base is what the path of a request is appended to.
+func (c *Client) base(tok *Token, r request) (string, error) {
+	switch {
+	case c.origin != "":
+		return c.origin, nil
+	case r.action != "":
+		return instanceBase("soap_instance_url", tok.SOAPInstanceURL, soapDomain)
+	}
+	return instanceBase("rest_instance_url", tok.RESTInstanceURL, restDomain)
 }
 
 // caller sends single HTTP requests; the client and the token requester share it.
@@ -135,7 +155,8 @@ type request struct {
 	op      string
 	method  string
 	url     string
-	body    []byte   // JSON; nil: none
+	body    []byte   // JSON, or the content of a SOAP body; nil: none
+	action  string   // SOAPAction; empty: not a SOAP call
 	bearer  Secret   // empty: no Authorization header
 	hide    Secret   // cut out of what is shown of the answer
 	secrets []Secret // those in the body; cut out of what an error shows of the answer
@@ -148,12 +169,16 @@ func (c caller) send(ctx context.Context, r request) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.op, err)
 	}
-	if r.body != nil {
+	req.Header.Set("Accept", "application/json")
+	if r.action != "" {
+		req.Header.Set("Content-Type", "text/xml; charset=UTF-8")
+		req.Header.Set("Accept", "text/xml")
+		req.Header.Set("SOAPAction", r.action)
+	} else if r.body != nil {
 		// Without the charset, text other than ASCII in events gets garbled
 		// (vendor page "Fire Entry Event").
 		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
 	}
-	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
 	if r.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+r.bearer.Reveal())

@@ -1,4 +1,4 @@
-// Package sfmc is a client for the REST API of Salesforce Marketing Cloud
+// Package sfmc is a client for the APIs of Salesforce Marketing Cloud
 // Engagement: it gets access tokens by the server-to-server flow (OAuth 2.0
 // client credentials), upserts rows of data extensions, fires journey entry events,
 // sends transactional email, and manages the callbacks and subscriptions of the Event
@@ -42,6 +42,10 @@
 //     event_notification_callback_create, _read, _update and _delete, and
 //     event_notification_subscription_create, _read, _update and _delete.
 //
+// [Client.Do] makes a call that there is no method for, by REST or by SOAP. Package
+// metadata, below this one, reads and creates data extensions, folders and event
+// definitions with it.
+//
 // # Events
 //
 // To receive events, in this order: start the receiver; make an [AuthScheme] if
@@ -76,8 +80,8 @@
 // # Where credentials go
 //
 // The client secret goes to the auth URL that was given, the access token to
-// the host that the token names if it is https://LABEL.rest.marketingcloudapis.com,
-// or to the origin given by [WithOrigin]; to nothing else. Redirects are not
+// the host that the token names if it is https://LABEL.rest.marketingcloudapis.com, or
+// https://LABEL.soap.marketingcloudapis.com for a SOAP call, or to the origin given by [WithOrigin]; to nothing else. Redirects are not
 // followed. Secrets are of type [Secret], which prints as "redacted", and are
 // cut out of what the answers say.
 //
@@ -86,7 +90,7 @@
 // It does not retry (but for the one 401, a page of results whose size was refused,
 // and an authentication scheme whose form may have been), split batches, queue or
 // slow down: [Error] holds all that a caller needs to decide that. It does not
-// speak SOAP, the user-centric OAuth flows, or the legacy v1 token route. It does
+// speak the user-centric OAuth flows, or the legacy v1 token route. It does
 // not check rows against the data extension; only Marketing Cloud knows its
 // columns.
 package sfmc

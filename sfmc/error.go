@@ -87,11 +87,13 @@ var ErrAnswer = errors.New("not an answer of Marketing Cloud")
 // the shapes are read into it that Marketing Cloud uses: the REST body
 // {message, errorcode, documentation, additionalErrors} (vendor page "Error
 // Handling"), OAuth's {error, error_description, error_uri} (RFC 6749, 5.2),
-// resultMessages, errors, results, members, responses, plain text, and nothing at all.
+// resultMessages, errors, results, members, responses, a SOAP fault, plain text, and
+// nothing at all.
 //
 // Get at it by errors.AsType[*sfmc.Error](err) or [errors.As].
 type Error struct {
-	// Op is the operation: one of the constants OpToken, OpUpsertRows, …
+	// Op is the operation: one of the constants OpToken, OpUpsertRows, … or what the
+	// caller of [Client.Do] calls it.
 	Op string
 	// Status is the HTTP status code, such as 400.
 	Status int

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ErrHost is in the chain of an error when a token names a REST host that is
+// ErrHost is in the chain of an error when a token names a REST or SOAP host that is
 // not Marketing Cloud's. Nothing was sent. Where this is intended (a sandbox, a
 // proxy), use [WithOrigin].
 var ErrHost = errors.New("not a Marketing Cloud host")
@@ -20,6 +20,7 @@ const (
 	vendorDomain = ".marketingcloudapis.com"
 	authDomain   = ".auth" + vendorDomain
 	restDomain   = ".rest" + vendorDomain
+	soapDomain   = ".soap" + vendorDomain
 )
 
 // AuthURL gives the address that issues tokens for a tenant:
@@ -53,17 +54,17 @@ func isLabel(s string) bool {
 	return true
 }
 
-// restBase turns a token's rest_instance_url into the base of all REST calls,
-// ending in a slash. Older answers name the host without scheme and slash, so
+// instanceBase turns a token's rest_instance_url, or soap_instance_url, into the base of
+// all calls to that API, ending in a slash. Older answers name the host without scheme and slash, so
 // both are optional; nothing else is. No URL parser is involved: what is left
 // must be a label, which excludes ports, paths, user names and look-alikes.
-func restBase(instance string) (string, error) {
+func instanceBase(what, instance, domain string) (string, error) {
 	host := strings.ToLower(strings.TrimSpace(instance))
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
-	if label, ok := strings.CutSuffix(host, restDomain); ok && isLabel(label) {
+	if label, ok := strings.CutSuffix(host, domain); ok && isLabel(label) {
 		return "https://" + host + "/", nil
 	}
-	return "", fmt.Errorf("rest_instance_url %.200q: %w", instance, ErrHost)
+	return "", fmt.Errorf("%s %.200q: %w", what, instance, ErrHost)
 }
 
 // givenURL checks an address that the program's owner wrote down, and gives it

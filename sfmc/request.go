@@ -2,15 +2,19 @@ package sfmc
 
 import "context"
 
-// Request is a request of a [Client], as it was sent.
+// Request is a request of a [Client]: as it was sent, or as [Client.Do] is to send it.
 type Request struct {
-	// Op is the operation: one of the constants OpUpsertRows, OpFireEvent, …
+	// Op is the operation: one of the constants OpUpsertRows, OpFireEvent, … or what
+	// the caller of Do calls it.
 	Op string
 	// Method is the HTTP method, such as POST.
 	Method string
-	// Path is that of the address, escaped, with its query.
+	// Path is that of the address, escaped, with its query. It begins with a slash.
 	Path string
-	// Body is the JSON that was sent, nil if there was none; where it had a secret,
+	// SOAPAction is what is asked of the SOAP API, such as "Retrieve". Empty for REST.
+	SOAPAction string
+	// Body is the JSON that was sent, or what stood in the body of a SOAP envelope;
+	// nil if there was none; where it had a secret,
 	// such as a password for a callback, it says "redacted". It is the request's
 	// own: do not change it.
 	Body []byte
@@ -38,7 +42,7 @@ func traced(ctx context.Context, r request, path string) {
 	for _, secret := range r.secrets {
 		body = secret.cutJSON(body)
 	}
-	trace(Request{Op: r.op, Method: r.method, Path: "/" + path, Body: body})
+	trace(Request{Op: r.op, Method: r.method, Path: "/" + path, SOAPAction: r.action, Body: body})
 }
 
 // Elements takes the body of a request for several things apart: what stands before

@@ -42,7 +42,7 @@ type Token struct {
 	// RESTInstanceURL is the base of REST calls, as it came: with or without
 	// scheme and trailing slash.
 	RESTInstanceURL string
-	// SOAPInstanceURL is the base of SOAP calls, as it came. Not used here.
+	// SOAPInstanceURL is the base of SOAP calls, as it came.
 	SOAPInstanceURL string
 	// ExpiresAt is when to stop using the token: expires_in after the request
 	// was begun. Marketing Cloud accepts it for about two minutes longer. Zero
