@@ -340,6 +340,7 @@ func (c *command) showDelivery(ctx context.Context, method, id, action string, b
 			}
 		}
 	}
+	c.printExplain(&d)
 	return nil
 }
 

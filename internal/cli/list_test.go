@@ -87,6 +87,8 @@ attempt 1 at 2026-06-20 00:00:01.000, 1.5 ms: retry
 attempt 2 at 2026-06-20 00:00:02.000, 2.0 ms: blocked
   not sent: no access token: 401
   hint    check client_id
+
+What 401 means: onramp explain 401
 `},
 		{[]string{"deliveries", "discard", "--all", "--reason", "a test"}, `Discarded 2 deliveries.
 Also discarded the later steps that waited for them: 1 delivery.

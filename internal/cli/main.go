@@ -89,7 +89,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize())
 	root.AddCommand(asking...)
-	root.AddCommand(c.keys(), c.backup(), c.restore(), c.bench(), c.version())
+	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.bench(), c.version())
 	return root
 }
 

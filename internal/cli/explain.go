@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"onramp/internal/answers"
+	"onramp/internal/onramp"
+	"onramp/internal/operator"
+)
+
+func (c *command) explain() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "explain [CODE]", Short: "Say what an answer of Marketing Cloud means, whose turn it is and what to do",
+		Long: `Prints what is known of an errorcode, HTTP status or name; all of it, if the code has several
+meanings. Letter case and blanks don't count. Without a code it lists what is known.`,
+		Example: "  onramp explain 10006\n  onramp explain CustomObjectNotFound\n  onramp explain invalid_client --output json",
+	}
+	cmd.RunE = run(func(_ context.Context, args []string) error {
+		found, err := answers.Explain(strings.Join(args, " "))
+		switch {
+		case err != nil:
+			return err
+		case c.output == "json":
+			return c.printJSON(map[string]any{"answers": found})
+		case len(args) == 0:
+			return found.WriteTitles(c.Stdout)
+		}
+		return found.Write(c.Stdout)
+	})
+	c.outputFlag(cmd)
+	return cmd
+}
+
+// printExplain says how to look up what Marketing Cloud answered last.
+func (c *command) printExplain(d *operator.Delivery) {
+	if n := len(d.Attempts); n > 0 && d.Attempts[n-1].Outcome != onramp.Delivered.String() && !strings.HasPrefix(d.Destination, "sink:") {
+		if code := answers.CodeOf(d.Attempts[n-1].Status, d.Attempts[n-1].Code); code != "" {
+			fmt.Fprintf(c.Stdout, "\nWhat %s means: onramp explain %[1]s\n", code)
+		}
+	}
+}
