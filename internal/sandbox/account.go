@@ -23,13 +23,6 @@ func (s *Sandbox) controlAccount(r *http.Request) (wire.Answer, error) {
 	return wire.JSON(http.StatusOK, s.world.account.View()), nil
 }
 
-// SetAccount changes what the account holds, and says what is wrong with the setting.
-func (s *Sandbox) SetAccount(set account.Setting) error {
-	now := s.lock()
-	defer s.mu.Unlock()
-	return s.world.account.Change(&set, now)
-}
-
 // unit is the business unit that a call's token is for. It needs the sandbox's mutex.
 func (w *world) unit(c *wire.Call) *account.Unit {
 	if u := w.account.Units[c.Token.Unit]; u != nil {

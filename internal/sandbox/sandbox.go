@@ -119,6 +119,9 @@ type Config struct {
 	// Hosts are the names that it is reached by, beside localhost and IP addresses,
 	// without a port. Calls by another name are refused.
 	Hosts []string
+	// Account is what the account holds from the start, beside the initial parts; nil:
+	// nothing. What does not fit is left out: see its Check.
+	Account *account.Setting
 	// Log gets one line for each call, at level debug, without bodies, paths or
 	// tokens; nil means no log.
 	Log *slog.Logger
@@ -130,6 +133,7 @@ type Config struct {
 type Sandbox struct {
 	dialect Dialect
 	base    func() time.Time
+	start   account.Setting // of the account
 	log     *slog.Logger
 	routes  []route
 	guard   wire.Guard
@@ -168,6 +172,9 @@ func New(cfg Config) *Sandbox {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Account != nil {
+		s.start = *cfg.Account
+	}
 	s.log = s.log.With("part", "sandbox")
 	s.ens = s.newENS(cfg)
 	s.routes = s.operations()
@@ -175,11 +182,13 @@ func New(cfg Config) *Sandbox {
 	return s
 }
 
-// Reset puts the sandbox back to the start: the initial package, no rows, no
+// Reset puts the sandbox back to the start: the initial account, no rows, no
 // contacts, no tokens, no callbacks, no faults, no counts, and the clock at
 // Config.Now. Events on their way are gone, and so are calls that were to be carried out later.
 func (s *Sandbox) Reset() {
-	w := &world{account: account.New(s.base().UTC()), calls: map[string]int{}, gone: make(chan struct{})}
+	now := s.base().UTC()
+	w := &world{account: account.New(now), calls: map[string]int{}, gone: make(chan struct{})}
+	_ = w.account.Change(&s.start, now) // or nothing: see Config
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.mu.Lock()

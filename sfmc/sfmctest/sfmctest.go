@@ -42,7 +42,6 @@ type Server struct {
 
 	t       testing.TB
 	sandbox *sandbox.Sandbox
-	setting account.Setting // of the account, by the parts
 	client  *sfmc.Client
 }
 
@@ -51,10 +50,13 @@ type Server struct {
 // are done.
 func NewServer(t testing.TB, parts ...Part) *Server {
 	t.Helper()
-	s := sandbox.New(sandbox.Config{})
 	var setting account.Setting
 	for _, p := range parts {
 		p.addTo(&setting)
+	}
+	s := sandbox.New(sandbox.Config{Account: &setting})
+	if err := setting.Check(); err != nil {
+		t.Fatalf("sfmctest: %v", err)
 	}
 	listener := httptest.NewServer(s)
 	t.Cleanup(listener.Close)
@@ -66,9 +68,7 @@ func NewServer(t testing.TB, parts ...Part) *Server {
 		t.Fatalf("sfmctest: %v", err)
 	}
 	client := sfmc.NewClient(sfmc.NewTokenCache(tokens), sfmc.WithOrigin(listener.URL))
-	server := &Server{URL: listener.URL, t: t, sandbox: s, setting: setting, client: client}
-	server.Reset()
-	return server
+	return &Server{URL: listener.URL, t: t, sandbox: s, client: client}
 }
 
 // Client returns a client that is ready to call the server. It is the same one
@@ -128,10 +128,4 @@ func (s *Server) Advance(d time.Duration) {
 }
 
 // Reset brings the server back to the state that it had when it was new.
-func (s *Server) Reset() {
-	s.t.Helper()
-	s.sandbox.Reset()
-	if err := s.sandbox.SetAccount(s.setting); err != nil {
-		s.t.Fatalf("sfmctest: %v", err)
-	}
-}
+func (s *Server) Reset() { s.sandbox.Reset() }

@@ -82,6 +82,9 @@ type DefinitionSetting struct {
 	Status string `json:"status,omitempty"` // Active, the default, or Inactive; an inactive one takes messages and sends none
 }
 
+// Check says what is wrong with the setting for an account that is new.
+func (s *Setting) Check() error { return s.check(New(time.Time{})) }
+
 // Change makes the account what the setting says, or says what is wrong with it and
 // changes nothing.
 func (a *Account) Change(s *Setting, now time.Time) error {
