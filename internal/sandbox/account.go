@@ -35,16 +35,16 @@ func (w *world) unit(c *wire.Call) *account.Unit {
 // tenant: the words of /data/v1, and that /hub/v1/dataevents answers "Not Authorized",
 // with either status.
 func (s *Sandbox) lacksScope(c *call) error {
-	path := c.Request.URL.Path
+	path := c.route.Pattern // callers write it in several ways
 	s.mu.Lock()
 	status := s.world.account.MissingScope
 	s.mu.Unlock()
 	switch {
 	case strings.HasPrefix(path, "/data/v1/"):
 		return wire.Failuref(http.StatusForbidden, wire.NoCode, "Insufficient privileges to complete this action.")
-	case strings.HasPrefix(path, "/hub/v1/dataevents/") && status == http.StatusUnauthorized:
+	case strings.HasPrefix(path, "/hub/v1/dataevents") && status == http.StatusUnauthorized:
 		return wire.Failure(http.StatusUnauthorized, wire.CodeNotAuthorized)
-	case strings.HasPrefix(path, "/hub/v1/dataevents/"):
+	case strings.HasPrefix(path, "/hub/v1/dataevents"):
 		e := wire.Failure(http.StatusForbidden, wire.CodeInsufficientPrivileges)
 		e.Message = "Not Authorized"
 		return e

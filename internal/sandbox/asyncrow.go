@@ -88,25 +88,32 @@ func (js *jobs) settle(now time.Time) {
 			return false
 		}
 		j.apply()
-		js.failed += len(j.failures)
+		if js.byID[j.id] == j {
+			js.failed += len(j.failures)
+		}
 		return true
 	})
 }
 
-// add takes a job in, behind those of its data extension, and forgets old ones.
-func (js *jobs) add(j *job) {
+// queue takes a job in behind those of its data extension.
+func (js *jobs) queue(j *job) {
 	for _, before := range js.pending {
 		if before.extension == j.extension && before.done.After(j.started) {
 			j.started = before.done
 			j.done = later(j.done, before.done)
 		}
 	}
+	js.pending = append(js.pending, j)
+}
+
+// add takes a job in that can be asked for, and forgets old ones.
+func (js *jobs) add(j *job) {
+	js.queue(j)
 	if js.byID == nil {
 		js.byID = map[string]*job{}
 	}
 	js.list = append(js.list, j)
 	js.byID[j.id] = j
-	js.pending = append(js.pending, j)
 	surplus := len(js.list) - maxJobs
 	js.list = slices.DeleteFunc(js.list, func(old *job) bool {
 		if !old.applied || surplus <= 0 && js.failed <= maxRowErrors && j.submitted.Before(old.done.Add(jobMemory)) {

@@ -32,8 +32,8 @@ func (s *Sandbox) deleteRows(c *wire.Call) (wire.Answer, error) {
 	e.Fit(before, rows)
 	identities := make([]string, len(rows))
 	for i := range rows {
-		if rows[i].WrongKey != "" || rows[i].Identity == "" {
-			return wire.Answer{}, missingKeys()
+		if err := unnamed(&rows[i]); err != nil {
+			return wire.Answer{}, err
 		}
 		identities[i] = rows[i].Identity
 	}

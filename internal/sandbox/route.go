@@ -96,6 +96,7 @@ func (s *Sandbox) operations() []route {
 		},
 	}
 	list = append(list, s.deletion())
+	list = append(list, s.rowRoutes()...)
 	list = append(list, s.definitionRoutes()...)
 	list = append(list, s.ens.Routes()...)
 	named := make([]route, len(list))

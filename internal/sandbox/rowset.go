@@ -55,15 +55,28 @@ func (s *Sandbox) upsertRow(c *wire.Call) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	r, keys, values, err := readRow(c, d, string(c.Body))
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	if err := s.saveRows(e, d, []table.SentRow{r}); err != nil {
+		return wire.Answer{}, err
+	}
+	return wire.JSON(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
+}
+
+// readRow reads the row that the path names, whose values are in the text; it gives the
+// keys and the values as they were sent, too.
+func readRow(c *wire.Call, d *table.Table, text string) (r table.SentRow, keys map[string]string, values string, err error) {
 	keys, ok := parsePrimaryKeys(c.Params["primaryKeys"])
 	if !ok {
-		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {primaryKeys} is invalid.")
+		return r, nil, "", wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {primaryKeys} is invalid.")
 	}
-	p := d.Reader(string(c.Body))
-	r := p.Row()
-	values := p.RowsetRow(&r)
+	p := d.Reader(text)
+	r = p.Row()
+	values = p.RowsetRow(&r)
 	if !p.Done() || !p.Valid() {
-		return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
+		return r, nil, "", wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
 	}
 	// The path names the row, whatever the body says.
 	for _, i := range d.Primary {
@@ -78,16 +91,13 @@ func (s *Sandbox) upsertRow(c *wire.Call) (wire.Answer, error) {
 				r.WrongKey = name
 			}
 		case r.Cells[i].Kind != table.KindNone:
-			return wire.Answer{}, wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat) // in two spellings
+			return r, nil, "", wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat) // in two spellings
 		default:
 			r.Cells[i] = table.Value{Kind: table.KindText, Text: keys[name]}
 		}
 	}
 	d.Examine(&r)
-	if err := s.saveRows(e, d, []table.SentRow{r}); err != nil {
-		return wire.Answer{}, err
-	}
-	return wire.JSON(http.StatusOK, map[string]any{"keys": keys, "values": json.RawMessage(values)}), nil
+	return r, keys, values, nil
 }
 
 // parsePrimaryKeys reads "name:value,name:value". Names and values are
@@ -120,13 +130,18 @@ func parsePrimaryKeys(raw string) (map[string]string, bool) {
 // GUID or id:GUID, with its columns of this moment. Undocumented: the answer for one that does not exist; 404
 // with 30003 is the vendor's "object not found".
 func (s *Sandbox) extension(c *wire.Call) (*account.Extension, *table.Table, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.world.extension(c)
+}
+
+// extension needs the sandbox's mutex.
+func (w *world) extension(c *wire.Call) (*account.Extension, *table.Table, error) {
 	ref := c.Param("id")
 	if !validReference(ref) {
 		return nil, nil, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {guid} is invalid.")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.world.unit(c).ExtensionByReference(ref)
+	e := w.unit(c).ExtensionByReference(ref)
 	if e == nil {
 		return nil, nil, wire.Failure(http.StatusNotFound, wire.CodeNotFound)
 	}
@@ -136,21 +151,7 @@ func (s *Sandbox) extension(c *wire.Call) (*account.Extension, *table.Table, err
 // validReference reports whether a path's {id} is key:EXTERNALKEY, GUID or
 // id:GUID.
 func validReference(ref string) bool {
-	return strings.HasPrefix(ref, "key:") || isGUID(strings.TrimPrefix(ref, "id:"))
-}
-
-// isGUID reports whether s has a GUID's form, in any case.
-func isGUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, r := range s {
-		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		if hyphen != (r == '-') || !hyphen && !strings.ContainsRune("0123456789abcdefABCDEF", r) {
-			return false
-		}
-	}
-	return true
+	return strings.HasPrefix(ref, "key:") || wire.IsGUID(strings.TrimPrefix(ref, "id:"))
 }
 
 // noExistingField is the vendor's complaint about a row none of whose values
@@ -206,12 +207,8 @@ func refuseAll(d *table.Table, r *table.SentRow) (problems []string, err error) 
 // problem without text is the null that the vendor refuses without a word. An
 // error is a refusal of another kind than 10006.
 func refuse(d *table.Table, r *table.SentRow) (problems []string, err error) {
-	if r.WrongKey != "" {
-		// The vendor names the column in lower case here.
-		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.WrongKey))
-	}
-	if r.Identity == "" {
-		return nil, missingKeys()
+	if err := unnamed(r); err != nil {
+		return nil, err
 	}
 	if r.Known == 0 {
 		problems = []string{noExistingField}
@@ -237,10 +234,17 @@ func refuse(d *table.Table, r *table.SentRow) (problems []string, err error) {
 	return problems, nil
 }
 
-// missingKeys refuses a row that its keys do not name. Undocumented: the words
-// are the asynchronous route's.
-func missingKeys() error {
-	return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Cannot locate the existing record. Required keys are missing.")
+// unnamed refuses a row that its keys do not name. Undocumented: the words for keys that
+// are missing are the asynchronous route's.
+func unnamed(r *table.SentRow) error {
+	switch {
+	case r.WrongKey != "":
+		// The vendor names the column in lower case here.
+		return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Primary key '%s' does not exist.", strings.ToLower(r.WrongKey))
+	case r.Identity == "":
+		return wire.Failuref(http.StatusBadRequest, wire.CodeGeneric, "Cannot locate the existing record. Required keys are missing.")
+	}
+	return nil
 }
 
 // specResult is one element of a rowset answer in the specification's letter,

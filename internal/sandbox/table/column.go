@@ -126,9 +126,9 @@ func (c *Column) Missing() string {
 	return c.Name + ": Column [" + c.Name + "] does not allow null value."
 }
 
-// Identity is the value as part of a primary key: values that Marketing Cloud
+// identity is the value as part of a primary key: values that Marketing Cloud
 // would store alike are alike. The value has passed check.
-func (c *Column) Identity(text string) string {
+func (c *Column) identity(text string) string {
 	switch c.Type {
 	case TypeNumber:
 		if n, err := strconv.ParseInt(text, 10, 32); err == nil {

@@ -200,7 +200,7 @@ func (c *Column) compare(a, b string) int {
 			return x.Compare(y)
 		}
 	case TypeBoolean:
-		return strings.Compare(c.Identity(a), c.Identity(b))
+		return strings.Compare(c.identity(a), c.identity(b))
 	}
 	return strings.Compare(a, b)
 }

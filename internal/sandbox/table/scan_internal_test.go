@@ -27,7 +27,7 @@ func (p *Scanner) tree() any {
 		}
 		return list
 	default:
-		return p.Value().Public()
+		return p.Value().public()
 	}
 }
 

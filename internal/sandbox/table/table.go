@@ -4,17 +4,18 @@
 package table
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Table is a data extension. Its rows are not safe for concurrent use: one lock
-// must guard Rows, Has, Save, Delete and Pack. The rest does not change.
+// must guard Rows, Has, Find, Save, Delete, Remove and Pack. The rest does not change.
 type Table struct {
 	ID, Key, Name string // Key is the external key
 	Columns       []Column
 	Primary       []int // ordinals of the primary key's columns
-	Rows          []Row // in order of insertion; only Save and Delete change them
+	Rows          []Row // in order of insertion; only Save, Delete and Remove change them
 
 	RefusesUnknown bool // rows that name a column that there is not; else such columns are passed over
 
@@ -80,14 +81,14 @@ func (d *Table) Identity(cells []Value) string {
 		if cells[i].Text == "" {
 			return ""
 		}
-		return d.Columns[i].Identity(cells[i].Text)
+		return d.Columns[i].identity(cells[i].Text)
 	}
 	var b strings.Builder
 	for _, i := range d.Primary {
 		if cells[i].Text == "" {
 			return ""
 		}
-		part := d.Columns[i].Identity(cells[i].Text)
+		part := d.Columns[i].identity(cells[i].Text)
 		b.WriteString(strconv.Itoa(len(part)) + ":" + part) // no value can be taken for two
 	}
 	return b.String()
@@ -97,6 +98,12 @@ func (d *Table) Identity(cells []Value) string {
 func (d *Table) Has(identity string) bool {
 	_, exists := d.index[identity]
 	return exists
+}
+
+// Find is where among Rows the one with the Identity is.
+func (d *Table) Find(identity string) (at int, ok bool) {
+	at, ok = d.index[identity]
+	return at, ok
 }
 
 // Flaw is what is wrong with one column of a row.
@@ -185,22 +192,33 @@ func (d *Table) Save(r *SentRow) Row {
 // Delete removes the rows with the Identities, those that there are. It takes as long as
 // the table is large.
 func (d *Table) Delete(identities ...string) {
-	gone := map[int]bool{}
+	var at []int
 	for _, identity := range identities {
-		if at, exists := d.index[identity]; exists {
-			gone[at] = true
+		if place, exists := d.index[identity]; exists {
+			at = append(at, place)
+		}
+	}
+	d.Remove(at...)
+}
+
+// Remove is Delete for rows by their places among Rows, in any order.
+func (d *Table) Remove(at ...int) {
+	if len(at) == 0 {
+		return
+	}
+	at = slices.Compact(slices.Sorted(slices.Values(at)))
+	kept := make([]Row, 0, len(d.Rows)-len(at)) // whoever reads the rows keeps those that were
+	from := 0
+	for _, place := range append(at, len(d.Rows)) {
+		kept = append(kept, d.Rows[from:place]...)
+		from = place + 1
+	}
+	for identity, place := range d.index {
+		if before, gone := slices.BinarySearch(at, place); gone {
 			delete(d.index, identity)
+		} else if before > 0 {
+			d.index[identity] = place - before
 		}
-	}
-	kept := make([]Row, 0, len(d.Rows)-len(gone)) // whoever reads the rows keeps those that were
-	places := make([]int, len(d.Rows))
-	for at, row := range d.Rows {
-		if places[at] = len(kept); !gone[at] {
-			kept = append(kept, row)
-		}
-	}
-	for identity, at := range d.index {
-		d.index[identity] = places[at]
 	}
 	d.Rows = kept
 }
@@ -241,7 +259,7 @@ func (d *Table) AsMap(r Row) map[string]any {
 	for i := range d.Columns {
 		var v Value
 		if v, r = r.Next(); !v.Empty() {
-			m[d.Columns[i].Name] = v.Public()
+			m[d.Columns[i].Name] = v.public()
 		}
 	}
 	return m

@@ -38,8 +38,8 @@ func (v Value) bool() bool {
 	return v.Kind == KindTrue || v.Kind == KindFalse
 }
 
-// Public is the value as a State shows it: string, bool, json.Number or nil.
-func (v Value) Public() any {
+// public is the value as a State shows it: string, bool, json.Number or nil.
+func (v Value) public() any {
 	switch v.Kind {
 	case KindText:
 		return v.Text
@@ -52,7 +52,7 @@ func (v Value) Public() any {
 	}
 }
 
-// ValueOf is Public's opposite, for a column's default.
+// ValueOf is public's opposite, for a column's default.
 func ValueOf(v any) Value {
 	switch v := v.(type) {
 	case nil:
