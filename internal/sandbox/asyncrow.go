@@ -316,12 +316,6 @@ func statusNotFound(id string) wire.Answer {
 	})
 }
 
-// serverTime is a time as the vendor's answers show it: server time, UTC-6 all
-// year, without a zone.
-func serverTime(t time.Time) string {
-	return t.In(table.ServerZone).Format("2006-01-02T15:04:05.00")
-}
-
 // state is where a job stands, in the vendor's word.
 func (j *job) state(now time.Time) string {
 	switch {
@@ -353,12 +347,12 @@ func (s *Sandbox) jobStatus(c *wire.Call) (wire.Answer, error) {
 	if s.world.late(c, now, FaultStatusMissing).strike(nil) != nil || j == nil {
 		return statusNotFound(id), nil
 	}
-	st := status{Called: serverTime(j.submitted), Request: j.state(now), RequestID: j.id, HasErrors: len(j.failures) > 0}
+	st := status{Called: table.ServerTime(j.submitted), Request: j.state(now), RequestID: j.id, HasErrors: len(j.failures) > 0}
 	if !now.Before(j.started) {
-		st.PickedUp = serverTime(j.started)
+		st.PickedUp = table.ServerTime(j.started)
 	}
 	if j.applied {
-		st.Completed, st.Result = serverTime(j.done), "OK"
+		st.Completed, st.Result = table.ServerTime(j.done), "OK"
 		if st.HasErrors {
 			st.Result = "Has Errors"
 		}

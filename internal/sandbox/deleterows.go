@@ -6,14 +6,6 @@ import (
 	"onramp/internal/sandbox/wire"
 )
 
-// deletion is the route by which rows are removed.
-func (s *Sandbox) deletion() wire.Route {
-	return wire.Route{
-		Method: "POST", Pattern: "/hub/v1/dataevents/{id}/rowset/delete", JSON: true,
-		Scopes: []string{"data_extensions_write"}, Handle: s.deleteRows,
-	}
-}
-
 // deleteRows answers POST /hub/v1/dataevents/{id}/rowset/delete. Undocumented: the route
 // stands in the API's own index and in the vendor's Postman collection, with the body of
 // an upsert, of which only the keys count. Its answer is like the upsert's; all rows go,

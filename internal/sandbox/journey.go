@@ -141,7 +141,7 @@ func (s *Sandbox) journey(c *wire.Call, parameter string, eventKey table.Value) 
 	if strings.Contains(eventKey.Text, ".") {
 		return nil, nil, eventError(eventKeyHasPeriod, eventKey.Text)
 	}
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	j := s.world.unit(c).Journeys[eventKey.Text]
 	if j == nil {

@@ -261,7 +261,7 @@ func (s *Sandbox) send(c *wire.Call, definition string, common attributes, recip
 			continue
 		}
 		m.at, m.requestID, m.member = now, requestID, u.Number()
-		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(account.RegistrationsID), m.member, len(s.world.messages.sent)+1, userNumber)
+		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(account.RegistrationsID), m.member, len(s.world.messages.sent)+1, account.UserID)
 		s.world.messages.add(m)
 		if active {
 			s.ens.Mailed(now, func() (ens.Mail, bool) { return m.mail(len(s.world.messages.sent)), true })
@@ -332,7 +332,7 @@ func (s *Sandbox) messageStatus(c *wire.Call) (wire.Answer, error) {
 		kind, info["statusCode"], info["statusMessage"] = "EmailNotSent", 1, "Unsubscribed"
 	}
 	return wire.JSON(http.StatusOK, map[string]any{
-		"requestId": wire.NewGUID(), "eventCategoryType": "TransactionalSendEvents." + kind, "timestamp": serverTime(m.at),
+		"requestId": wire.NewGUID(), "eventCategoryType": "TransactionalSendEvents." + kind, "timestamp": table.ServerTime(m.at),
 		"compositeId": m.composite, "info": info,
 	}), nil
 }

@@ -38,10 +38,6 @@ type route struct {
 func (s *Sandbox) operations() []route {
 	list := []wire.Route{
 		{Method: "POST", Pattern: "/v2/token", Open: true, Handle: s.token},
-		{Method: "GET", Pattern: "/v2/userinfo", Handle: s.userinfo},
-		{Method: "GET", Pattern: "/platform/v1/tokenContext", Handle: s.tokenContext},
-		{Method: "GET", Pattern: "/platform/v1/endpoints", Handle: s.endpoints},
-		{Method: "GET", Pattern: "/platform/v1/endpoints/{type}", Handle: s.endpoint},
 		{
 			Method: "POST", Pattern: "/hub/v1/dataevents/{id}/rowset", JSON: true,
 			Scopes: []string{"data_extensions_write"}, Handle: s.upsertRows,
@@ -95,9 +91,8 @@ func (s *Sandbox) operations() []route {
 			Scopes: []string{"email_read"}, Handle: s.messageStatus,
 		},
 	}
-	list = append(list, s.deletion())
 	list = append(list, s.rowRoutes()...)
-	list = append(list, s.definitionRoutes()...)
+	list = append(list, s.newMetadata().Routes()...)
 	list = append(list, s.ens.Routes()...)
 	named := make([]route, len(list))
 	for i, r := range list {

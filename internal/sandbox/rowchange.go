@@ -10,10 +10,11 @@ import (
 	"onramp/internal/sandbox/wire"
 )
 
-// rowRoutes add to numbers, and store rows a moment later. Scopes: as of the routes
+// rowRoutes remove rows, add to numbers, and store rows a moment later. Scopes: as of the routes
 // beside them.
 func (s *Sandbox) rowRoutes() []wire.Route {
 	list := []wire.Route{
+		{Method: "POST", Pattern: "/hub/v1/dataevents/{id}/rowset/delete", JSON: true, Handle: s.deleteRows},
 		{Method: "PUT", Pattern: "/hub/v1/dataevents/{id}/rows/{primaryKeys}/column/{column}/increment", Handle: s.incrementRow},
 		{Method: "POST", Pattern: "/hub/v1/dataeventsasync/{id}/rowset", JSON: true, Handle: s.upsertRowsLater},
 		{Method: "PUT", Pattern: "/hub/v1/dataeventsasync/{id}/rows/{primaryKeys}", JSON: true, Handle: s.upsertRowLater},

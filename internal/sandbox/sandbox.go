@@ -62,14 +62,6 @@ const (
 	WelcomeMessageKey = account.WelcomeMessageKey
 )
 
-// The names and numbers are fixed so that scripts and screenshots do not change from run
-// to run.
-const (
-	userNumber       = 510000777
-	stackKey         = "S0"
-	organizationName = "Sandbox"
-)
-
 // Dialect chooses between answers as Marketing Cloud gives them and answers as
 // the document expects them that Onramp was first built from.
 type Dialect string
@@ -208,12 +200,13 @@ func (s *Sandbox) Now() time.Time {
 	return s.now()
 }
 
-// lock takes mu for work with the world's rows: it applies the asynchronous
-// jobs that are complete by now, and returns the time.
+// lock takes mu for work with what the account holds: it applies the asynchronous jobs
+// that are complete by now, and what else is due, and returns the time.
 func (s *Sandbox) lock() time.Time {
 	s.mu.Lock()
 	now := s.now()
 	s.world.jobs.settle(now)
+	s.world.account.Settle(now)
 	return now
 }
 

@@ -124,8 +124,6 @@ func TestRoutes(t *testing.T) {
 		{"wrong method on a route", "GET", rowset},
 		{"rowset has no PUT", "PUT", rowset},
 		{"no asynchronous rows without async", "POST", "/data/v1/dataextensions/key:Web_Registrations/rows"},
-		{"later: message definitions", "GET", "/messaging/v1/email/definitions"},
-		{"later: metadata", "GET", "/data/v1/customobjects"},
 		{"an empty segment", "POST", "/hub/v1/dataevents//rowset"},
 		{"a segment too many", "POST", rowset + "/more"},
 		{"a segment too few", "POST", "/hub/v1/dataevents/key:Web_Registrations"},

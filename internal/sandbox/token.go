@@ -240,6 +240,9 @@ func (req tokenRequest) scopes(granted []string) ([]string, error) {
 	return asked, nil
 }
 
+// stackKey is the account's stack, fixed like its ids.
+const stackKey = "S0"
+
 // newTokenValue makes a token that looks like the vendor's: three parts like a
 // JWT's, at most 512 characters, with nothing in them for a client to read.
 func newTokenValue(clientID string) string {

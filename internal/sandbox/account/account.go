@@ -23,6 +23,7 @@ const (
 	ClientSecret      = "sandbox-secret"
 	MID               = "510000001" // of the business unit at the top
 	Enterprise        = 510000001   // the same as a number
+	UserID            = 510000777   // of the user behind the packages
 	RegistrationsKey  = "Web_Registrations"
 	WelcomeEventKey   = "APIEvent-sandbox-welcome"
 	WelcomeMessageKey = "welcome"
@@ -45,7 +46,8 @@ type Account struct {
 	// is asked for; 0: as is asked for.
 	ResultsPage int
 
-	ids int64 // the last number that was given to anything
+	ids   int64 // the last number that was given to anything
+	later []due // in order of time
 }
 
 // Unit is a business unit: what a token sees is all of its own.
@@ -55,6 +57,7 @@ type Unit struct {
 	Extensions  map[string]*Extension  // by external key
 	Journeys    map[string]*Journey    // by event definition key
 	Definitions map[string]*Definition // by definition key
+	Drafts      map[string]*Journey    // those without an event definition, by key; they never start
 	Folders     []*Folder              // of data extensions, parents first; the first is the root
 
 	account *Account
@@ -71,7 +74,20 @@ type Package struct {
 type Definition struct {
 	ID, Key, Name, Status string // Active or Inactive; an inactive one takes messages and sends none
 	Description           string
+	Classification        string // of sends
+	Content               string // customer key of the asset
+	List, Extension       string // where subscribers go; "" for none
+	AddsSubscribers       bool
+	UpdatesSubscribers    bool
+	TracksLinks           bool
 	Created, Modified     time.Time
+}
+
+// AddDefinition makes a message definition with what the vendor presumes.
+func (u *Unit) AddDefinition(key string, now time.Time) *Definition {
+	d := newDefinition(key, Active, now)
+	u.Definitions[key] = d
+	return d
 }
 
 // Folder holds data extensions.
@@ -108,7 +124,7 @@ func New(now time.Time) *Account {
 func (a *Account) addUnit(mid, name string, now time.Time) *Unit {
 	u := &Unit{
 		MID: mid, Name: name, account: a,
-		Extensions: map[string]*Extension{}, Journeys: map[string]*Journey{}, Definitions: map[string]*Definition{},
+		Drafts: map[string]*Journey{}, Extensions: map[string]*Extension{}, Journeys: map[string]*Journey{}, Definitions: map[string]*Definition{},
 		Folders: []*Folder{{ID: a.nextID(), Name: "Data Extensions", Created: now, Modified: now}},
 	}
 	a.Units[mid] = u
@@ -223,7 +239,10 @@ func (u *Unit) RemoveExtension(e *Extension) {
 }
 
 func newDefinition(key, status string, now time.Time) *Definition {
-	return &Definition{ID: wire.NewGUID(), Key: key, Name: key, Status: status, Created: now, Modified: now}
+	return &Definition{
+		ID: wire.NewGUID(), Key: key, Name: key, Status: status, Classification: "Default Transactional", Content: key,
+		List: "All Subscribers", AddsSubscribers: true, UpdatesSubscribers: true, TracksLinks: true, Created: now, Modified: now,
+	}
 }
 
 // registrationsColumns are the columns of section 2.2 of the specification.

@@ -27,6 +27,7 @@ type Extension struct {
 	Retention       Retention
 
 	Created, Modified time.Time
+	Indexed           time.Time // when a search by REST finds it; the zero time: at once
 }
 
 // Retention says when rows, or the whole data extension, are deleted. The sandbox

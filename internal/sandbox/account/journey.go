@@ -25,6 +25,9 @@ type Journey struct {
 	EventID, EventKey string // of the event definition
 	EventName         string
 	ID, Key, Name     string // of the journey
+	Description       string
+	HasSchema         bool   // the event definition came with a schema, of which its data extension was made
+	Publication       string // id of the newest request to publish it; "" when there is none
 	Version           int
 	Unit              *Unit
 	Extension         *Extension
@@ -32,6 +35,8 @@ type Journey struct {
 	Entries           []Entry // oldest first; they do not change
 
 	Created, Modified time.Time
+
+	exits map[string]time.Time // when a contact has left, by contact key
 }
 
 // Entry is a contact in a journey, in little memory.

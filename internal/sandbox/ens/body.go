@@ -3,7 +3,6 @@ package ens
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -32,7 +31,7 @@ func eachMember[T any](c *wire.Call, status int, do func(T) (any, error)) (wire.
 	}
 	members := make([]T, len(raw))
 	for i, r := range raw {
-		if err := decodeMember(r, &members[i]); err != nil {
+		if err := wire.DecodeObject(r, &members[i]); err != nil {
 			return wire.Answer{}, err
 		}
 	}
@@ -47,21 +46,6 @@ func eachMember[T any](c *wire.Call, status int, do func(T) (any, error)) (wire.
 		return wire.JSON(status, results[0]), nil
 	}
 	return wire.JSON(status, results), nil
-}
-
-// decodeMember reads one object. Fields that are not known are ignored.
-func decodeMember(raw json.RawMessage, v any) error {
-	if !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
-		return wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
-	}
-	err := json.Unmarshal(raw, v)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "The parameter %s is not of the expected type.", wrong.Field)
-	}
-	if err != nil {
-		return wire.Failure(http.StatusBadRequest, wire.CodeInvalidFormat)
-	}
-	return nil
 }
 
 // required is the text of a parameter that must be there. Undocumented, like all

@@ -59,9 +59,9 @@ type Mail struct {
 	Member                      int       // MID of the business unit that sent it
 }
 
-// subscriberID is the number that stands for a contact key: the same in every
+// SubscriberID is the number that stands for a contact key: the same in every
 // run, and so large that a million keys hardly share one.
-func subscriberID(contactKey string) string {
+func SubscriberID(contactKey string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(contactKey))
 	return strconv.FormatUint(1e12+h.Sum64()%9e12, 10)

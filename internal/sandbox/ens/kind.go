@@ -101,7 +101,7 @@ func (m Mail) composite() object {
 		{"jobId", m.Job},
 		{"batchId", strconv.Itoa(m.Batch)},
 		{"listId", mailListID},
-		{"subscriberId", subscriberID(m.ContactKey)},
+		{"subscriberId", SubscriberID(m.ContactKey)},
 	}
 }
 
@@ -126,7 +126,7 @@ func sendEvent(k eventKind, m Mail, at time.Time, where, classification string, 
 	return append(o, property{"info", info})
 }
 
-func (m Mail) sendID() string { return strconv.Itoa(m.Batch) + "." + subscriberID(m.ContactKey) }
+func (m Mail) sendID() string { return strconv.Itoa(m.Batch) + "." + SubscriberID(m.ContactKey) }
 
 func emailSent(k eventKind, m Mail, at time.Time) object {
 	return sendEvent(k, m, at, m.sendID(), "Operational",
@@ -269,7 +269,7 @@ func ottMobileOriginated(k eventKind, m Mail, at time.Time) object {
 		{"channelId", ourNumber},
 		{"messageId", "wamid." + m.MessageKey},
 		{"mobileNumber", m.phone()},
-		{"contactId", subscriberID(m.ContactKey)},
+		{"contactId", SubscriberID(m.ContactKey)},
 		{"messageBody", object{{"text", object{{"body", "hello"}}}}},
 	}...)
 }
@@ -309,7 +309,7 @@ func ottNotSent(k eventKind, m Mail, at time.Time) object {
 func push(k eventKind, m Mail, at time.Time) object {
 	o := append(head(k, at), object{
 		{"compositeId", m.MessageKey},
-		{"composite", object{{"jobId", m.Job}, {"subscriberId", subscriberID(m.ContactKey)}, {"deviceId", "d-" + subscriberID(m.ContactKey)}}},
+		{"composite", object{{"jobId", m.Job}, {"subscriberId", SubscriberID(m.ContactKey)}, {"deviceId", "d-" + SubscriberID(m.ContactKey)}}},
 		{"sendMethod", "JourneyBuilder"},
 	}...)
 	return append(append(o, m.account()...), property{"info", object{{"subscriberKey", m.ContactKey}}})

@@ -167,7 +167,7 @@ func (c *Column) Render(text string) string {
 		}
 	case TypeDate:
 		if t, ok := parseDate(text); ok {
-			return t.In(ServerZone).Format("1/2/2006 3:04:05 PM")
+			return t.In(serverZone).Format("1/2/2006 3:04:05 PM")
 		}
 	}
 	return text
@@ -194,8 +194,13 @@ func parseBoolean(text string) (b, ok bool) {
 	return false, false
 }
 
-// ServerZone is where a time without a zone is: server time, UTC-6 all year.
-var ServerZone = time.FixedZone("server", -6*60*60)
+// serverZone is where a time without a zone is: server time, UTC-6 all year.
+var serverZone = time.FixedZone("server", -6*60*60)
+
+// ServerTime is a time as the vendor's answers show it: server time, without a zone.
+func ServerTime(t time.Time) string {
+	return t.In(serverZone).Format("2006-01-02T15:04:05.00")
+}
 
 // The layouts of dates, the most likely first: one that does not fit costs.
 var (
@@ -218,7 +223,7 @@ func parseDate(s string) (time.Time, bool) {
 		s = s[:10] + "T" + s[11:]
 	}
 	for _, layout := range layouts {
-		if t, err := time.ParseInLocation(layout, s, ServerZone); err == nil {
+		if t, err := time.ParseInLocation(layout, s, serverZone); err == nil {
 			return t, t.Year() >= 1753 && t.Year() <= 9999
 		}
 	}

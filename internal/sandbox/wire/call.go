@@ -4,7 +4,9 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -63,6 +65,22 @@ func (t Token) Allows(scope string) bool {
 // like broken JSON.
 func Decode(body []byte, v any) error {
 	if json.Unmarshal(body, v) != nil {
+		return Failure(http.StatusBadRequest, CodeInvalidFormat)
+	}
+	return nil
+}
+
+// DecodeObject reads a JSON object into v. Fields that are not known are ignored.
+// Undocumented: the words for a field of another type.
+func DecodeObject(raw []byte, v any) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
+		return Failure(http.StatusBadRequest, CodeInvalidFormat)
+	}
+	err := json.Unmarshal(raw, v)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return Failuref(http.StatusBadRequest, CodeInvalidType, "The parameter %s is not of the expected type.", wrong.Field)
+	}
+	if err != nil {
 		return Failure(http.StatusBadRequest, CodeInvalidFormat)
 	}
 	return nil

@@ -1,7 +1,8 @@
-package sandbox
+package metadata
 
 import (
 	"net/http"
+	"strconv"
 
 	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/wire"
@@ -9,30 +10,26 @@ import (
 
 // userinfo answers GET /v2/userinfo: who the token is and what it may do.
 // Vendor page getUserInfo. It needs no scope.
-func (s *Sandbox) userinfo(c *wire.Call) (wire.Answer, error) {
-	s.mu.Lock()
-	unit, scopes := s.world.unit(c), c.Token.Scopes
-	if p := s.world.account.Packages[c.Token.Client]; p != nil {
-		scopes = p.Scopes
-	}
-	member := unit.Number()
-	s.mu.Unlock()
+func (s *Service) userinfo(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock()
+	member, scopes := s.host.Unit(c).Number(), s.host.Scopes(c)
+	s.host.Unlock()
 	zone := map[string]any{
 		"longName": "(GMT-06:00) Central Time (No Daylight Saving)", "shortName": "CST", "offset": -6.0, "dst": false,
 	}
 	return wire.JSON(http.StatusOK, map[string]any{
 		"exp": c.Token.Expires.Unix(),
-		"iss": addressOf(c.Request, "auth"),
+		"iss": s.host.Address(c.Request, "auth"),
 		"user": map[string]any{
-			"sub": "510000777", "name": "Sandbox API User", "preferred_username": "sandbox-api-user",
+			"sub": strconv.Itoa(account.UserID), "name": "Sandbox API User", "preferred_username": userName,
 			"email": "sandbox@example.org", "locale": "en-US", "zoneinfo": "America/Mexico_City", "timezone": zone,
 		},
 		"organization": map[string]any{
-			"member_id": member, "enterprise_id": account.Enterprise, "enterprise_name": organizationName,
-			"account_type": "Enterprise 2.0", "stack_key": stackKey, "region": "NA1", "locale": "en-US",
+			"member_id": member, "enterprise_id": account.Enterprise, "enterprise_name": "Sandbox",
+			"account_type": "Enterprise 2.0", "stack_key": "S0", "region": "NA1", "locale": "en-US",
 			"zoneinfo": "America/Mexico_City", "timezone": zone,
 		},
-		"rest": map[string]any{"rest_instance_url": addressOf(c.Request, "rest") + "/", "soap_instance_url": addressOf(c.Request, "soap") + "/"},
+		"rest": map[string]any{"rest_instance_url": s.host.Address(c.Request, "rest") + "/", "soap_instance_url": s.host.Address(c.Request, "soap") + "/"},
 		"application": map[string]any{
 			"id": "b8a1c7d2-3e4f-4a5b-8c6d-0f5100000002", "name": "Onramp Sandbox", "redirectUrl": []string{}, "appScopes": scopes,
 		},
@@ -53,14 +50,14 @@ func permissions() []map[string]any {
 
 // tokenContext answers GET /platform/v1/tokenContext, vendor page
 // getTokenContext. It needs no scope.
-func (s *Sandbox) tokenContext(c *wire.Call) (wire.Answer, error) {
-	s.mu.Lock()
-	member := s.world.unit(c).Number()
-	s.mu.Unlock()
+func (s *Service) tokenContext(c *wire.Call) (wire.Answer, error) {
+	s.host.Lock()
+	member := s.host.Unit(c).Number()
+	s.host.Unlock()
 
 	id := func(n int) map[string]int { return map[string]int{"id": n} }
 	return wire.JSON(http.StatusOK, map[string]any{
-		"enterprise": id(account.Enterprise), "organization": id(member), "user": id(userNumber),
+		"enterprise": id(account.Enterprise), "organization": id(member), "user": id(account.UserID),
 	}), nil
 }
 
@@ -72,13 +69,13 @@ type instance struct {
 
 // instances are the account's hosts. All of them are this sandbox; the file
 // transfer host is named but not served.
-func instances(r *http.Request) []instance {
-	return []instance{{"ftp", "ftp://" + r.Host}, {"rest", addressOf(r, "rest")}, {"soap", addressOf(r, "soap") + soapPath}}
+func (s *Service) instances(r *http.Request) []instance {
+	return []instance{{"ftp", "ftp://" + r.Host}, {"rest", s.host.Address(r, "rest")}, {"soap", s.host.Address(r, "soap") + "/Service.asmx"}}
 }
 
 // endpoints answers GET /platform/v1/endpoints, vendor page getEndpoints.
-func (s *Sandbox) endpoints(c *wire.Call) (wire.Answer, error) {
-	items := instances(c.Request)
+func (s *Service) endpoints(c *wire.Call) (wire.Answer, error) {
+	items := s.instances(c.Request)
 	return wire.JSON(http.StatusOK, map[string]any{
 		"page": 1, "pageSize": len(items), "count": len(items), "items": items,
 	}), nil
@@ -86,9 +83,9 @@ func (s *Sandbox) endpoints(c *wire.Call) (wire.Answer, error) {
 
 // endpoint answers GET /platform/v1/endpoints/{type}, vendor page
 // getEndpointByType.
-func (s *Sandbox) endpoint(c *wire.Call) (wire.Answer, error) {
+func (s *Service) endpoint(c *wire.Call) (wire.Answer, error) {
 	kind := c.Param("type")
-	for _, item := range instances(c.Request) {
+	for _, item := range s.instances(c.Request) {
 		if item.Type == kind {
 			return wire.JSON(http.StatusOK, item), nil
 		}
