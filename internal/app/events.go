@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,14 +134,15 @@ func (a *App) buildEvents(ctx context.Context, r *running) (err error) {
 }
 
 // newTokens makes the token endpoint. Without a change it is the one that runs, with
-// what it knows of failed tries.
+// what it knows of failed tries. Where no URL is configured, the address that the
+// listener is bound to takes its place: by which name callers reach it, they alone say.
 func (a *App) newTokens(ctx context.Context, cfg *config.Config) (*oauth.Server, error) {
 	before := a.running.Load()
 	if before != nil && before.tokens != nil && before.cfg.Public.URL == cfg.Public.URL && reflect.DeepEqual(before.cfg.OAuth, cfg.OAuth) {
 		return before.tokens, nil
 	}
 	return oauth.New(ctx, oauth.Config{
-		Issuer: cfg.Public.URL, Lifetime: cfg.OAuth.TokenLifetime, Clients: cfg.OAuth.Clients, Users: cfg.OAuth.Users,
+		Issuer: cmp.Or(cfg.Public.URL, a.public.URL()), Lifetime: cfg.OAuth.TokenLifetime, Clients: cfg.OAuth.Clients, Users: cfg.OAuth.Users,
 		Log: a.options.Log.With("part", "oauth"),
 	}, a.store)
 }

@@ -38,7 +38,7 @@ func (f forged) token(t testing.TB) string {
 		method = f.method
 	}
 	token := jwt.NewWithClaims(method, jwt.MapClaims(changed(map[string]any{
-		"iss": "onramp", "sub": "mc", "aud": "onramp-ens", "client_id": "mc", "scope": "ens", "jti": "1",
+		"iss": issuer, "sub": "mc", "aud": "onramp-ens", "client_id": "mc", "scope": "ens", "jti": "1",
 		"iat": time.Now().Unix(), "exp": time.Now().Add(20 * time.Minute).Unix(), "grant_id": oauth.GrantID(f.key, "mc", longSecret, "", ""),
 	}, f.claims)))
 	token.Header = changed(map[string]any{"typ": "at+jwt", "alg": method.Alg(), "kid": f.key.ID}, f.header)

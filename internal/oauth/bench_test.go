@@ -37,7 +37,7 @@ func post(b *testing.B, h http.Handler) {
 
 func BenchmarkToken(b *testing.B) {
 	s, err := oauth.New(b.Context(), oauth.Config{
-		Clients: []onramp.TokenClient{{ID: "mc", Secrets: []onramp.Secret{benchSecret}}},
+		Issuer: issuer, Clients: []onramp.TokenClient{{ID: "mc", Secrets: []onramp.Secret{benchSecret}}},
 	}, &keeper{})
 	if err != nil {
 		b.Fatal(err)
@@ -58,7 +58,7 @@ func BenchmarkBareToken(b *testing.B) {
 	mux.HandleFunc("POST /oauth2/token", func(w http.ResponseWriter, _ *http.Request) {
 		now := time.Now()
 		token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
-			"iss": "onramp", "sub": "mc", "aud": "onramp-ens", "client_id": "mc", "scope": "ens",
+			"iss": issuer, "sub": "mc", "aud": "onramp-ens", "client_id": "mc", "scope": "ens",
 			"iat": now.Unix(), "exp": now.Add(20 * time.Minute).Unix(), "jti": "MFRGGZDFMZTWQ2LKNNWG23TPOA",
 		})
 		token.Header["typ"], token.Header["kid"] = "at+jwt", "0198c0de-0000-7000-8000-000000000000"

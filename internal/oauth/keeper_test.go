@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,6 +76,7 @@ const (
 	longSecret  = "uEsPl2bq3WmT0rZxKcV81yHa"
 	otherSecret = "7dQnGf9LkXs4Yw5JoBvRt6Ce"
 	plainForm   = "grant_type=client_credentials"
+	issuer      = "https://signup.example.com"
 )
 
 // node is one Onramp with its token endpoint.
@@ -92,6 +94,7 @@ func newNode(t testing.TB, cfg oauth.Config, k oauth.Keeper) *node {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 	}
+	cfg.Issuer = cmp.Or(cfg.Issuer, issuer)
 	if cfg.Clients == nil {
 		cfg.Clients = []onramp.TokenClient{
 			{ID: "mc", Secrets: []onramp.Secret{longSecret, otherSecret}},

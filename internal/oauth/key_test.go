@@ -199,10 +199,10 @@ func TestUnknownKey(t *testing.T) {
 func TestKeeperFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is on fire")
-	if _, err := oauth.New(t.Context(), oauth.Config{}, &keeper{err: broken}); !errors.Is(err, broken) {
+	if _, err := oauth.New(t.Context(), oauth.Config{Issuer: issuer}, &keeper{err: broken}); !errors.Is(err, broken) {
 		t.Errorf("New: %v", err)
 	}
-	if _, err := oauth.New(t.Context(), oauth.Config{}, &keeper{keys: []onramp.SigningKey{{ID: "x", Seed: []byte("short")}}}); err == nil || !strings.Contains(err.Error(), "signing key x: its seed has 5 bytes instead of 32") {
+	if _, err := oauth.New(t.Context(), oauth.Config{Issuer: issuer}, &keeper{keys: []onramp.SigningKey{{ID: "x", Seed: []byte("short")}}}); err == nil || !strings.Contains(err.Error(), "signing key x: its seed has 5 bytes instead of 32") {
 		t.Errorf("New with a broken key: %v", err)
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -228,7 +228,15 @@ func TestKeeperFails(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []oauth.Config{{Lifetime: time.Millisecond}, {Scopes: []string{""}}, {Scopes: []string{"a b"}}, {Scopes: []string{`a"`}}, {Scopes: []string{"ä"}}} {
+	for _, cfg := range []oauth.Config{
+		{},
+		{Issuer: "/"},
+		{Issuer: issuer, Lifetime: time.Millisecond},
+		{Issuer: issuer, Scopes: []string{""}},
+		{Issuer: issuer, Scopes: []string{"a b"}},
+		{Issuer: issuer, Scopes: []string{`a"`}},
+		{Issuer: issuer, Scopes: []string{"ä"}},
+	} {
 		if _, err := oauth.New(t.Context(), cfg, &keeper{}); err == nil {
 			t.Errorf("%+v is taken", cfg)
 		}

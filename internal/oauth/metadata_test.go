@@ -11,8 +11,8 @@ import (
 	"onramp/internal/oauth"
 )
 
-// RFC 8414, 2 and 3. Without a configured address there are none: the one that a
-// stranger has sent the request to is not repeated to others.
+// RFC 8414, 2 and 3. The issuer is the one that is configured, and that of the tokens
+// (RFC 9068, 4), whatever host a stranger has sent the request to.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	document := func(base, scopes string) answer {
@@ -28,25 +28,36 @@ func TestMetadata(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		cfg    oauth.Config
+		host   string
 		header http.Header
-		want   answer
+		issuer string
+		scopes string
 	}{
-		{"configured", oauth.Config{Issuer: "https://on.example/"}, header("X-Forwarded-Proto", "http"), document("https://on.example", `"ens"`)},
-		{"other scopes", oauth.Config{Issuer: "https://on.example", Scopes: []string{"a", "b"}}, nil, document("https://on.example", `"a","b"`)},
-		{"not configured", oauth.Config{}, header("X-Forwarded-Proto", "https"), answer{
-			404,
-			http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}},
-			`{"type":"about:blank","title":"Not Found","status":404,"detail":"there is nothing at this address"}` + "\n",
-		}},
+		{"a slash at the end", oauth.Config{Issuer: "https://on.example/"}, "on.example", nil, "https://on.example", `"ens"`},
+		{"a path", oauth.Config{Issuer: "https://on.example/base"}, "on.example", nil, "https://on.example/base", `"ens"`},
+		{"other scopes", oauth.Config{Issuer: "https://on.example", Scopes: []string{"a", "b"}}, "on.example", nil, "https://on.example", `"a","b"`},
+		{"another host", oauth.Config{Issuer: "http://127.0.0.1:8080"}, "evil.example.net", nil, "http://127.0.0.1:8080", `"ens"`},
+		{"another scheme", oauth.Config{Issuer: "https://on.example"}, "on.example", header("X-Forwarded-Proto", "http"), "https://on.example", `"ens"`},
+		{"another host by a header", oauth.Config{Issuer: "https://on.example"}, "on.example", header("X-Forwarded-Host", "evil.example.net", "Forwarded", "host=evil.example.net"), "https://on.example", `"ens"`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil)
-			r.Header = row.header
-			w := newNode(t, row.cfg, &keeper{}).send(r)
+			n := newNode(t, row.cfg, &keeper{})
+			send := func(r *http.Request) *httptest.ResponseRecorder {
+				r.Host = row.host
+				for name, values := range row.header {
+					r.Header[name] = values
+				}
+				return n.send(r)
+			}
+			w := send(httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil))
 			w.Header().Del("Content-Length")
-			if diff := cmp.Diff(row.want, answer{w.Code, w.Header(), w.Body.String()}); diff != "" {
+			if diff := cmp.Diff(document(row.issuer, row.scopes), answer{w.Code, w.Header(), w.Body.String()}); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+			token := tokenIn(t, send(form(plainForm).request()))
+			if got := partsOf(t, token)[1]["iss"]; got != row.issuer {
+				t.Errorf("the issuer of a token is %v, that of the metadata %s", got, row.issuer)
 			}
 		})
 	}

@@ -32,9 +32,9 @@ import (
 )
 
 // Config says for whom tokens are made, and how long they and the keys last. A
-// zero value means the default.
+// zero value means the default, where there is one.
 type Config struct {
-	Issuer      string               // public base URL; default "onramp" in tokens, and no metadata
+	Issuer      string               // base URL, of tokens and metadata alike; required
 	Lifetime    time.Duration        // of a token, at least a second; 20m
 	RotateAfter time.Duration        // age at which a signing key gets its successor; 30 days
 	Clients     []onramp.TokenClient // of the configuration; they win over kept ones of the same id
@@ -61,9 +61,8 @@ const (
 
 // Server issues access tokens and checks them.
 type Server struct {
-	cfg    Config
-	keep   Keeper
-	issuer string // iss of the tokens
+	cfg  Config
+	keep Keeper
 
 	shared  atomic.Pointer[shared]
 	users   map[string]*account
@@ -88,6 +87,9 @@ type shared struct {
 // New reads the keys and clients, and makes the first key when there is none.
 func New(ctx context.Context, cfg Config, keep Keeper) (*Server, error) {
 	cfg = withDefaults(cfg)
+	if cfg.Issuer == "" {
+		return nil, errors.New("the issuer of tokens is missing")
+	}
 	if cfg.Lifetime < time.Second {
 		return nil, errors.New("the token lifetime must be at least one second")
 	}
@@ -97,14 +99,11 @@ func New(ctx context.Context, cfg Config, keep Keeper) (*Server, error) {
 		}
 	}
 	s := &Server{
-		cfg: cfg, keep: keep, issuer: cfg.Issuer,
+		cfg: cfg, keep: keep,
 		users: usersOf(cfg.Users), nobody: newNobody(),
 		tries: newTries(), checked: newCheckedTokens(), missed: make(chan struct{}, 1),
 	}
-	if s.issuer == "" {
-		s.issuer = "onramp"
-	}
-	s.parser = newParser(s.issuer, cfg.Now)
+	s.parser = newParser(cfg.Issuer, cfg.Now)
 	s.warnOfShortSecrets(ctx)
 	return s, s.tend(ctx)
 }

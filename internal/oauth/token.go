@@ -34,7 +34,7 @@ func (s *Server) sign(b onramp.Bearer, by proof) (string, error) {
 	}
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: s.issuer, Subject: b.Client, Audience: jwt.ClaimStrings{audience},
+			Issuer: s.cfg.Issuer, Subject: b.Client, Audience: jwt.ClaimStrings{audience},
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(s.cfg.Lifetime)),
 			ID: rand.Text(),
 		},

@@ -301,7 +301,7 @@ func TestAccessToken(t *testing.T) {
 			"client",
 			oauth.Config{},
 			form(plainForm),
-			map[string]any{"iss": "onramp", "sub": "mc", "client_id": "mc", "scope": "ens", "iat": 946684800.0, "exp": 946686000.0},
+			map[string]any{"iss": issuer, "sub": "mc", "client_id": "mc", "scope": "ens", "iat": 946684800.0, "exp": 946686000.0},
 			good("ens").Body,
 		},
 		{
@@ -315,7 +315,7 @@ func TestAccessToken(t *testing.T) {
 			"client whose id looks like another's, encoded",
 			oauth.Config{},
 			plain("a+b:the long secret of a+b"),
-			map[string]any{"iss": "onramp", "sub": "a+b", "client_id": "a+b", "scope": "ens", "iat": 946684800.0, "exp": 946686000.0},
+			map[string]any{"iss": issuer, "sub": "a+b", "client_id": "a+b", "scope": "ens", "iat": 946684800.0, "exp": 946686000.0},
 			good("ens").Body,
 		},
 	} {
