@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"onramp/internal/onramp"
 	"onramp/internal/web"
@@ -61,10 +62,6 @@ func readParameters(r *http.Request) (*parameters, error) {
 	if declared.Media != media.Form {
 		return nil, invalidRequest("the content type must be " + media.Form)
 	}
-	charset, err := media.FindCharset(declared.Charset)
-	if err != nil {
-		return nil, invalidRequest("the charset is not known")
-	}
 	var body bytes.Buffer
 	if err := web.ReadBody(r, &body, maxBody); err != nil {
 		e := web.PublicError(err)
@@ -82,7 +79,28 @@ func readParameters(r *http.Request) (*parameters, error) {
 		}
 		return nil, refused
 	}
-	return parseParameters(body.String(), charset)
+	form := body.String()
+	charset, err := charsetOf(form, declared.Charset)
+	if err != nil {
+		return nil, invalidRequest("the charset is not known")
+	}
+	return parseParameters(form, charset)
+}
+
+// charsetOf finds the charset of a form by its label. Appendix B of RFC 6749 has a form
+// in ASCII: where it is, a label that can't be true of it, or that nobody knows, says
+// nothing, and what is escaped is UTF-8.
+func charsetOf(form, label string) (media.Charset, error) {
+	charset, err := media.FindCharset(label)
+	if isASCII(form) && (err != nil || charset.IsUTF16()) {
+		return media.Charset{}, nil
+	}
+	return charset, err
+}
+
+// isASCII says whether a text is ASCII. NUL is not: in UTF-16 it is half of each letter.
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r == 0 || r > unicode.MaxASCII })
 }
 
 // namesParameter says whether a query string holds one of ours. What else it
@@ -147,8 +165,9 @@ func readCredentials(headers []string, p *parameters) ([]attempt, error) {
 }
 
 // readBasic reads an Authorization header. RFC 6749, 2.3.1 has id and secret
-// form-encoded before they are put together; many clients leave that out, so
-// that both forms are meant, the decoded one first.
+// form-encoded before they are put together; many clients leave that out, and some
+// encode only the colon, which RFC 7617, 2 forbids in an id. All of these may be meant,
+// the decoded form first.
 func readBasic(header, bodyID string) ([]attempt, error) {
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -162,15 +181,25 @@ func readBasic(header, bodyID string) ([]attempt, error) {
 	if !complete {
 		return nil, invalidClient("the Authorization header is malformed", "")
 	}
-	attempts := []attempt{{decoded(id), decoded(secret)}}
-	if raw := (attempt{id, secret}); raw != attempts[0] {
-		attempts = append(attempts, raw)
+	var attempts []attempt
+	for _, a := range []attempt{
+		{decoded(id), decoded(secret)},
+		{id, secret},
+		{withColons.Replace(id), withColons.Replace(secret)},
+		{withColons.Replace(id), secret},
+	} {
+		if !slices.Contains(attempts, a) {
+			attempts = append(attempts, a)
+		}
 	}
 	if bodyID != "" && !slices.ContainsFunc(attempts, func(a attempt) bool { return a.id == bodyID }) {
 		return nil, invalidRequest("client_id differs from the one in the Authorization header")
 	}
 	return attempts, nil
 }
+
+// withColons undoes the encoding of colons alone.
+var withColons = strings.NewReplacer("%3A", ":", "%3a", ":")
 
 // decoded undoes form-encoding; what can't be decoded is meant as it is.
 func decoded(part string) string {

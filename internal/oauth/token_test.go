@@ -75,6 +75,20 @@ func plain(basic string) ask { return ask{basic: basic, body: plainForm} }
 // form is a request of the client mc in which only the body varies.
 func form(body string) ask { return ask{basic: "mc:" + longSecret, body: body} }
 
+// labelled is a request of the client mc whose form is said to be in a charset.
+func labelled(charset, body string) ask {
+	return ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset="+charset), basic: "mc:" + longSecret, body: body}
+}
+
+// utf16 writes Latin-1 as UTF-16, little-endian.
+func utf16(latin1 string) string {
+	var b strings.Builder
+	for i := range len(latin1) {
+		b.Write([]byte{latin1[i], 0})
+	}
+	return b.String()
+}
+
 var (
 	scoped = good("ens admin")
 
@@ -113,6 +127,14 @@ var clientRows = []row{
 	{"2.3.1 ¶1", "raw parts that look like another client's, encoded", plain("plus+id:the secret of plus+id, not so short"), scoped},
 	{"2.3.1 ¶1", "raw parts that can't be decoded", plain("per%cent:50%off, but for long ones only"), scoped},
 	{"2.3.1 ¶1", "one part raw and another that can't be decoded", plain("plus%2Bid:a%20secret+that is longer"), unknown},
+	{"2.3.1 ¶1", "only the colons are encoded (RFC 7617, 2: none in an id), not what else looks so", plain("region%3Aeu+west:50%25off%3Aa+b, and longer"), scoped},
+	{"2.3.1 ¶1", "only the colons are encoded, in lower case", plain("region%3aeu+west:50%25off%3aa+b, and longer"), scoped},
+	{"2.3.1 ¶1", "only the id's colon is encoded", plain("region%3Aeu+west:50%25off:a+b, and longer"), scoped},
+	{"2.3.1 ¶1", "only the id's colon is encoded, and the secret looks encoded", plain("region%3Aeu+west:a colon is %3A+and no more"), scoped},
+	{"2.3.1 ¶1", "all of it is encoded", plain("region%3Aeu%2Bwest:50%2525off%3Aa%2Bb%2C+and+longer"), scoped},
+	{"2.3.1 ¶1", "the id's colon is not encoded", plain("region:eu+west:50%25off:a+b, and longer"), unknown},
+	{"2.3.1 ¶1", "the colons are encoded twice", plain("region%253Aeu+west:50%25off:a+b, and longer"), unknown},
+	{"2.3.1 ¶1", "only the colons are encoded, of a wrong secret", plain("region%3Aeu+west:50%25off%3Aa+b"), unknown},
 	{"2.3.1 ¶1", "a wrong secret", plain("mc:" + longSecret[1:]), unknown},
 	{"2.3.1 ¶1", "a client that isn't known", plain("nobody:" + longSecret), unknown},
 	{"2.3.1 ¶1", "the secret of another client", plain("weak:" + longSecret), unknown},
@@ -135,6 +157,7 @@ var clientRows = []row{
 	{"2.3 ¶3", "more than one method: two headers", ask{header: header("Authorization", "Basic "+encoded("mc:"+longSecret), "Authorization", "Basic "+encoded("mc:"+longSecret)), body: plainForm}, twoWays},
 	{"2.3 ¶3", "an id alone is no method", ask{basic: "mc:" + longSecret, body: plainForm + "&client_id=mc&client_secret="}, scoped},
 	{"2.3 ¶3", "the id in another form", ask{basic: unicodeBasic, body: plainForm + "&client_id=m%C3%BC:1"}, scoped},
+	{"2.3 ¶3", "the id in another form, of which only the colon is encoded", ask{basic: "region%3Aeu+west:50%25off%3Aa+b, and longer", body: plainForm + "&client_id=region:eu%2Bwest"}, scoped},
 	{"2.3 ¶3", "another id in the body", ask{basic: "mc:" + longSecret, body: plainForm + "&client_id=weak"}, otherID},
 	{"2.3.2 ¶1", "a scheme that isn't registered with us", ask{header: header("Authorization", "Bearer "+longSecret), body: plainForm}, otherScheme},
 	{"3.2.1 ¶1", "a client must authenticate", ask{body: plainForm}, anonymous},
@@ -164,7 +187,18 @@ var requestRows = []row{
 	{"B ¶1", "the content type with its charset", ask{header: header("Content-Type", "Application/X-WWW-Form-URLEncoded; Charset=\"utf-8\""), basic: "mc:" + longSecret, body: plainForm}, scoped},
 	{"B ¶1", "a careless charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset="), basic: "mc:" + longSecret, body: plainForm}, scoped},
 	{"B ¶1", "another charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"), basic: "mc:" + longSecret, body: passwordOf + "p%E4ssword+1"}, scoped},
-	{"B ¶1", "an unknown charset", ask{header: header("Content-Type", "application/x-www-form-urlencoded; charset=utf-7"), basic: "mc:" + longSecret, body: plainForm}, noCharset},
+	{"B ¶1", "an unknown charset", labelled("utf-7", plainForm), scoped},
+	{"B ¶1", "an unknown charset, and what is escaped is UTF-8", labelled("x-nobody", passwordOf+"p%C3%A4ssword+1"), scoped},
+	{"B ¶1", "an unknown charset, and what is escaped is not UTF-8", labelled("x-nobody", passwordOf+"p%E4ssword+1"), notUTF8},
+	{"B ¶1", "an unknown charset that is not ASCII", labelled("x-nobody", passwordOf+"pässword+1"), noCharset},
+	{"B ¶1", "an unknown charset of 16 bits", labelled("utf-32", utf16(plainForm)), noCharset},
+	{"B ¶1", "a charset that the standard replaces", labelled("iso-2022-kr", plainForm), scoped},
+	{"B ¶1", "a charset in quotes", labelled(`"ISO-8859-1"`, plainForm), scoped},
+	{"B ¶1", "a charset of several bytes", labelled("shift_jis", plainForm), scoped},
+	{"B ¶1", "ASCII, called UTF-16", labelled("utf-16", plainForm), scoped},
+	{"B ¶1", "ASCII, called UTF-16, in the other order", labelled("UTF-16BE", passwordOf+"p%C3%A4ssword+1"), scoped},
+	{"B ¶1", "UTF-16", labelled("utf-16", utf16(passwordOf+"p\xe4ssword+1")), scoped},
+	{"B ¶1", "UTF-16, and not called so", labelled("us-ascii", utf16(plainForm)), noGrant},
 	{"B ¶1", "a byte order mark", form("\ufeff" + plainForm), scoped},
 	{"B ¶1", "gzip", ask{header: header("Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"), basic: "mc:" + longSecret, body: gzipped(plainForm)}, scoped},
 	{"B ¶1", "no gzip", ask{header: header("Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"), basic: "mc:" + longSecret, body: plainForm}, bad(400, "invalid_request", "the body is not valid gzip")},
@@ -235,6 +269,7 @@ func TestRFC6749(t *testing.T) {
 				n := newNode(t, oauth.Config{Scopes: []string{"ens", "admin"}}, &keeper{clients: []onramp.TokenClient{
 					{ID: "plus+id", Secrets: []onramp.Secret{"a%20secret+that is longer", "the secret of plus+id, not so short"}},
 					{ID: "plus id", Secrets: []onramp.Secret{"the secret of its neighbour"}},
+					{ID: "region:eu+west", Secrets: []onramp.Secret{"50%25off:a+b, and longer", "a colon is %3A+and no more"}},
 					{ID: "per%cent", Secrets: []onramp.Secret{"50%off, but for long ones only"}},
 				}})
 				if diff := cmp.Diff(row.want, n.answer(row.ask)); diff != "" {

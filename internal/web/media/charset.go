@@ -50,8 +50,8 @@ func CharsetOf(r *http.Request) (Charset, error) {
 // IsUTF8 says whether it is UTF-8.
 func (c Charset) IsUTF8() bool { return c.encoding == nil }
 
-// isUTF16 says whether even ASCII is written in another way.
-func (c Charset) isUTF16() bool { return strings.HasPrefix(c.name, "utf-16") }
+// IsUTF16 says whether even ASCII is written in another way.
+func (c Charset) IsUTF16() bool { return strings.HasPrefix(c.name, "utf-16") }
 
 var boms = []struct{ mark, label string }{{"\xef\xbb\xbf", "utf-8"}, {"\xfe\xff", "utf-16be"}, {"\xff\xfe", "utf-16le"}}
 

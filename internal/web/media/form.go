@@ -12,7 +12,7 @@ const CharsetField = "_charset_"
 // with each name and value. The charset is the declared one, unless the form has
 // a field that names it.
 func ParseForm(body string, charset Charset, take func(name, value string) error) error {
-	if charset.isUTF16() { // the whole body is in it, and what is escaped in UTF-8
+	if charset.IsUTF16() { // the whole body is in it, and what is escaped in UTF-8
 		text, err := charset.Text([]byte(body))
 		if err != nil {
 			return err
@@ -56,7 +56,7 @@ func formCharset(body string, declared Charset) Charset {
 // browser would not write there changes nothing.
 func NamedCharset(label string, declared Charset) Charset {
 	named, err := FindCharset(label)
-	if err != nil || label == "" || named.isUTF16() {
+	if err != nil || label == "" || named.IsUTF16() {
 		return declared
 	}
 	return named
