@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"onramp/internal/durable"
 	"onramp/internal/onramp"
@@ -55,47 +54,15 @@ func readFile(path string) (onramp.Secret, error) {
 }
 
 // create makes the file with a new keyset, unless another process does so
-// first. The name appears with all of the content at once: a link to a file
-// that is complete, which unlike a rename replaces nothing.
+// first.
 func create(path string) error {
 	text, err := New()
 	if err != nil {
 		return err
 	}
-	folder := filepath.Dir(path)
-	unnamed, err := writeTemporary(folder, text.Reveal()+"\n")
-	if err != nil {
-		return err
+	err = durable.CreateFile(path, []byte(text.Reveal()+"\n"), 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	err = os.Link(unnamed, path)
-	if removeErr := os.Remove(unnamed); err == nil {
-		err = removeErr
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// also when the other process was first: it may not have come so far
-	return durable.SyncFolder(folder)
-}
-
-// writeTemporary writes a file that only its owner can read, and has it on
-// disk.
-func writeTemporary(folder, text string) (path string, err error) {
-	f, err := os.CreateTemp(folder, ".onramp-key-*") // mode 0600
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // the first error says more
-		}
-	}()
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return f.Name(), err
+	return err
 }

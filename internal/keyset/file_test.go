@@ -139,7 +139,7 @@ func TestOpenFileElsewhere(t *testing.T) {
 	if target, err := os.Readlink(nowhere); err != nil || target != missing {
 		t.Errorf("the link is now to %s, %v", target, err)
 	}
-	entries, err := fs.Glob(os.DirFS(folder), ".onramp-key-*")
+	entries, err := fs.Glob(os.DirFS(folder), ".onramp-*")
 	if err != nil || len(entries) > 0 {
 		t.Errorf("there is left %v, %v", entries, err)
 	}
