@@ -14,7 +14,8 @@ import (
 
 // Sandbox is a Marketing Cloud emulator that is ready to run.
 type Sandbox struct {
-	listener *web.Listener
+	server sandboxServer
+	guide  string
 }
 
 // SandboxOptions say where a sandbox listens and how it behaves.
@@ -24,6 +25,7 @@ type SandboxOptions struct {
 	Dialect    string        // facts or spec
 	Strict     bool          // callbacks and token endpoints must be https, without a port
 	Activation time.Duration // of subscriptions; 0: the vendor's two minutes; negative: at once
+	TLS        *SandboxTLS   // nil: plain HTTP
 	Log        *slog.Logger
 }
 
@@ -33,35 +35,41 @@ func StartSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts := o.Hosts
+	hosts := slices.Clone(o.Hosts)
 	if name, _, err := net.SplitHostPort(o.Address); err == nil && name != "" {
-		hosts = append(slices.Clone(hosts), name)
+		hosts = append(hosts, name)
 	}
-	l, err := web.Listen(ctx, o.Address, sandbox.New(sandbox.Config{
-		Dialect: d, Strict: o.Strict, Activation: o.Activation, Hosts: hosts, Log: o.Log,
-	}))
+	cfg := sandbox.Config{Dialect: d, Strict: o.Strict, Activation: o.Activation, Hosts: hosts, Log: o.Log}
+	if o.TLS != nil {
+		return startSecureSandbox(ctx, o, cfg)
+	}
+	l, err := web.Listen(ctx, o.Address, sandbox.New(cfg))
 	if err != nil {
 		return nil, err
 	}
 	l.Limit(web.Limits{Connections: max(min(web.OpenFiles()/sandboxShare, maxPublic), 1), Log: o.Log, Part: "sandbox"})
-	return &Sandbox{l}, nil
+	return &Sandbox{server: l}, nil
 }
 
 // URL is the one origin of all of its hosts.
-func (s *Sandbox) URL() string { return s.listener.URL() }
+func (s *Sandbox) URL() string { return s.server.URL() }
 
 // Where is where it can be reached, see listen.Where.
-func (s *Sandbox) Where() string { return s.listener.Where() }
+func (s *Sandbox) Where() string { return s.server.Where() }
+
+// Guide says what makes programs trust it and reach it under Marketing Cloud's names;
+// empty without TLS.
+func (s *Sandbox) Guide() string { return s.guide }
 
 // Run serves until ctx ends.
 func (s *Sandbox) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() }) // it keeps nothing that could be lost
+	stop := context.AfterFunc(ctx, func() { _ = s.server.Close() }) // it keeps nothing that could be lost
 	defer stop()
-	return s.listener.Serve()
+	return s.server.Serve()
 }
 
 // Close drops a sandbox that was never run.
-func (s *Sandbox) Close() error { return s.listener.Close() }
+func (s *Sandbox) Close() error { return s.server.Close() }
 
 // DemoRegistration is a registration for the demo's form, as JSON.
 const DemoRegistration = `{"email":"user@example.com","first_name":"Jane","last_name":"Doe","opt_in":true}`

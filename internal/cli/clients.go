@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/operator"
+	"onramp/internal/shell"
 )
 
 // saving lets keys new client have the gateway keep what it makes.
@@ -59,7 +60,7 @@ The previous secret is still valid. If a callback uses the client, run
   %s
 Then retire the previous secret with
   %s
-`, c.ask("ens setup"), c.ask("keys retire "+shellWord(oneLine(made.ID))))
+`, c.ask("ens setup"), c.ask("keys retire "+shell.Word(oneLine(made.ID))))
 	}
 	return nil
 }
@@ -132,7 +133,7 @@ func (c *command) keysChange(use, short, long, example, method, action, done str
 				fmt.Fprintf(c.Stdout, `Marketing Cloud can no longer send events to %s. Create the client again, and set it up:
   %s
   %s
-`, oneLine(strings.Join(changed.UsedBy, ", ")), c.ask("keys new client --save --client "+shellWord(oneLine(changed.ID))), c.ask("ens setup"))
+`, oneLine(strings.Join(changed.UsedBy, ", ")), c.ask("keys new client --save --client "+shell.Word(oneLine(changed.ID))), c.ask("ens setup"))
 			}
 			return nil
 		}),

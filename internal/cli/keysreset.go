@@ -10,6 +10,7 @@ import (
 
 	"onramp/internal/app"
 	"onramp/internal/config"
+	"onramp/internal/shell"
 )
 
 func (c *command) keysReset() *cobra.Command {
@@ -84,7 +85,7 @@ func target(callbacks []string) []string {
 	}
 	var flags []string
 	for _, name := range callbacks {
-		flags = append(flags, "--callback", shellWord(name))
+		flags = append(flags, "--callback", shell.Word(name))
 	}
 	return flags
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 
 	"onramp/internal/config"
 	"onramp/internal/notices"
+	"onramp/internal/shell"
 )
 
 // System is what a program gets from the operating system. In a test all of it
@@ -138,7 +138,7 @@ func (c *command) configPath() string {
 func (c *command) again(words string) string {
 	words = "onramp " + words
 	if c.configFile != "" {
-		words += " --config " + shellWord(c.configFile)
+		words += " --config " + shell.Word(c.configFile)
 	}
 	return words
 }
@@ -147,7 +147,7 @@ func (c *command) again(words string) string {
 func (c *command) ask(words string) string {
 	words = c.again(words)
 	if c.adminURL != "" {
-		words += " --admin " + shellWord(string(c.adminURL))
+		words += " --admin " + shell.Word(string(c.adminURL))
 	}
 	return words
 }
@@ -158,16 +158,6 @@ func (c *command) missing(err error) error {
 		return fmt.Errorf("%w; to write one, run %s", err, c.again("init"))
 	}
 	return err
-}
-
-var plainWord = regexp.MustCompile(`^[\pL\pN_./:@%+=-]+$`)
-
-// shellWord writes a word so that a shell reads it as one.
-func shellWord(s string) string {
-	if plainWord.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func (c *command) getenv(name string) string {

@@ -109,7 +109,8 @@ type Config struct {
 	// nil means http.DefaultTransport.
 	Transport http.RoundTripper
 	// Hosts are the names that it is reached by, beside localhost and IP addresses,
-	// without a port. Calls by another name are refused.
+	// without a port; one that begins with *. stands for any one label in its place.
+	// Calls by another name are refused.
 	Hosts []string
 	// Account is what the account holds from the start, beside the initial parts; nil:
 	// nothing. What does not fit is left out: see its Check.

@@ -11,14 +11,18 @@ import (
 // Guard keeps web pages out. A developer's browser reaches the sandbox from any
 // page, and the sandbox asks for no password under /_sandbox/.
 type Guard struct {
-	hosts []string // names that it is reached by, beside localhost and addresses
+	hosts []string // names that it is reached by, beside localhost and addresses; in lower case
 	pages *http.CrossOriginProtection
 }
 
 // NewGuard lets calls through that are sent to localhost, an IP address or one of
-// the hosts.
+// the hosts. A host that begins with *. stands for any one label in its place.
 func NewGuard(hosts []string) Guard {
-	return Guard{hosts, http.NewCrossOriginProtection()}
+	own := make([]string, len(hosts))
+	for i, host := range hosts {
+		own[i] = strings.ToLower(host)
+	}
+	return Guard{own, http.NewCrossOriginProtection()}
 }
 
 // Refusal says why a call is not answered; "" when it is.
@@ -45,6 +49,7 @@ func (g Guard) knows(host string) bool {
 		host = name
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || strings.EqualFold(host, "localhost") ||
-		slices.ContainsFunc(g.hosts, func(own string) bool { return strings.EqualFold(own, host) })
+	host = strings.ToLower(host)
+	_, domain, _ := strings.Cut(host, ".")
+	return err == nil || host == "localhost" || slices.Contains(g.hosts, host) || slices.Contains(g.hosts, "*."+domain)
 }
