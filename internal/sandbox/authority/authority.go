@@ -3,6 +3,10 @@
 // nothing else: its certificate names the few names and addresses that it is for, and
 // whoever verifies a certificate refuses any other.
 //
+// Java does not look at such limits of what it trusts, only at those of the authorities
+// below. So programs trust a root, which has signed the certificate of one authority
+// below it, with the same limits, and nothing more: its key is never kept.
+//
 // Begin with Open, serve with TLS, and tell people what Guide says.
 package authority
 
@@ -31,8 +35,8 @@ import (
 
 const (
 	domain     = "marketingcloudapis.com"
-	keyName    = "ca-key.pem" // holds the certificate, too, so that the two can't be parted
-	publicName = "ca.pem"
+	keyName    = "ca-key.pem" // of the authority below the root; holds both certificates, too, so that they can't be parted
+	publicName = "ca.pem"     // the root's certificate
 	life       = 10 * 365 * 24 * time.Hour
 	// early is how long a certificate was valid before it was made: clocks differ.
 	early = 24 * time.Hour
@@ -67,10 +71,11 @@ func permittedAddresses() []*net.IPNet {
 // Authority is a certificate authority that is kept in a folder. It is safe for
 // concurrent use.
 type Authority struct {
-	folder      string
-	certificate *x509.Certificate
-	key         crypto.PrivateKey
-	now         func() time.Time
+	folder string
+	root   []byte            // what programs trust
+	issuer *x509.Certificate // below the root
+	key    crypto.PrivateKey // the issuer's
+	now    func() time.Time
 
 	mu   sync.Mutex
 	leaf *tls.Certificate // what the sandbox shows; nil: none was asked for yet
@@ -112,7 +117,7 @@ func Open(folder string, now func() time.Time) (*Authority, error) {
 // CertificateFile is the file that programs are to trust.
 func (a *Authority) CertificateFile() string { return filepath.Join(a.folder, publicName) }
 
-// KeyFile is the file with the authority's private key. Only its owner may read it.
+// KeyFile is the file with the authority's private key and certificates. Only its owner may read it.
 func (a *Authority) KeyFile() string { return filepath.Join(a.folder, keyName) }
 
 func exists(path string) bool {
@@ -123,28 +128,10 @@ func exists(path string) bool {
 // create makes a new authority, unless another process does so first, and returns what
 // is in its file then.
 func (a *Authority) create() ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	text, err := a.generate()
 	if err != nil {
 		return nil, err
 	}
-	now := a.now()
-	template := &x509.Certificate{
-		// two of them in one trust store must not bear the same name
-		Subject:   pkix.Name{Organization: []string{"Onramp"}, CommonName: "Onramp sandbox " + rand.Text()[:8]},
-		NotBefore: now.Add(-early), NotAfter: now.Add(life),
-		BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		PermittedDNSDomainsCritical: true, PermittedDNSDomains: permittedDomains(), PermittedIPRanges: permittedAddresses(),
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	text := slices.Concat(certificateText(certificate), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 	if err := os.MkdirAll(a.folder, 0o700); err != nil {
 		return nil, err
 	}
@@ -152,6 +139,48 @@ func (a *Authority) create() ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(a.KeyFile())
+}
+
+// generate makes the content of the authority's file. The root's key ends with it.
+func (a *Authority) generate() ([]byte, error) {
+	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	name := "Onramp sandbox " + rand.Text()[:8] // two of them in one trust store must not bear the same name
+	template := a.limited(name)
+	template.MaxPathLen = 1
+	root, err := x509.CreateCertificate(rand.Reader, template, template, rootKey.Public(), rootKey)
+	if err != nil {
+		return nil, err
+	}
+	below := a.limited(name + " issuer")
+	below.MaxPathLenZero = true
+	issuer, err := x509.CreateCertificate(rand.Reader, below, template, key.Public(), rootKey)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(certificateText(issuer), certificateText(root), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), nil
+}
+
+// limited is an authority's certificate that is yet to be signed.
+func (a *Authority) limited(name string) *x509.Certificate {
+	now := a.now()
+	return &x509.Certificate{
+		Subject:   pkix.Name{Organization: []string{"Onramp"}, CommonName: name},
+		NotBefore: now.Add(-early), NotAfter: now.Add(life),
+		BasicConstraintsValid: true, IsCA: true,
+		KeyUsage: x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		PermittedDNSDomainsCritical: true, PermittedDNSDomains: permittedDomains(), PermittedIPRanges: permittedAddresses(),
+	}
 }
 
 func certificateText(der []byte) []byte {
@@ -164,15 +193,21 @@ func (a *Authority) read(text []byte) error {
 	if err != nil {
 		return errors.New("it is damaged, or does not hold a certificate and its key")
 	}
-	if !isLimited(pair.Leaf) { // which people are told
-		return errors.New("it is not an authority that Onramp has made")
+	if !isLimited(pair.Leaf) || len(pair.Certificate) != 2 { // which people are told
+		return errNotOurs
+	}
+	root, err := x509.ParseCertificate(pair.Certificate[1])
+	if err != nil || pair.Leaf.CheckSignatureFrom(root) != nil {
+		return errNotOurs
 	}
 	if end := pair.Leaf.NotAfter; a.now().After(end) {
 		return fmt.Errorf("it expired on %s", end.UTC().Format(time.DateOnly))
 	}
-	a.certificate, a.key = pair.Leaf, pair.PrivateKey
+	a.root, a.issuer, a.key = root.Raw, pair.Leaf, pair.PrivateKey
 	return nil
 }
+
+var errNotOurs = errors.New("it is not an authority that Onramp has made")
 
 // isLimited says whether a certificate is an authority's that can vouch only for what
 // it is for.
@@ -187,7 +222,7 @@ func isLimited(c *x509.Certificate) bool {
 func (a *Authority) publish() error {
 	text, err := os.ReadFile(a.CertificateFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		err = durable.CreateFile(a.CertificateFile(), certificateText(a.certificate.Raw), 0o644)
+		err = durable.CreateFile(a.CertificateFile(), certificateText(a.root), 0o644)
 		if err == nil || errors.Is(err, fs.ErrExist) { // another process has written the same
 			return nil
 		}
@@ -196,7 +231,7 @@ func (a *Authority) publish() error {
 		return fmt.Errorf("the sandbox's certificate authority: %w", err)
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if bytes.Equal(block.Bytes, a.certificate.Raw) {
+		if bytes.Equal(block.Bytes, a.root) {
 			return nil
 		}
 	}

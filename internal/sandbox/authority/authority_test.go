@@ -7,7 +7,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -85,6 +87,36 @@ func TestForgedCertificate(t *testing.T) {
 				t.Errorf("refused for %v", err)
 			}
 		})
+	}
+}
+
+// Java does not look at the limits of what it trusts, only at those of the authorities
+// below: the one whose key is kept is such a one, and the key of the root is nowhere.
+func TestIssuer(t *testing.T) {
+	t.Parallel()
+	a := open(t, t.TempDir(), nil)
+	pair, err := tls.LoadX509KeyPair(a.KeyFile(), a.KeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := pair.Leaf
+	published, _ := pem.Decode([]byte(read(t, a.CertificateFile())))
+	root, err := x509.ParseCertificate(published.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if issuer.CheckSignatureFrom(root) != nil || root.PublicKey.(*ecdsa.PublicKey).Equal(issuer.PublicKey) {
+		t.Errorf("the issuer %s is not below the root %s", issuer.Subject, root.Subject)
+	}
+	for _, c := range []*x509.Certificate{root, issuer} {
+		got := []any{c.PermittedDNSDomainsCritical, c.PermittedDNSDomains, fmt.Sprint(c.PermittedIPRanges), c.ExtKeyUsage}
+		want := []any{true, []string{"marketingcloudapis.com", "localhost"}, "[127.0.0.0/8 ::1/128]", []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("limits of %s (-want +got):\n%s", c.Subject, diff)
+		}
+	}
+	if root.MaxPathLen != 1 || issuer.MaxPathLen != 0 || !issuer.MaxPathLenZero {
+		t.Errorf("path lengths %d and %d", root.MaxPathLen, issuer.MaxPathLen)
 	}
 }
 
@@ -320,7 +352,7 @@ func sign(t *testing.T, a *authority.Authority, leaf x509.Certificate) tls.Certi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return tls.Certificate{Certificate: [][]byte{der, parent.Certificate[0]}, PrivateKey: key}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {

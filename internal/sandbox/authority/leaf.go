@@ -53,12 +53,12 @@ func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{Organization: []string{"Onramp"}, CommonName: "Onramp sandbox"},
-		NotBefore: later(now.Add(-early), a.certificate.NotBefore), NotAfter: now.Add(leafLife),
+		NotBefore: later(now.Add(-early), a.issuer.NotBefore), NotAfter: now.Add(leafLife),
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: Hosts(), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.issuer, key.Public(), a.key)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
+	return &tls.Certificate{Certificate: [][]byte{der, a.issuer.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 func later(a, b time.Time) time.Time {
