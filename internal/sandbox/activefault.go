@@ -26,7 +26,8 @@ func (f *activeFault) over(now time.Time) bool {
 // fits reports whether the fault is for a call. For faults of rows and members
 // that says nothing yet about their Contains.
 func (f *activeFault) fits(c *wire.Call) bool {
-	return (f.Method == "" || f.Method == c.Request.Method) && strings.HasPrefix(c.Request.URL.Path, f.Match) &&
+	path := c.Request.URL.Path // compared in any case, as routes are found
+	return (f.Method == "" || f.Method == c.Request.Method) && len(path) >= len(f.Match) && strings.EqualFold(path[:len(f.Match)], f.Match) &&
 		(f.Contains == "" || f.perRow() || bytes.Contains(c.Body, []byte(f.Contains)))
 }
 

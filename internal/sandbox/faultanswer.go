@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"onramp/internal/sandbox/account"
+	"onramp/internal/sandbox/soap"
 	"onramp/internal/sandbox/table"
 	"onramp/internal/sandbox/wire"
 )
@@ -87,6 +88,9 @@ func (f Fault) message(usual string) string {
 
 // faultRefusal is the refusal that the vendor has for the fault's status.
 func (s *Sandbox) faultRefusal(f Fault, c *wire.Call) wire.Refusal {
+	if soap.Serves(c.Request) && f.Status != wire.StatusServiceNotFound {
+		return s.soap.Planted(c, f.Status, f.message(wire.StatusText(f.Status)))
+	}
 	code := f.Errorcode
 	if code == 0 {
 		code = usualCode(f)
@@ -101,7 +105,7 @@ func (s *Sandbox) faultRefusal(f Fault, c *wire.Call) wire.Refusal {
 		}
 	}
 	if f.Status == wire.StatusServiceNotFound && f.Errorcode == 0 {
-		return gatewayRefusal{}
+		return wire.ServiceNotFound{}
 	}
 	status := f.Status
 	if f.Name == FaultBare10006 {

@@ -6,6 +6,7 @@ import (
 	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/ens"
 	"onramp/internal/sandbox/metadata"
+	"onramp/internal/sandbox/soap"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -62,4 +63,18 @@ func (w *world) mails(u *account.Unit) []metadata.Mail {
 		}
 	}
 	return list
+}
+
+// newSOAP makes the sandbox's SOAP API.
+func (s *Sandbox) newSOAP() *soap.Service {
+	return soap.New(soap.Host{
+		Lock: s.lock, Unlock: s.mu.Unlock,
+		Account: func() *account.Account { return s.world.account },
+		Token: func(value string) (wire.Token, bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.world.tokens.find(value, s.now())
+		},
+		Address: addressOf,
+	})
 }

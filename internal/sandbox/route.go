@@ -94,6 +94,7 @@ func (s *Sandbox) operations() []route {
 	list = append(list, s.rowRoutes()...)
 	list = append(list, s.newMetadata().Routes()...)
 	list = append(list, s.ens.Routes()...)
+	list = append(list, s.soap.Route())
 	named := make([]route, len(list))
 	for i, r := range list {
 		named[i] = route{r, r.Method + " " + r.Pattern}
@@ -270,7 +271,13 @@ func (s *Sandbox) refusal(c *call, err error) wire.Answer {
 // admit checks what all routes have in common.
 func (s *Sandbox) admit(c *call) error {
 	if c.route == nil {
-		return notFound(c.Request)
+		return s.notFound(&c.Call)
+	}
+	if c.route.Admit != nil {
+		if c.tooLarge {
+			return wire.Failure(http.StatusRequestEntityTooLarge, wire.NoCode)
+		}
+		return c.route.Admit(&c.Call)
 	}
 	if !c.route.Open {
 		t, err := s.authenticate(c.Request)

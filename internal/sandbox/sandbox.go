@@ -24,9 +24,9 @@
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
 //
-// Four packages are below it: account is what the account holds, table what a data
-// extension holds, ens is the Event Notification Service, and wire is what all of them
-// need of a call.
+// Five packages are below it: account is what the account holds, table what a data
+// extension holds, ens is the Event Notification Service, soap the SOAP API, and wire is
+// what all of them need of a call.
 //
 // Begin with [New], serve the result over HTTP, and look at /_sandbox/.
 package sandbox
@@ -42,6 +42,7 @@ import (
 
 	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/ens"
+	"onramp/internal/sandbox/soap"
 	"onramp/internal/sandbox/wire"
 )
 
@@ -121,7 +122,7 @@ type Config struct {
 }
 
 // Sandbox is one emulated account. It is an http.Handler that serves the
-// vendor's auth and REST hosts on one origin, and its own pages under
+// vendor's auth, REST and SOAP hosts on one origin, and its own pages under
 // /_sandbox/. It is safe for concurrent use; make one with [New].
 type Sandbox struct {
 	dialect Dialect
@@ -134,9 +135,10 @@ type Sandbox struct {
 	turn   sync.Mutex  // held while deferred calls are carried out; taken before mu
 	defers atomic.Bool // a call was deferred: there may be some in world
 
-	mu    sync.Mutex // guards world, and what ens holds; never held while waiting or writing
+	mu    sync.Mutex // guards world, and what ens and soap hold; never held while waiting or writing
 	world *world
 	ens   *ens.Service
+	soap  *soap.Service
 }
 
 // world is everything that Reset throws away.
@@ -170,6 +172,7 @@ func New(cfg Config) *Sandbox {
 	}
 	s.log = s.log.With("part", "sandbox")
 	s.ens = s.newENS(cfg)
+	s.soap = s.newSOAP()
 	s.routes = s.operations()
 	s.Reset()
 	return s
@@ -192,6 +195,7 @@ func (s *Sandbox) Reset() {
 	s.defers.Store(false)
 	s.world = w
 	s.ens.Reset()
+	s.soap.Reset()
 }
 
 // Now is the time on the sandbox's clock, in UTC.

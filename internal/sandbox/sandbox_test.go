@@ -134,10 +134,9 @@ func TestRoutes(t *testing.T) {
 			same(t, send(t, s, row.method, row.target, "", auth), 404, `{"message":"Not Found","errorcode":404,"documentation":""}`)
 		})
 	}
-	w := send(t, s, "POST", "/service.asmx", "<Envelope/>", auth, `SOAPAction: "Do<it>"`)
-	const fault = `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>` +
-		`<soap:Fault><faultcode>soap:Client</faultcode><faultstring>Server did not recognize the value of HTTP Header SOAPAction: Do&lt;it&gt;.</faultstring></soap:Fault></soap:Body></soap:Envelope>`
-	if w.Code != 500 || w.Header().Get("Content-Type") != "text/xml; charset=utf-8" || w.Body.String() != fault {
+	w := send(t, s, "GET", "/service.asmx", "", auth, `SOAPAction: "Do<it>"`)
+	const fault = `<faultcode>soap:Client</faultcode><faultstring>Server did not recognize the value of HTTP Header SOAPAction: Do&lt;it&gt;.</faultstring>`
+	if w.Code != 500 || w.Header().Get("Content-Type") != "text/xml; charset=utf-8" || !strings.Contains(w.Body.String(), fault) {
 		t.Errorf("SOAP: got %d %s %s", w.Code, w.Header().Get("Content-Type"), w.Body)
 	}
 }

@@ -58,6 +58,7 @@ type Unit struct {
 	Journeys    map[string]*Journey    // by event definition key
 	Definitions map[string]*Definition // by definition key
 	Drafts      map[string]*Journey    // those without an event definition, by key; they never start
+	Subscribers map[string]*Subscriber // by subscriber key
 	Folders     []*Folder              // of data extensions, parents first; the first is the root
 
 	account *Account
@@ -125,7 +126,8 @@ func (a *Account) addUnit(mid, name string, now time.Time) *Unit {
 	u := &Unit{
 		MID: mid, Name: name, account: a,
 		Drafts: map[string]*Journey{}, Extensions: map[string]*Extension{}, Journeys: map[string]*Journey{}, Definitions: map[string]*Definition{},
-		Folders: []*Folder{{ID: a.nextID(), Name: "Data Extensions", Created: now, Modified: now}},
+		Subscribers: map[string]*Subscriber{},
+		Folders:     []*Folder{{ID: a.nextID(), Name: "Data Extensions", Created: now, Modified: now}},
 	}
 	a.Units[mid] = u
 	return u

@@ -23,6 +23,9 @@ type Route struct {
 	Scopes  []string // the token needs all of them
 	Open    bool     // no token is needed
 	JSON    bool     // the body must be JSON
+	// Admit checks what Scopes, Open and JSON say of other routes, and sets the call's
+	// Token; nil is those. An error is as one of Handle.
+	Admit func(*Call) error
 	// Handle does what a call asks for. An error that is a Refusal is the answer
 	// to the caller; any other one is a mistake in the sandbox.
 	Handle func(*Call) (Answer, error)

@@ -126,3 +126,15 @@ func StatusText(status int) string {
 	}
 	return http.StatusText(status)
 }
+
+// ServiceNotFound is what the API gateway in front of Marketing Cloud can answer to a
+// route that it does not know; a fault makes it so. It is not JSON.
+type ServiceNotFound struct{}
+
+// Error says what it is.
+func (ServiceNotFound) Error() string { return "service not found" }
+
+// Answer is the gateway's page.
+func (ServiceNotFound) Answer() Answer {
+	return Answer{Status: StatusServiceNotFound, ContentType: "text/xml", Body: []byte("<h1>596 Service Not Found</h1>")}
+}
