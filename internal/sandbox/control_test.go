@@ -27,7 +27,7 @@ const initial = `{"clock":"2026-06-23T14:52:45Z",
 	"journeys":{"APIEvent-sandbox-welcome":{"contacts":[]}},
 	"message_definitions":{"welcome":{"name":"welcome","status":"Active"}},
 	"messages":[],"jobs":[],"tokens":[],"callbacks":[],"subscriptions":[],"deliveries":[],"calls":{},"faults":[],
-	"totals":{"rows":{"Web_Registrations":0},"contacts":{"APIEvent-sandbox-welcome":0},"messages":0,"jobs":0,"tokens":0,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}}`
+	"contacts":[],"contact_operations":[],"totals":{"persons":0,"rows":{"Web_Registrations":0},"contacts":{"APIEvent-sandbox-welcome":0},"messages":0,"jobs":0,"tokens":0,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}}`
 
 func TestState(t *testing.T) {
 	t.Parallel()
@@ -55,6 +55,7 @@ func TestState(t *testing.T) {
 		"contact_key": "u-1", "event_instance_id": id, "at": start,
 		"data": map[string]any{"SubscriberKey": "u-1", "EmailAddress": "a@example.org", "RegistrationTimestamp": start},
 	}}}}
+	want["contacts"] = []any{map[string]any{"id": 510100002.0, "key": "u-1", "email": "a@example.org", "created_at": start, "restricted": false}}
 	want["tokens"] = []any{map[string]any{
 		"token": "…" + auth[len(auth)-8:], "issued_at": start, "expires_at": "2026-06-23T15:12:45Z",
 		"scope": "data_extensions_write journeys_read list_and_subscribers_read", "client_id": "sandbox-client",
@@ -62,7 +63,7 @@ func TestState(t *testing.T) {
 	want["calls"] = map[string]any{
 		"POST /v2/token": 1.0, "POST /interaction/v1/events": 1.0, "POST /hub/v1/dataevents/{id}/rowset": 1.0, "(unknown route)": 2.0,
 	}
-	want["totals"] = decode(t, `{"rows":{"Web_Registrations":2},"contacts":{"APIEvent-sandbox-welcome":1},"messages":0,"jobs":0,"tokens":1,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}`)
+	want["totals"] = decode(t, `{"rows":{"Web_Registrations":2},"contacts":{"APIEvent-sandbox-welcome":1},"persons":1,"messages":0,"jobs":0,"tokens":1,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}`)
 	want["faults"] = []any{map[string]any{"match": "/hub/v1/", "status": 429.0, "errorcode": 50200.0, "retry_after": 5.0, "count": 3.0}}
 	w := send(t, s, "GET", "/_sandbox/state", "")
 	if diff := cmp.Diff(any(want), decode(t, w.Body.String())); diff != "" {
@@ -111,7 +112,7 @@ func TestStateLimit(t *testing.T) {
 		enteredAll(t, s, auth, batch(batchMember(key, "")))
 	}
 	authorize(t, s)
-	totals := sandbox.Totals{Rows: map[string]int{"Web_Registrations": 5}, Contacts: map[string]int{"APIEvent-sandbox-welcome": 2}, Messages: 3, Jobs: 3, Tokens: 2}
+	totals := sandbox.Totals{Rows: map[string]int{"Web_Registrations": 5}, Contacts: map[string]int{"APIEvent-sandbox-welcome": 2}, Persons: 3, Messages: 3, Jobs: 3, Tokens: 2}
 	for _, row := range []struct {
 		query string
 		want  []int

@@ -32,3 +32,6 @@ func (s *Sandbox) IssueToken() {
 	now := s.now()
 	s.world.tokens.add(wire.Token{Value: newTokenValue(ClientID), Issued: now, Expires: now.Add(tokenLife)})
 }
+
+// JobOf is the job id of what sends mails.
+var JobOf = jobOf

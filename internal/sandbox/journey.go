@@ -226,11 +226,13 @@ func (s *Sandbox) enter(j *account.Journey, m member, id wire.GUID, at time.Time
 		*r = j.Extension.Moved(m.columns, *r)
 	}
 	j.Enter(m.contactKey.Text, id, at, r)
-	s.ens.Mailed(at, func() (ens.Mail, bool) { return journeyMail(j, j.Entries[len(j.Entries)-1], len(j.Entries)) })
+	entry := j.Entries[len(j.Entries)-1]
+	s.world.account.Establish(entry.ContactKey, mailTo(entry), at)
+	s.ens.Mailed(at, func() (ens.Mail, bool) { return journeyMail(j, entry, len(j.Entries)) })
 }
 
-// contact is an entry as a State shows it.
-func contact(e account.Entry) Contact {
+// viewEntry is an entry as a State shows it.
+func viewEntry(e account.Entry) Contact {
 	return Contact{ContactKey: e.ContactKey, EventInstanceID: e.ID.String(), At: e.At, Data: e.Table.AsMap(e.Data)}
 }
 

@@ -29,19 +29,26 @@ func (m message) mail(batch int) ens.Mail {
 // when no address is known: no column of the type EmailAddress has a value, and
 // the contact key is no address.
 func journeyMail(j *account.Journey, e account.Entry, batch int) (ens.Mail, bool) {
-	to := ""
-	for i := range e.Table.Columns {
-		if e.Table.Columns[i].Type == table.TypeEmail && to == "" {
-			to = e.Data.Cell(i).Text
-		}
-	}
-	if to == "" && table.ValidEmail(e.ContactKey) {
-		to = e.ContactKey
-	}
+	to := mailTo(e)
 	return ens.Mail{
 		DefinitionKey: WelcomeMessageKey, DefinitionID: account.WelcomeMessageID, To: to, ContactKey: e.ContactKey,
 		MessageKey: e.ID.Other().String(), Job: jobOf("journey " + j.EventKey), Batch: batch, At: e.At, Member: j.Unit.Number(),
 	}, to != ""
+}
+
+// mailTo is the address of an entry; "" when none is known.
+func mailTo(e account.Entry) string {
+	for i := range e.Table.Columns {
+		if e.Table.Columns[i].Type == table.TypeEmail {
+			if to := e.Data.Cell(i).Text; to != "" {
+				return to
+			}
+		}
+	}
+	if table.ValidEmail(e.ContactKey) {
+		return e.ContactKey
+	}
+	return ""
 }
 
 // findMail finds the newest mail that fits all that a trigger names. It needs the

@@ -263,6 +263,7 @@ func (s *Sandbox) send(c *wire.Call, definition string, common attributes, recip
 		m.at, m.requestID, m.member = now, requestID, u.Number()
 		m.composite = fmt.Sprintf("%s.%d.%d.1.%d", strings.ToUpper(account.RegistrationsID), m.member, len(s.world.messages.sent)+1, account.UserID)
 		s.world.messages.add(m)
+		s.world.account.Establish(m.contactKey, m.to, now)
 		if active {
 			s.ens.Mailed(now, func() (ens.Mail, bool) { return m.mail(len(s.world.messages.sent)), true })
 		}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"onramp/internal/sandbox/account"
+	"onramp/internal/sandbox/contact"
 	"onramp/internal/sandbox/ens"
 	"onramp/internal/sandbox/metadata"
 	"onramp/internal/sandbox/soap"
@@ -24,6 +25,15 @@ func (s *Sandbox) newMetadata() *metadata.Service {
 			}
 			return list
 		},
+	})
+}
+
+// newContacts makes the sandbox's side of the contacts API.
+func (s *Sandbox) newContacts() *contact.Service {
+	return contact.New(contact.Host{
+		Lock: s.lock, Unlock: s.mu.Unlock,
+		Account: func() *account.Account { return s.world.account },
+		Unit:    func(c *wire.Call) *account.Unit { return s.world.unit(c) },
 	})
 }
 

@@ -93,6 +93,7 @@ func (s *Sandbox) operations() []route {
 	}
 	list = append(list, s.rowRoutes()...)
 	list = append(list, s.newMetadata().Routes()...)
+	list = append(list, s.newContacts().Routes()...)
 	list = append(list, s.ens.Routes()...)
 	list = append(list, s.soap.Route())
 	named := make([]route, len(list))

@@ -3,7 +3,7 @@
 //
 // What it does NOT emulate stands in limits/limits.md, for the help and the
 // documentation, too. Routes that are neither in the list of operations in route.go nor
-// in that of package ens answer 404; a path's slashes and the case of its letters make no difference.
+// in those of the packages below answer 404; a path's slashes and the case of its letters make no difference.
 //
 // Events go out. Callbacks and subscriptions of the Event Notification Service
 // (ENS) are called as the vendor calls them, with the retries of either of its
@@ -24,9 +24,10 @@
 // What the vendor does not document is decided once, at the line that decides
 // it, with a comment that begins "Undocumented:".
 //
-// Five packages are below it: account is what the account holds, table what a data
-// extension holds, ens is the Event Notification Service, soap the SOAP API, and wire is
-// what all of them need of a call.
+// Below it, account is what the account holds and table what a data extension holds; metadata
+// is the REST API for what an account is made of, contact that for contacts, soap the SOAP
+// API, ens the Event Notification Service; authority makes the certificates that it is
+// trusted by, and wire is what all of them need of a call.
 //
 // Begin with [New], serve the result over HTTP, and look at /_sandbox/.
 package sandbox

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -22,6 +23,10 @@ type State struct {
 	BusinessUnits map[string]BusinessUnit `json:"business_units,omitempty"`
 	// Messages are those that were sent, oldest first.
 	Messages []Message `json:"messages"`
+	// Contacts are the persons of the enterprise, oldest first, and ContactOperations what
+	// deletes them or restricts their processing.
+	Contacts          []account.Contact   `json:"contacts"`
+	ContactOperations []account.Operation `json:"contact_operations"`
 	// Jobs are the asynchronous inserts and upserts that are remembered, oldest
 	// first. Rows of a job that is not complete are in no data extension yet.
 	Jobs []Job `json:"jobs"`
@@ -48,6 +53,7 @@ type State struct {
 type Totals struct {
 	Rows     map[string]int `json:"rows"`     // by the data extension's external key
 	Contacts map[string]int `json:"contacts"` // entries, by event definition key
+	Persons  int            `json:"persons"`  // contacts of the enterprise
 	Messages int            `json:"messages"`
 	Jobs     int            `json:"jobs"`
 	Tokens   int            `json:"tokens"`
@@ -141,12 +147,13 @@ func (s *Sandbox) state(limit int) State {
 	st := State{
 		Clock:         now,
 		BusinessUnits: map[string]BusinessUnit{},
-		Messages:      []Message{}, Jobs: []Job{}, Tokens: []Token{},
+		Contacts:      make([]account.Contact, 0, len(w.account.Contacts)), ContactOperations: []account.Operation{},
+		Messages: []Message{}, Jobs: []Job{}, Tokens: []Token{},
 		Callbacks: newest(events.Callbacks, limit), Subscriptions: newest(events.Subscriptions, limit), Deliveries: newest(events.Deliveries, limit),
 		Calls:  maps.Clone(w.calls),
 		Faults: w.faultList(now),
 		Totals: Totals{
-			Rows: map[string]int{}, Contacts: map[string]int{},
+			Rows: map[string]int{}, Contacts: map[string]int{}, Persons: len(w.account.Contacts),
 			Messages: len(w.messages.sent), Jobs: len(w.jobs.list), Tokens: len(w.tokens.issued),
 			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming, Late: len(w.deferred),
 		},
@@ -163,6 +170,14 @@ func (s *Sandbox) state(limit int) State {
 		units[mid] = copyUnit(u, limit)
 	}
 	sent := newest(w.messages.sent, limit) // these do not change
+	for _, c := range w.account.Contacts {
+		st.Contacts = append(st.Contacts, *c)
+	}
+	for _, o := range newest(w.account.Operations, limit) {
+		view := *o
+		view.Keys = slices.Clone(o.Keys)
+		st.ContactOperations = append(st.ContactOperations, view)
+	}
 	for _, j := range newest(w.jobs.list, limit) {
 		st.Jobs = append(st.Jobs, j.view(now))
 	}
@@ -171,6 +186,8 @@ func (s *Sandbox) state(limit int) State {
 	}
 	s.mu.Unlock()
 
+	slices.SortFunc(st.Contacts, func(a, b account.Contact) int { return cmp.Compare(a.ID, b.ID) })
+	st.Contacts = newest(st.Contacts, limit)
 	for mid, u := range units {
 		if mid != AccountID {
 			st.BusinessUnits[mid] = u.view()
@@ -227,7 +244,7 @@ func (c unitCopy) view() BusinessUnit {
 	for key, entries := range c.journeys {
 		contacts := make([]Contact, len(entries))
 		for i, e := range entries {
-			contacts[i] = contact(e)
+			contacts[i] = viewEntry(e)
 		}
 		u.Journeys[key] = Journey{contacts}
 	}

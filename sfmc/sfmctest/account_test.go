@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/account"
 	"onramp/sfmc"
 	"onramp/sfmc/sfmctest"
 )
@@ -79,8 +80,9 @@ func TestStateIsWhole(t *testing.T) {
 		Journeys:           map[string]sandbox.Journey{"j": {Contacts: []sandbox.Contact{{At: moment}}}},
 		MessageDefinitions: map[string]sandbox.MessageDefinition{"m": {Name: "m"}},
 		BusinessUnits:      map[string]sandbox.BusinessUnit{"510000002": {}},
-		Messages:           []sandbox.Message{{Attributes: map[string]any{"a": "b"}}},
-		Jobs:               []sandbox.Job{{Rows: 1}}, Tokens: []sandbox.Token{{Scope: "s"}},
+		Contacts:           []account.Contact{{ID: 1, Restricted: true}}, ContactOperations: []account.Operation{{ID: 1, List: "d", Keys: []string{"k"}, Due: moment}},
+		Messages: []sandbox.Message{{Attributes: map[string]any{"a": "b"}}},
+		Jobs:     []sandbox.Job{{Rows: 1}}, Tokens: []sandbox.Token{{Scope: "s"}},
 		Callbacks:     []sandbox.Callback{{AuthID: "a", NextAt: &moment, SuspendedUntil: &moment, LastAt: &moment, LastStatus: 1, LastProblem: "p"}},
 		Subscriptions: []sandbox.Subscription{{StatusReason: "r"}}, Deliveries: []sandbox.Delivery{{Status: 1, Problem: "p"}},
 		Faults: []sandbox.Fault{{

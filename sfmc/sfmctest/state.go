@@ -15,6 +15,10 @@ type State struct {
 	BusinessUnits map[string]UnitState `json:"business_units"`
 	// Messages are the transactional messages that were sent, oldest first.
 	Messages []Message `json:"messages"`
+	// Contacts are the persons of the enterprise, oldest first, and ContactOperations what
+	// deletes them or restricts their processing.
+	Contacts          []Person           `json:"contacts"`
+	ContactOperations []ContactOperation `json:"contact_operations"`
 	// Jobs are the asynchronous inserts and upserts that are remembered, oldest first.
 	// Rows of a job that is not complete are in no data extension yet.
 	Jobs []Job `json:"jobs"`
@@ -50,6 +54,32 @@ type Contact struct {
 	// Data is what the event carried, under the columns' exact names and with the primary
 	// key filled in. Numbers are json.Number.
 	Data map[string]any `json:"data"`
+}
+
+// Person is a contact of the enterprise: an event of a journey, a message and the contacts
+// API make one; a row of a data extension alone does not.
+type Person struct {
+	ID         int64     `json:"id"`
+	Key        string    `json:"key"`
+	Email      string    `json:"email"` // the newest that is known; "" when none is
+	Created    time.Time `json:"created_at"`
+	Restricted bool      `json:"restricted"` // its processing is
+}
+
+// ContactOperation deletes contacts, or restricts their processing, a while after it was
+// asked for.
+type ContactOperation struct {
+	ID            int64     `json:"id"`
+	RequestID     string    `json:"request_id"`
+	MID           string    `json:"mid"`                      // of the business unit that asked for it
+	DataExtension string    `json:"data_extension,omitempty"` // that names the contacts; "" when the call did
+	Restrict      bool      `json:"restrict"`                 // else it deletes
+	Keys          []string  `json:"keys"`                     // of the contacts
+	Began         time.Time `json:"began_at"`
+	Due           time.Time `json:"due_at"`
+	Found         int       `json:"found"` // contacts that there were, once it is done
+	Done          bool      `json:"done"`  // from Due on
+	Retries       int       `json:"retries"`
 }
 
 // Message is a transactional message that was sent.
@@ -132,6 +162,7 @@ type Delivery struct {
 type Totals struct {
 	Rows          map[string]int `json:"rows"`     // by the data extension's external key
 	Contacts      map[string]int `json:"contacts"` // entries, by event definition key
+	Persons       int            `json:"persons"`  // contacts of the enterprise
 	Messages      int            `json:"messages"`
 	Jobs          int            `json:"jobs"`
 	Tokens        int            `json:"tokens"`

@@ -39,6 +39,11 @@ const (
 type Account struct {
 	Units    map[string]*Unit    // by MID
 	Packages map[string]*Package // by client id
+	Contacts map[string]*Contact // by key
+	// Operations delete and restrict contacts, oldest first.
+	Operations []*Operation
+	// RestorableDays is how long contacts are suppressed before they are deleted; only told.
+	RestorableDays int
 	// MissingScope is the status that says that a scope is missing, on the route where
 	// the vendor uses two: 401 or 403.
 	MissingScope int
@@ -103,7 +108,7 @@ type Folder struct {
 // journey, and a message definition; and one package with every scope.
 func New(now time.Time) *Account {
 	a := &Account{
-		Units: map[string]*Unit{}, Packages: map[string]*Package{}, MissingScope: 401, ids: 510_100_000,
+		Units: map[string]*Unit{}, Packages: map[string]*Package{}, Contacts: map[string]*Contact{}, RestorableDays: 14, MissingScope: 401, ids: 510_100_000,
 	}
 	u := a.addUnit(MID, "Sandbox", now)
 	e := &Extension{

@@ -43,11 +43,11 @@ const objectsPage = 25
 // that was made a moment ago is not found. Clients search for _ to find all, so it is taken as
 // SQL's LIKE takes it. Undocumented: the order, which is that of the keys.
 func searchObjects(c *call) (wire.Answer, error) {
-	search := c.parameter("search")
+	search := c.Query("search")
 	if search == "" {
 		return wire.Answer{}, missing("$search")
 	}
-	category, err := c.category(c.parameter("categoryId"))
+	category, err := c.category(c.Query("categoryId"))
 	if err != nil {
 		return wire.Answer{}, err
 	}

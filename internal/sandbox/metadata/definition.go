@@ -33,7 +33,7 @@ func listDefinitions(c *call) (wire.Answer, error) {
 		return wire.Answer{}, err
 	}
 	list := []any{}
-	for _, d := range part(c.unit.AllDefinitions(), number, size) {
+	for _, d := range wire.Part(c.unit.AllDefinitions(), number, size) {
 		list = append(list, map[string]any{
 			"name": d.Name, "definitionKey": d.Key, "status": d.Status, "createdDate": shown(d.Created), "modifiedDate": shown(d.Modified),
 		})

@@ -34,7 +34,7 @@ const noGUID = "00000000-0000-0000-0000-000000000000"
 // listEvents answers GET /interaction/v1/eventDefinitions?name=. Undocumented: that name is
 // a part of the name, in any case.
 func listEvents(c *call) (wire.Answer, error) {
-	name := strings.ToLower(c.parameter("name"))
+	name := strings.ToLower(c.Query("name"))
 	var found []*account.Journey
 	for _, j := range c.unit.AllJourneys() {
 		if strings.Contains(strings.ToLower(j.EventName), name) {

@@ -37,7 +37,7 @@ const (
 // listJourneys answers GET /interaction/v1/interactions. Known from a tenant: it has the
 // newest version of each, and ignores $pageSize and $filter.
 func listJourneys(c *call) (wire.Answer, error) {
-	status := c.parameter("status")
+	status := c.Query("status")
 	var found []*account.Journey
 	for _, j := range c.unit.Interactions() {
 		if status == "" || strings.EqualFold(j.Status, status) {
@@ -93,7 +93,7 @@ func (c *call) viewJourney(j *account.Journey) any {
 		"entryMode": "MultipleEntries", "definitionType": "Multistep", "channel": "", "defaults": map[string]any{"properties": map[string]any{}},
 		"metaData": map[string]any{}, "executionMode": "Production", "categoryId": 0, "status": j.Status, "definitionId": j.ID, "scheduledStatus": "Draft",
 	}
-	if extras := c.parameter("extras"); extras == "all" || extras == "activities" {
+	if extras := c.Query("extras"); extras == "all" || extras == "activities" {
 		v["activities"] = []any{}
 	}
 	return v
@@ -117,10 +117,10 @@ func viewTriggers(j *account.Journey) []any {
 // version reads which version a call is about: all says that it is about all of them. It
 // is not ok when the call does not say so.
 func (c *call) version() (number int, all, ok bool) {
-	if strings.EqualFold(c.parameter("allVersions"), "true") {
+	if strings.EqualFold(c.Query("allVersions"), "true") {
 		return 0, true, true
 	}
-	number, err := strconv.Atoi(c.parameter("versionNumber"))
+	number, err := strconv.Atoi(c.Query("versionNumber"))
 	return number, false, err == nil
 }
 

@@ -21,7 +21,7 @@ func (s *Service) mailRoutes() []operation {
 // with the messages that were not sent, after the event with that id. Undocumented: that
 // ids begin at 1, and 20 are on a page unless it is asked for more.
 func (s *Service) notSent(c *call) (wire.Answer, error) {
-	if kind := c.parameter("type"); !strings.EqualFold(kind, "notSent") {
+	if kind := c.Query("type"); !strings.EqualFold(kind, "notSent") {
 		return wire.Answer{}, invalid("type", "must be notSent")
 	}
 	size, err := c.count("pageSize", 20)
@@ -29,7 +29,7 @@ func (s *Service) notSent(c *call) (wire.Answer, error) {
 		return wire.Answer{}, err
 	}
 	last := 0
-	if text := c.parameter("lastEventId"); text != "" {
+	if text := c.Query("lastEventId"); text != "" {
 		if last, err = strconv.Atoi(text); err != nil || last < 0 {
 			return wire.Answer{}, invalid("lastEventId", "must be a number")
 		}

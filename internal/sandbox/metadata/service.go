@@ -9,10 +9,8 @@ package metadata
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,17 +110,6 @@ func (s *Service) locked(handle func(*call) (wire.Answer, error)) func(*wire.Cal
 	}
 }
 
-// parameter is one of the query's, by its name in any case, with or without the $.
-func (c *call) parameter(name string) string {
-	query, _ := url.ParseQuery(c.Request.URL.RawQuery) // what can be read of it
-	for _, sent := range slices.Sorted(maps.Keys(query)) {
-		if strings.EqualFold(strings.TrimPrefix(sent, "$"), name) {
-			return query[sent][0]
-		}
-	}
-	return ""
-}
-
 // page is a part of a list, in the frame that the vendor's lists have.
 type page struct {
 	Count    int      `json:"count"` // of all pages
@@ -143,24 +130,15 @@ func paged[T any](c *call, list []T, size int, view func(T) any) (wire.Answer, e
 		return wire.Answer{}, err
 	}
 	p := page{Count: len(list), Page: number, PageSize: size, Items: []any{}}
-	for _, item := range part(list, number, size) {
+	for _, item := range wire.Part(list, number, size) {
 		p.Items = append(p.Items, view(item))
 	}
 	return wire.JSON(http.StatusOK, p), nil
 }
 
-// part is the page of a list with that number and size; both are 1 or more.
-func part[T any](list []T, number, size int) []T {
-	if number-1 > len(list)/size { // a page number is any integer: compare before multiplying
-		return nil
-	}
-	from := min((number-1)*size, len(list))
-	return list[from:min(from+min(size, len(list)), len(list))]
-}
-
 // count is a parameter that is a number from 1 up.
 func (c *call) count(name string, otherwise int) (int, error) {
-	text := c.parameter(name)
+	text := c.Query(name)
 	if text == "" {
 		return otherwise, nil
 	}

@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -47,6 +49,27 @@ func (c *Call) Param(name string) string {
 		return s
 	}
 	return raw
+}
+
+// Query is a parameter of the query, by its name in any case, with or without a $ before
+// it; "" when there is none.
+func (c *Call) Query(name string) string {
+	query, _ := url.ParseQuery(c.Request.URL.RawQuery) // what can be read of it
+	for _, sent := range slices.Sorted(maps.Keys(query)) {
+		if strings.EqualFold(strings.TrimPrefix(sent, "$"), name) {
+			return query[sent][0]
+		}
+	}
+	return ""
+}
+
+// Part is the page of a list with that number and size; both are 1 or more.
+func Part[T any](list []T, number, size int) []T {
+	if number-1 > len(list)/size { // a page number is any integer: compare before multiplying
+		return list[:0]
+	}
+	from := min((number-1)*size, len(list))
+	return list[from:min(from+min(size, len(list)), len(list))]
 }
 
 // Token is one access token that was given out. It does not change.
