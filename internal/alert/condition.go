@@ -63,6 +63,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	}
 	found = append(found, w.silent(now, all)...)
 	found = append(found, noticed(all.Notices)...)
+	found = append(found, used(all.Health.Calls)...)
 	if w.from.Trouble == nil {
 		return found
 	}

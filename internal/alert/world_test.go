@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"onramp/internal/alert"
+	"onramp/internal/budget"
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -34,6 +35,7 @@ type world struct {
 	failedAt    time.Time // the newest of the first cause
 	checks      []health.Check
 	ahead       time.Duration // the vendor's clock
+	calls       budget.Usage
 	kept        []byte        // over a restart
 	asked       int           // how often the disk was
 	hangs       chan struct{} // when not nil, the disk does until it is closed
@@ -70,13 +72,19 @@ func (w *world) Flight(int, int64) onramp.DeliveryState { return 0 }
 func (w *world) Forget(int64)                           {}
 
 func (w *world) desk() *operator.Desk {
-	return &operator.Desk{Counts: w, Pump: w, Deliveries: w, Health: health.Sources{Checks: w.listChecks, Clock: w.clock}}
+	return &operator.Desk{Counts: w, Pump: w, Deliveries: w, Health: health.Sources{Checks: w.listChecks, Clock: w.clock, Calls: w.usage}}
 }
 
 func (w *world) listChecks() []health.Check {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.checks)
+}
+
+func (w *world) usage() budget.Usage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.calls
 }
 
 func (w *world) clock() health.Clock {

@@ -16,6 +16,7 @@ import (
 	"onramp/internal/admin"
 	"onramp/internal/alert"
 	"onramp/internal/api"
+	"onramp/internal/budget"
 	"onramp/internal/config"
 	"onramp/internal/hosted"
 	"onramp/internal/ignored"
@@ -44,6 +45,7 @@ type Options struct {
 type App struct {
 	options Options
 	store   *store.Store
+	calls   *budget.Meter // to Marketing Cloud, whatever the configuration
 	alerts  *alert.Watcher
 	public  *web.Listener
 	admin   *web.Listener
@@ -74,6 +76,9 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (err error) {
 	if a.store, err = store.Open(ctx, store.Config{
 		URL: cfg.Database, OpenCipher: a.openKeyset(cfg), Restored: a.options.Restored, LongestCall: cfg.Delivery.LongestCall, Log: a.options.Log.With("part", "store"),
 	}); err != nil {
+		return err
+	}
+	if a.calls, err = budget.Open(ctx, a.store, contract(cfg), time.Now); err != nil {
 		return err
 	}
 	if err := a.bind(ctx, cfg); err != nil {
@@ -199,11 +204,9 @@ func (a *App) Run(ctx context.Context) error {
 		defer close(delivering)
 		a.deliver(claim, work)
 	}()
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		a.alerts.Run(claim)
-	}()
+	var watching sync.WaitGroup
+	watching.Go(func() { a.alerts.Run(claim) })
+	watching.Go(func() { a.calls.Run(claim, a.uncounted) })
 	go a.tellGone(claim)
 	failed := make(chan error, 2)
 	for _, l := range []*web.Listener{a.public, a.admin} {
@@ -241,7 +244,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	abandon()
 	<-delivering
-	<-watching
+	watching.Wait()
+	a.keepCalls()
 	return errors.Join(err, a.running.Load().close(), a.store.Close())
 }
 

@@ -35,6 +35,8 @@ func settings() []setting {
 		{"marketing_cloud.client_id", func(c *config.Config) any { return &c.MarketingCloud.ClientID }, false},
 		{"marketing_cloud.client_secret", func(c *config.Config) any { return &c.MarketingCloud.ClientSecret }, false},
 		{"marketing_cloud.account_id", func(c *config.Config) any { return &c.MarketingCloud.AccountID }, false},
+		{"marketing_cloud.calls_per_year", func(c *config.Config) any { return &c.MarketingCloud.CallsPerYear }, false},
+		{"marketing_cloud.contract_start", func(c *config.Config) any { return &c.MarketingCloud.ContractStart }, false},
 		{"oauth.token_lifetime", func(c *config.Config) any { return &c.OAuth.TokenLifetime }, false},
 		{"oauth.clients", func(c *config.Config) any { return &c.OAuth.Clients }, false},
 		{"oauth.users", func(c *config.Config) any { return &c.OAuth.Users }, false},

@@ -65,7 +65,7 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 	}
 	r.checks = health.NewChecks(health.CheckConfig{
 		Account: r.account.Client(), AccountID: r.cfg.MarketingCloud.AccountID, Destinations: r.formDestinations(), Timeout: r.cfg.Delivery.Timeout,
-		Explain: outbound.Explain, Log: a.options.Log.With("part", "health"),
+		Explain: outbound.Explain, Saving: a.savesCalls, Log: a.options.Log.With("part", "health"),
 	})
 	r.desk = a.newDesk(r)
 	if r.public, err = a.publicHandler(r); err != nil {
@@ -79,14 +79,14 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 // runs: it has a token, and Marketing Cloud rations those.
 func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 	before := a.running.Load()
-	if before != nil && before.cfg.MarketingCloud == cfg.MarketingCloud && before.cfg.Delivery.Timeout == cfg.Delivery.Timeout {
+	if before != nil && before.cfg.MarketingCloud.SameAccount(cfg.MarketingCloud) && before.cfg.Delivery.Timeout == cfg.Delivery.Timeout {
 		return before.account, nil
 	}
 	mc := cfg.MarketingCloud
 	return outbound.New(outbound.Config{
 		Forms:     func(name string) *onramp.Form { return a.running.Load().byName[name] },
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
-		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Log: a.options.Log.With("part", "outbound"),
+		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Log: a.options.Log.With("part", "outbound"),
 	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
 }
 
@@ -112,6 +112,7 @@ func (a *App) use(r *running) {
 	a.saving.Lock() // until it is unlocked, what was accepted for the routes before is on disk
 	a.running.Store(r)
 	a.saving.Unlock()
+	a.calls.Change(contract(r.cfg))
 	a.public.Trust(trusted(r.cfg))
 	a.public.Handle(r.public)
 	a.admin.Handle(r.admin)
@@ -126,7 +127,7 @@ func (a *App) prepareLanes(ctx context.Context) error {
 	}
 	a.pump.Store(pump.New(pump.Config{
 		Senders: r.cfg.Delivery.Senders, GiveUpAfter: r.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
-		Fence: a.store.Fence(), Before: before, Skips: r.skips(),
+		Fence: a.store.Fence(), Before: before, Skips: r.skips(), Saving: a.longestFill,
 	}, a.store, a.store, senders{r.account, r.sinks}, append(r.formDestinations(), r.sinkDestinations...)))
 	left, err := a.store.FollowRoutes(ctx, r.forms)
 	if err == nil {

@@ -43,6 +43,7 @@ func TestReadyzAndStatus(t *testing.T) {
 	text := fmt.Sprintf(killConfig, filepath.Join(dir, "onramp.db"), cloud.URL)
 	text = strings.Replace(text, `admin: { listen: "127.0.0.1:0"`, `admin: { listen: "`+admin+`"`, 1)
 	text = strings.Replace(text, "key: Web_Registrations", "key: Nowhere", 1)
+	text = strings.Replace(text, "client_id:", "calls_per_year: 1000000, client_id:", 1)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,8 @@ func TestReadyzAndStatus(t *testing.T) {
 	}
 	const moment = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}`
 	for _, line := range []string{
-		`GATEWAY +STATE`, `store +ok`, `disk +ok +[\d.]+ of [\d.]+ GB free`,
+		`GATEWAY +STATE`, `calls +ok +0% of 1000000 used until \d{4}-01-01; at the pace of the last seven days the calls last until the contract's year ends`,
+		`CALLS +TODAY +YEAR`, `token +1 +1`, `read +\d+ +\d+`, `total +\d+ +\d+`, `store +ok`, `disk +ok +[\d.]+ of [\d.]+ GB free`,
 		`token +ok +since ` + moment + `, renewed before ` + moment, `clock +ok +Marketing Cloud's is [01]s (ahead of|behind) this machine's`,
 		`account +ok +the business unit is 510000001`, `data_extension:Nowhere +failed +404 30003: custom object data cannot be retrieved for key: Nowhere; operator: set data_extension.key .*`,
 	} {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/budget"
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -21,7 +23,8 @@ func (c *command) status() *cobra.Command {
 arrived, and the state of each destination. The counts of registrations add up to the
 number accepted. The lines of the gateway are about its database, the disk that it is on,
 the access token, Marketing Cloud's clock, and about what the configuration names: whether
-the account, data extensions, events and messages are there. A destination is running,
+the account, data extensions, events and messages are there. The calls to Marketing Cloud are
+those of today (UTC) and of the contract's year. A destination is running,
 throttled, blocked, paused (see onramp destinations), or unconfigured. Deliveries with the
 same destination and key go one after the other: what waits behind the retry of an earlier
 one is shown below. Ignored are the inputs that came with a form since the start and are no
@@ -82,7 +85,10 @@ func (c *command) runStatus(ctx context.Context) error {
 	c.printBehind(s.Destinations)
 	c.printLate(s.Destinations)
 	fmt.Fprintln(c.Stdout)
-	return c.table(healthRows(&s.Status))
+	if err := c.table(healthRows(&s.Status)); err != nil {
+		return err
+	}
+	return c.printCalls(s.Calls)
 }
 
 // printIgnored prints what came with forms and is no field of theirs.
@@ -133,6 +139,13 @@ func healthRows(s *health.Status) [][]string {
 	for _, check := range s.Checks {
 		rows = append(rows, []string{check.Name, string(check.State), withHint(check.Detail, check.Hint)})
 	}
+	if u := s.Calls; u != nil && u.PerYear > 0 {
+		text := u.Reason
+		if text == "" {
+			text = u.Forecast()
+		}
+		rows = append(rows, []string{"calls", u.State, fmt.Sprintf("%d%% of %d used until %s; %s", u.Percent, u.PerYear, u.To.Format(time.DateOnly), text)})
+	}
 	for _, row := range rows {
 		row[2] = visible(row[2])
 	}
@@ -157,6 +170,22 @@ func withHint(detail, hint string) string {
 		return detail + hint
 	}
 	return detail + "; " + hint
+}
+
+// printCalls prints how many calls there were, by kind.
+func (c *command) printCalls(u *budget.Usage) error {
+	if u == nil {
+		return nil
+	}
+	rows, today := [][]string{{"CALLS", "TODAY", "YEAR"}}, int64(0)
+	for _, kind := range budget.Kinds() {
+		if u.Year[kind] > 0 {
+			rows = append(rows, []string{string(kind), strconv.FormatInt(u.Today[kind], 10), strconv.FormatInt(u.Year[kind], 10)})
+		}
+		today += u.Today[kind]
+	}
+	fmt.Fprintln(c.Stdout)
+	return c.table(append(rows, []string{"total", strconv.FormatInt(today, 10), strconv.FormatInt(u.Used, 10)}))
 }
 
 // printConfiguration prints when the configuration was loaded, and what of the file

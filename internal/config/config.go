@@ -62,6 +62,21 @@ type MarketingCloud struct {
 	ClientID     string        // client_id; required
 	ClientSecret onramp.Secret // client_secret; required
 	AccountID    string        // account_id: the business unit's MID, digits; "" for the package's own
+
+	CallsPerYear  int64    // calls_per_year: what the contract allots; 0: not known
+	ContractStart MonthDay // contract_start: when the contract's year begins; zero: 1 January
+}
+
+// MonthDay is a day of every year.
+type MonthDay struct {
+	Month time.Month
+	Day   int
+}
+
+// SameAccount says whether calls go to the same account in the same way.
+func (m MarketingCloud) SameAccount(other MarketingCloud) bool {
+	other.CallsPerYear, other.ContractStart = m.CallsPerYear, m.ContractStart
+	return m == other
 }
 
 // OAuth is the token endpoint for Marketing Cloud, and who may use it. A

@@ -443,7 +443,10 @@ func TestEnvironment(t *testing.T) {
 	want.Database = "/data/o.db"
 	want.Public = config.Public{Listen: ":1", URL: "http://p", MaxConnections: 120, ClientIPHeader: "X-Real-IP"}
 	want.Admin = config.Admin{Listen: "0.0.0.0:2", Token: "token-of-the-operator"}
-	want.MarketingCloud = config.MarketingCloud{AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4"}
+	want.MarketingCloud = config.MarketingCloud{
+		AuthURL: "http://127.0.0.1:3", ClientID: "c", ClientSecret: "fr0m file", AccountID: "4",
+		CallsPerYear: 6_000_000, ContractStart: config.MonthDay{Month: time.April, Day: 1},
+	}
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second, LongestCall: 3 * time.Second}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
@@ -460,7 +463,7 @@ log: { level: error }
 		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=token-of-the-operator",
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
-		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4",
+		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4", "ONRAMP_MARKETING_CLOUD_CALLS_PER_YEAR=6000000", "ONRAMP_MARKETING_CLOUD_CONTRACT_START=04-01",
 		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s", "ONRAMP_DELIVERY_LONGEST_CALL=3s",
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
 		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_WATCH_EVENTS=11h",
@@ -538,7 +541,7 @@ func TestTemplate(t *testing.T) {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
 	for _, key := range strings.Fields(`database public listen url trusted_proxies client_ip_header max_connections admin token marketing_cloud
-		subdomain auth_url client_id client_secret account_id delivery give_up_after senders timeout longest_call drain_timeout
+		subdomain auth_url client_id client_secret account_id calls_per_year contract_start delivery give_up_after senders timeout longest_call drain_timeout
 		log level format forms title success_url origins allowed_headers subscriber_key fields name label column type required max
 		pattern choices separator unknown_fields decimal_comma time_zone default query from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message

@@ -52,6 +52,8 @@ func settings() []setting {
 		{"marketing_cloud.client_id", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientID, s) }},
 		{"marketing_cloud.client_secret", func(c *Config, s scalar) error { return setText(&c.MarketingCloud.ClientSecret, s) }},
 		{"marketing_cloud.account_id", setAccountID},
+		{"marketing_cloud.calls_per_year", setCallsPerYear},
+		{"marketing_cloud.contract_start", setContractStart},
 		{"oauth.token_lifetime", setTokenLifetime},
 		{"delivery.give_up_after", func(c *Config, s scalar) error { return setDuration(&c.Delivery.GiveUpAfter, s) }},
 		{"delivery.senders", setSenders},
@@ -217,6 +219,27 @@ func setAccountID(c *Config, s scalar) error {
 		return errors.New("must be the MID of the business unit, which consists of digits")
 	}
 	c.MarketingCloud.AccountID = s.text
+	return nil
+}
+
+// maxCalls keeps sums and percentages far from what a number can hold.
+const maxCalls = 1_000_000_000_000
+
+func setCallsPerYear(c *Config, s scalar) error {
+	n, ok := s.integer()
+	if !ok || n < 0 || int64(n) > maxCalls {
+		return fmt.Errorf("must be a whole number from 0 to %d, without quotes", int64(maxCalls))
+	}
+	c.MarketingCloud.CallsPerYear = int64(n)
+	return nil
+}
+
+func setContractStart(c *Config, s scalar) error {
+	t, err := time.Parse("01-02", s.text)
+	if err != nil || t.Month() == time.February && t.Day() == 29 {
+		return errors.New("must be a month and a day of every year, such as 04-01 for 1 April")
+	}
+	c.MarketingCloud.ContractStart = MonthDay{t.Month(), t.Day()}
 	return nil
 }
 

@@ -113,6 +113,14 @@ database: mysql://db/x`, nil, []config.Problem{
 			{2, "marketing_cloud.client_secret", "is missing: copy it from the installed package, or set ONRAMP_MARKETING_CLOUD_CLIENT_SECRET"},
 			{3, "marketing_cloud.account_id", "must be the MID of the business unit, which consists of digits"},
 		}},
+		{"contract", "marketing_cloud: { subdomain: mc0, client_id: a, client_secret: b, calls_per_year: 6e6, contract_start: 31-12 }", nil, []config.Problem{
+			{1, "marketing_cloud.calls_per_year", "must be a whole number from 0 to 1000000000000, without quotes"},
+			{1, "marketing_cloud.contract_start", "must be a month and a day of every year, such as 04-01 for 1 April"},
+		}},
+		{"contract that begins on a leap day", "marketing_cloud: { subdomain: mc0, client_id: a, client_secret: b, calls_per_year: -1, contract_start: 02-29 }", nil, []config.Problem{
+			{1, "marketing_cloud.calls_per_year", "must be a whole number from 0 to 1000000000000, without quotes"},
+			{1, "marketing_cloud.contract_start", "must be a month and a day of every year, such as 04-01 for 1 April"},
+		}},
 		{"subdomain and auth_url", "marketing_cloud:\n  auth_url: http://127.0.0.1:8090\n  subdomain: mc0\n  client_id: a\n  client_secret: ''", nil, []config.Problem{
 			{2, "marketing_cloud.auth_url", "subdomain and auth_url can't both be set: remove auth_url, unless you use the sandbox"},
 			{5, "marketing_cloud.client_secret", "is empty: set a value or remove the key"},

@@ -48,6 +48,7 @@ type CheckConfig struct {
 	// Explain tells what an error of a call means for a destination: detail, hint,
 	// and whether the credentials were refused.
 	Explain func(err error, to onramp.Destination) onramp.Outcome
+	Saving  func() bool // whether calls are saved, and what fails is tried again rarely; nil: never
 	Log     *slog.Logger
 }
 
@@ -75,6 +76,9 @@ func NewChecks(cfg CheckConfig) *Checks {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 30 * time.Second
 	}
+	if cfg.Saving == nil {
+		cfg.Saving = func() bool { return false }
+	}
 	c := &Checks{cfg: cfg}
 	c.checks = []check{{name: CheckAccount, try: c.account}}
 	for _, to := range cfg.Destinations {
@@ -100,12 +104,16 @@ func (c *Checks) List() []Check {
 const (
 	firstPause   = 5 * time.Second
 	longestPause = 5 * time.Minute
+	savingPause  = time.Hour // while calls are saved
 )
 
 // Run makes the checks, and those that fail again and again until they pass or ctx
 // ends. What changes is in the log.
 func (c *Checks) Run(ctx context.Context) {
 	for pause := firstPause; !c.Once(ctx); pause = min(2*pause, longestPause) {
+		if c.cfg.Saving() {
+			pause = savingPause
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:

@@ -1,12 +1,16 @@
 // Package health tells how the gateway itself is doing, and the account in Marketing
 // Cloud that it sends to: the database and its disk, the access token, the vendor's
-// clock, and whether what the configuration names is there.
+// clock, whether what the configuration names is there, and the calls that were made.
 //
 // [Sources.Status] is what there is at one moment, [Checks] tries what is named. The
 // package repairs nothing and alerts nobody.
 package health
 
-import "time"
+import (
+	"time"
+
+	"onramp/internal/budget"
+)
 
 // Sources are where a status comes from. What is nil is not told.
 type Sources struct {
@@ -15,6 +19,7 @@ type Sources struct {
 	Token   func() Token
 	Clock   func() Clock
 	Checks  func() []Check
+	Calls   func() budget.Usage
 }
 
 // The states of a part.
@@ -31,6 +36,8 @@ type Status struct {
 	Token  *Token  `json:"token,omitempty"`
 	Clock  *Clock  `json:"clock,omitempty"`
 	Checks []Check `json:"checks,omitempty"` // of what the configuration names in Marketing Cloud, since the start
+
+	Calls *budget.Usage `json:"calls,omitempty"` // to Marketing Cloud
 }
 
 // Store is whether the database takes what comes.
@@ -94,7 +101,7 @@ func (c *Clock) Describe() string {
 
 // Status asks all sources.
 func (s *Sources) Status() Status {
-	status := Status{Store: Store{State: stateOK}, Disk: s.disk(), Clock: s.clock(), Checks: s.checks()}
+	status := Status{Store: Store{State: stateOK}, Disk: s.disk(), Clock: s.clock(), Checks: s.checks(), Calls: s.calls()}
 	if s.Trouble != nil {
 		if err := s.Trouble(); err != nil {
 			status.Store = Store{State: stateFailed, Reason: err.Error()}
@@ -116,7 +123,9 @@ func (s *Sources) Status() Status {
 }
 
 // Quick is the part of the status that alerts look at every second.
-func (s *Sources) Quick() Status { return Status{Clock: s.clock(), Checks: s.checks()} }
+func (s *Sources) Quick() Status {
+	return Status{Clock: s.clock(), Checks: s.checks(), Calls: s.calls()}
+}
 
 // disk tells the free space; nil where there is no disk of ours.
 func (s *Sources) disk() *Disk {
@@ -143,4 +152,12 @@ func (s *Sources) checks() []Check {
 		return nil
 	}
 	return s.Checks()
+}
+
+func (s *Sources) calls() *budget.Usage {
+	if s.Calls == nil {
+		return nil
+	}
+	u := s.Calls()
+	return &u
 }

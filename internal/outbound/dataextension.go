@@ -101,6 +101,7 @@ func (s *Sender) update(ctx context.Context, to onramp.Destination, deliveries [
 const (
 	firstPoll    = 500 * time.Millisecond // after the submission; grows by a half up to
 	slowestPoll  = 5 * time.Second
+	rareFactor   = 6                // so much longer while calls are saved
 	longestTrace = 2 * time.Minute  // without any status
 	longestJob   = 15 * time.Minute // until it is complete
 	pollTroubles = 5                // failed polls in a row
@@ -119,7 +120,7 @@ func (s *Sender) await(ctx context.Context, j job) (outcomes []onramp.Outcome, e
 	troubles, asked := 0, time.Duration(0) // asked: by the answer, to wait
 	for pause := firstPoll; ; pause = min(pause+pause/2, slowestPoll) {
 		select {
-		case <-time.After(max(pause, asked)):
+		case <-time.After(max(s.pollPause(pause), asked)):
 		case <-ctx.Done():
 			return all(judge(context.Cause(ctx), to, false))
 		}
@@ -147,6 +148,14 @@ func (s *Sender) await(ctx context.Context, j job) (outcomes []onramp.Outcome, e
 			troubles, asked = 0, 0
 		}
 	}
+}
+
+// pollPause makes a pause between polls longer while calls are saved.
+func (s *Sender) pollPause(usual time.Duration) time.Duration {
+	if s.calls.Saving().Wait > 0 {
+		return rareFactor * usual
+	}
+	return usual
 }
 
 // passing turns a refusal to tell the result into another try: nothing is wrong

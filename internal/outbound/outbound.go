@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"onramp/internal/attempt"
+	"onramp/internal/budget"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -31,6 +32,7 @@ type Config struct {
 	Timeout      time.Duration     // of one call; default 30 s
 	Fence        attempt.Fence     // of the network; default: always open
 	Transport    http.RoundTripper // default: the network
+	Calls        *budget.Meter     // counts the calls, and says whether they are saved; nil: neither
 	Forms        Forms             // makes the columns; nil: values are columns already
 	Log          *slog.Logger      // default: nowhere
 }
@@ -50,6 +52,7 @@ type Sender struct {
 	forms    Forms
 	gone     goneFields
 	readback *readback
+	calls    *budget.Meter
 	renewal  renewal
 }
 
@@ -70,7 +73,7 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	if cfg.Transport == nil {
 		cfg.Transport = cfg.Fence.Transport(idleFor)
 	}
-	clock := &clock{base: cfg.Transport}
+	clock := &clock{base: &counted{cfg.Transport, cfg.Calls}}
 	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: clock, Timeout: longestCall}))
 	requester, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{
 		ClientID: cfg.ClientID, ClientSecret: sfmc.Secret(cfg.ClientSecret.Reveal()), AccountID: cfg.AccountID,
@@ -86,7 +89,8 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 		sfmc.WithRequestTimeout(cfg.Timeout))
 	client := sfmc.NewClient(tokenSource{cache}, options...)
 	return &Sender{
-		client: client, tokens: tokens, clock: clock, timeout: cfg.Timeout, forms: cfg.Forms, readback: newReadback(client, cfg.Timeout, cfg.Log), renewal: renewal{tokens: tokenSource{cache}},
+		client: client, tokens: tokens, clock: clock, timeout: cfg.Timeout, forms: cfg.Forms, calls: cfg.Calls,
+		readback: newReadback(client, cfg), renewal: renewal{tokens: tokenSource{cache}},
 	}, nil
 }
 
@@ -151,9 +155,13 @@ func (s *Sender) begin(ctx context.Context) (limited context.Context, out *outgo
 // net/http then closes the connection, and gives either the error of the write or
 // that of the read that this ends, whichever it sees first.
 func (out *outgoing) sent(err error) bool {
+	return out.begun.Load() && !unwritten(err)
+}
+
+// unwritten says that the error of a call is that its request could not be written.
+func unwritten(err error) bool {
 	e, ok := errors.AsType[*net.OpError](err)
-	unwritten := ok && e.Op == "write" || errors.Is(err, net.ErrClosed)
-	return out.begun.Load() && !unwritten
+	return ok && e.Op == "write" || errors.Is(err, net.ErrClosed)
 }
 
 // hold has the columns of deliveries be parts of the body that was sent, and not held

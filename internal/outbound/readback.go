@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"onramp/internal/budget"
 	"onramp/internal/onramp"
 	"onramp/sfmc"
 )
@@ -27,6 +28,7 @@ import (
 type readback struct {
 	client  *sfmc.Client
 	timeout time.Duration
+	calls   *budget.Meter // rows are not read while calls are saved
 	log     *slog.Logger
 	rows    chan sentRow // those that come while one is looked at are not waited for
 
@@ -77,12 +79,13 @@ const (
 	readAgain   = 10 * time.Second // after a look that found something, or failed
 )
 
-func newReadback(client *sfmc.Client, timeout time.Duration, log *slog.Logger) *readback {
+func newReadback(client *sfmc.Client, cfg Config) *readback {
+	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &readback{
-		client: client, timeout: timeout, log: log, rows: make(chan sentRow, waitingRows),
+		client: client, timeout: cfg.Timeout, calls: cfg.Calls, log: log, rows: make(chan sentRow, waitingRows),
 		known: map[string]*rowsOf{}, lost: map[string]map[string]string{}, over: map[person]bool{},
 	}
 }
@@ -124,7 +127,7 @@ func (s *Sender) Warnings(destination string) []string {
 
 // offer hands over the first row of a call that was stored. It does not wait.
 func (b *readback) offer(c onramp.Call, outcomes []onramp.Outcome) {
-	if c.Destination.Kind != onramp.DataExtension {
+	if c.Destination.Kind != onramp.DataExtension || b.calls.Saving().Wait > 0 {
 		return
 	}
 	for i := range outcomes {

@@ -119,20 +119,34 @@ func (l *lane) nextCall(now time.Time, due *bar) *call {
 	if !ok {
 		return nil
 	}
+	if rest := max(l.fillFor(async, now), l.saveFor(now)); rest > 0 {
+		l.lingers = now.Add(rest)
+		return nil
+	}
+	c := &call{entries: l.window.take(l.mostIn(async), l.destination.MostBytes(), l.pace.newestFirst()), async: async}
+	c.suspect = c.entries[0].tried() && l.pace.getsThrough(now)
+	return c
+}
+
+// mostIn is the most deliveries for the next call.
+func (l *lane) mostIn(async bool) int {
+	if async {
+		return l.pace.most(l.rules[1].most)
+	}
+	return l.pace.most(l.rules[0].most)
+}
+
+// fillFor is how long a call waits to be filled in busy times; 0 or less: it goes now.
+func (l *lane) fillFor(async bool, now time.Time) time.Duration {
 	rule, underWay := l.rules[0], l.inFlight-l.jobs
 	if async {
 		rule, underWay = l.rules[1], l.jobs
 	}
-	most := l.pace.most(rule.most)
-	waited := now.Sub(l.window.ready[0].readyAt)
 	busy := l.flow.measure(l.window.everReady, now) >= rule.busy
-	if busy && len(l.window.ready) < most && underWay >= rule.free && waited < rule.linger {
-		l.lingers = now.Add(rule.linger - waited)
-		return nil
+	if !busy || len(l.window.ready) >= l.mostIn(async) || underWay < rule.free {
+		return 0
 	}
-	c := &call{entries: l.window.take(most, l.destination.MostBytes(), l.pace.newestFirst()), async: async}
-	c.suspect = c.entries[0].tried() && l.pace.getsThrough(now)
-	return c
+	return rule.linger - now.Sub(l.window.ready[0].readyAt)
 }
 
 // route chooses between the synchronous and the asynchronous route; ok is false
@@ -144,6 +158,9 @@ func (l *lane) route(now time.Time) (async, ok bool) {
 		return false, true
 	case l.destination.OnlyAsync():
 		return true, room
+	}
+	if l.saving() > 0 {
+		return room && len(l.window.ready) > worthJob*l.rules[0].most, true
 	}
 	return room && (len(l.window.ready) >= deepQueue || l.isOld(now)), true
 }

@@ -380,7 +380,9 @@ func (l *lane) finish(r *result) {
 		return
 	}
 	now := time.Now()
+	pausedTo := l.pace.until
 	l.pace.adapt(summary(r.outcomes), r.call, now)
+	l.spare(pausedTo, now)
 	l.setBars(r, now)
 	for i, e := range r.call.entries {
 		if n := len(r.call.entries); n > 1 && r.outcomes[i].Verdict == onramp.Retry {

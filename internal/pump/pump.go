@@ -88,6 +88,10 @@ type Config struct {
 	// delivery holds. Default: all are sent.
 	Skips func(d *onramp.Delivery) (why string)
 
+	// Saving says how long a call to Marketing Cloud may wait to be filled because calls
+	// are rare; 0: they aren't. It is asked before each call. Default: 0.
+	Saving func() time.Duration
+
 	// Before is how the destinations were doing when the pump before this one in the
 	// process had ended: what is counted since the start goes on from there.
 	Before []onramp.Health
@@ -105,6 +109,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Fence == nil {
 		c.Fence = func() error { return nil }
+	}
+	if c.Saving == nil {
+		c.Saving = func() time.Duration { return 0 }
 	}
 	return c
 }

@@ -103,7 +103,10 @@ var migrations = [][]string{{
 	// asynchronous requests whose outcome is not known yet; seqs are the deliveries, in the order of their rows
 	`CREATE TABLE job (request_id TEXT PRIMARY KEY, destination_id INTEGER NOT NULL, submitted_at BIGINT NOT NULL, seqs TEXT NOT NULL)`,
 	// with this version the key secret may be encrypted, see seal, and an onramp that does not know it would go on without one
-}, proofAndOrder, rescue}
+}, proofAndOrder, rescue, {
+	// calls to Marketing Cloud by day, counted from 1970, and kind
+	`CREATE TABLE call_count (day INTEGER NOT NULL, kind TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (day, kind)) {{without rowid}}`,
+}}
 
 // NewestVersion is the version of the tables of a database that Open has opened.
 func NewestVersion() int { return len(migrations) }

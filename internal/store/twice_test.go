@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"onramp/internal/budget"
 	"onramp/internal/onramp"
 )
 
@@ -125,6 +126,9 @@ func writes() map[string]write {
 		"job": operation(func(ctx context.Context, w *world) error {
 			return w.s.SaveJob(ctx, 1, onramp.Job{RequestID: "j", SubmittedAt: w.clock.now(), Deliveries: []onramp.Delivery{w.find("ana1.1")}})
 		}),
+		"calls": {nil, func(ctx context.Context, w *world) (any, error) {
+			return w.s.AddCalls(ctx, budget.Batch{ID: "b", Counts: []budget.Count{{Day: 20000, Kind: budget.Rows, N: 3}, {Day: 20001, Kind: budget.Token, N: 1}}}, 20000)
+		}},
 		"end of jobs": operation(func(ctx context.Context, w *world) error { return w.s.EndJobs(ctx, []string{"j"}) }),
 		"token":       operation(func(ctx context.Context, w *world) error { return w.s.SaveToken(ctx, []byte("token")) }),
 		"client": operation(func(ctx context.Context, w *world) error {
@@ -287,6 +291,7 @@ func (w *world) everything() []string {
 		`SELECT 'kept', kind, name FROM kept ORDER BY kind, name`,
 		`SELECT 'meta', name, value FROM meta WHERE name NOT LIKE 'key_secret%' AND name NOT LIKE 'run%' AND name NOT IN ('lease_clock', 'probe') ORDER BY name`,
 		`SELECT 'resend', destination_id, seq FROM resend ORDER BY destination_id, seq`,
+		`SELECT 'call_count', day, kind, n FROM call_count ORDER BY day, kind`,
 		`SELECT 'job', request_id, seqs FROM job ORDER BY request_id`,
 		`SELECT 'destination', id, name, read_to FROM destination ORDER BY id`,
 		`SELECT 'callback', id, name FROM callback ORDER BY id`,
