@@ -149,7 +149,7 @@ func TestCallsRunShort(t *testing.T) {
 	}
 	u := w.status().Calls
 	if u.State != "saving calls" || u.Wait != 300 || !strings.Contains(u.Reason, "at the pace of the last seven days the calls of the contract's year are used up on ") ||
-		!strings.Contains(u.Reason, "deliveries wait up to 5m0s to share a call") {
+		!strings.Contains(u.Reason, "deliveries wait up to 5 min to share a call") {
 		t.Errorf("status says %+v", u)
 	}
 }

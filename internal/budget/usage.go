@@ -41,7 +41,7 @@ func newUsage(f Figures, u Usage) Usage {
 	u.Share, u.Reason = f.Share(), u.explain(reason)
 	if saving.Wait > 0 {
 		u.State, u.Wait = stateSaving, saving.Wait.Seconds()
-		u.Reason += fmt.Sprintf("; today's share of %d is used up, so deliveries wait up to %v to share a call", u.Share, saving.Wait)
+		u.Reason += fmt.Sprintf("; today's share (%d calls) is used up, so deliveries wait up to %g min to share a call", u.Share, saving.Wait.Minutes())
 	}
 	return u
 }

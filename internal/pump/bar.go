@@ -137,7 +137,7 @@ func (l *lane) setBars(r *result, now time.Time) {
 			l.bars.byShape[s] = b
 		}
 		if b.probe == e {
-			b.why, b.until = o, now.Add(delay(0, probeDelay, maxProbe, b.refused))
+			b.why, b.until = o, now.Add(max(delay(0, probeDelay, maxProbe, b.refused), l.saving()))
 			b.refused++
 		}
 	}
