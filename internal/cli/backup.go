@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/app"
+	"onramp/internal/cli/frame"
 	"onramp/internal/cli/terminal"
 	"onramp/internal/config"
 	"onramp/internal/onramp"
@@ -53,7 +54,7 @@ running gateway: what was accepted last is in another file. PostgreSQL has its o
 			}
 			return cobra.ExactArgs(1)(cmd, args)
 		},
-		RunE: run(func(ctx context.Context, args []string) error { return c.runBackup(ctx, args[0], f) }),
+		RunE: frame.Run(func(ctx context.Context, args []string) error { return c.runBackup(ctx, args[0], f) }),
 	}
 	c.outputFlag(cmd)
 	cmd.Flags().BoolVar(&f.Encrypt, "encrypt", false, "encrypt the database and its key, with a passphrase, into one file")
@@ -80,7 +81,7 @@ go again, deliveries to journeys become unknown. See onramp status after the sta
 		Example: `  onramp restore /backup/onramp-2026-11-30.db
   onramp restore --force --passphrase-file /run/secrets/backup /backup/onramp.age`,
 		Args: cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error { return c.runRestore(ctx, args[0], f) }),
+		RunE: frame.Run(func(ctx context.Context, args []string) error { return c.runRestore(ctx, args[0], f) }),
 	}
 	c.outputFlag(cmd)
 	f.flags(cmd, "move an existing database aside first")

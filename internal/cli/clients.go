@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/operator"
 	"onramp/internal/shell"
 )
@@ -33,7 +34,7 @@ func (c *command) saving(cmd *cobra.Command) {
 		case !save:
 			return bare(cmd, args)
 		}
-		return run(func(ctx context.Context, _ []string) error { return c.saveClient(ctx, id) })(cmd, args)
+		return frame.Run(func(ctx context.Context, _ []string) error { return c.saveClient(ctx, id) })(cmd, args)
 	}
 }
 
@@ -70,7 +71,7 @@ func (c *command) keysList() *cobra.Command {
 		Use: "list", Short: "List the clients of the token endpoint, without secrets",
 		Example: "  onramp keys list\n  onramp keys list --output json",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.listClients(ctx) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.listClients(ctx) }),
 	}
 	c.outputFlag(cmd)
 	c.adminFlag(cmd)
@@ -116,7 +117,7 @@ func (c *command) keysChange(use, short, long, example, method, action, done str
 			}
 			return nil
 		},
-		RunE: run(func(ctx context.Context, args []string) error {
+		RunE: frame.Run(func(ctx context.Context, args []string) error {
 			admin, err := c.admin()
 			if err != nil {
 				return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 )
@@ -24,7 +25,7 @@ func (c *command) deliveries() *cobra.Command {
 		Use: "show ID", Short: "Show a delivery and its attempts, with each request and answer",
 		Example: "  onramp deliveries show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f.1",
 		Args:    oneID,
-		RunE: run(func(ctx context.Context, args []string) error {
+		RunE: frame.Run(func(ctx context.Context, args []string) error {
 			return c.showDelivery(ctx, http.MethodGet, args[0], "", nil)
 		}),
 	}
@@ -32,7 +33,7 @@ func (c *command) deliveries() *cobra.Command {
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("deliveries", "List, show, retry, edit, discard and move deliveries", under...)
+	return frame.Group("deliveries", "List, show, retry, edit, discard and move deliveries", under...)
 }
 
 func (c *command) deliveriesList() *cobra.Command {
@@ -105,7 +106,7 @@ Later steps of the same registration wait for the discarded one, and are discard
 		if err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, args []string) error {
+		return frame.Run(func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				return c.showDelivery(ctx, http.MethodPost, args[0], "/discard", operator.Bulk{Reason: meant.Reason})
 			}
@@ -137,7 +138,7 @@ shown with the delivery.`,
 		if err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, args []string) error {
+		return frame.Run(func(ctx context.Context, args []string) error {
 			return c.showDelivery(ctx, http.MethodPost, args[0], "/edit", operator.Correction{Fields: fields, Retry: retry, OverwriteNewer: overwrite})
 		})(cmd, args)
 	}

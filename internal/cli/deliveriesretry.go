@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 )
@@ -58,7 +59,7 @@ retried already is no longer dead.`,
 		if err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, args []string) error {
+		return frame.Run(func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				return c.showDelivery(ctx, http.MethodPost, args[0], "/retry"+overwriteNewer(meant.OverwriteNewer), nil)
 			}

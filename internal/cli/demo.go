@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/app"
+	"onramp/internal/cli/frame"
 	"onramp/internal/config"
 )
 
@@ -43,7 +44,7 @@ as Marketing Cloud refuses unknown ones.
 Without --config, no variable of the environment is used but ONRAMP_LOG_LEVEL.`,
 		Example: "  onramp demo\n  onramp demo --data ./demo-data\n  onramp demo --config onramp.yaml\n  onramp demo --public-listen 127.0.0.1:9080 --admin-listen 127.0.0.1:9081",
 		Args:    cobra.NoArgs,
-		RunE: run(func(ctx context.Context, _ []string) error {
+		RunE: frame.Run(func(ctx context.Context, _ []string) error {
 			s.config = c.configFile
 			return c.runDemo(ctx, s)
 		}),

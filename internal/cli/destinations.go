@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/operator"
 )
 
@@ -24,13 +25,13 @@ The exception are messages that were tried before the pause and failed, more tha
 ago: Marketing Cloud may no longer recognise a repeat, so they become unknown.`,
 		Example: "  onramp destinations resume data_extension:Web_Registrations",
 		Args:    oneDestination,
-		RunE:    run(func(ctx context.Context, args []string) error { return c.resumeDestination(ctx, args[0]) }),
+		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.resumeDestination(ctx, args[0]) }),
 	}
 	under := []*cobra.Command{c.destinationsList(), c.destinationsPause(), resume}
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("destinations", "List, pause and resume destinations", under...)
+	return frame.Group("destinations", "List, pause and resume destinations", under...)
 }
 
 func oneDestination(_ *cobra.Command, args []string) error {
@@ -50,7 +51,7 @@ wait for the retry of an earlier one with the same key, AGAIN those that are sen
 because an older row may have been written after a newer one.`,
 		Example: "  onramp destinations list\n  onramp destinations list --output json",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.listDestinations(ctx) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.listDestinations(ctx) }),
 	}
 }
 
@@ -92,7 +93,7 @@ If the destination is paused already, this changes the reason.`,
 		if strings.TrimSpace(reason) == "" {
 			return errors.New("give a reason, with --reason")
 		}
-		return run(func(ctx context.Context, args []string) error { return c.pauseDestination(ctx, args[0], reason) })(cmd, args)
+		return frame.Run(func(ctx context.Context, args []string) error { return c.pauseDestination(ctx, args[0], reason) })(cmd, args)
 	}
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/operator"
 	"onramp/internal/setup"
 )
@@ -26,7 +27,7 @@ func (c *command) ens() *cobra.Command {
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("ens", "Set up event notifications from Marketing Cloud", under...)
+	return frame.Group("ens", "Set up event notifications from Marketing Cloud", under...)
 }
 
 func (c *command) ensSetup() *cobra.Command {
@@ -44,7 +45,7 @@ and after an interruption the setup continues where it stopped. What the configu
 longer names is deleted only with --prune.`,
 		Example: "  onramp ens setup --dry-run\n  onramp ens setup\n  onramp ens setup --prune",
 		Args:    cobra.NoArgs,
-		RunE: run(func(ctx context.Context, _ []string) error {
+		RunE: frame.Run(func(ctx context.Context, _ []string) error {
 			return c.changeEns(ctx, meant, dry, "/api/ens/setup")
 		}),
 	}
@@ -68,7 +69,7 @@ creates them again. Without --yes, only prints the plan.`,
 			}
 			return nil
 		},
-		RunE: run(func(ctx context.Context, args []string) error {
+		RunE: frame.Run(func(ctx context.Context, args []string) error {
 			err := c.changeEns(ctx, operator.SetupRequest{Remove: true, Callbacks: args}, !yes, "/api/ens/remove")
 			if err == nil && !yes && c.output == "text" {
 				fmt.Fprintln(c.Stdout, "\nNothing was removed. Add --yes to carry out the plan.")
@@ -175,7 +176,7 @@ ones by what authenticated them (a signature, or a token alone), refused ones by
 reason. Lists each problem with a hint.`,
 		Example: "  onramp ens status\n  onramp ens status --output json",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runEnsStatus(ctx) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runEnsStatus(ctx) }),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/operator"
 )
 
@@ -17,13 +18,13 @@ func (c *command) events() *cobra.Command {
 		Use: "show ID", Short: "Show an event as received, and its deliveries",
 		Example: "  onramp events show 019b8a3e-7c00-8123-8a45-6789abcdef01",
 		Args:    oneID,
-		RunE:    run(func(ctx context.Context, args []string) error { return c.showEvent(ctx, args[0]) }),
+		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.showEvent(ctx, args[0]) }),
 	}
 	under := []*cobra.Command{c.eventsList(), show, c.eventsResend(), c.eventsTrigger()}
 	for _, cmd := range under {
 		c.outputFlag(cmd)
 	}
-	return group("events", "Inspect events from Marketing Cloud; resend them to sinks; trigger test events in the sandbox", under...)
+	return frame.Group("events", "Inspect events from Marketing Cloud; resend them to sinks; trigger test events in the sandbox", under...)
 }
 
 // eventFlags are the flags of events list.
@@ -153,7 +154,7 @@ The real Marketing Cloud can't be asked to send an event.`,
 				return fmt.Errorf("--%s is empty", name)
 			}
 		}
-		return run(func(ctx context.Context, _ []string) error { return c.trigger(ctx, sandbox, t) })(cmd, args)
+		return frame.Run(func(ctx context.Context, _ []string) error { return c.trigger(ctx, sandbox, t) })(cmd, args)
 	}
 	return cmd
 }

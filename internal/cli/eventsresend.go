@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/resend"
 )
 
@@ -53,7 +54,7 @@ or with --follow, it shows it again. Events that are received meanwhile go out a
 		if err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, _ []string) error {
+		return frame.Run(func(ctx context.Context, _ []string) error {
 			return c.resendOrLookAfter(ctx, resend.Events, filter, &flags)
 		})(cmd, args)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/answers"
+	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 )
@@ -19,7 +20,7 @@ func (c *command) explain() *cobra.Command {
 meanings. Letter case and blanks don't count. Without a code it lists what is known.`,
 		Example: "  onramp explain 10006\n  onramp explain CustomObjectNotFound\n  onramp explain invalid_client --output json",
 	}
-	cmd.RunE = run(func(_ context.Context, args []string) error {
+	cmd.RunE = frame.Run(func(_ context.Context, args []string) error {
 		found, err := answers.Explain(strings.Join(args, " "))
 		switch {
 		case err != nil:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/config"
 	"onramp/internal/keyset"
 )
@@ -25,7 +26,7 @@ which the configuration refers to. The gateway and the commands that ask it read
 there. Existing files are never overwritten; a token that is there is used.`,
 		Example: "  onramp init\n  onramp init --config /etc/onramp/onramp.yaml",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(context.Context, []string) error { return c.runInit() }),
+		RunE:    frame.Run(func(context.Context, []string) error { return c.runInit() }),
 	}
 }
 

@@ -7,12 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/keyset"
 	"onramp/internal/onramp"
 )
 
 func (c *command) keys() *cobra.Command {
-	return group("keys", "Create secrets and encryption keys; manage stored token clients", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove(), c.keysReset())
+	return frame.Group("keys", "Create secrets and encryption keys; manage stored token clients", c.keysNew(), c.keysList(), c.keysRetire(), c.keysRemove(), c.keysReset())
 }
 
 // kindOfKey is one kind of what keys new makes.
@@ -85,14 +86,14 @@ refers to as "${file:/run/secrets/…}".`,
   onramp keys new --output json
   (umask 077 && onramp keys new encryption > /run/secrets/onramp-keyset)`,
 		Args: cobra.NoArgs,
-		RunE: run(func(context.Context, []string) error { return c.printAllKeys() }),
+		RunE: frame.Run(func(context.Context, []string) error { return c.printAllKeys() }),
 	}
 	c.outputFlag(cmd)
 	cmd.AddCommand(c.keysNewEncryption())
 	for _, kind := range kindsOfKeys() {
 		one := &cobra.Command{
 			Use: kind.use, Short: kind.short, Long: kind.long, Example: kind.example, Args: cobra.NoArgs,
-			RunE: run(func(context.Context, []string) error { return c.printKey(kind.make()) }),
+			RunE: frame.Run(func(context.Context, []string) error { return c.printKey(kind.make()) }),
 		}
 		c.outputFlag(one)
 		if kind.use == "client" {
@@ -119,7 +120,7 @@ and restart them together.`,
 		Example: `  (umask 077 && onramp keys new encryption > /run/secrets/onramp-keyset)
   (umask 077 && onramp keys new encryption --rotate onramp.db.key > new.key) && mv new.key onramp.db.key`,
 		Args: cobra.NoArgs,
-		RunE: run(func(context.Context, []string) error {
+		RunE: frame.Run(func(context.Context, []string) error {
 			text, err := encryptionKey(rotate)
 			if err != nil {
 				return err

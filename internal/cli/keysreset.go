@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/app"
+	"onramp/internal/cli/frame"
 	"onramp/internal/config"
 	"onramp/internal/shell"
 )
@@ -37,7 +38,7 @@ the gateway first.`,
 			}
 			return cobra.NoArgs(cmd, args)
 		},
-		RunE: run(func(ctx context.Context, _ []string) error { return c.runKeysReset(ctx, callbacks, yes) }),
+		RunE: frame.Run(func(ctx context.Context, _ []string) error { return c.runKeysReset(ctx, callbacks, yes) }),
 	}
 	c.outputFlag(cmd)
 	cmd.Flags().StringArrayVar(&callbacks, "callback", nil, "reset this callback only (can be repeated)")

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
+	"onramp/internal/cli/measure"
 	"onramp/internal/config"
 	"onramp/internal/notices"
 	"onramp/internal/shell"
@@ -52,18 +54,12 @@ func Main(ctx context.Context, args []string, system System) int {
 		return done
 	}
 	fmt.Fprintln(system.Stderr, "onramp:", err)
-	if _, ran := errors.AsType[*runError](err); ran {
+	if _, ran := errors.AsType[*frame.RunError](err); ran {
 		return failed
 	}
 	fmt.Fprintln(system.Stderr, "See onramp --help, or onramp COMMAND --help.")
 	return wrongUse
 }
-
-// runError is an error of a command that was used rightly.
-type runError struct{ err error }
-
-func (e *runError) Error() string { return e.err.Error() }
-func (e *runError) Unwrap() error { return e.err }
 
 // command holds what the commands share.
 type command struct {
@@ -89,37 +85,8 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize())
 	root.AddCommand(asking...)
-	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.bench(), c.version())
+	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), measure.Command(c.Stdin, c.Stdout, c.Stderr), c.version())
 	return root
-}
-
-// run makes a command's function from one that may fail.
-func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := f(cmd.Context(), args); err != nil {
-			return &runError{err}
-		}
-		return nil
-	}
-}
-
-// group makes a command that only has others under it.
-func group(use, short string, under ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return fmt.Errorf("%s needs one of: %s", cmd.CommandPath(), strings.Join(names(under), ", "))
-	}}
-	g.AddCommand(under...)
-	return g
-}
-
-func names(commands []*cobra.Command) []string {
-	var all []string
-	for _, c := range commands {
-		if !c.Hidden {
-			all = append(all, c.Name())
-		}
-	}
-	return all
 }
 
 // configPath is the configuration file: by flag, by environment, or the default.
@@ -195,7 +162,7 @@ func (c *command) version() *cobra.Command {
 	var licenses bool
 	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version", Example: "  onramp version\n  onramp version --licenses", Args: cobra.NoArgs,
-		RunE: run(func(context.Context, []string) error {
+		RunE: frame.Run(func(context.Context, []string) error {
 			if licenses {
 				_, err := io.WriteString(c.Stdout, notices.Text)
 				return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/operator"
 )
 
@@ -33,7 +34,7 @@ Without --yes, only prints how many deliveries it would move.`,
 	for _, name := range []string{"from", "to"} {
 		_ = cmd.MarkFlagRequired(name) // fails only for a flag that there is not
 	}
-	cmd.RunE = run(func(ctx context.Context, _ []string) error {
+	cmd.RunE = frame.Run(func(ctx context.Context, _ []string) error {
 		m.Dry = !yes
 		return c.moveDeliveries(ctx, m)
 	})

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -13,25 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/operator"
 )
 
 // outputFlag lets a command that prints data print JSON instead.
-func (c *command) outputFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&c.output, "output", "o", "text", "output format: text or json")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if c.output != "text" && c.output != "json" {
-			return errors.New("--output must be text or json")
-		}
-		return nil
-	}
-}
+func (c *command) outputFlag(cmd *cobra.Command) { frame.OutputFlag(cmd, &c.output) }
 
-func (c *command) printJSON(value any) error {
-	encoder := json.NewEncoder(c.Stdout)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
-}
+func (c *command) printJSON(value any) error { return frame.PrintJSON(c.Stdout, value) }
 
 // table prints rows in columns, the first one as a heading.
 func (c *command) table(rows [][]string) error {
@@ -49,7 +36,7 @@ func (c *command) runList(flags func() (url.Values, error), list func(context.Co
 		if err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, _ []string) error { return list(ctx, query) })(cmd, args)
+		return frame.Run(func(ctx context.Context, _ []string) error { return list(ctx, query) })(cmd, args)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"onramp/internal/cli/frame"
 )
 
 // readyEvery is how often readyz asks while it waits.
@@ -26,7 +28,7 @@ written. With --wait it asks until it does, or the time is over.
 It is meant for compose files and CI. It needs no admin token.`,
 		Example: "  onramp readyz\n  onramp readyz --wait 30s",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runReadyz(ctx, wait) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runReadyz(ctx, wait) }),
 	}
 	c.outputFlag(cmd)
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for it at most")

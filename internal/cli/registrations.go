@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 )
@@ -86,10 +87,10 @@ func (c *command) registrations() *cobra.Command {
 		Use: "show ID", Short: "Show a registration, its deliveries and its timeline",
 		Example: "  onramp registrations show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f",
 		Args:    cobra.ExactArgs(1),
-		RunE:    run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
+		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return group("registrations", "List, show and resend registrations", list, show, c.registrationsResend())
+	return frame.Group("registrations", "List, show and resend registrations", list, show, c.registrationsResend())
 }
 
 func (c *command) listRegistrations(ctx context.Context, query url.Values) error {

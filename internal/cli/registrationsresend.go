@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 	"onramp/internal/resend"
@@ -65,7 +66,7 @@ flags (and times that are dates), or with --follow, it shows it again. One resen
 		if err := readRegistrationFilter(cmd, args, &flags, &filter, since, until); err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, _ []string) error {
+		return frame.Run(func(ctx context.Context, _ []string) error {
 			return c.resendOrLookAfter(ctx, resend.Registrations, filter, &flags)
 		})(cmd, args)
 	}

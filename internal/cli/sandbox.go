@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/app"
+	"onramp/internal/cli/frame"
 	"onramp/internal/config"
 	"onramp/internal/sandbox/limits"
 )
@@ -47,7 +48,7 @@ What it does not emulate:
 			}
 			return nil
 		},
-		RunE: run(func(ctx context.Context, _ []string) error {
+		RunE: frame.Run(func(ctx context.Context, _ []string) error {
 			o.Log, _ = c.logger(config.Default())
 			if cmd.Flags().Changed("activation") && o.Activation == 0 {
 				o.Activation = -1 // at once; 0 would be the default

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/app"
+	"onramp/internal/cli/frame"
 	"onramp/internal/config"
 )
 
@@ -33,7 +34,7 @@ where it can't, as with PostgreSQL or on another machine, say it with --restored
 Marketing Cloud no longer recognises, are then unknown: see onramp deliveries list.`,
 		Example: "  onramp init\n  onramp serve --config onramp.yaml\n  kill -HUP PID\n  onramp serve --restored",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runServe(ctx, restored) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runServe(ctx, restored) }),
 	}
 	cmd.Flags().BoolVar(&restored, "restored", false, "the database is a restored backup; give it for one start only")
 	return cmd

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/budget"
+	"onramp/internal/cli/frame"
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -31,7 +32,7 @@ one is shown below. Ignored are the inputs that came with a form since the start
 field of it (see unknown_fields), those that may be misspelt first.`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
 	}
 	c.outputFlag(cmd)
 	return cmd

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/app"
+	"onramp/internal/cli/frame"
 	"onramp/internal/cli/proof"
 	"onramp/internal/web"
 )
@@ -25,7 +26,7 @@ HTTP. Waits until it is in the sandbox's data extension, its contact has entered
 journey and the event for the journey's email has come back. Then prints the timeline.`,
 		Example: "  onramp try",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runTry(ctx) }),
 	}
 }
 

@@ -1,4 +1,6 @@
-package cli
+// Package measure has the commands of onramp bench. Begin with Command; what they do is
+// package rig.
+package measure
 
 import (
 	"context"
@@ -9,53 +11,62 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/bench/rig"
+	"onramp/internal/cli/frame"
 )
 
 const partCommand = "part"
 
-// bench has the measurements, and a hidden command for the processes that they
-// consist of.
-func (c *command) bench() *cobra.Command {
-	return group("bench", "Measure Onramp's performance on this machine", c.benchAccept(), c.benchDeliver(), c.benchToken(), c.benchEvents(), c.benchPart())
+// measurements are the commands.
+type measurements struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	output         string // text or json
+}
+
+// Command is onramp bench, with the measurements, and a hidden command for the processes
+// that they consist of.
+func Command(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	c := &measurements{stdin: stdin, stdout: stdout, stderr: stderr}
+	return frame.Group("bench", "Measure Onramp's performance on this machine", c.accept(), c.deliver(), c.token(), c.events(), c.part())
 }
 
 // rig makes what runs the measurements: it starts this program again, with the
 // hidden command.
-func (c *command) rig() *rig.Rig {
-	return &rig.Rig{Command: []string{"bench", partCommand}, Stderr: c.Stderr, Progress: c.progress}
+func (c *measurements) rig() *rig.Rig {
+	return &rig.Rig{Command: []string{"bench", partCommand}, Stderr: c.stderr, Progress: c.progress}
 }
 
-func (c *command) benchPart() *cobra.Command {
+func (c *measurements) part() *cobra.Command {
 	return &cobra.Command{
 		Use: partCommand + " NAME", Short: "Run one process of a benchmark", Hidden: true, Args: cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error { return rig.RunPart(ctx, args[0], c.Stdin, c.Stdout) }),
+		RunE: frame.Run(func(ctx context.Context, args []string) error { return rig.RunPart(ctx, args[0], c.stdin, c.stdout) }),
 	}
 }
 
 // progress says what is being measured, unless that would get between the figures.
-func (c *command) progress(format string, args ...any) {
+func (c *measurements) progress(format string, args ...any) {
 	if c.output != "json" {
-		fmt.Fprintf(c.Stderr, format+" …\n", args...)
+		fmt.Fprintf(c.stderr, format+" …\n", args...)
 	}
 }
 
-// benchReport is the result of a measurement.
-type benchReport interface {
+// report is the result of a measurement.
+type report interface {
 	WriteText(w io.Writer) error
 	Misses() []string
 }
 
 // report prints a report and returns its misses.
-func (c *command) report(r benchReport) error {
-	show := func() error { return r.WriteText(c.Stdout) }
+func (c *measurements) report(r report) error {
+	show := func() error { return r.WriteText(c.stdout) }
 	if c.output == "json" {
-		show = func() error { return c.printJSON(r) }
+		show = func() error { return frame.PrintJSON(c.stdout, r) }
 	}
 	return errors.Join(show(), missed(r))
 }
 
 // missed is an error with what a report misses.
-func missed(r benchReport) error {
+func missed(r report) error {
 	var misses []error
 	for _, miss := range r.Misses() {
 		misses = append(misses, errors.New(miss))
@@ -81,6 +92,6 @@ func checked(check func() error, f func(ctx context.Context) error) func(*cobra.
 		if err := check(); err != nil {
 			return err
 		}
-		return run(func(ctx context.Context, _ []string) error { return f(ctx) })(cmd, args)
+		return frame.Run(func(ctx context.Context, _ []string) error { return f(ctx) })(cmd, args)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package measure
 
 import (
 	"context"
@@ -8,9 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/bench/rig"
+	"onramp/internal/cli/frame"
 )
 
-func (c *command) benchToken() *cobra.Command {
+func (c *measurements) token() *cobra.Command {
 	s := rig.TokenSettings{}
 	cmd := &cobra.Command{
 		Use:   "token",
@@ -46,6 +47,6 @@ and at the end: Onramp stores no tokens, so it must not grow.`,
 	cmd.Flags().IntVar(&s.Connections, "connections", 64, "number of keep-alive connections")
 	dataFlag(cmd, &s.Data)
 	profileFlag(cmd, &s.Profile)
-	c.outputFlag(cmd)
+	frame.OutputFlag(cmd, &c.output)
 	return cmd
 }

@@ -1,4 +1,4 @@
-package cli
+package measure
 
 import (
 	"context"
@@ -9,9 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/bench/rig"
+	"onramp/internal/cli/frame"
 )
 
-func (c *command) benchAccept() *cobra.Command {
+func (c *measurements) accept() *cobra.Command {
 	s := rig.AcceptSettings{}
 	var keys string
 	cmd := &cobra.Command{
@@ -32,24 +33,24 @@ figure misses its limit. Compare the ratio of the two servers: absolute figures 
 the machine and from hour to hour.`,
 		Example: "  onramp bench accept\n  onramp bench accept --rounds 9 --duration 10s --output json",
 		Args:    cobra.NoArgs,
-		RunE:    run(func(ctx context.Context, _ []string) error { return c.runBenchAccept(ctx, s, keys) }),
+		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runAccept(ctx, s, keys) }),
 	}
 	cmd.Flags().IntVar(&s.Rounds, "rounds", 5, "number of rounds; each measures both servers")
 	cmd.Flags().DurationVar(&s.Duration, "duration", 4*time.Second, "length of one measurement")
 	cmd.Flags().IntVar(&s.Connections, "connections", 64, "number of keep-alive connections")
 	cmd.Flags().StringVar(&keys, "idempotency-keys", "both", "send a new Idempotency-Key with each request: with, without, or both for one run of each")
 	dataFlag(cmd, &s.Data)
-	c.outputFlag(cmd)
+	frame.OutputFlag(cmd, &c.output)
 	return cmd
 }
 
-// runBenchAccept prints each report as soon as there is one, as JSON all together.
-func (c *command) runBenchAccept(ctx context.Context, s rig.AcceptSettings, keys string) error {
+// runAccept prints each report as soon as there is one, as JSON all together.
+func (c *measurements) runAccept(ctx context.Context, s rig.AcceptSettings, keys string) error {
 	modes := map[string][]bool{"without": {false}, "with": {true}, "both": {false, true}}[keys]
 	if modes == nil {
 		return errors.New("--idempotency-keys must be with, without or both")
 	}
-	var reports []benchReport
+	var reports []report
 	var misses []error
 	for _, s.IdempotencyKeys = range modes {
 		report, err := c.rig().Accept(ctx, s)
@@ -60,13 +61,13 @@ func (c *command) runBenchAccept(ctx context.Context, s rig.AcceptSettings, keys
 		if c.output == "json" {
 			continue
 		}
-		if err := report.WriteText(c.Stdout); err != nil {
+		if err := report.WriteText(c.stdout); err != nil {
 			return err
 		}
-		fmt.Fprintln(c.Stdout)
+		fmt.Fprintln(c.stdout)
 	}
 	if c.output == "json" {
-		misses = append([]error{c.printJSON(reports)}, misses...)
+		misses = append([]error{frame.PrintJSON(c.stdout, reports)}, misses...)
 	}
 	return errors.Join(misses...)
 }

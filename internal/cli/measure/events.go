@@ -1,4 +1,4 @@
-package cli
+package measure
 
 import (
 	"context"
@@ -8,9 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/bench/rig"
+	"onramp/internal/cli/frame"
 )
 
-func (c *command) benchEvents() *cobra.Command {
+func (c *measurements) events() *cobra.Command {
 	s := rig.EventSettings{}
 	cmd := &cobra.Command{
 		Use:   "events",
@@ -59,7 +60,7 @@ gateway's. Exits with 1 if a figure misses its limit.`,
 	cmd.Flags().Float64Var(&s.AcceptRate, "accept-rate", 0, "registrations per second (0: as fast as they are answered)")
 	dataFlag(cmd, &s.Data)
 	profileFlag(cmd, &s.Profile)
-	c.outputFlag(cmd)
+	frame.OutputFlag(cmd, &c.output)
 	return cmd
 }
 

@@ -1,4 +1,4 @@
-package cli
+package measure
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/bench/rig"
+	"onramp/internal/cli/frame"
 )
 
 // The routes that bench deliver knows.
@@ -18,7 +19,7 @@ const (
 	routeBoth = "both"
 )
 
-func (c *command) benchDeliver() *cobra.Command {
+func (c *measurements) deliver() *cobra.Command {
 	s := rig.DeliverSettings{}
 	var route string
 	cmd := &cobra.Command{
@@ -78,7 +79,7 @@ only (for calls in async mode also 300 ms).`,
 	cmd.Flags().Int64Var(&s.Backlog, "backlog", 0, "also measure with this many registrations waiting, such as 1000000 (0: skip)")
 	dataFlag(cmd, &s.Data)
 	cmd.Flags().StringVar(&s.Database, "database", "", "postgres:// URL of a database for this measurement only; the registrations stay in it (default: SQLite in --data)")
-	c.outputFlag(cmd)
+	frame.OutputFlag(cmd, &c.output)
 	return cmd
 }
 
