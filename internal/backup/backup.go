@@ -102,12 +102,17 @@ func Save(ctx context.Context, o Options) (_ Report, err error) {
 	r := report(o.File, summary, staged.size())
 	r.MadeAt, r.Encrypted = &made, o.Encrypt
 	if o.Encrypt {
-		return r, o.placeEncrypted(staged, key, passphrase)
+		err = o.placeEncrypted(staged, key, passphrase)
+	} else {
+		if key != "" {
+			r.KeyFile = o.File + keyEnding
+		}
+		err = o.place(staged, key)
 	}
-	if key != "" {
-		r.KeyFile = o.File + keyEnding
+	if err == nil {
+		o.leaveNote(made)
 	}
-	return r, o.place(staged, key)
+	return r, err
 }
 
 func report(file string, s snapshot.Summary, size int64) Report {

@@ -54,6 +54,12 @@ func (s *Sender) Token() TokenState {
 	return s.tokens.state
 }
 
+// AccessToken gives the token that calls use, or gets one; the error is that of the
+// request for it.
+func (s *Sender) AccessToken(ctx context.Context) (*sfmc.Token, error) {
+	return s.renewal.tokens.Token(ctx)
+}
+
 // Clock tells how far the vendor's clock is ahead of ours, or behind when that is
 // below zero, and when they were compared; the zero time when they were not.
 func (s *Sender) Clock() (ahead time.Duration, at time.Time) {

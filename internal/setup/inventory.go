@@ -35,12 +35,16 @@ func (s *Setup) readActual(ctx context.Context) (*inventory, error) {
 	return h, s.readAccount(ctx, h)
 }
 
-// readStored reads what we have stored.
-func (s *Setup) readStored(ctx context.Context) (*inventory, error) {
-	h := &inventory{
+func (s *Setup) newInventory() *inventory {
+	return &inventory{
 		base: s.cfg.PublicURL + onramp.CallbackPath, records: map[string]onramp.CallbackRecord{},
 		probes: map[string][]onramp.Probe{}, subscriptions: map[string][]sfmc.Subscription{},
 	}
+}
+
+// readStored reads what we have stored.
+func (s *Setup) readStored(ctx context.Context) (*inventory, error) {
+	h := s.newInventory()
 	var err error
 	if h.schemes, err = s.cfg.Schemes.ListSchemes(ctx); err != nil {
 		return nil, fmt.Errorf("list stored schemes: %w", err)

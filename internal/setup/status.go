@@ -42,23 +42,28 @@ func (s *Setup) Status(ctx context.Context) (Status, error) {
 	if err := s.readAccount(patience, actual); err != nil {
 		status.Unreachable = err.Error()
 	}
+	return status, s.compare(ctx, actual, &status)
+}
+
+// compare fills a status in.
+func (s *Setup) compare(ctx context.Context, actual *inventory, status *Status) error {
 	v := &view{plan: &plan{Setup: s, actual: actual, observed: newObserved()}, unreachable: status.Unreachable != ""}
 	status.Schemes = v.schemeStatuses()
 	for i := range s.cfg.Callbacks {
 		c, err := v.callbackStatus(ctx, &s.cfg.Callbacks[i])
 		if err != nil {
-			return status, err
+			return err
 		}
 		status.Callbacks = append(status.Callbacks, c)
 	}
 	for _, u := range actual.unmanaged(s.cfg.Callbacks) {
 		c, err := v.unmanagedStatus(ctx, u)
 		if err != nil {
-			return status, err
+			return err
 		}
 		status.Callbacks = append(status.Callbacks, c)
 	}
-	return status, nil
+	return nil
 }
 
 // view compares the actual state with the desired one.
@@ -113,7 +118,7 @@ func (v *view) callbackStatus(ctx context.Context, c *onramp.Callback) (Callback
 	if err := v.traffic(ctx, &status); err != nil {
 		return status, err
 	}
-	if status.Scheme != "" {
+	if status.Scheme != "" && v.cfg.StoredClients != nil {
 		if _, err := v.submission(v.actual, c); err != nil {
 			status.Wrong = append(status.Wrong, Finding{What: err.Error(), Hint: "set its client and user to ones that have a secret; onramp keys new creates one"})
 		}
@@ -158,6 +163,9 @@ func (v *view) callbackStatus(ctx context.Context, c *onramp.Callback) (Callback
 
 // traffic fills in what came to a callback.
 func (v *view) traffic(ctx context.Context, status *CallbackStatus) error {
+	if v.cfg.Arrivals == nil {
+		return nil
+	}
 	last, err := v.cfg.Arrivals.LastEvent(ctx, status.Name)
 	if err != nil {
 		return fmt.Errorf("find last event of callback %s: %w", status.Name, err)

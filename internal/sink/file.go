@@ -48,6 +48,23 @@ func newFile(cfg Config, s *onramp.File) (*file, error) {
 
 func (f *file) route(*message) string { return "append to " + f.path }
 
+// reach looks for the file, or else for the folder that it is to be made in.
+func (f *file) reach(context.Context) onramp.Outcome {
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err = os.Stat(filepath.Dir(f.path)); err == nil {
+			return onramp.Outcome{Verdict: onramp.Delivered, Detail: "the folder of the file is there"}
+		}
+	}
+	if err == nil && info.IsDir() {
+		err = syscall.EISDIR
+	}
+	if err != nil {
+		return judgeFile(err)
+	}
+	return onramp.Outcome{Verdict: onramp.Delivered, Detail: "the file is there"}
+}
+
 // deliver writes all lines at once. The disk blames no single event, so that all
 // fare alike.
 func (f *file) deliver(ctx context.Context, messages []message) []onramp.Outcome {

@@ -190,6 +190,17 @@ func (k *kafka) attempt(ctx context.Context, messages []message) []onramp.Outcom
 	return outcomes
 }
 
+// reach asks the brokers for the topic.
+func (k *kafka) reach(ctx context.Context) onramp.Outcome {
+	ctx, end := attempt.WithTimeout(ctx, k.timeout)
+	defer end()
+	k.healthy.Store(false) // so that they are asked
+	if _, err := k.connect(ctx); err != nil {
+		return judgeKafka(err)
+	}
+	return onramp.Outcome{Verdict: onramp.Delivered, Detail: "the brokers answer, and have the topic " + k.topic}
+}
+
 // connect gives the client. After trouble it finds out first whether the brokers
 // can be reached and have the topic: an answer is there at once then, and it says
 // more than that records were not taken in time.

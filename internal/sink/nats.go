@@ -164,6 +164,28 @@ func (m *message) publicationID() string {
 	return m.id + "." + m.resend
 }
 
+// reach connects. Whether a stream takes the subject is known only for one without the
+// event's type in it.
+func (n *natsSubject) reach(ctx context.Context) onramp.Outcome {
+	ctx, end := attempt.WithTimeout(ctx, n.timeout)
+	defer end()
+	link, err := n.connect(ctx)
+	if err != nil {
+		return judgeNATS(err)
+	}
+	if strings.Contains(n.subject, onramp.TypeInSubject) {
+		return onramp.Outcome{Verdict: onramp.Delivered, Detail: "the server answers"}
+	}
+	stream, err := link.js.StreamNameBySubject(ctx, n.subject)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return judgeNATS(jetstream.ErrNoStreamResponse)
+	}
+	if err != nil { // such as that it may not be asked for
+		return onramp.Outcome{Verdict: onramp.Delivered, Detail: "the server answers"}
+	}
+	return onramp.Outcome{Verdict: onramp.Delivered, Detail: "the server answers, and the stream " + stream + " takes the subject " + n.subject}
+}
+
 // connect gives the connection; several calls that need one at once share the try
 // to make it.
 func (n *natsSubject) connect(ctx context.Context) (*natsLink, error) {

@@ -77,6 +77,8 @@ type target interface {
 	// and returns their outcomes in their order. No message of it may arrive after
 	// the return, unless it does so before every later one.
 	deliver(ctx context.Context, messages []message) []onramp.Outcome
+	// reach says whether the system answers, and sends it no event.
+	reach(ctx context.Context) onramp.Outcome
 	// route says where a message goes, for the record of the attempt.
 	route(m *message) string
 	close() error
@@ -199,6 +201,16 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 		outcomes[places[i]] = o
 	}
 	return outcomes
+}
+
+// Reach tries whether the system of a sink answers, and sends it no event. The verdict is
+// Delivered if it does.
+func (s *Sender) Reach(ctx context.Context, name string) onramp.Outcome {
+	t := s.sinks[name]
+	if t == nil {
+		return onramp.Outcome{Verdict: onramp.Blocked, Detail: "there is no sink of this name"}
+	}
+	return t.reach(ctx)
 }
 
 func (s *Sender) wrap(d *onramp.Delivery) (message, error) {

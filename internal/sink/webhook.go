@@ -163,6 +163,25 @@ func (w *webhook) post(ctx context.Context, p post) onramp.Outcome {
 	return judgeAnswer(resp, answer)
 }
 
+// reach asks for the head of the address. Whatever answers is there: most endpoints take
+// POST alone.
+func (w *webhook) reach(ctx context.Context) onramp.Outcome {
+	ctx, end := attempt.WithTimeout(ctx, w.timeout)
+	defer end()
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, w.url, nil)
+	if err != nil {
+		return judgeSilence(err)
+	}
+	req.Host = w.host
+	req.Header.Set("User-Agent", "Onramp")
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return judgeSilence(err)
+	}
+	resp.Body.Close()
+	return onramp.Outcome{Verdict: onramp.Delivered, Detail: w.origin + " answers"}
+}
+
 // sign signs by every key, so that the consumer can go from one to the next.
 func (w *webhook) sign(header http.Header, id string, body []byte) error {
 	now := time.Now()

@@ -2,10 +2,12 @@
 package terminal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -30,6 +32,17 @@ func Progress(out io.Writer, what string) func(done float64) {
 			fmt.Fprintln(out)
 		}
 	}
+}
+
+// ShowsMarks says whether marks such as ✓ can be written to out: to a terminal that is not
+// dumb, in a locale that is UTF-8. getenv reads the environment.
+func ShowsMarks(out io.Writer, getenv func(string) string) bool {
+	if _, is := descriptor(out); !is || getenv("TERM") == "dumb" {
+		return false
+	}
+	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"))
+	name := strings.ToLower(strings.ReplaceAll(locale, "-", ""))
+	return strings.Contains(name, "utf8") || getenv("WT_SESSION") != "" // of Windows Terminal
 }
 
 // Ask reads a secret without showing it; with again it has to be typed twice. Without a
