@@ -183,7 +183,7 @@ func TestConditions(t *testing.T) {
 			alert.Config{},
 			func(w *world, _ time.Time) { w.ahead = -31 * time.Second }, 10 * time.Second,
 			[]sentAlert{{time.Second, "onramp: clocks differ", "cause: Marketing Cloud's clock is 31s behind this machine's\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\n" +
-				"hint: operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it"}},
+				"hint: operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it; see onramp check --only clock"}},
 		},
 		{
 			"clocks that nearly agree", alert.Config{}, func(w *world, _ time.Time) { w.ahead = 30 * time.Second }, 10 * time.Second, nil,
@@ -197,21 +197,21 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
 			[]sentAlert{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä ", 139) + "…\nwaiting: 6 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space; see onramp check --only database"}},
 		},
 		{
 			"disk",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
 			[]sentAlert{{time.Second, "onramp: low disk space: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) free on the database's disk; the limit is 5%\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk"}},
 		},
 		{
 			"disk by amount",
 			alert.Config{FreeBytes: 500e6},
 			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
 			[]sentAlert{{time.Second, "onramp: low disk space: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) free on the database's disk; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk"}},
 		},
 		{
 			"enough by amount", alert.Config{FreeBytes: 500e6}, func(w *world, _ time.Time) { w.free, w.total = 500_000_000, 100_000_000_000 }, 40 * time.Second, nil,

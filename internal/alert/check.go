@@ -34,7 +34,8 @@ func (w *Watcher) blockedOrUnfit(blocked []standing, unfit []Condition) []Condit
 // isOf says whether a check's finding is why destinations are blocked.
 func (s standing) isOf(unfit Condition) bool {
 	name, isCheck := strings.CutPrefix(unfit.Cause, checkCause)
-	return isCheck && (slices.Contains(s.names, name) || s.Refused && name == health.CheckAccount)
+	stops := func(destination string) bool { return slices.Contains(s.names, destination) }
+	return isCheck && (stops(name) || slices.ContainsFunc(unfit.concerns, stops) || s.Refused && name == health.CheckAccount)
 }
 
 const checkCause = "check:"
@@ -44,7 +45,7 @@ const checkCause = "check:"
 func unfit(all operator.Overview, now time.Time) []Condition {
 	var found []Condition
 	for _, c := range all.Health.Checks {
-		condition := Condition{Cause: checkCause + c.Name, Detail: remote(c.Detail), Hint: c.Hint, Since: c.Since}
+		condition := Condition{Cause: checkCause + c.Name, Detail: remote(c.Detail), Hint: c.Hint, Since: c.Since, concerns: c.Concerns}
 		switch {
 		case c.State == health.CheckAway && now.Sub(c.Since) >= awayFor:
 			condition.Title = "Marketing Cloud can't be reached"
@@ -52,6 +53,8 @@ func unfit(all operator.Overview, now time.Time) []Condition {
 			continue
 		case c.Name == health.CheckAccount:
 			condition.Title, condition.Severe = "credentials or business unit wrong", true
+		case c.Name == health.CheckScopes:
+			condition.Title, condition.Severe = "scopes missing", true
 		default:
 			condition.Title = "not as configured in Marketing Cloud: " + c.Name
 		}

@@ -22,6 +22,8 @@ type Condition struct {
 	Since   time.Time     // zero: since it was first seen
 	Severe  bool          // nothing goes on until someone acts
 	Every   time.Duration // the alert is repeated so often; 0: every hour
+
+	concerns []string // destinations that it stops, when it is about none alone
 }
 
 const (
@@ -34,13 +36,13 @@ const (
 	throttledHint = "nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders"
 	deadHint      = "find the cause with onramp deliveries list --by-cause and onramp deliveries show ID, fix it, then run onramp deliveries retry --cause CAUSE"
 	unknownHint   = "list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"
-	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space"
+	storeHint     = "registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space; see onramp check --only database"
 	noticeHint    = "onramp status shows the whole text; it is repeated until Onramp is started again"
-	columnsHint   = "registrations are delivered without these values until then; onramp status shows the columns"
+	columnsHint   = "registrations are delivered without these values until then; onramp status shows the columns; see onramp check --only data-extension"
 	lateHint      = "find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"
 	pausedHint    = "nothing is lost: when you are done, run onramp destinations resume "
-	clockHint     = "operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it"
-	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503"
+	clockHint     = "operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it; see onramp check --only clock"
+	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk"
 )
 
 // quick is what can be seen at any time.

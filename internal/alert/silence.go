@@ -9,7 +9,7 @@ import (
 	"onramp/internal/operator"
 )
 
-const silenceHint = "run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused"
+const silenceHint = "run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused; see onramp check --only ens,public-url,quiet"
 
 // silence watches for messages that go out while no event reports what became of
 // them.

@@ -277,7 +277,7 @@ func TestColumnsThatAreDropped(t *testing.T) {
 	const name = "data_extension:" + sandbox.RegistrationsKey
 	w.until("warnings", func() bool { return len(w.destination(name).Warnings) > 0 })
 	want := []string{
-		"column FristName is not in the data extension: Marketing Cloud drops its values without a word; add it there, or correct the form's column",
+		"column FristName is not in the data extension: Marketing Cloud drops its values without a word; add it there, or correct the form's column; see onramp check --only data-extension",
 		"column LastName was sent with a value and is empty: see that nothing else writes to it, and compare its type with the field's",
 		"column PageURL holds only the first 10 characters of what was sent: make it longer, or set the field's max",
 	}

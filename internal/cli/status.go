@@ -133,7 +133,7 @@ func healthRows(s *health.Status) [][]string {
 			text = "Marketing Cloud's is " + k.Describe() + " this machine's"
 		}
 		if k.Failed() {
-			text += "; operator: let this machine take its time from a time server (NTP)"
+			text += "; operator: let this machine take its time from a time server (NTP); see onramp check --only clock"
 		}
 		rows = append(rows, []string{"clock", k.State, text})
 	}

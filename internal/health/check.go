@@ -27,16 +27,21 @@ const (
 	CheckAway      CheckState = "away"      // Marketing Cloud has not answered, and is asked again
 )
 
-// CheckAccount is the name of the check of credentials and business unit.
-const CheckAccount = "account"
+// The names of checks that are about no destination.
+const (
+	CheckAccount = "account" // credentials and business unit
+	CheckScopes  = "scopes"  // of the installed package
+)
 
 // Check is whether something that the configuration names is so in Marketing Cloud.
 type Check struct {
-	Name   string     `json:"name"` // CheckAccount, or the name of a destination
+	Name   string     `json:"name"` // CheckAccount, CheckScopes, or the name of a destination
 	State  CheckState `json:"state"`
 	Detail string     `json:"detail,omitempty"` // what was found
 	Hint   string     `json:"hint,omitempty"`   // whose turn it is, and what to do
 	Since  time.Time  `json:"since,omitzero"`   // when it came to be in this state
+	// Concerns are the destinations that can't work because of it, when it is about none alone.
+	Concerns []string `json:"concerns,omitempty"`
 }
 
 // CheckConfig is what is checked.
@@ -49,7 +54,16 @@ type CheckConfig struct {
 	// and whether the credentials were refused.
 	Explain func(err error, to onramp.Destination) onramp.Outcome
 	Saving  func() bool // whether calls are saved, and what fails is tried again rarely; nil: never
-	Log     *slog.Logger
+	// Scopes tells which scopes the access token lacks that the configuration needs; nil:
+	// nobody knows.
+	Scopes func(ctx context.Context) (Lack, error)
+	Log    *slog.Logger
+}
+
+// Lack is what an account lacks; empty: nothing.
+type Lack struct {
+	Detail, Hint string
+	Concerns     []string // destinations that can't work without it
 }
 
 // Checks try what the configuration names against Marketing Cloud, and write
@@ -58,8 +72,9 @@ type Checks struct {
 	cfg    CheckConfig
 	checks []check
 
-	mu    sync.Mutex
-	found []Check // in the order of checks
+	mu      sync.Mutex
+	found   []Check  // in the order of checks
+	lacking []string // destinations that lack a scope
 }
 
 // check is one of them. try makes one call; a nil error is a check that was made,
@@ -81,6 +96,9 @@ func NewChecks(cfg CheckConfig) *Checks {
 	}
 	c := &Checks{cfg: cfg}
 	c.checks = []check{{name: CheckAccount, try: c.account}}
+	if cfg.Scopes != nil {
+		c.checks = append(c.checks, check{name: CheckScopes, try: c.scopes})
+	}
 	for _, to := range cfg.Destinations {
 		named := func(known check) bool { return known.name == to.Name() }
 		if one, ok := destinationCheck(cfg.Account, to); ok && !slices.ContainsFunc(c.checks, named) {
@@ -141,6 +159,9 @@ func (c *Checks) Once(ctx context.Context) (through bool) {
 			c.tell(ctx, before.State, now)
 		}
 		c.mu.Lock()
+		if now.Name == CheckScopes {
+			now.Concerns = c.lacking
+		}
 		c.found[i] = now
 		c.mu.Unlock()
 		if now.State == CheckFailed || now.State == CheckAway {
@@ -198,6 +219,15 @@ func (c *Checks) tell(ctx context.Context, before CheckState, now Check) {
 	c.cfg.Log.Log(ctx, level, what, "check", now.Name, "state", string(now.State), "detail", now.Detail, "hint", now.Hint)
 }
 
+// scopes keeps which destinations lack one.
+func (c *Checks) scopes(ctx context.Context) (detail, hint string, err error) {
+	lack, err := c.cfg.Scopes(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lacking = lack.Concerns
+	return lack.Detail, lack.Hint, err
+}
+
 // account proves that there is a token, that it is taken, and that it is for the
 // right business unit. The call needs no scope.
 func (c *Checks) account(ctx context.Context) (detail, hint string, err error) {
@@ -216,7 +246,7 @@ func (c *Checks) account(ctx context.Context) (detail, hint string, err error) {
 	return detail, "", nil
 }
 
-const hintBusinessUnit = "operator: set marketing_cloud.account_id to the MID of the business unit with the data extensions, and ask a Marketing Cloud admin whether the installed package has access to it"
+const hintBusinessUnit = "operator: set marketing_cloud.account_id to the MID of the business unit with the data extensions, and ask a Marketing Cloud admin whether the installed package has access to it; see onramp check --only account"
 
 // destinationCheck reads what a destination leads to; ok is false for sinks.
 func destinationCheck(account *sfmc.Client, to onramp.Destination) (one check, ok bool) {
@@ -239,7 +269,7 @@ func destinationCheck(account *sfmc.Client, to onramp.Destination) (one check, o
 			var definition struct{ Status string }
 			err = account.Get(ctx, "messaging/v1/email/definitions/"+key, &definition)
 			if definition.Status == "Inactive" {
-				return "the definition is inactive: what is sent stays queued", "Marketing Cloud admin: activate the message definition " + to.Key, err
+				return "the definition is inactive: what is sent stays queued", "Marketing Cloud admin: activate the message definition " + to.Key + "; see onramp check --only message", err
 			}
 			return "", "", err
 		}

@@ -85,11 +85,11 @@ func isAboutSome(err error) bool {
 const (
 	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 	hintForeign = "something in between seems to answer in Marketing Cloud's place, such as a proxy, a firewall (WAF) or a captive portal: let this machine reach Marketing Cloud without it"
-	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
-	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address"
-	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
+	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled" + SeeCheck + "credentials"
+	hintScopes  = "grant the installed package the scopes that the route needs (data_extensions_read, data_extensions_write, journeys_read, list_and_subscribers_read, email_send), and allow this machine's IP address" + SeeCheck + "scopes"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status" + SeeCheck + "subdomain,credentials"
 	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
-	hintData    = "compare the form's columns with the data extension's, then retry it"
+	hintData    = "compare the form's columns with the data extension's, then retry it" + SeeCheck + "data-extension"
 )
 
 // judgeAnswer is the table of outcomes (architecture, section 7).

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	hintObject  = "compare the key in the configuration with Marketing Cloud, and see that the journey or definition is active; what waits goes out by itself"
-	hintColumns = "compare the form's columns with the data extension's; what waits goes out by itself"
+	hintObject  = "compare the key in the configuration with Marketing Cloud, and see that the journey or definition is active; what waits goes out by itself" + SeeCheck + "data-extension,event-definition,message"
+	hintColumns = "compare the form's columns with the data extension's; what waits goes out by itself" + SeeCheck + "data-extension"
 )
 
 // concernsAll says that a refusal is not for what was sent: it would be the same for
@@ -113,7 +113,7 @@ func (b *blame) columns(o *onramp.Outcome, complaints []sfmc.Detail, d *onramp.D
 			o.Verdict, o.Columns = onramp.Blocked, true
 			switch names := missing(c); {
 			case sayNull.in(c.Message) && len(names) > 0:
-				o.Hint = "operator: add a field or a constant for the column " + names[0] + " to the form: " + b.call.Destination.Key + " requires it; what waits goes out by itself"
+				o.Hint = "operator: add a field or a constant for the column " + names[0] + " to the form: " + b.call.Destination.Key + " requires it; what waits goes out by itself" + SeeCheck + "data-extension"
 			case o.Hint == hintData:
 				o.Hint = hintColumns
 			}

@@ -21,6 +21,28 @@ type hint struct {
 	text   string                 // the code where it is no number; "": any
 	says   string                 // a part of one of the messages; "": any
 	advice string                 // with {key}, {key_column} and {column} still to be filled in
+	own    bool                   // it is about this one delivery: no check tells more
+}
+
+// SeeCheck stands between a hint and the name of the check that tells more.
+const SeeCheck = "; see onramp check --only "
+
+// check is what tells more: a reference to a check, or nothing.
+func (h *hint) check() string {
+	isToken := slices.Contains(h.ops, sfmc.OpToken) || h.ops == nil && h.to == 0
+	switch {
+	case h.own:
+		return ""
+	case isToken:
+		return SeeCheck + "credentials"
+	case h.status == http.StatusForbidden || h.status == http.StatusUnauthorized:
+		return SeeCheck + "scopes"
+	case h.to == onramp.Journey:
+		return SeeCheck + "event-definition"
+	case h.to == onramp.Message:
+		return SeeCheck + "message"
+	}
+	return SeeCheck + "data-extension"
 }
 
 // hints is searched from the top: the first row that fits counts. The words stand
@@ -86,11 +108,11 @@ var hints = []hint{
 
 	// Data extensions: single values.
 	{
-		to: onramp.DataExtension, says: "is not a valid email address",
+		to: onramp.DataExtension, says: "is not a valid email address", own: true,
 		advice: "operator: correct the address in {column} of this registration with onramp deliveries edit, then retry it",
 	},
 	{
-		to: onramp.DataExtension, says: "is not a valid phone number",
+		to: onramp.DataExtension, says: "is not a valid phone number", own: true,
 		advice: "operator: correct the number in {column} of this registration with onramp deliveries edit, then retry it",
 	},
 	{
@@ -106,7 +128,7 @@ var hints = []hint{
 		advice: "operator: compare key_column ({key_column}) and the required columns of the data extension {key} with what was sent (onramp deliveries show), add what is missing, then retry it",
 	},
 	{
-		to: onramp.DataExtension, says: "Cannot insert duplicate key",
+		to: onramp.DataExtension, says: "Cannot insert duplicate key", own: true,
 		advice: "operator: discard this delivery, or set on_existing to update and retry it: the data extension {key} has a row with this key",
 	},
 	{
@@ -138,11 +160,11 @@ var hints = []hint{
 	// Messages (vendor page "Transactional API Response Level Error Codes").
 	{to: onramp.Message, codes: []int{109107, 109111, sfmc.CodeNotFound}, advice: noMessageDefinition},
 	{
-		to: onramp.Message, codes: []int{109106, 109121},
+		to: onramp.Message, codes: []int{109106, 109121}, own: true,
 		advice: "operator: set to_column to the column with the email address, which is required in the form, correct this one with onramp deliveries edit, then retry it",
 	},
 	{
-		to: onramp.Message, codes: []int{109105, 109109},
+		to: onramp.Message, codes: []int{109105, 109109}, own: true,
 		advice: "operator: choose another subscriber_key for the form, one that is never empty: Marketing Cloud does not take this one for the message {key}",
 	},
 	{
@@ -181,7 +203,7 @@ func advise(e *sfmc.Error, to onramp.Destination, otherwise string) string {
 	if at < 0 {
 		return otherwise
 	}
-	return strings.NewReplacer("{key}", to.Key, "{key_column}", strings.Join(to.KeyColumns, ", "), "{column}", columnOf(e, messages)).Replace(hints[at].advice)
+	return strings.NewReplacer("{key}", to.Key, "{key_column}", strings.Join(to.KeyColumns, ", "), "{column}", columnOf(e, messages)).Replace(hints[at].advice) + hints[at].check()
 }
 
 func (h *hint) fits(e *sfmc.Error, to onramp.Destination, messages []string) bool {

@@ -18,12 +18,12 @@ import (
 
 // hints are what an operator is advised to do.
 const (
-	hintData    = "compare the form's columns with the data extension's, then retry it"
-	hintObject  = "compare the key in the configuration with Marketing Cloud, and see that the journey or definition is active; what waits goes out by itself"
-	hintColumns = "compare the form's columns with the data extension's; what waits goes out by itself"
-	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status"
+	hintData    = "compare the form's columns with the data extension's, then retry it; see onramp check --only data-extension"
+	hintObject  = "compare the key in the configuration with Marketing Cloud, and see that the journey or definition is active; what waits goes out by itself; see onramp check --only data-extension,event-definition,message"
+	hintColumns = "compare the form's columns with the data extension's; what waits goes out by itself; see onramp check --only data-extension"
+	hintHost    = "check marketing_cloud.subdomain or auth_url, the network, and Marketing Cloud's status; see onramp check --only subdomain,credentials"
 	hintLimit   = "nothing to do yet; if it lasts, ask Salesforce about your account's limits"
-	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled"
+	hintToken   = "check client_id, client_secret and account_id, and that the installed package is enabled; see onramp check --only credentials"
 	hintForeign = "something in between seems to answer in Marketing Cloud's place, such as a proxy, a firewall (WAF) or a captive portal: let this machine reach Marketing Cloud without it"
 	hintUnknown = "it may have arrived: retry it only if a second message does no harm"
 )

@@ -277,7 +277,7 @@ func (b *readback) look(ctx context.Context, r sentRow, now time.Time) {
 func compare(value json.RawMessage, stored map[string]string, column string, values bool) string {
 	got, found := stored[strings.ToLower(column)]
 	if !found {
-		return "is not in the data extension: Marketing Cloud drops its values without a word; add it there, or correct the form's column"
+		return "is not in the data extension: Marketing Cloud drops its values without a word; add it there, or correct the form's column" + SeeCheck + "data-extension"
 	}
 	sent := strings.Trim(string(value), `"`)
 	if value[0] == '"' {

@@ -64,7 +64,7 @@ func readsBack(t *testing.T, read func() reply, log *lines) (s *outbound.Sender,
 func TestReadBack(t *testing.T) {
 	t.Parallel()
 	const (
-		missing = "column City is not in the data extension: Marketing Cloud drops its values without a word; add it there, or correct the form's column"
+		missing = "column City is not in the data extension: Marketing Cloud drops its values without a word; add it there, or correct the form's column; see onramp check --only data-extension"
 		empty   = "column City was sent with a value and is empty: see that nothing else writes to it, and compare its type with the field's"
 		other   = "column City holds something else than what was sent: see that nothing else writes to it, and compare its type with the field's"
 		cut     = "column City holds only the first 3 characters of what was sent: make it longer, or set the field's max"

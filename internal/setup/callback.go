@@ -177,7 +177,7 @@ func (p *plan) saveKey(ctx context.Context, cb *callback, key sfmc.Secret) error
 
 const hintProbe = "Marketing Cloud probes the address before it accepts a callback, and expects exactly 200: " +
 	"check that public.url leads to this gateway from the internet, by https with a valid certificate and without a port, " +
-	"and that any proxy in front of it lets " + onramp.CallbackPath + " and " + onramp.TokenPath + " through; then run onramp ens setup again"
+	"and that any proxy in front of it lets " + onramp.CallbackPath + " and " + onramp.TokenPath + " through; then run onramp ens setup again; see onramp check --only public-url"
 
 func (p *plan) createCallback(cb *callback) {
 	detail := fmt.Sprintf("%s, at most %d events in a call", cb.url, cb.maxBatch())

@@ -60,9 +60,9 @@ func betterHint(err error, own string) string {
 	case errors.Is(answer.Err, sfmc.ErrAnswer) || answer.Status/100 == 3 && answer.Status != http.StatusNotModified:
 		return hintProxy
 	case answer.Op == sfmc.OpToken || answer.Status == http.StatusUnauthorized:
-		return "check marketing_cloud.client_id, client_secret and account_id"
+		return "check marketing_cloud.client_id, client_secret and account_id; see onramp check --only credentials"
 	case answer.Status == http.StatusForbidden:
-		return "give the installed package the scopes event_notification_callback_create, _read, _update and _delete, and event_notification_subscription_create, _read, _update and _delete"
+		return "give the installed package the scopes event_notification_callback_create, _read, _update and _delete, and event_notification_subscription_create, _read, _update and _delete; see onramp check --only scopes"
 	case answer.Status == http.StatusNotModified:
 		return "Marketing Cloud says that it already exists, but does not list it: another business unit of the account may have it, with the same address or name"
 	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
