@@ -18,6 +18,7 @@ import (
 	"onramp/internal/operator"
 	"onramp/internal/pgtest"
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/account"
 )
 
 // While somebody else holds the database's lock, or it is away, an idle gateway is
@@ -111,51 +112,54 @@ func TestChecks(t *testing.T) {
 		return `{"match":"` + match + `","status":` + map[int]string{401: "401", 403: "403", 500: "500"}[status] + `}`
 	}
 	ok := health.Check{Name: health.CheckAccount, State: health.CheckPassed, Detail: belongs}
+	scopes := health.Check{Name: health.CheckScopes, State: health.CheckPassed}
 	for _, c := range []struct {
 		name   string
 		edit   func(string) string
 		faults string
 		want   []health.Check
 	}{
-		{"all is well", withoutEvents, "", []health.Check{ok, {Name: extension, State: health.CheckPassed}, {Name: journey, State: health.CheckPassed}}},
+		{"all is well", withoutEvents, "", []health.Check{ok, scopes, {Name: extension, State: health.CheckPassed}, {Name: journey, State: health.CheckPassed}}},
 		{"wrong keys", func(cfg string) string {
 			cfg = strings.ReplaceAll(withoutEvents(cfg), "Web_Registrations", "Web_Registration")
 			return strings.ReplaceAll(cfg, "APIEvent-sandbox-welcome", "APIEvent-welcome")
 		}, "", []health.Check{
-			ok,
+			ok, scopes,
 			{
 				Name: "data_extension:Web_Registration", State: health.CheckFailed, Detail: "404 30003: custom object data cannot be retrieved for key: Web_Registration",
-				Hint: "operator: set data_extension.key to the external key (not the name) of a data extension in the business unit of marketing_cloud.account_id: it has none with the key Web_Registration",
+				Hint: "operator: set data_extension.key to the external key (not the name) of a data extension in the business unit of marketing_cloud.account_id: it has none with the key Web_Registration; see onramp check --only data-extension",
 			},
 			{
 				Name: "journey:APIEvent-welcome", State: health.CheckFailed, Detail: "404 30003: Event Definition not found: APIEvent-welcome",
-				Hint: "operator: set event_definition_key to the key of the API event that the journey starts with (not the journey's id): the business unit has none with the key APIEvent-welcome",
+				Hint: "operator: set event_definition_key to the key of the API event that the journey starts with (not the journey's id): the business unit has none with the key APIEvent-welcome; see onramp check --only event-definition",
 			},
 		}},
 		{"a wrong secret", as("sandbox-secret", "another-secret"), "", []health.Check{
 			{
 				Name: health.CheckAccount, State: health.CheckFailed,
 				Detail: "no access token: 401 invalid_client: Client authentication failed. Make sure that the client ID and client secret are valid and that the package is installed and enabled.",
-				Hint:   "operator: set marketing_cloud.client_secret to the current secret of the installed package, and ask a Marketing Cloud admin whether the package is enabled",
+				Hint:   "operator: set marketing_cloud.client_secret to the current secret of the installed package, and ask a Marketing Cloud admin whether the package is enabled; see onramp check --only credentials",
 			},
+			{Name: health.CheckScopes, State: health.CheckPending},
 			{Name: extension, State: health.CheckPending},
 			{Name: journey, State: health.CheckPending},
 		}},
 		{"another business unit", as(`"510000001"`, `"510000002"`), "", []health.Check{
 			{
 				Name: health.CheckAccount, State: health.CheckFailed, Detail: "no access token: 400 unauthorized_client: The client is not accessible for this account.",
-				Hint: "Marketing Cloud admin: give the installed package access to the business unit of marketing_cloud.account_id, or have the operator set the MID of one that it has access to",
+				Hint: "Marketing Cloud admin: give the installed package access to the business unit of marketing_cloud.account_id, or have the operator set the MID of one that it has access to; see onramp check --only credentials",
 			},
+			{Name: health.CheckScopes, State: health.CheckPending},
 			{Name: extension, State: health.CheckPending},
 			{Name: journey, State: health.CheckPending},
 		}},
 		{"missing scopes", withoutEvents, fault("/data/v1/customobjectdata", 403) + "," + fault("/interaction/v1/eventDefinitions", 401), []health.Check{
-			ok,
+			ok, scopes,
 			{Name: extension, State: health.CheckUnchecked, Detail: "could not be checked: the scope data_extensions_read is missing"},
 			{Name: journey, State: health.CheckUnchecked, Detail: "could not be checked: the scope journeys_read is missing"},
 		}},
 		{"a Marketing Cloud that is away", withoutEvents, fault("/data/v1/customobjectdata", 500), []health.Check{
-			ok, {Name: extension, State: health.CheckAway, Detail: "500 500: Internal Server Error"}, {Name: journey, State: health.CheckPassed},
+			ok, scopes, {Name: extension, State: health.CheckAway, Detail: "500 500: Internal Server Error"}, {Name: journey, State: health.CheckPassed},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -198,7 +202,7 @@ func TestOtherBusinessUnit(t *testing.T) {
 	w.start(withoutEvents, filepath.Join(t.TempDir(), "onramp.db"))
 	want := health.Check{
 		Name: health.CheckAccount, State: health.CheckFailed, Detail: "the business unit is 510000099, not 510000001",
-		Hint: "operator: set marketing_cloud.account_id to the MID of the business unit with the data extensions, and ask a Marketing Cloud admin whether the installed package has access to it",
+		Hint: "operator: set marketing_cloud.account_id to the MID of the business unit with the data extensions, and ask a Marketing Cloud admin whether the installed package has access to it; see onramp check --only account",
 	}
 	if diff := cmp.Diff(want, w.awaitChecks()[0]); diff != "" {
 		t.Error(diff)
@@ -245,7 +249,7 @@ func TestHealth(t *testing.T) {
 		}, 0, parts{
 			health.Store{State: "ok"}, "ok", health.Token{
 				State: "failed", FailedAt: now, Reason: "no access token: 401 invalid_client: Invalid client ID. Use the client ID in Marketing Cloud Installed Packages.",
-				Hint: "operator: set marketing_cloud.client_id to the client ID of the installed package (Setup, Apps, Installed Packages) of the account with this subdomain",
+				Hint: "operator: set marketing_cloud.client_id to the client ID of the installed package (Setup, Apps, Installed Packages) of the account with this subdomain; see onramp check --only credentials",
 			}, health.Clock{State: "ok", CheckedAt: now},
 		}},
 	} {
@@ -300,5 +304,35 @@ func TestCheckAlert(t *testing.T) {
 	}, database)
 	if got := <-alerts; got != "onramp: not as configured in Marketing Cloud: journey:APIEvent-x" {
 		t.Errorf("after the restart the alert is %q", got)
+	}
+}
+
+// A scope that the configuration needs and the package lacks is in the status and an
+// alert before the first visitor comes.
+func TestMissingScope(t *testing.T) {
+	t.Parallel()
+	alerts := make(chan string, 100)
+	chat := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var sent struct{ Title string }
+		_ = json.NewDecoder(r.Body).Decode(&sent)
+		alerts <- sent.Title
+	}))
+	t.Cleanup(chat.Close)
+	scopes := &account.PackageSetting{Scopes: []string{"data_extensions_read", "data_extensions_write", "journeys_read"}}
+	w := &world{t: t, sandbox: sandbox.New(sandbox.Config{Account: &account.Setting{Package: scopes}})}
+	cloud := httptest.NewServer(w.sandbox)
+	t.Cleanup(cloud.Close)
+	w.cloud = cloud.URL
+	w.start(func(cfg string) string { return `alerts: ["generic+` + chat.URL + `/"]` + "\n" + withoutEvents(cfg) }, filepath.Join(t.TempDir(), "onramp.db"))
+	want := health.Check{
+		Name: health.CheckScopes, State: health.CheckFailed, Detail: "the installed package lacks list_and_subscribers_read",
+		Hint:     "Marketing Cloud admin: give the package Contacts | List and Subscribers: Read; see onramp check --only scopes",
+		Concerns: []string{"journey:APIEvent-sandbox-welcome"},
+	}
+	if diff := cmp.Diff(want, w.awaitChecks()[1]); diff != "" {
+		t.Error(diff)
+	}
+	if got := <-alerts; got != "onramp: scopes missing" {
+		t.Errorf("the alert is %q", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/check"
 	"onramp/internal/config"
 	"onramp/internal/health"
 	"onramp/internal/onramp"
@@ -65,7 +66,7 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 	}
 	r.checks = health.NewChecks(health.CheckConfig{
 		Account: r.account.Client(), AccountID: r.cfg.MarketingCloud.AccountID, Destinations: r.formDestinations(), Timeout: r.cfg.Delivery.Timeout,
-		Explain: outbound.Explain, Saving: a.savesCalls, Log: a.options.Log.With("part", "health"),
+		Explain: outbound.Explain, Scopes: r.lackingScopes, Saving: a.savesCalls, Log: a.options.Log.With("part", "health"),
 	})
 	r.desk = a.newDesk(r)
 	if r.public, err = a.publicHandler(r); err != nil {
@@ -73,6 +74,15 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 	}
 	r.admin = a.adminHandler(r)
 	return nil
+}
+
+// lackingScopes compares the scopes of the access token with those that the configuration needs.
+func (r *running) lackingScopes(ctx context.Context) (health.Lack, error) {
+	token, err := r.account.AccessToken(ctx)
+	if err != nil {
+		return health.Lack{}, err
+	}
+	return check.LackingScopes(check.Config{Forms: r.cfg.Forms, Callbacks: r.cfg.Callbacks}, token), nil
 }
 
 // newAccount makes the sender to Marketing Cloud. Without a change it is the one that

@@ -24,9 +24,11 @@ type said struct {
 	Out, Errors string
 }
 
-func onrampSays(ctx context.Context, args ...string) said {
+func onrampSays(ctx context.Context, args ...string) said { return onrampSaysIn(ctx, nil, args...) }
+
+func onrampSaysIn(ctx context.Context, environ []string, args ...string) said {
 	var out, errors bytes.Buffer
-	status := cli.Main(ctx, args, cli.System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errors})
+	status := cli.Main(ctx, args, cli.System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errors, Environ: environ})
 	return said{status, out.String(), errors.String()}
 }
 

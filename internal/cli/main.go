@@ -53,6 +53,9 @@ func Main(ctx context.Context, args []string, system System) int {
 	if err == nil {
 		return done
 	}
+	if ended, ok := errors.AsType[levelError](err); ok {
+		return ended.level.Status()
+	}
 	fmt.Fprintln(system.Stderr, "onramp:", err)
 	if _, ran := errors.AsType[*frame.RunError](err); ran {
 		return failed
@@ -81,7 +84,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", `configuration file (default "onramp.yaml", or $`+configEnv+`)`)
-	asking := []*cobra.Command{c.status(), c.readyz(), c.registrations(), c.deliveries(), c.destinations(), c.events(), c.ens()}
+	asking := []*cobra.Command{c.status(), c.readyz(), c.registrations(), c.deliveries(), c.destinations(), c.events(), c.ens(), c.check()}
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize())
 	root.AddCommand(asking...)
