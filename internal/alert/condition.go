@@ -24,6 +24,7 @@ type Condition struct {
 	Every   time.Duration // the alert is repeated so often; 0: every hour
 
 	concerns []string // destinations that it stops, when it is about none alone
+	Sure    bool          // once it is away it is over: nothing is waited for
 }
 
 const (
@@ -48,7 +49,7 @@ const (
 // quick is what can be seen at any time.
 func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	all := w.from.Desk.Overview()
-	found := w.blockedOrUnfit(together(all.Destinations, "blocked"), unfit(all, now))
+	found := w.blockedOrUnfit(together(all.Destinations, "blocked"), append(drifted(all.Watch), unfit(all, now)...))
 	for _, g := range together(all.Destinations, "throttled") {
 		if now.Sub(g.Since) > throttledFor {
 			found = append(found, g.throttled())
@@ -66,6 +67,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	found = append(found, w.silent(now, all)...)
 	found = append(found, noticed(all.Notices)...)
 	found = append(found, used(all.Health.Calls)...)
+	found = append(found, unarrived(all.Watch)...)
 	if w.from.Trouble == nil {
 		return found
 	}

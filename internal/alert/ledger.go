@@ -8,7 +8,7 @@ import (
 
 const (
 	againAfter = time.Hour       // there is one alert for each cause in this time
-	calmAfter  = 5 * time.Minute // what is away for so long is over
+	calmAfter  = 5 * time.Minute // what is away for so long is over, unless that is sure
 )
 
 // ledger is what was sent, by cause.
@@ -41,7 +41,7 @@ func (l ledger) compare(now time.Time, is []Condition) []message {
 		if s.GoneAt.IsZero() {
 			s.GoneAt = now
 		}
-		if s.Open && now.Sub(s.GoneAt) >= calmAfter {
+		if s.Open && (s.Sure || now.Sub(s.GoneAt) >= calmAfter) {
 			s.Open = false
 			ends = append(ends, s.message(over, now))
 		}

@@ -22,6 +22,7 @@ import (
 	"onramp/internal/ignored"
 	"onramp/internal/onramp"
 	"onramp/internal/store"
+	"onramp/internal/watch"
 	"onramp/internal/web"
 )
 
@@ -47,6 +48,7 @@ type App struct {
 	store   *store.Store
 	calls   *budget.Meter // to Marketing Cloud, whatever the configuration
 	alerts  *alert.Watcher
+	watch   *watch.Watch
 	public  *web.Listener
 	admin   *web.Listener
 	left    atomic.Pointer[[]onramp.Left] // behind by the routes as they are now
@@ -79,6 +81,9 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	if a.calls, err = budget.Open(ctx, a.store, contract(cfg), time.Now); err != nil {
+		return err
+	}
+	if a.watch, err = a.newWatch(ctx); err != nil {
 		return err
 	}
 	if err := a.bind(ctx, cfg); err != nil {

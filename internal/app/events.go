@@ -276,12 +276,17 @@ func (a *App) SetUpEvents(ctx context.Context) error {
 // senders sends each delivery to where its destination is.
 type senders struct {
 	account, sinks pump.Sender
+	blocked        func(to onramp.Destination) (onramp.Outcome, bool) // why nothing may be sent there
 }
 
-// Send makes the call.
+// Send makes the call, unless its destination would spoil what is sent. Of what was sent
+// already the results are asked for all the same.
 func (s senders) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	if c.Destination.Kind == onramp.SinkDestination {
 		return s.sinks.Send(ctx, c)
+	}
+	if o, blocked := s.blocked(c.Destination); blocked && c.RequestID == "" {
+		return slices.Repeat([]onramp.Outcome{o}, len(c.Deliveries))
 	}
 	return s.account.Send(ctx, c)
 }

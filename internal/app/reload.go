@@ -64,6 +64,7 @@ func (a *App) startLanes(claim, work context.Context) *lanes {
 		if !a.options.NoPump {
 			parts.Go(func() { running.checks.Run(claim) })
 			parts.Go(func() { running.account.ReadBack(claim) })
+			parts.Go(func() { a.watch.Run(claim) })
 			parts.Go(func() { pump.Run(claim, work) })
 		}
 		parts.Wait()

@@ -103,7 +103,7 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 func (a *App) newDesk(r *running) *operator.Desk {
 	desk := &operator.Desk{
 		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
-		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r),
+		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status,
 		Log: a.options.Log.With("part", "admin"),
 	}
 	desk.Resends = resend.New(a.store, map[string]resend.Kind{
@@ -137,8 +137,9 @@ func (a *App) prepareLanes(ctx context.Context) error {
 	}
 	a.pump.Store(pump.New(pump.Config{
 		Senders: r.cfg.Delivery.Senders, GiveUpAfter: r.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
-		Fence: a.store.Fence(), Before: before, Skips: r.skips(), Saving: a.longestFill,
-	}, a.store, a.store, senders{r.account, r.sinks}, append(r.formDestinations(), r.sinkDestinations...)))
+		Fence: a.store.Fence(), Before: before, Skips: a.skips(r), Saving: a.longestFill,
+	}, a.store, a.store, senders{r.account, r.sinks, a.watch.Blocked}, append(r.formDestinations(), r.sinkDestinations...)))
+	a.watch.Change(a.watched(r))
 	left, err := a.store.FollowRoutes(ctx, r.forms)
 	if err == nil {
 		a.left.Store(&left)

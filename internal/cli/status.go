@@ -20,16 +20,13 @@ func (c *command) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show counts of registrations, deliveries and events, and how the gateway and its destinations are doing",
-		Long: `Shows how many registrations were accepted and what state they are in, how many events
-arrived, and the state of each destination. The counts of registrations add up to the
-number accepted. The lines of the gateway are about its database, the disk that it is on,
-the access token, Marketing Cloud's clock, and about what the configuration names: whether
-the account, data extensions, events and messages are there. The calls to Marketing Cloud are
-those of today (UTC) and of the contract's year. A destination is running,
-throttled, blocked, paused (see onramp destinations), or unconfigured. Deliveries with the
-same destination and key go one after the other: what waits behind the retry of an earlier
-one is shown below. Ignored are the inputs that came with a form since the start and are no
-field of it (see unknown_fields), those that may be misspelt first.`,
+		Long: `Shows how many registrations were accepted and what state they are in (the counts add up),
+how many events arrived, and the state of each destination: running, throttled, blocked,
+paused (see onramp destinations), or unconfigured. The lines of the gateway are about its
+database and disk, the access token, Marketing Cloud's clock, whether what the configuration
+names is there, and whether what is sent arrives (watch). The calls to Marketing Cloud are
+those of today (UTC) and of the contract's year. Deliveries with the same destination and key go one after the other: what waits behind the retry of an earlier one is shown below.
+Ignored are the inputs that came with a form and are no field of it (see unknown_fields).`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
@@ -86,7 +83,7 @@ func (c *command) runStatus(ctx context.Context) error {
 	c.printBehind(s.Destinations)
 	c.printLate(s.Destinations)
 	fmt.Fprintln(c.Stdout)
-	if err := c.table(healthRows(&s.Status)); err != nil {
+	if err := c.table(healthRows(&s.Status, s.Watch.Rows())); err != nil {
 		return err
 	}
 	return c.printCalls(s.Calls)
@@ -114,8 +111,8 @@ func (c *command) printIgnored(forms []operator.FormStatus) error {
 	return c.table(rows)
 }
 
-// healthRows are the lines of the gateway itself and of the account.
-func healthRows(s *health.Status) [][]string {
+// healthRows are the lines of the gateway itself and of the account, and more.
+func healthRows(s *health.Status, more [][]string) [][]string {
 	rows := [][]string{{"GATEWAY", "STATE", ""}, {"store", s.Store.State, s.Store.Reason}}
 	if d := s.Disk; d != nil {
 		text := d.Reason
@@ -147,6 +144,7 @@ func healthRows(s *health.Status) [][]string {
 		}
 		rows = append(rows, []string{"calls", u.State, fmt.Sprintf("%d%% of %d used until %s; %s", u.Percent, u.PerYear, u.To.Format(time.DateOnly), text)})
 	}
+	rows = append(rows, more...)
 	for _, row := range rows {
 		row[2] = visible(row[2])
 	}

@@ -107,6 +107,18 @@ type Watch struct {
 	Oldest   time.Duration // oldest: the age of an undelivered registration; 15m
 	DiskFree Space         // disk_free: the free space on the database's disk; 5%
 	Events   time.Duration // events: how long no event comes while messages go out; 1h, or 0 with "off"
+	Canary   Canary
+	Sample   time.Duration // sample: how often some of what was delivered is read back and compared; 24h, or 0 with "off"
+	Schema   time.Duration // schema: how often the columns of the data extensions are read; 1h, or 0 with "off"
+	Usual    bool          // usual: whether a form is held against its own usual rate; true
+}
+
+// Canary is the registration that Onramp submits to its own forms, to see it arrive.
+type Canary struct {
+	Every   time.Duration // canary: how often; 0, or "off": never
+	Timeout time.Duration // canary_timeout: how long one may take to arrive; 10m
+	Form    string        // canary_form: the form; "": each
+	Email   string        // canary_email: the address it is made from; "": one that gets no mail
 }
 
 // Space is an amount of disk space: one of the two is set.
@@ -126,7 +138,7 @@ func Default() *Config {
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
-		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour},
+		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour, Canary: Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true},
 	}
 }
 
@@ -242,6 +254,7 @@ func (r *reader) config(c *Config, root value) {
 	c.Alerts = r.alerts(top["alerts"])
 	r.publicURL = c.Public.URL
 	c.Forms = r.forms(top["forms"])
+	r.checkCanary(c)
 	c.OAuth.Clients = r.clients(sections["oauth"]["clients"])
 	c.OAuth.Users = r.users(sections["oauth"]["users"])
 	c.Callbacks = r.callbacks(top["ens"], grantees{c.OAuth, !r.blamed("oauth")})

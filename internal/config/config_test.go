@@ -130,7 +130,7 @@ func TestExample(t *testing.T) {
 		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
-		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour},
+		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour, Canary: config.Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true},
 		Forms:    []onramp.Form{exampleForm()},
 		Callbacks: []onramp.Callback{{
 			Name: "events", MaxBatch: 1000,
@@ -162,7 +162,7 @@ marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_se
 delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s, longest_call: 4m }
 drain_timeout: 5s
 log: { level: debug, format: text }
-watch: { oldest: 1h, disk_free: 500MB, events: off }
+watch: { oldest: 1h, disk_free: 500MB, events: off, canary: 2h, canary_form: first, canary_email: Ops@example.com, canary_timeout: 5m, sample: off, schema: 30m, usual: false }
 oauth:
   token_lifetime: 1m
   clients:
@@ -287,7 +287,10 @@ func TestEveryKey(t *testing.T) {
 		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second, LongestCall: 4 * time.Minute},
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
-		Watch:          config.Watch{Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}},
+		Watch: config.Watch{
+			Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}, Schema: 30 * time.Minute,
+			Canary: config.Canary{Every: 2 * time.Hour, Timeout: 5 * time.Minute, Form: "first", Email: "Ops@example.com"},
+		},
 		OAuth: config.OAuth{
 			TokenLifetime: time.Minute,
 			Clients: []onramp.TokenClient{
@@ -450,7 +453,10 @@ func TestEnvironment(t *testing.T) {
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second, LongestCall: 3 * time.Second}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
-	want.Watch = config.Watch{Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}, Events: 11 * time.Hour}
+	want.Watch = config.Watch{
+		Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}, Events: 11 * time.Hour, Sample: 2 * time.Hour,
+		Canary: config.Canary{Every: time.Hour, Timeout: time.Minute, Email: "ops@example.com"},
+	}
 	want.EncryptionKey = "keys"
 	want.OAuth.TokenLifetime = 10 * time.Minute
 	file := shortForms + `
@@ -467,6 +473,8 @@ log: { level: error }
 		"ONRAMP_DELIVERY_GIVE_UP_AFTER=5h", "ONRAMP_DELIVERY_SENDERS=6", "ONRAMP_DELIVERY_TIMEOUT=7s", "ONRAMP_DELIVERY_LONGEST_CALL=3s",
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
 		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_WATCH_EVENTS=11h",
+		"ONRAMP_WATCH_CANARY=1h", "ONRAMP_WATCH_CANARY_EMAIL=ops@example.com", "ONRAMP_WATCH_CANARY_TIMEOUT=1m", "ONRAMP_WATCH_SAMPLE=2h",
+		"ONRAMP_WATCH_SCHEMA=off", "ONRAMP_WATCH_USUAL=false",
 		"ONRAMP_ENCRYPTION_KEY=keys", "ONRAMP_OAUTH_TOKEN_LIFETIME=10m",
 		"ONRAMP_CONFIG=elsewhere.yaml", "=C:=odd", "odd",
 		// those of services called onramp and onramp-admin, of a link of Docker's, of tests, and one without a value
@@ -544,7 +552,7 @@ func TestTemplate(t *testing.T) {
 		subdomain auth_url client_id client_secret account_id calls_per_year contract_start delivery give_up_after senders timeout longest_call drain_timeout
 		log level format forms title success_url origins allowed_headers subscriber_key fields name label column type required max
 		pattern choices separator unknown_fields decimal_comma time_zone default query from value route data_extension key key_column mode journey event_definition_key
-		establish_contact_key alerts watch oldest disk_free on_existing async_method batch on_unknown message
+		establish_contact_key alerts watch oldest disk_free canary canary_form canary_email canary_timeout sample schema usual on_existing async_method batch on_unknown message
 		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
 		previous_password ens callbacks auth client user max_batch subscribe filters paused subscriptions types sinks
 		webhook headers kafka brokers topic tls ca_file sasl nats urls subject credentials_file file path events on_event

@@ -64,7 +64,14 @@ func settings() []setting {
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},
 		{"watch.oldest", func(c *Config, s scalar) error { return setDuration(&c.Watch.Oldest, s) }},
 		{"watch.disk_free", setDiskFree},
-		{"watch.events", setWatchEvents},
+		{"watch.events", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Events, s) }},
+		{"watch.canary", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Canary.Every, s) }},
+		{"watch.canary_form", func(c *Config, s scalar) error { return setText(&c.Watch.Canary.Form, s) }},
+		{"watch.canary_email", setCanaryEmail},
+		{"watch.canary_timeout", func(c *Config, s scalar) error { return setDuration(&c.Watch.Canary.Timeout, s) }},
+		{"watch.sample", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Sample, s) }},
+		{"watch.schema", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Schema, s) }},
+		{"watch.usual", setUsual},
 	}
 }
 
@@ -159,12 +166,12 @@ func setTokenLifetime(c *Config, s scalar) error {
 	return nil
 }
 
-func setWatchEvents(c *Config, s scalar) error {
+func setDurationOrOff(to *time.Duration, s scalar) error {
 	if s.text == "off" {
-		c.Watch.Events = 0
+		*to = 0
 		return nil
 	}
-	if err := setDuration(&c.Watch.Events, s); err != nil {
+	if err := setDuration(to, s); err != nil {
 		return fmt.Errorf("%w, or off", err)
 	}
 	return nil

@@ -230,7 +230,7 @@ public: { max_connections: 15 }`, nil, []config.Problem{
   interval: 1s`, []string{"ONRAMP_WATCH_DISK_FREE="}, []config.Problem{
 			{3, "watch.oldest", durationHint},
 			{4, "watch.disk_free", spaceHint},
-			{5, "watch.interval", "unknown key; use oldest, disk_free or events"},
+			{5, "watch.interval", "unknown key; use oldest, disk_free, events, canary, canary_form, canary_email, canary_timeout, sample, schema or usual"},
 		}},
 		{"no space", shortAccount + "watch: { disk_free: 0% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"all space", shortAccount + "watch: { disk_free: 100% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
@@ -239,6 +239,20 @@ public: { max_connections: 15 }`, nil, []config.Problem{
 		{"space in the environment", shortAccount, []string{"ONRAMP_WATCH_DISK_FREE=much"}, []config.Problem{{0, "ONRAMP_WATCH_DISK_FREE", spaceHint}}},
 		{"no events", shortAccount + "watch: { events: never }", nil, []config.Problem{{2, "watch.events", durationHint + ", or off"}}},
 		{"events at once", shortAccount, []string{"ONRAMP_WATCH_EVENTS=0s"}, []config.Problem{{0, "ONRAMP_WATCH_EVENTS", "must be greater than zero, or off"}}},
+		{"canary", shortAccount + `watch:
+  canary: 1
+  canary_form: nowhere
+  canary_email: nobody
+  canary_timeout: off
+  sample: daily
+  usual: "true"`, nil, []config.Problem{
+			{3, "watch.canary", durationHint + ", or off"},
+			{4, "watch.canary_form", "there is no such form: use f"},
+			{5, "watch.canary_email", "must be an email address that gets mail also with +TAG before the @"},
+			{6, "watch.canary_timeout", durationHint},
+			{7, "watch.sample", durationHint + ", or off"},
+			{8, "watch.usual", "must be true or false, without quotes"},
+		}},
 		{"encryption key", shortAccount + "encryption_key: { primaryKeyId: 1, key: [hunter2] }\nsink: x", nil, []config.Problem{
 			{2, "encryption_key", "must be a single value, not a map"},
 			{3, "sink", "unknown key; did you mean sinks?"},

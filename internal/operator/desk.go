@@ -13,6 +13,7 @@ import (
 	"onramp/internal/ignored"
 	"onramp/internal/onramp"
 	"onramp/internal/resend"
+	"onramp/internal/watch"
 )
 
 // Desk is what operators work at. Its fields say what it works on and are not
@@ -33,6 +34,7 @@ type Desk struct {
 	Notices       []string                // what was unusual about the database at the start
 	Left          func() []onramp.Left    // what no route leads to any more; may be nil
 	Health        health.Sources
+	Watch         func() watch.Status  // whether what is sent arrives; may be nil
 	Configuration func() Configuration // when it was loaded; may be nil
 	Log           *slog.Logger
 }

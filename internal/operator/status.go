@@ -9,6 +9,7 @@ import (
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/resend"
+	"onramp/internal/watch"
 )
 
 // Status is how the gateway is doing.
@@ -20,6 +21,7 @@ type Status struct {
 	Events        EventCounts         `json:"events"`
 	Forms         []FormStatus        `json:"forms,omitempty"` // those that something came with that is no field of theirs
 	health.Status
+	Watch         watch.Status   `json:"watch,omitzero"`
 	Notices       []string       `json:"notices,omitempty"` // what is unusual about the database, each with what to do
 	Configuration *Configuration `json:"configuration,omitempty"`
 }
@@ -99,11 +101,15 @@ type Overview struct {
 	Destinations []Destination // by name: those that are configured, and those that have deliveries from before
 	Notices      []string      // what was unusual about the database at the start
 	Health       health.Status // as far as alerts look at it
+	Watch        watch.Status  // whether what is sent arrives
 }
 
 // Overview returns at once.
 func (d *Desk) Overview() Overview {
 	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices, Health: d.Health.Quick()}
+	if d.Watch != nil {
+		o.Watch = d.Watch()
+	}
 	known := map[string]Destination{}
 	for name := range o.Counts.Deliveries {
 		known[name] = Destination{Name: name, Deliveries: o.Counts.Deliveries[name]}
@@ -136,7 +142,7 @@ func (d *Desk) Oldest(ctx context.Context, destination string) (time.Time, error
 func (d *Desk) Status(ctx context.Context) (Status, error) {
 	o := d.Overview()
 	s := Status{
-		Status: d.Health.Status(), Forms: d.ignoredFields(),
+		Status: d.Health.Status(), Watch: o.Watch, Forms: d.ignoredFields(),
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
 		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: append(slices.Clip(o.Notices), d.leftNotices()...),
 	}

@@ -3,12 +3,10 @@ package outbound
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"math/big"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -243,7 +241,7 @@ func (b *readback) look(ctx context.Context, r sentRow, now time.Time) {
 	limited, end := context.WithTimeout(ctx, b.timeout)
 	defer end()
 	stored, err := b.client.FindRow(limited, r.to.Key, r.keys)
-	if e, ok := errors.AsType[*sfmc.Error](err); ok && e.Op != sfmc.OpToken && (e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized) {
+	if isUnreadable(err) {
 		known.never = true
 		b.log.InfoContext(ctx, "columns can't be checked: grant the package data_extensions_read to have rows read back", "destination", name)
 		return
