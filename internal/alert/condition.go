@@ -22,9 +22,9 @@ type Condition struct {
 	Since   time.Time     // zero: since it was first seen
 	Severe  bool          // nothing goes on until someone acts
 	Every   time.Duration // the alert is repeated so often; 0: every hour
+	Sure    bool          // once it is away it is over: nothing is waited for
 
 	concerns []string // destinations that it stops, when it is about none alone
-	Sure    bool          // once it is away it is over: nothing is waited for
 }
 
 const (

@@ -23,7 +23,7 @@ func (a *App) watched(r *running) watch.Config {
 		Canary: watch.Canary{Every: w.Canary.Every, Timeout: w.Canary.Timeout, Form: w.Canary.Form, Email: w.Canary.Email},
 		Sample: w.Sample, Usual: w.Usual, Forms: r.forms, Events: len(r.cfg.Callbacks) > 0,
 		URL: cmp.Or(r.cfg.Public.URL, a.public.URL()), Rows: r.account,
-		Schema: w.Schema, Schemas: metadata.New(r.account.Client()), Account: cmp.Or(mc.Subdomain, mc.AuthURL) + "/" + mc.AccountID,
+		Schema: w.Schema, Schemas: metadata.New(r.account.Client()), Account: cmp.Or(mc.Subdomain, mc.AuthURL) + "/" + mc.AccountID, Saving: a.savesCalls,
 	}
 }
 

@@ -101,7 +101,7 @@ func (w *Watch) runCanary(ctx context.Context, cfg Config, form *onramp.Form) {
 		return
 	}
 	for sleep(ctx, w.untilCanary(cfg, form.Name)) {
-		if !w.mayRun() || w.anyPaused(form) {
+		if !w.mayCall(&cfg) || w.anyPaused(form) {
 			if !sleep(ctx, min(idle, cfg.Canary.Every)) {
 				return
 			}

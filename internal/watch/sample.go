@@ -36,7 +36,7 @@ func (w *Watch) runSamples(ctx context.Context, cfg Config) {
 	next := w.state.SampledAt.Add(cfg.Sample)
 	w.mu.Unlock()
 	for sleep(ctx, min(max(time.Until(next), 0), cfg.Sample)) {
-		if !w.mayRun() {
+		if !w.mayCall(&cfg) {
 			next = time.Now().Add(idle)
 			continue
 		}

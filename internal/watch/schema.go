@@ -50,7 +50,7 @@ func (w *Watch) runSchemas(ctx context.Context, cfg Config) {
 	w.forgetSchemas(cfg)
 	for pause := time.Duration(0); sleep(ctx, pause); {
 		pause = cfg.Schema
-		if !w.mayRun() {
+		if !w.mayCall(&cfg) {
 			pause = min(pause, idle)
 			continue
 		}

@@ -31,6 +31,10 @@ type Config struct {
 	Schema  time.Duration // between two looks at the columns of the data extensions; 0: none
 	Schemas Schemas
 	Account string // which account Schemas reads: what is known of another one is forgotten
+
+	// Saving says that calls are saved: then canaries, samples and looks at columns wait;
+	// nil: they never are.
+	Saving func() bool
 }
 
 // Canary is the registration that is submitted to see it arrive.
@@ -209,6 +213,9 @@ func (w *Watch) save(ctx context.Context) {
 
 // mayRun says whether this process is the one that delivers.
 func (w *Watch) mayRun() bool { return w.from.Fence == nil || w.from.Fence() == nil }
+
+// mayCall says whether this process may call for what is watched.
+func (w *Watch) mayCall(cfg *Config) bool { return w.mayRun() && (cfg.Saving == nil || !cfg.Saving()) }
 
 // sleep waits, and says whether ctx has not ended.
 func sleep(ctx context.Context, d time.Duration) bool {
