@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/cli/frame"
+	"onramp/internal/cli/plan"
 	"onramp/internal/operator"
 	"onramp/internal/setup"
 )
@@ -81,13 +82,6 @@ creates them again. Without --yes, only prints the plan.`,
 	return cmd
 }
 
-// ensDone is what setup and remove print as JSON.
-type ensDone struct {
-	Plan   []setup.Step `json:"plan"`
-	Done   []setup.Step `json:"done"` // empty when only the plan was asked for
-	Failed *setup.Error `json:"failed,omitempty"`
-}
-
 // changeEns prints the plan and, unless that is all, follows it and prints what
 // was done.
 func (c *command) changeEns(ctx context.Context, meant operator.SetupRequest, dry bool, path string) error {
@@ -96,12 +90,12 @@ func (c *command) changeEns(ctx context.Context, meant operator.SetupRequest, dr
 		return err
 	}
 	admin.http.Timeout = ensPatience
-	var plan, done operator.SetupSteps
-	if err := admin.call(ctx, http.MethodPost, "/api/ens/plan", meant, &plan); err != nil {
+	var planned, done operator.SetupSteps
+	if err := admin.call(ctx, http.MethodPost, "/api/ens/plan", meant, &planned); err != nil {
 		return err
 	}
 	if c.output == "text" {
-		c.printEnsSteps(planTitle(meant), plan.Items)
+		c.steps().Print(planTitle(meant), planned.Items)
 	}
 	if !dry {
 		meant.Remove = false // the path says so
@@ -110,14 +104,18 @@ func (c *command) changeEns(ctx context.Context, meant operator.SetupRequest, dr
 		}
 	}
 	if c.output == "json" {
-		err = c.printJSON(ensDone{Plan: plan.Items, Done: append([]setup.Step{}, done.Items...), Failed: done.Failed})
+		err = c.printJSON(plan.Output{Plan: planned.Items, Done: append([]setup.Step{}, done.Items...), Failed: done.Failed})
 	} else if !dry {
-		c.printEnsDone(done)
+		c.steps().PrintDone(done.Items, done.Failed)
 	}
-	if f := done.Failed; f != nil {
-		return errors.New(oneLine(f.Step + ": " + f.Cause + "; " + f.Hint))
+	if done.Failed != nil {
+		return errors.New(oneLine(done.Failed.Error()))
 	}
 	return err
+}
+
+func (c *command) steps() plan.Printer {
+	return plan.Printer{Out: c.Stdout, Line: oneLine}
 }
 
 func planTitle(meant operator.SetupRequest) string {
@@ -125,45 +123,6 @@ func planTitle(meant operator.SetupRequest) string {
 		return "Plan for the removal:"
 	}
 	return "Plan:"
-}
-
-func (c *command) printEnsSteps(title string, steps []setup.Step) {
-	fmt.Fprintln(c.Stdout, title)
-	if len(steps) == 0 {
-		fmt.Fprintln(c.Stdout, "  nothing")
-	}
-	for _, st := range steps {
-		fmt.Fprintf(c.Stdout, "  %s %s: %s\n", sign(st), oneLine(st.String()), oneLine(st.Detail))
-	}
-}
-
-// sign says at a glance what a step does: add, remove, change, or nothing.
-func sign(st setup.Step) string {
-	switch {
-	case st.Kept:
-		return "="
-	case st.Kind == setup.Create:
-		return "+"
-	case st.Kind == setup.Delete || st.Kind == setup.Forget:
-		return "-"
-	}
-	return "~"
-}
-
-// printEnsDone prints what was changed, since the rest stood in the plan.
-func (c *command) printEnsDone(done operator.SetupSteps) {
-	changes := slices.DeleteFunc(slices.Clone(done.Items), func(st setup.Step) bool { return st.Kept })
-	fmt.Fprintln(c.Stdout)
-	switch {
-	case done.Failed != nil && len(changes) == 0:
-		fmt.Fprintln(c.Stdout, "It stopped before anything was changed.")
-	case done.Failed != nil:
-		c.printEnsSteps("It stopped after these steps:", changes)
-	case len(changes) == 0:
-		fmt.Fprintln(c.Stdout, "Done: nothing had to be changed.")
-	default:
-		c.printEnsSteps("Done:", changes)
-	}
 }
 
 func (c *command) ensStatus() *cobra.Command {

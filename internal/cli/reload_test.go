@@ -29,8 +29,20 @@ import (
 // script changes its configuration.
 func TestReload(t *testing.T) {
 	t.Parallel()
+	runWithSandbox(t, "reload")
+}
+
+// TestProvision has what the forms need made in a sandbox, $SANDBOX.
+func TestProvision(t *testing.T) {
+	t.Parallel()
+	runWithSandbox(t, "provision")
+}
+
+// runWithSandbox runs the scripts in a folder, each with a sandbox of its own.
+func runWithSandbox(t *testing.T, folder string) {
+	t.Helper()
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "reload"),
+		Dir: filepath.Join("testdata", folder),
 		Setup: func(e *testscript.Env) error {
 			account := sandbox.New(sandbox.Config{Activation: -1})
 			cloud := httptest.NewServer(account)
@@ -178,18 +190,18 @@ func changeAccount(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// printRows is "rows": it prints the key and the first name of each row.
-func printRows(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, row := range ts.Value("account").(*sandbox.Sandbox).State().DataExtensions[sandbox.RegistrationsKey].Rows {
+// printRows is "rows [KEY]": it prints the key and the first name of each row of a data extension.
+func printRows(ts *testscript.TestScript, _ bool, args []string) {
+	for _, row := range ts.Value("account").(*sandbox.Sandbox).State().DataExtensions[append(args, sandbox.RegistrationsKey)[0]].Rows {
 		fmt.Fprintln(ts.Stdout(), row["SubscriberKey"], row["FirstName"])
 	}
 }
 
-// printEntered is "entered": it prints the contacts of the journey with the first names
+// printEntered is "entered [KEY]": it prints the contacts of the event's journey with the first names
 // that they entered with, in order.
-func printEntered(ts *testscript.TestScript, _ bool, _ []string) {
+func printEntered(ts *testscript.TestScript, _ bool, args []string) {
 	entered := map[string]string{}
-	for _, c := range ts.Value("account").(*sandbox.Sandbox).State().Journeys[sandbox.WelcomeEventKey].Contacts {
+	for _, c := range ts.Value("account").(*sandbox.Sandbox).State().Journeys[append(args, sandbox.WelcomeEventKey)[0]].Contacts {
 		entered[c.ContactKey] += fmt.Sprint(" ", c.Data["FirstName"])
 	}
 	for key, names := range entered {
