@@ -86,7 +86,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", `configuration file (default "onramp.yaml", or $`+configEnv+`)`)
 	asking := []*cobra.Command{c.status(), c.readyz(), c.registrations(), c.deliveries(), c.destinations(), c.events(), c.ens(), c.check()}
 	c.adminFlag(asking...)
-	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.provision())
+	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.steps().Command(c.provisioner))
 	root.AddCommand(asking...)
 	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), measure.Command(c.Stdin, c.Stdout, c.Stderr), c.version())
 	return root

@@ -158,23 +158,37 @@ func Load(path string, environ []string) (*Config, error) {
 // can read, are none of its business. Its errors are those of Load, but with
 // optional a missing file is as good as an empty one.
 func LoadAdmin(path string, optional bool, environ []string) (Admin, error) {
+	c, err := loadSection("admin", path, optional, environ)
+	if err != nil {
+		return Admin{}, err
+	}
+	return c.Admin, nil
+}
+
+// LoadAccount reads the account in Marketing Cloud, and nothing else, as LoadAdmin does.
+func LoadAccount(path string, optional bool, environ []string) (*Config, error) {
+	return loadSection("marketing_cloud", path, optional, environ)
+}
+
+// loadSection reads a configuration of which only one section must be right.
+func loadSection(name, path string, optional bool, environ []string) (*Config, error) {
 	data, err := readFile(path)
 	if optional && errors.Is(err, fs.ErrNotExist) {
 		data, err = []byte("{}"), nil
 	}
 	if err != nil {
-		return Admin{}, err
+		return nil, err
 	}
 	c, problems := parse(data, environ)
 	problems = slices.DeleteFunc(problems, func(p Problem) bool {
 		section, _, _ := strings.Cut(p.Path, ".")
 		// without a path it is the file as a whole that can't be understood
-		return p.Path != "" && section != "admin" && !strings.HasPrefix(p.Path, variablePrefix+"ADMIN_")
+		return p.Path != "" && section != name && !strings.HasPrefix(p.Path, variablePrefix+strings.ToUpper(name)+"_")
 	})
 	if len(problems) > 0 {
-		return Admin{}, newError(path, problems)
+		return nil, newError(path, problems)
 	}
-	return c.Admin, nil
+	return c, nil
 }
 
 func readFile(path string) ([]byte, error) {
