@@ -9,6 +9,7 @@ import (
 
 	"onramp/internal/config"
 	"onramp/internal/sandbox"
+	"onramp/internal/sandbox/account"
 	"onramp/internal/web"
 )
 
@@ -21,11 +22,12 @@ type Sandbox struct {
 // SandboxOptions say where a sandbox listens and how it behaves.
 type SandboxOptions struct {
 	Address    string
-	Hosts      []string      // names that it is reached by, beside localhost, IP addresses and that of Address
-	Dialect    string        // facts or spec
-	Strict     bool          // callbacks and token endpoints must be https, without a port
-	Activation time.Duration // of subscriptions; 0: the vendor's two minutes; negative: at once
-	TLS        *SandboxTLS   // nil: plain HTTP
+	Hosts      []string         // names that it is reached by, beside localhost, IP addresses and that of Address
+	Dialect    string           // facts or spec
+	Strict     bool             // callbacks and token endpoints must be https, without a port
+	Activation time.Duration    // of subscriptions; 0: the vendor's two minutes; negative: at once
+	Account    *account.Setting // what the account holds beside the initial parts; nil: nothing
+	TLS        *SandboxTLS      // nil: plain HTTP
 	Log        *slog.Logger
 }
 
@@ -39,7 +41,12 @@ func StartSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if name, _, err := net.SplitHostPort(o.Address); err == nil && name != "" {
 		hosts = append(hosts, name)
 	}
-	cfg := sandbox.Config{Dialect: d, Strict: o.Strict, Activation: o.Activation, Hosts: hosts, Log: o.Log}
+	if o.Account != nil {
+		if err := o.Account.Check(); err != nil {
+			return nil, err
+		}
+	}
+	cfg := sandbox.Config{Dialect: d, Strict: o.Strict, Activation: o.Activation, Hosts: hosts, Account: o.Account, Log: o.Log}
 	if o.TLS != nil {
 		return startSecureSandbox(ctx, o, cfg)
 	}

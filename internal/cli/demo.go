@@ -37,9 +37,8 @@ folder and removed on exit, unless --data names a folder. Pages of this machine
 
 With --config, it runs the forms, callbacks and settings of that file instead, but nothing
 goes out to others: the account, the database, the addresses to listen on, sinks and alerts
-of the file are not used. The sandbox has the data extension Web_Registrations, the event
-definition APIEvent-sandbox-welcome and the message definition welcome; others are refused
-as Marketing Cloud refuses unknown ones.
+of the file are not used. The sandbox holds what the file needs: its forms' data
+extensions, journeys and message definitions.
 
 Without --config, no variable of the environment is used but ONRAMP_LOG_LEVEL.`,
 		Example: "  onramp demo\n  onramp demo --data ./demo-data\n  onramp demo --config onramp.yaml\n  onramp demo --public-listen 127.0.0.1:9080 --admin-listen 127.0.0.1:9081",
@@ -93,7 +92,11 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 	}
 	cfg.Log.Format = "text"
 	log, _ := c.logger(cfg)
-	if d.sandbox, err = app.StartSandbox(ctx, app.SandboxOptions{Address: s.sandbox, Activation: -1, Log: log}); err != nil {
+	options := app.SandboxOptions{Address: s.sandbox, Activation: -1, Log: log}
+	if s.config != "" {
+		options.Account = app.SandboxAccount(cfg)
+	}
+	if d.sandbox, err = app.StartSandbox(ctx, options); err != nil {
 		return nil, errors.Join(err, d.cleanUp())
 	}
 	cfg.Database = filepath.Join(s.data, "onramp.db")

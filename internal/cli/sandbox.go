@@ -16,7 +16,7 @@ import (
 
 func (c *command) sandbox() *cobra.Command {
 	o := app.SandboxOptions{}
-	secure, useTLS := app.SandboxTLS{}, false
+	secure, useTLS, from := app.SandboxTLS{}, false, ""
 	var cmd *cobra.Command
 	cmd = &cobra.Command{
 		Use:   "sandbox",
@@ -37,10 +37,15 @@ be given another address. It prints what makes them trust it, the lines for the 
 file, and what port 443 takes. Its certificate authority is made at the first start and
 kept in the folder --tls-dir. It can vouch for nothing but these names and this machine.
 
+With --from it holds what a configuration needs: its business unit, its package with all
+scopes, and the data extensions, journeys and message definitions of its forms. Set
+ONRAMP_MARKETING_CLOUD_AUTH_URL to the sandbox's address, and
+ONRAMP_MARKETING_CLOUD_SUBDOMAIN to nothing, where you start the gateway.
+
 What it does not emulate:
 
 ` + limits.Text(),
-		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  onramp sandbox --listen :8090 --host sandbox\n  onramp sandbox --tls --listen 127.0.0.1:443\n  curl http://127.0.0.1:8090/_sandbox/state",
+		Example: "  onramp sandbox --listen 127.0.0.1:8090\n  onramp sandbox --listen :8090 --host sandbox\n  onramp sandbox --tls --listen 127.0.0.1:443\n  onramp sandbox --from onramp.yaml\n  curl http://127.0.0.1:8090/_sandbox/state",
 		Args:    cobra.NoArgs,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if !useTLS && (cmd.Flags().Changed("tls-dir") || cmd.Flags().Changed("tenant")) {
@@ -56,7 +61,7 @@ What it does not emulate:
 			if useTLS {
 				o.TLS = &secure
 			}
-			s, err := app.StartSandbox(ctx, o)
+			s, err := c.startSandbox(ctx, o, from)
 			if err != nil {
 				return err
 			}
@@ -72,8 +77,22 @@ What it does not emulate:
 	cmd.Flags().BoolVar(&useTLS, "tls", false, "serve HTTPS under Marketing Cloud's own host names")
 	cmd.Flags().StringVar(&secure.Folder, "tls-dir", "", "folder of the certificate authority (default: onramp/sandbox-tls in your folder for settings)")
 	cmd.Flags().StringVar(&secure.Tenant, "tenant", "", "subdomain of your account, for the printed lines; any is served (default: an invented one)")
+	cmd.Flags().StringVar(&from, "from", "", "configuration file whose account, data extensions, journeys and message definitions the sandbox holds")
 	cmd.Flags().BoolVar(&o.Strict, "strict", false, "accept only https URLs without a port for callbacks and token endpoints, as Marketing Cloud does")
 	cmd.Flags().DurationVar(&o.Activation, "activation", 2*time.Minute, "time until a new or changed subscription takes effect, on the sandbox's clock")
 	cmd.Flags().StringVar(&o.Dialect, "dialect", "facts", "facts: answer as Marketing Cloud does; spec: answer in the simpler forms that some integrations expect, with shorter token answers, and row answers in a results object")
 	return cmd
+}
+
+// startSandbox starts a sandbox with the account of a configuration file, if there is one.
+func (c *command) startSandbox(ctx context.Context, o app.SandboxOptions, from string) (*app.Sandbox, error) {
+	if from == "" {
+		return app.StartSandbox(ctx, o)
+	}
+	cfg, err := config.Load(from, c.Environ)
+	if err != nil {
+		return nil, c.missing(err)
+	}
+	o.Account = app.SandboxAccount(cfg)
+	return app.StartSandbox(ctx, o)
 }

@@ -1,8 +1,12 @@
 package cli_test
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -86,4 +90,91 @@ func ask(t *testing.T, url, host, request, body string, headers ...string) (stat
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, response.Body) // only the status matters
 	return response.StatusCode
+}
+
+// ownConfig has an account, data extensions and a journey that no sandbox has from the
+// start, and two forms with unlike columns on one of the data extensions.
+const ownConfig = `
+database: onramp.db
+public: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
+marketing_cloud: { subdomain: mc563885gzs27c5t9-63k636ttgm, client_id: own-client, client_secret: own-secret, account_id: "510009999" }
+forms:
+  lead:
+    fields:
+      - { name: email, column: Mail, type: email, required: true }
+      - { name: price, column: Price, type: decimal, required: true }
+      - { name: born, column: Born, type: date }
+      - { column: Brand, from: constant, value: north }
+    route:
+      - data_extension: { key: Leads, key_column: [Id, Brand] }
+      - journey: { event_definition_key: APIEvent-leads, key_column: [Id, Brand] }
+      - message: { definition_key: thanks }
+  note:
+    fields:
+      - { name: email, column: Mail, type: email, required: true }
+      - { name: text, column: Text, max: 4000 }
+      - { column: Brand, from: constant, value: south }
+    route:
+      - data_extension: { key: Leads, key_column: [Id, Brand] }
+`
+
+// writeConfig writes a file into a folder of its own, and returns its path.
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "onramp.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// The sandbox of a configuration has what check looks for, for the configuration's own
+// credentials and business unit, also after a reset.
+func TestSandboxFromConfiguration(t *testing.T) {
+	t.Parallel()
+	file := writeConfig(t, ownConfig)
+	url := find(t, `on (http://\S+),`, start(t, "/_sandbox/\n", "sandbox", "--listen", "127.0.0.1:0", "--from", file))
+	environ := []string{"ONRAMP_MARKETING_CLOUD_AUTH_URL=" + url, "ONRAMP_MARKETING_CLOUD_SUBDOMAIN="}
+	for range 2 {
+		status, stdout, stderr := onramp(t.Context(), environ, "check", "--config", file, "--only", "credentials,account,scopes,data-extension,event-definition,message")
+		if status != 0 {
+			t.Errorf("check ended with %d: %s%s", status, stdout, stderr)
+		}
+		if got := ask(t, url, strings.TrimPrefix(url, "http://"), "POST /_sandbox/reset", ""); got != 200 {
+			t.Fatalf("reset answered %d", got)
+		}
+	}
+	status, _, stderr := onramp(t.Context(), nil, "sandbox", "--from", file+"x")
+	if status != 1 || !strings.Contains(stderr, "onramp init") {
+		t.Errorf("without a file it ended with %d: %s", status, stderr)
+	}
+}
+
+// The demo of a configuration delivers what its forms accept, whatever they are called.
+func TestDemoOfConfiguration(t *testing.T) {
+	t.Parallel()
+	printed := start(t, "Stop with Ctrl-C", "demo", "--config", writeConfig(t, ownConfig),
+		"--public-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0")
+	gateway := find(t, `form in the browser +(\S+)/f/lead`, printed)
+	for form, body := range map[string]string{
+		"lead": `{"email":"ana@example.org","price":"19.5","born":"1990-02-28"}`,
+		"note": `{"email":"ana@example.org","text":"` + strings.Repeat("long ", 700) + `"}`,
+	} {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, gateway+"/v1/forms/"+form+"/registrations", bytes.NewReader([]byte(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Prefer", "wait=30")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if response.StatusCode != http.StatusCreated {
+			t.Errorf("%s: answered %d %s", form, response.StatusCode, answer)
+		}
+	}
 }

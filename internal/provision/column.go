@@ -92,9 +92,10 @@ func columnsOf(form *onramp.Form, step onramp.Destination) []column {
 	if step.Kind == onramp.DataExtension {
 		all = append(all, ruleColumns(form)...)
 	}
+	primary := primaryKey(form, step)
 	for i := range all {
 		isKey := func(name string) bool { return strings.EqualFold(name, all[i].Name) }
-		if all[i].PrimaryKey = slices.ContainsFunc(step.KeyColumns, isKey); all[i].PrimaryKey {
+		if all[i].PrimaryKey = slices.ContainsFunc(primary, isKey); all[i].PrimaryKey {
 			all[i].Required, all[i].always = true, true
 		}
 		if subscriber := subscriberColumn(form, step); isKey(subscriber) {
@@ -102,6 +103,19 @@ func columnsOf(form *onramp.Form, step onramp.Destination) []column {
 		}
 	}
 	return all
+}
+
+// primaryKey names the columns of the primary key: those of the step that writes the rows.
+// An event writes to the data extension of its form's rows, by whose key they are found.
+func primaryKey(form *onramp.Form, step onramp.Destination) []string {
+	if step.Kind == onramp.Journey {
+		for _, d := range form.Route {
+			if d.Kind == onramp.DataExtension {
+				return d.KeyColumns
+			}
+		}
+	}
+	return step.KeyColumns
 }
 
 // shorten sets the most that a text has.
