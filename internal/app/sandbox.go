@@ -89,14 +89,18 @@ const DemoPath = "/v1/forms/registration/registrations"
 // events. In the form on_event comes last.
 func DemoConfig() string { return demoHead + config.RegistrationFields() + demoRoute }
 
+// NoAccountURL returns the variables that make any configuration do without the address
+// of an account: that of no sandbox.
+func NoAccountURL() []string {
+	return []string{"ONRAMP_MARKETING_CLOUD_AUTH_URL=http://sandbox.invalid", "ONRAMP_MARKETING_CLOUD_SUBDOMAIN="}
+}
+
 // DemoAccount returns the variables that make any configuration use a sandbox's
-// initial package, whatever account it names. The URL is that of no sandbox.
+// initial package, whatever account it names.
 func DemoAccount() []string {
-	return []string{
-		"ONRAMP_MARKETING_CLOUD_AUTH_URL=http://sandbox.invalid", "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=",
-		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=" + sandbox.ClientID, "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=" + sandbox.ClientSecret,
-		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=" + sandbox.AccountID,
-	}
+	return append(NoAccountURL(),
+		"ONRAMP_MARKETING_CLOUD_CLIENT_ID="+sandbox.ClientID, "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET="+sandbox.ClientSecret,
+		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID="+sandbox.AccountID)
 }
 
 const demoHead = `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,7 +90,7 @@ func (c *command) startSandbox(ctx context.Context, o app.SandboxOptions, from s
 	if from == "" {
 		return app.StartSandbox(ctx, o)
 	}
-	cfg, err := config.Load(from, c.Environ)
+	cfg, err := config.Load(from, append(slices.Clone(c.Environ), app.NoAccountURL()...)) // it is reached here
 	if err != nil {
 		return nil, c.missing(err)
 	}

@@ -98,7 +98,7 @@ const ownConfig = `
 database: onramp.db
 public: { listen: "127.0.0.1:0" }
 admin: { listen: "127.0.0.1:0" }
-marketing_cloud: { subdomain: mc563885gzs27c5t9-63k636ttgm, client_id: own-client, client_secret: own-secret, account_id: "510009999" }
+marketing_cloud: { subdomain: mc0123456789abcdefghijklmnop, client_id: own-client, client_secret: own-secret, account_id: "510009999" }
 forms:
   lead:
     fields:
