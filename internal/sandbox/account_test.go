@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +140,9 @@ func TestBusinessUnits(t *testing.T) {
 	if w := send(t, s, "POST", "/interaction/v1/events", `{"ContactKey":"2","EventDefinitionKey":"Joined","Data":{"City":"Bonn"}}`, as(shop)); w.Code != 201 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+	if page := send(t, s, "GET", "/_sandbox/", "").Body.String(); !strings.Contains(page, "external key <code>Members</code>, business unit <code>510000002</code>") {
+		t.Error("the page lacks the business unit's data extension")
+	}
 	got := s.State().BusinessUnits[other]
 	want := sandbox.BusinessUnit{
 		DataExtensions: map[string]sandbox.DataExtension{"Members": {
@@ -147,6 +151,7 @@ func TestBusinessUnits(t *testing.T) {
 		}},
 		Journeys:           map[string]sandbox.Journey{"Joined": {Contacts: got.Journeys["Joined"].Contacts}},
 		MessageDefinitions: map[string]sandbox.MessageDefinition{"hello": {Name: "hello", Status: "Active"}},
+		Totals:             sandbox.UnitTotals{Rows: map[string]int{"Members": 2}, Contacts: map[string]int{"Joined": 1}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(got.Journeys["Joined"].Contacts) != 1 {
 		t.Error(diff, len(got.Journeys["Joined"].Contacts))

@@ -43,6 +43,7 @@ type pageView struct {
 // tableView is a data extension on the page, newest row first.
 type tableView struct {
 	Key   string
+	Unit  string // MID; "" of the one at the top
 	Total int
 	DataExtension
 }
@@ -50,6 +51,7 @@ type tableView struct {
 // entryView is a journey on the page, newest contact first.
 type entryView struct {
 	Key   string
+	Unit  string // MID; "" of the one at the top
 	Total int
 	Journey
 }
@@ -58,6 +60,20 @@ type entryView struct {
 type callView struct {
 	Route string
 	Count int
+}
+
+// addUnit adds what a business unit holds; of the one at the top the MID is "".
+func (v *pageView) addUnit(mid string, u BusinessUnit) {
+	for _, key := range slices.Sorted(maps.Keys(u.DataExtensions)) {
+		d := u.DataExtensions[key]
+		slices.Reverse(d.Rows)
+		v.Tables = append(v.Tables, tableView{key, mid, u.Totals.Rows[key], d})
+	}
+	for _, key := range slices.Sorted(maps.Keys(u.Journeys)) {
+		j := u.Journeys[key]
+		slices.Reverse(j.Contacts)
+		v.Entries = append(v.Entries, entryView{key, mid, u.Totals.Contacts[key], j})
+	}
 }
 
 // page answers GET /_sandbox/.
@@ -69,15 +85,11 @@ func (s *Sandbox) page(r *http.Request) (wire.Answer, error) {
 	if v.Dialect == "" {
 		v.Dialect = DialectFacts
 	}
-	for _, key := range slices.Sorted(maps.Keys(v.State.DataExtensions)) {
-		d := v.State.DataExtensions[key]
-		slices.Reverse(d.Rows)
-		v.Tables = append(v.Tables, tableView{key, v.State.Totals.Rows[key], d})
-	}
-	for _, key := range slices.Sorted(maps.Keys(v.State.Journeys)) {
-		j := v.State.Journeys[key]
-		slices.Reverse(j.Contacts)
-		v.Entries = append(v.Entries, entryView{key, v.State.Totals.Contacts[key], j})
+	v.addUnit("", BusinessUnit{
+		v.State.DataExtensions, v.State.Journeys, v.State.MessageDefinitions, UnitTotals{v.State.Totals.Rows, v.State.Totals.Contacts},
+	})
+	for _, mid := range slices.Sorted(maps.Keys(v.State.BusinessUnits)) {
+		v.addUnit(mid, v.State.BusinessUnits[mid])
 	}
 	slices.Reverse(v.State.Tokens)
 	slices.Reverse(v.State.Messages)

@@ -94,6 +94,14 @@ type BusinessUnit struct {
 	// MessageDefinitions are the transactional messages that can be sent, by
 	// definition key.
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+	// Totals count everything, also what a limit left out of the lists.
+	Totals UnitTotals `json:"totals"`
+}
+
+// UnitTotals are the numbers of things in a business unit.
+type UnitTotals struct {
+	Rows     map[string]int `json:"rows"`     // by the data extension's external key
+	Contacts map[string]int `json:"contacts"` // entries, by event definition key
 }
 
 // Column is one column of a data extension.
@@ -158,13 +166,6 @@ func (s *Sandbox) state(limit int) State {
 			Callbacks: len(events.Callbacks), Subscriptions: len(events.Subscriptions), Deliveries: events.Sent, Coming: events.Coming, Late: len(w.deferred),
 		},
 	}
-	top := w.account.Units[AccountID]
-	for key, e := range top.Extensions {
-		st.Totals.Rows[key] = len(e.Rows)
-	}
-	for key, j := range top.Journeys {
-		st.Totals.Contacts[key] = len(j.Entries)
-	}
 	units := map[string]unitCopy{}
 	for mid, u := range w.account.Units {
 		units[mid] = copyUnit(u, limit)
@@ -194,6 +195,7 @@ func (s *Sandbox) state(limit int) State {
 		}
 	}
 	first := units[AccountID].view()
+	st.Totals.Rows, st.Totals.Contacts = first.Totals.Rows, first.Totals.Contacts
 	st.DataExtensions, st.Journeys, st.MessageDefinitions = first.DataExtensions, first.Journeys, first.MessageDefinitions
 	for _, m := range sent {
 		st.Messages = append(st.Messages, m.view())
@@ -207,6 +209,7 @@ type unitCopy struct {
 	extensions  map[string]extensionCopy
 	journeys    map[string][]account.Entry
 	definitions map[string]MessageDefinition
+	totals      UnitTotals
 }
 
 type extensionCopy struct {
@@ -217,14 +220,15 @@ type extensionCopy struct {
 
 // copyUnit needs the sandbox's mutex.
 func copyUnit(u *account.Unit, limit int) unitCopy {
-	c := unitCopy{map[string]extensionCopy{}, map[string][]account.Entry{}, map[string]MessageDefinition{}}
+	c := unitCopy{map[string]extensionCopy{}, map[string][]account.Entry{}, map[string]MessageDefinition{}, UnitTotals{map[string]int{}, map[string]int{}}}
 	for key, e := range u.Extensions {
+		c.totals.Rows[key] = len(e.Rows)
 		c.extensions[key] = extensionCopy{
 			DataExtension{ID: e.ID, Name: e.Name, Columns: slices.Clone(e.Columns)}, e.Table, slices.Clone(newest(e.Rows, limit)),
 		}
 	}
 	for key, j := range u.Journeys {
-		c.journeys[key] = newest(j.Entries, limit)
+		c.journeys[key], c.totals.Contacts[key] = newest(j.Entries, limit), len(j.Entries)
 	}
 	for key, d := range u.Definitions {
 		c.definitions[key] = MessageDefinition{Name: d.Name, Status: d.Status}
@@ -233,7 +237,7 @@ func copyUnit(u *account.Unit, limit int) unitCopy {
 }
 
 func (c unitCopy) view() BusinessUnit {
-	u := BusinessUnit{map[string]DataExtension{}, map[string]Journey{}, c.definitions}
+	u := BusinessUnit{map[string]DataExtension{}, map[string]Journey{}, c.definitions, c.totals}
 	for key, e := range c.extensions {
 		e.view.Rows = make([]map[string]any, len(e.rows))
 		for i, r := range e.rows {

@@ -54,6 +54,7 @@ func TestParts(t *testing.T) {
 			DataExtensions:     map[string]sfmctest.DataExtension{"Members": {ID: id, Name: "Members", Columns: columns, Rows: append([]map[string]any{}, rows...)}},
 			Journeys:           map[string]sfmctest.Journey{"Joined": {Contacts: []sfmctest.Contact{}}},
 			MessageDefinitions: map[string]sfmctest.MessageDefinition{},
+			Totals:             sfmctest.UnitTotals{Rows: map[string]int{"Members": len(rows)}, Contacts: map[string]int{"Joined": 0}},
 		}}
 		if diff := cmp.Diff(want, state.BusinessUnits); diff != "" {
 			t.Error(diff)

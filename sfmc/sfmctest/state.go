@@ -44,6 +44,14 @@ type UnitState struct {
 	DataExtensions     map[string]DataExtension     `json:"data_extensions"`
 	Journeys           map[string]Journey           `json:"journeys"`
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+	Totals             UnitTotals                   `json:"totals"`
+}
+
+// UnitTotals are the numbers of rows, by the data extension's external key, and of entries
+// into journeys, by event definition key.
+type UnitTotals struct {
+	Rows     map[string]int `json:"rows"`
+	Contacts map[string]int `json:"contacts"`
 }
 
 // Contact is one entry of a contact into a journey.
