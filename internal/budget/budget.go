@@ -69,7 +69,7 @@ func KindOf(method, path string) Kind {
 		return ENS
 	case under("/data/v1/async/") && reads:
 		return AsyncPoll
-	case reads:
+	case reads, under("/service.asmx"): // by SOAP nothing is changed here but by other processes
 		return Read
 	case under("/data/v1/async/"), under("/hub/v1/dataeventsasync"):
 		return AsyncRows

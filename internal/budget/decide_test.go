@@ -117,7 +117,8 @@ func TestKindOf(t *testing.T) {
 		{"GET", "/platform/v1/tokenContext"}:                       budget.Read,
 		{"GET", "/data/v1/customobjectdata/key/Web/rowset"}:        budget.Read,
 		{"GET", "/interaction/v1/eventDefinitions/key:APIEvent-1"}: budget.Read,
-		{http.MethodPost, "/Service.asmx"}:                         budget.Other,
+		{http.MethodPost, "/Service.asmx"}:                         budget.Read,
+		{http.MethodPost, "/contacts/v1/contacts"}:                 budget.Other,
 	} {
 		if got := budget.KindOf(route[0], route[1]); got != want {
 			t.Errorf("%v is %q, want %q", route, got, want)

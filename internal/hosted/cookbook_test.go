@@ -107,6 +107,13 @@ func TestCookbookHTML(t *testing.T) {
 	s.wantAna(t)
 }
 
+func esbuild(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), "go", append([]string{"tool", "-modfile=tools.mod", "esbuild"}, args...)...)
+	c.Dir = "../.."
+	return c
+}
+
 // react is the page of a site that shows the React example, as one script. React lies in
 // the folder that ONRAMP_TEST_REACT names, as in node_modules.
 func react(t *testing.T, gateway string) string {
@@ -128,8 +135,11 @@ func react(t *testing.T, gateway string) string {
 			t.Fatal(err)
 		}
 	}
-	bundle := exec.CommandContext(t.Context(), "go", "tool", "-modfile=tools.mod", "esbuild", page, "--bundle", "--jsx=automatic", "--log-level=warning")
-	bundle.Dir, bundle.Env = "../..", append(os.Environ(), "NODE_PATH="+modules)
+	if said, err := esbuild(t, "--version").CombinedOutput(); err != nil { // what it says when it is fetched first is no problem
+		t.Fatalf("%v: %s", err, said)
+	}
+	bundle := esbuild(t, page, "--bundle", "--jsx=automatic", "--log-level=warning")
+	bundle.Env = append(os.Environ(), "NODE_PATH="+modules)
 	var problems bytes.Buffer
 	bundle.Stderr = &problems
 	script, err := bundle.Output()
