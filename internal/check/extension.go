@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"onramp/internal/columns"
 	"onramp/internal/onramp"
 	"onramp/internal/spelling"
 	"onramp/sfmc/metadata"
@@ -44,7 +45,7 @@ func (c *Checks) extension(ctx context.Context, to onramp.Destination) []Finding
 	if err != nil {
 		return []Finding{c.unanswered(to.Key, err, to)}
 	}
-	t := &table{found, extensionMenu(found.Name, "Fields")}
+	t := &table{DataExtension: found, menu: extensionMenu(found.Name, "Fields")}
 	findings := slices.Concat(c.keyOf(t, to), c.columns(t, to), sendable(t, c.mails(to), c.sendKey(to)), retention(t))
 	if len(findings) == 0 {
 		findings = []Finding{ok(to.Key, fmt.Sprintf("it exists, and its %s fit", several(len(found.Fields), "column")))}
@@ -98,7 +99,8 @@ func (c *Checks) noExtension(ctx context.Context, key string) Finding {
 func (c *Checks) columns(t *table, to onramp.Destination) []Finding {
 	var found []Finding
 	for _, form := range c.formsTo(to) {
-		for _, f := range t.compare(columnsOf(form, to)) {
+		t.form = form.Name
+		for _, f := range t.compare(columns.Of(form, to)) {
 			known := slices.ContainsFunc(found, func(k Finding) bool { return k.Object == f.Object })
 			if !known {
 				found = append(found, f)
@@ -194,26 +196,10 @@ func (c *Checks) mails(to onramp.Destination) bool {
 func (c *Checks) sendKey(to onramp.Destination) string {
 	var keys []string
 	for _, form := range c.formsTo(to) {
-		keys = append(keys, subscriberColumn(form, to))
+		keys = append(keys, columns.Subscriber(form, to))
 	}
 	if keys = slices.Compact(keys); len(keys) != 1 {
 		return ""
 	}
 	return keys[0]
-}
-
-func subscriberColumn(form *onramp.Form, to onramp.Destination) string {
-	if to.OnExisting != onramp.CreateNew {
-		for _, key := range to.KeyColumns {
-			if !form.Fills(key) {
-				return key
-			}
-		}
-	}
-	switch form.SubscriberKey.From {
-	case onramp.KeyField, onramp.KeyEmail:
-		return form.Fields[form.SubscriberKey.Field].Column
-	case onramp.KeyUUID:
-	}
-	return ""
 }

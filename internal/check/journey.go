@@ -81,7 +81,7 @@ func (c *Checks) eventData(ctx context.Context, event *metadata.EventDefinition,
 			return nil // an event without data
 		}
 		schema := &metadata.DataExtension{Key: to.Key, Name: event.Name, Fields: event.Schema}
-		return c.columns(&table{schema, eventMenu(event)}, to)
+		return c.columns(&table{DataExtension: schema, menu: eventMenu(event)}, to)
 	}
 	behind, err := c.account.DataExtensionByID(ctx, event.DataExtensionID)
 	if errors.Is(err, metadata.ErrNotFound) {
@@ -98,7 +98,7 @@ func (c *Checks) eventData(ctx context.Context, event *metadata.EventDefinition,
 	if slices.ContainsFunc(c.destinations(onramp.DataExtension), own) {
 		return nil
 	}
-	t := &table{behind, extensionMenu(behind.Name, "Fields")}
+	t := &table{DataExtension: behind, menu: extensionMenu(behind.Name, "Fields")}
 	found := slices.Concat(c.columns(t, to), sendable(t, true, ""))
 	for i := range found {
 		found[i].Object = to.Key + ", data extension " + found[i].Object

@@ -68,7 +68,7 @@ func TestDesired(t *testing.T) {
 			{Name: "Amount", Type: "Decimal", Length: 29, Scale: 9},
 			{Name: "Day", Type: "Date"},
 			{Name: "Phone", Type: "Phone"},
-			{Name: "Lang", Type: "Text", Length: 35},
+			{Name: "Lang", Type: "Text", Length: 12},
 			{Name: "One", Type: "Text", Length: 6},
 			{Name: "Some", Type: "Text", Length: 12},
 			{Name: "Brand", Type: "Text", Length: 10, PrimaryKey: true, Required: true},

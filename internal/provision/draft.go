@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"onramp/internal/columns"
 	"onramp/internal/onramp"
 	"onramp/sfmc/metadata"
 )
@@ -86,7 +87,7 @@ func (w *drafter) choose() {
 	}
 	if at := slices.IndexFunc(w.keys, isReceiver); at >= 0 {
 		w.receiver = w.keys[at].Name
-		if length := w.keys[at].Length; w.strategy == "uuid" && length > 0 && length < longestUUID {
+		if length := w.keys[at].Length; w.strategy == "uuid" && length > 0 && length < columns.LongestUUID {
 			// too short for a UUID: the visitor gives the key
 			w.strategy, w.own, w.receiver = "field:"+fieldName(w.receiver), w.receiver, ""
 		}
@@ -149,7 +150,7 @@ func typeOf(f *metadata.Field) []string {
 		}
 		return []string{"type: boolean"}
 	case metadata.EmailAddress:
-		return longest([]string{"type: email"}, longestEmail-1)
+		return longest([]string{"type: email"}, columns.LongestEmail-1)
 	case metadata.Number:
 		return []string{"type: integer"}
 	case metadata.Decimal, metadata.Date, metadata.Phone, metadata.Locale:

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"onramp/internal/columns"
 	"onramp/internal/onramp"
 	"onramp/internal/setup"
 	"onramp/sfmc/metadata"
@@ -16,7 +17,7 @@ import (
 // extension is a data extension that forms write to.
 type extension struct {
 	want    metadata.DataExtension // without its columns
-	columns []column
+	columns []columns.Column
 	have    *metadata.DataExtension // nil: there is none yet
 }
 
@@ -54,11 +55,11 @@ func (p *plan) readExtensions(ctx context.Context, events []*event) error {
 
 // extension notes that a form's step writes to a data extension, with others perhaps.
 func (p *plan) extension(form *onramp.Form, to onramp.Destination, key string) *extension {
-	want, columns := Desired(form, to), columnsOf(form, to)
+	want, sent := Desired(form, to), columns.Of(form, to)
 	want.Key, want.Name, want.Fields = key, key, nil
 	at := slices.IndexFunc(p.extensions, func(e *extension) bool { return strings.EqualFold(e.want.Key, key) })
 	if at < 0 {
-		e := &extension{want: want, columns: columns}
+		e := &extension{want: want, columns: sent}
 		p.extensions = append(p.extensions, e)
 		return e
 	}
@@ -66,29 +67,29 @@ func (p *plan) extension(form *onramp.Form, to onramp.Destination, key string) *
 	if !e.want.Sendable { // where forms differ, the first one decides
 		e.want.Sendable, e.want.SendableField, e.want.SubscriberField = want.Sendable, want.SendableField, want.SubscriberField
 	}
-	e.merge(columns)
+	e.merge(sent)
 	return e
 }
 
 // merge adds what another form sends. What only one of them sends can't be required.
-func (e *extension) merge(columns []column) {
+func (e *extension) merge(others []columns.Column) {
 	for i := range e.columns {
-		sent := slices.ContainsFunc(columns, func(c column) bool { return strings.EqualFold(c.Name, e.columns[i].Name) })
+		sent := slices.ContainsFunc(others, func(c columns.Column) bool { return strings.EqualFold(c.Name, e.columns[i].Name) })
 		if !sent {
-			e.columns[i].Required, e.columns[i].always = e.columns[i].PrimaryKey, e.columns[i].PrimaryKey
+			e.columns[i].Required, e.columns[i].Always = e.columns[i].PrimaryKey, e.columns[i].PrimaryKey
 		}
 	}
-	for _, c := range columns {
+	for _, c := range others {
 		if known := e.column(c.Name); known != nil {
-			known.merge(&c)
+			known.Merge(&c)
 			continue
 		}
-		c.Required, c.always = c.PrimaryKey, c.PrimaryKey
+		c.Required, c.Always = c.PrimaryKey, c.PrimaryKey
 		e.columns = append(e.columns, c)
 	}
 }
 
-func (e *extension) column(name string) *column {
+func (e *extension) column(name string) *columns.Column {
 	for i := range e.columns {
 		if strings.EqualFold(e.columns[i].Name, name) {
 			return &e.columns[i]
@@ -126,8 +127,16 @@ func (e *extension) name(column string) string { return e.want.Key + "." + colum
 // so that a longer choice or constant needs no other column tomorrow.
 const shortest = 50
 
+// least is the length that a column of a type must have: never more than it can have.
+func least(c *columns.Column, kind string) int {
+	if c.Type == metadata.Text || c.Type == metadata.EmailAddress {
+		return min(c.Needs(kind), c.Length)
+	}
+	return c.Needs(kind)
+}
+
 // created is a column as it is created.
-func (c *column) created() metadata.Field {
+func created(c *columns.Column) metadata.Field {
 	f := c.Field
 	if f.Type == metadata.Text {
 		f.Length = max(f.Length, shortest)
@@ -142,8 +151,8 @@ func (p *plan) planCreation(ctx context.Context, e *extension) error {
 	d := e.want
 	var described []string
 	for i := range e.columns {
-		d.Fields = append(d.Fields, e.columns[i].created())
-		described = append(described, describe(e.columns[i].created()))
+		d.Fields = append(d.Fields, created(&e.columns[i]))
+		described = append(described, describe(created(&e.columns[i])))
 	}
 	detail := strings.Join(described, ", ")
 	if d.Sendable {
@@ -248,23 +257,23 @@ func field(d *metadata.DataExtension, name string) *metadata.Field {
 }
 
 // planColumn adds the step for a column of a data extension that exists.
-func (p *plan) planColumn(e *extension, c *column) {
+func (p *plan) planColumn(e *extension, c *columns.Column) {
 	is, name := field(e.have, c.Name), e.name(c.Name)
 	switch {
 	case is == nil && c.PrimaryKey: // what else is wrong the primary key says
 	case is == nil:
 		p.planNewColumn(e, c)
-	case !c.takes(is.Type):
+	case !c.Takes(is.Type):
 		p.leave(Column, name, fmt.Sprintf("left alone: it is %s, and the forms need %s; delete it in Marketing Cloud and run this again, or change the type of the field", kind(*is), kind(c.Field)))
-	case is.Required && is.Default == "" && !c.always:
+	case is.Required && is.Default == "" && !c.Always:
 		p.leave(Column, name, "left alone: it is required, and the forms don't always have a value; make it nullable in Marketing Cloud, or the field required")
-	case isShort(is, c.needs(is.Type)):
-		p.planLonger(e, is, c.needs(is.Type))
+	case isShort(is, least(c, is.Type)):
+		p.planLonger(e, is, least(c, is.Type))
 	}
 }
 
-func (p *plan) planNewColumn(e *extension, c *column) {
-	f := c.created()
+func (p *plan) planNewColumn(e *extension, c *columns.Column) {
+	f := created(c)
 	f.Required = false // rows that exist have no value
 	p.add(setup.Create, Column, e.name(f.Name), kind(f), func(ctx context.Context) error {
 		if err := p.cfg.Account.AddFields(ctx, e.want.Key, []metadata.Field{f}); err != nil {

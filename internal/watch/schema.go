@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/columns"
 	"onramp/internal/onramp"
 	"onramp/sfmc/metadata"
 )
@@ -148,23 +149,23 @@ func (s *state) schema(name string) *schema {
 
 // take takes in what a data extension is like now. What fits is what was; of a column that
 // does not, what it was stays, so that it is known when it is back.
-func (s *schema) take(needs map[string]need, now *metadata.DataExtension, at time.Time) {
+func (s *schema) take(needs map[string]*columns.Column, now *metadata.DataExtension, at time.Time) {
 	s.Drifts = s.drifts(needs, now)
 	drifted := func(name string) bool {
 		return slices.ContainsFunc(s.Drifts, func(d drift) bool { return strings.EqualFold(d.Column, name) })
 	}
-	columns := map[string]column{}
+	fitting := map[string]column{}
 	for name, c := range s.Columns {
 		if drifted(name) {
-			columns[name] = c
+			fitting[name] = c
 		}
 	}
 	for _, f := range now.Fields {
 		if !drifted(f.Name) {
-			columns[strings.ToLower(f.Name)] = column{f.Name, f.Type, f.Length, f.Scale}
+			fitting[strings.ToLower(f.Name)] = column{f.Name, f.Type, f.Length, f.Scale}
 		}
 	}
-	s.Columns, s.At, s.Unread = columns, at, ""
+	s.Columns, s.At, s.Unread = fitting, at, ""
 	switch {
 	case len(s.Drifts) == 0:
 		s.Since = time.Time{}
@@ -176,7 +177,7 @@ func (s *schema) take(needs map[string]need, now *metadata.DataExtension, at tim
 // drifts are the columns that the forms send, that there were, and that no longer take what
 // is sent: they are gone, too short by now, or of a type that doesn't take it. What
 // never fitted is no drift: whoever set that up has seen what comes of it.
-func (s *schema) drifts(needs map[string]need, now *metadata.DataExtension) []drift {
+func (s *schema) drifts(needs map[string]*columns.Column, now *metadata.DataExtension) []drift {
 	is := map[string]metadata.Field{}
 	for _, f := range now.Fields {
 		is[strings.ToLower(f.Name)] = f
@@ -200,14 +201,14 @@ func (s *schema) drifts(needs map[string]need, now *metadata.DataExtension) []dr
 }
 
 // driftTo tells what has become of a column that no longer takes what is sent; "": it does.
-func (c column) driftTo(now metadata.Field, n need) string {
+func (c column) driftTo(now metadata.Field, sent *columns.Column) string {
 	switch {
-	case now.Type != c.Type && !n.fits(now.Type):
+	case now.Type != c.Type && !sent.Takes(now.Type):
 		return fmt.Sprintf("was of type %s and is now %s", c.Type, now.Type)
 	case now.Type != c.Type:
 		return ""
-	case now.Length > 0 && (c.Length == 0 || now.Length < c.Length) && now.Length < n.longest:
-		return fmt.Sprintf("had room for %d and has now room for %d, and a form sends up to %d", c.Length, now.Length, n.longest)
+	case now.Length > 0 && (c.Length == 0 || now.Length < c.Length) && now.Length < sent.Needs(now.Type):
+		return fmt.Sprintf("had room for %d and has now room for %d, and a form sends up to %d", c.Length, now.Length, sent.Needs(now.Type))
 	case now.Type == metadata.Decimal && now.Scale < c.Scale:
 		return fmt.Sprintf("had %d digits after the point and has now %d", c.Scale, now.Scale)
 	}
