@@ -28,18 +28,30 @@ func (c *command) check() *cobra.Command {
 	return cmd
 }
 
-// levelError ends a command with the exit status of a level. What it has to say is printed.
-type levelError struct{ level check.Level }
+// levelError ends a command with the exit status of a level. err is what is still to be
+// printed; nil: nothing.
+type levelError struct {
+	level check.Level
+	err   error
+}
 
-func (e levelError) Error() string { return fmt.Sprintf("the checks ended with a %s", e.level) }
+func (e levelError) Error() string {
+	if e.err != nil {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("the checks ended with a %s", e.level)
+}
 
 func (c *command) runCheck(ctx context.Context, only []string, o app.CheckOptions) error {
+	if err := check.Known(only); err != nil {
+		return err
+	}
 	if admin, err := c.admin(); err == nil { // of a file that can't be read, the next step tells
 		o.AskGateway = app.AskGateway(web.Client{Base: admin.base, Token: admin.token, HTTP: admin.http})
 	}
 	report, err := app.CheckFile(ctx, c.configPath(), c.Environ, o, only...)
 	if err != nil {
-		return c.missing(err)
+		return levelError{check.Failure, c.missing(err)} // 1 would be a warning
 	}
 	if c.output == "json" {
 		err = c.printJSON(report)
@@ -47,7 +59,7 @@ func (c *command) runCheck(ctx context.Context, only []string, o app.CheckOption
 		err = report.Text(c.Stdout, terminal.ShowsMarks(c.Stdout, c.getenv), oneLine)
 	}
 	if err == nil && report.Level != check.OK {
-		return levelError{report.Level}
+		return levelError{level: report.Level}
 	}
 	return err
 }

@@ -183,21 +183,36 @@ func TestCheckTestAlert(t *testing.T) {
 	}
 }
 
-// Wrong use is told, with the checks that there are; so is a file that is not there.
+// Wrong use is told, with the checks that there are. A file that can't be read is a failure,
+// with what helps, and no reason to read the help.
 func TestCheckWrongUse(t *testing.T) {
 	t.Parallel()
 	w := newChecked(t)
+	file := w.write()
+	mistaken := filepath.Join(w.dir, "mistaken.yaml")
+	w.do(os.WriteFile(mistaken, []byte("forms: [\n"), 0o600))
+	const names = `onramp: there is no check "scope"; the checks are configuration, gateway, files, disk, database, encryption-key, backup, ` +
+		"subdomain, credentials, clock, account, scopes, data-extension, event-definition, message, ens, public-url, quiet, sinks, alerts\n"
+	const see = "See onramp --help, or onramp COMMAND --help.\n"
+	const nowhere = "onramp: there is no configuration at /nowhere.yaml: file does not exist; to write one, run onramp init --config /nowhere.yaml\n"
+	folder := "onramp: read configuration: read " + w.dir + ": is a directory\n"
 	for _, c := range []struct {
 		args []string
-		want string
+		want said
 	}{
-		{[]string{"check", "--only", "scope", "--config", w.write()}, `onramp: there is no check "scope"; the checks are configuration, gateway, files, disk, database, encryption-key, backup, ` +
-			"subdomain, credentials, clock, account, scopes, data-extension, event-definition, message, ens, public-url, quiet, sinks, alerts\n"},
-		{[]string{"check", "--config", "/nowhere.yaml"}, "onramp: there is no configuration at /nowhere.yaml: file does not exist; to write one, run onramp init --config /nowhere.yaml\n"},
+		{[]string{"check", "--only", "scope", "--config", file}, said{2, "", names + see}},
+		{[]string{"check", "--only", "scope", "--config", "/nowhere.yaml"}, said{2, "", names + see}},
+		{[]string{"check", "--config", "/nowhere.yaml"}, said{2, "", nowhere}},
+		{[]string{"check", "--config", "/nowhere.yaml", "--output", "json"}, said{2, "", nowhere}},
+		{[]string{"check", "--config", w.dir}, said{2, "", folder}},
+		{[]string{"check", "--frequently", "--config", file}, said{2, "", "onramp: unknown flag: --frequently\n" + see}},
+		{[]string{"provision", "--config", "/nowhere.yaml"}, said{1, "", nowhere}},
+		{[]string{"provision", "--config", w.dir}, said{1, "", folder}},
+		{[]string{"provision", "--config", mistaken}, said{1, "", "onramp: " + mistaken + ":2: is not valid YAML: did not find expected node content (while parsing a flow node that starts on line 2)\n"}},
+		{[]string{"provision", "everything", "--config", file}, said{2, "", "onramp: unknown command \"everything\" for \"onramp provision\"\n" + see}},
 	} {
-		got := onrampSaysIn(t.Context(), w.environ, c.args...)
-		if got.Status != 2 || !strings.HasPrefix(got.Errors, c.want) || got.Out != "" {
-			t.Errorf("%v: %+v", c.args, got)
+		if diff := cmp.Diff(c.want, onrampSaysIn(t.Context(), w.environ, c.args...)); diff != "" {
+			t.Errorf("%v: %s", c.args, diff)
 		}
 	}
 }

@@ -54,6 +54,9 @@ func Main(ctx context.Context, args []string, system System) int {
 		return done
 	}
 	if ended, ok := errors.AsType[levelError](err); ok {
+		if ended.err != nil {
+			fmt.Fprintln(system.Stderr, "onramp:", ended.err)
+		}
 		return ended.level.Status()
 	}
 	fmt.Fprintln(system.Stderr, "onramp:", err)
