@@ -53,8 +53,12 @@ func (t *table) compareColumn(c *columns.Column) []Finding {
 		}
 		f := Finding{Object: object, Level: level, Message: fmt.Sprintf("its type is %s, but the form %s %s values for a column of the type %s (%s)", field.Type, t.form, verb, c.Type, c.From)}
 		found = append(found, f.mend(Admin, fmt.Sprintf("a column's type can't be changed: delete it and create it again with the type %s%s, or have the operator change the form's type", c.Type, t.lengthOf(c))).at(t.menu...))
-	case (field.Type == metadata.Text || field.Type == metadata.EmailAddress) && field.Length > 0 && field.Length < c.Needs(field.Type):
+	case field.Type != metadata.Decimal && field.Length > 0 && field.Length < c.Longest(field.Type):
 		found = append(found, t.tooShort(c, field))
+	default:
+		if may, always := c.Overflows(field); may {
+			found = append(found, t.tooFewDigits(c, field, always))
+		}
 	}
 	if field.Required && field.Default == "" && !c.Always {
 		found = append(found, failure(object, fmt.Sprintf("it is required and has no default, but the form %s doesn't always have a value for it (%s)", t.form, c.From)).
@@ -85,11 +89,31 @@ func (t *table) lacks(c *columns.Column) Finding {
 }
 
 func (t *table) tooShort(c *columns.Column, field *metadata.Field) Finding {
-	longest := c.Needs(field.Type)
+	longest, needs := c.Longest(field.Type), c.Needs(field.Type)
 	f := failure(t.object(field.Name), fmt.Sprintf("its length is %d, but the form %s sends up to %d characters (%s): longer values are refused with their row", field.Length, t.form, longest, c.From))
-	what := fmt.Sprintf("set its length to %d", longest)
+	limit := ""
 	if c.Limited {
-		what += fmt.Sprintf(", or have the operator set max: %d for %s", field.Length, c.From)
+		limit = fmt.Sprintf(", or have the operator set max: %d for %s", field.Length, c.From)
 	}
-	return f.mend(Admin, what).at(t.menu...)
+	switch {
+	case field.Type == metadata.Locale || field.Type == metadata.Phone: // whose length is fixed
+		if field.Type == metadata.Locale {
+			f.Level = Warning // most locales are like en-US
+		}
+		return f.mend(Admin, fmt.Sprintf("delete it and create it again with the type Text and the length %d%s", longest, limit)).at(t.menu...)
+	case field.Length >= needs:
+		return f.mend(Operator, fmt.Sprintf("set max: %d for %s: a subscriber key has no more characters", needs, c.From))
+	}
+	return f.mend(Admin, fmt.Sprintf("set its length to %d%s", needs, limit)).at(t.menu...)
+}
+
+// tooFewDigits is that numbers may not fit into a Decimal column; always: none does.
+func (t *table) tooFewDigits(c *columns.Column, field *metadata.Field, always bool) Finding {
+	room := fmt.Sprintf("%d digits before the point and %d behind it", field.Length-field.Scale, field.Scale)
+	if always {
+		return failure(t.object(field.Name), fmt.Sprintf("it has room for %s, but the form %s sends more (%s): each row is refused, or its number rounded", room, t.form, c.From)).
+			mend(Operator, "give the value fewer digits, or ask the admin to delete the column and create it again with more").at(t.menu...)
+	}
+	return warning(t.object(field.Name), fmt.Sprintf("it has room for %s, but the form %s may send more (%s): such a row is refused, or its number rounded", room, t.form, c.From)).
+		mend(Developer, "have the website send no more digits, or ask the admin to delete the column and create it again with more").at(t.menu...)
 }

@@ -24,7 +24,7 @@ type Column struct {
 	fits            []string // other types that take every value, beside Text
 	longest         int      // value as a text, in UTF-16 code units
 	digits          int      // of a number
-	whole, fraction int      // the digits of it before and behind the point; 0: none, or not known
+	whole, fraction int      // the digits of it before and behind the point; 0: none, or nobody knows
 	constant        bool     // it has these digits in each row
 }
 
@@ -96,9 +96,9 @@ func (c *Column) Takes(kind string) bool {
 	return kind == c.Type || slices.Contains(c.fits, kind) || !slices.Contains(known, kind)
 }
 
-// Needs is the Length that a column of a type must have for the longest value that is
-// sent, even if Marketing Cloud has no such column; 0: the type has none.
-func (c *Column) Needs(kind string) int {
+// Longest is the length of the longest value that is sent to a column of a type, or the
+// number of its digits; 0: the type has no length.
+func (c *Column) Longest(kind string) int {
 	switch kind {
 	case metadata.Text, metadata.EmailAddress, metadata.Phone, metadata.Locale:
 		return c.longest
@@ -106,6 +106,24 @@ func (c *Column) Needs(kind string) int {
 		return c.digits
 	}
 	return 0
+}
+
+// Needs is the Length that a column of a type must have: that of the longest value, but no
+// more than Marketing Cloud can have there.
+func (c *Column) Needs(kind string) int {
+	if c.Type == metadata.Text || c.Type == metadata.EmailAddress {
+		return min(c.Longest(kind), c.Length)
+	}
+	return c.Longest(kind)
+}
+
+// Overflows says whether a number that is sent may have more digits, before or behind the
+// point, than a Decimal column has room for, and whether each row has one that does. Of a
+// decimal that a visitor fills in, only the digits behind the point are compared, as far
+// as a new column would have them: how large it gets nobody knows.
+func (c *Column) Overflows(f *metadata.Field) (may, always bool) {
+	may = f.Type == metadata.Decimal && f.Length > 0 && (c.whole > f.Length-f.Scale || c.fraction > f.Scale)
+	return may, may && c.constant && c.Always
 }
 
 // Merge makes one column of what two forms send to it: it takes the values of both, and

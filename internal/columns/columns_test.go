@@ -20,7 +20,7 @@ type told struct {
 	From                  string
 	Always, Sure, Limited bool
 	Takes                 string // the types of columns
-	Text, Decimal         int    // the length that columns of these types need
+	Text, Decimal         int    // the length of the longest value in columns of these types
 }
 
 func tell(c columns.Column) told {
@@ -30,7 +30,7 @@ func tell(c columns.Column) told {
 			takes = append(takes, kind)
 		}
 	}
-	return told{c.Field, c.From, c.Always, c.Sure, c.Limited, strings.Join(takes, " "), c.Needs(metadata.Text), c.Needs(metadata.Decimal)}
+	return told{c.Field, c.From, c.Always, c.Sure, c.Limited, strings.Join(takes, " "), c.Longest(metadata.Text), c.Longest(metadata.Decimal)}
 }
 
 func posted(text string) onramp.Scalar { return onramp.Scalar{Kind: onramp.Posted, Text: text} }

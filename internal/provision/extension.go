@@ -127,14 +127,6 @@ func (e *extension) name(column string) string { return e.want.Key + "." + colum
 // so that a longer choice or constant needs no other column tomorrow.
 const shortest = 50
 
-// least is the length that a column of a type must have: never more than it can have.
-func least(c *columns.Column, kind string) int {
-	if c.Type == metadata.Text || c.Type == metadata.EmailAddress {
-		return min(c.Needs(kind), c.Length)
-	}
-	return c.Needs(kind)
-}
-
 // created is a column as it is created.
 func created(c *columns.Column) metadata.Field {
 	f := c.Field
@@ -267,8 +259,8 @@ func (p *plan) planColumn(e *extension, c *columns.Column) {
 		p.leave(Column, name, fmt.Sprintf("left alone: it is %s, and the forms need %s; delete it in Marketing Cloud and run this again, or change the type of the field", kind(*is), kind(c.Field)))
 	case is.Required && is.Default == "" && !c.Always:
 		p.leave(Column, name, "left alone: it is required, and the forms don't always have a value; make it nullable in Marketing Cloud, or the field required")
-	case isShort(is, least(c, is.Type)):
-		p.planLonger(e, is, least(c, is.Type))
+	case isShort(is, c.Needs(is.Type)):
+		p.planLonger(e, is, c.Needs(is.Type))
 	}
 }
 

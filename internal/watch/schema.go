@@ -207,8 +207,8 @@ func (c column) driftTo(now metadata.Field, sent *columns.Column) string {
 		return fmt.Sprintf("was of type %s and is now %s", c.Type, now.Type)
 	case now.Type != c.Type:
 		return ""
-	case now.Length > 0 && (c.Length == 0 || now.Length < c.Length) && now.Length < sent.Needs(now.Type):
-		return fmt.Sprintf("had room for %d and has now room for %d, and a form sends up to %d", c.Length, now.Length, sent.Needs(now.Type))
+	case now.Length > 0 && (c.Length == 0 || now.Length < c.Length) && now.Length < sent.Longest(now.Type):
+		return fmt.Sprintf("had room for %d and has now room for %d, and a form sends up to %d", c.Length, now.Length, sent.Longest(now.Type))
 	case now.Type == metadata.Decimal && now.Scale < c.Scale:
 		return fmt.Sprintf("had %d digits after the point and has now %d", c.Scale, now.Scale)
 	}
