@@ -320,6 +320,9 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
+// NetConn is the connection below, for whoever took it over and wants to reset it.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // Close also gives the connection's place to another.
 func (c *conn) Close() error {
 	c.mu.Lock()

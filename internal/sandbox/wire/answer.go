@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -71,13 +70,19 @@ func (a Answer) WriteHalf(w http.ResponseWriter) {
 // panics, as a handler does to that end.
 func Reset(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		if secure, ok := conn.(*tls.Conn); ok {
-			conn = secure.NetConn()
+		inner := conn
+		for {
+			outer, ok := inner.(interface{ NetConn() net.Conn }) // of TLS, or of a server with limits
+			if !ok {
+				break
+			}
+			inner = outer.NetConn()
 		}
-		if tcp, ok := conn.(*net.TCPConn); ok {
+		if tcp, ok := inner.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // what is not sent yet is dropped, and the other side told so
 		}
-		_ = conn.Close()
+		_ = inner.Close() // first: TLS would say goodbye
+		_ = conn.Close()  // for whoever counts connections
 	}
 	panic(http.ErrAbortHandler)
 }
