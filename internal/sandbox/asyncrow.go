@@ -157,7 +157,7 @@ func (j *job) apply() {
 			message, columns = f.rowError(d, r)
 		}
 		if message == "" {
-			d.Save(r)
+			d.Save(r, j.done)
 			continue
 		}
 		j.failures = append(j.failures, rowFailure{i, message, columns})

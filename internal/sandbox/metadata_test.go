@@ -293,8 +293,8 @@ func TestSearchCustomObjects(t *testing.T) {
 	same(t, send(t, s, "GET", objectsPath+"?$search=nothing", "", auth), 200, `{"count":0,"page":1,"pageSize":25,"links":{},"items":[]}`)
 }
 
-// A date's default that is a function is the time at which the column was made, and a key
-// that is not sent is made up.
+// A date's default that is a function is the time of the insert, whoever made the column
+// and the row, and a key that is not sent is made up.
 func TestCustomObjectDefaults(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
@@ -308,10 +308,26 @@ func TestCustomObjectDefaults(t *testing.T) {
 	if json.Unmarshal(w.Body.Bytes(), &answer) != nil || !guid.MatchString(answer.Key) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
+	if w := send(t, s, "POST", "/_sandbox/clock", `{"advance":"1h"}`); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	auth = authorize(t, s)
 	const row = `[{"keys":{"Key":"a"},"values":{"On":true}},{"keys":{"Key":"b"},"values":{"Off":"1"}}]`
 	same(t, send(t, s, "POST", "/hub/v1/dataevents/key:"+answer.Key+"/rowset", row, auth), 200, row)
 	wantJSON(t, decode(t, encode(t, s.State().DataExtensions[answer.Key].Rows)),
-		`[{"Key":"a","At":"2026-06-23T08:52:45","On":true},{"Key":"b","At":"2026-06-23T08:52:45","On":false,"Off":"1"}]`)
+		`[{"Key":"a","At":"2026-06-23T09:52:45","On":true},{"Key":"b","At":"2026-06-23T09:52:45","On":false,"Off":"1"}]`)
+	account(t, s, `{"data_extensions":{"Calls":{"columns":[{"name":"Key","type":"Text","length":9,"primary_key":true},{"name":"At","type":"Date","default":"Now()"},{"name":"To","type":"Text","length":9,"nullable":true}]}}}`)
+	c := &soapCaller{s, strings.TrimPrefix(auth, "Authorization: Bearer ")}
+	c.write(t, "Create", strings.Replace(membersExtension, "</Fields>", "<Field><Name>Joined</Name><FieldType>Date</FieldType><DefaultValue>getdate()</DefaultValue></Field></Fields>", 1))
+	const call = `[{"keys":{"Key":"a"},"values":{"To":"b"}}]`
+	same(t, send(t, s, "POST", "/hub/v1/dataevents/key:Calls/rowset", call, auth), 200, call)
+	c.write(t, "Create", `<Objects xsi:type="DataExtensionObject"><CustomerKey>Members</CustomerKey><Properties><Property><Name>SubscriberKey</Name><Value>a</Value></Property></Properties></Objects>`)
+	joined := c.retrieve(t, "DataExtensionField", "DefaultValue", where("Name", "equals", "Joined"))
+	state := s.State().DataExtensions
+	wantJSON(t, decode(t, encode(t, state["Calls"].Rows)), `[{"Key":"a","At":"2026-06-23T09:52:45","To":"b"}]`)
+	if got := state["Members"].Rows; len(got) != 1 || got[0]["Joined"] != "2026-06-23T09:52:45" || between(joined, "<DefaultValue>", "<") != "getdate()" {
+		t.Errorf("row %v, default %s", got, joined)
+	}
 }
 
 // A call without its scope is refused before its key and body are looked at.

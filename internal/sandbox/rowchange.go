@@ -36,7 +36,7 @@ func (s *Sandbox) incrementRow(c *wire.Call) (wire.Answer, error) {
 	if !step.MatchString(by) {
 		return wire.Answer{}, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidType, "Parameter {step} is invalid.")
 	}
-	s.lock()
+	now := s.lock()
 	defer s.mu.Unlock()
 	_, d, err := s.world.extension(c)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Sandbox) incrementRow(c *wire.Call) (wire.Answer, error) {
 	if len(problems) > 0 {
 		return wire.Answer{}, unsavable(d.ID, problems)
 	}
-	d.Save(&r)
+	d.Save(&r, now)
 	return wire.Answer{Status: http.StatusOK, ContentType: wire.JSONType}, nil
 }
 

@@ -162,7 +162,7 @@ const noExistingField = "At least one existing field is required in the values p
 // not saved, good or not, but their complaints are listed with the others: each
 // once, without saying whose they are. The rows were read for the columns of before.
 func (s *Sandbox) saveRows(e *account.Extension, before *table.Table, rows []table.SentRow) error {
-	s.lock()
+	now := s.lock()
 	defer s.mu.Unlock()
 	e.Fit(before, rows)
 	d := e.Table
@@ -182,7 +182,7 @@ func (s *Sandbox) saveRows(e *account.Extension, before *table.Table, rows []tab
 				}
 			}
 		case !failed:
-			d.Save(r)
+			d.Save(r, now)
 		}
 	}
 	if !failed {

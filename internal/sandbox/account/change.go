@@ -50,7 +50,7 @@ func (u *Unit) setExtension(key string, set *ExtensionSetting, now time.Time) {
 	}
 	e.Modified = now
 	if len(set.Columns) > 0 {
-		e.SetColumns(slices.Clone(set.Columns))
+		e.SetColumns(slices.Clone(set.Columns), now)
 	}
 	e.Name = cmp.Or(set.Name, e.Name)
 	e.Description = cmp.Or(set.Description, e.Description)
@@ -59,7 +59,7 @@ func (u *Unit) setExtension(key string, set *ExtensionSetting, now time.Time) {
 	}
 	rows, _ := set.rows(e.Table) // they were checked
 	for i := range rows {
-		e.Save(&rows[i])
+		e.Save(&rows[i], now)
 	}
 	if s := set.Sendable; s != nil {
 		e.Sendable, e.SendableField, e.SubscriberField = s.Column != "", s.Column, ""

@@ -23,7 +23,7 @@ type Extension struct {
 	Sendable        bool
 	Testable        bool
 	SendableField   string // the column of the send relationship
-	SubscriberField string // SubscriberKey or SubscriberID
+	SubscriberField string // SubscriberKey, SubscriberID or SubscriberEmail
 	Retention       Retention
 
 	Created, Modified time.Time
@@ -41,8 +41,9 @@ type Retention struct {
 	Until         time.Time `json:"retainUntil,omitzero"`
 }
 
-// SetColumns changes the columns; rows keep what they have in columns that stay.
-func (e *Extension) SetColumns(columns []table.Column) {
+// SetColumns changes the columns; rows keep what they have in columns that stay, and get
+// the defaults of new ones.
+func (e *Extension) SetColumns(columns []table.Column, now time.Time) {
 	old := e.Table
 	e.Table = table.New(old.ID, old.Key, old.Name, columns)
 	e.RefusesUnknown = old.RefusesUnknown
@@ -52,7 +53,7 @@ func (e *Extension) SetColumns(columns []table.Column) {
 			sent.Cells[i], row = row.Next()
 		}
 		r := e.Moved(old, sent)
-		e.Save(&r)
+		e.Save(&r, now)
 	}
 }
 

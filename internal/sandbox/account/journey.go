@@ -81,7 +81,7 @@ func (j *Journey) TakesEvents() bool { return j.Status == Published || j.Status 
 // Enter saves the row of an accepted event and enters its contact.
 func (j *Journey) Enter(contactKey string, id wire.GUID, at time.Time, r *table.SentRow) {
 	d := j.Extension.Table
-	stored := d.Save(r)
+	stored := d.Save(r, at)
 	// often the event has all that the row has
 	e := Entry{ID: id, At: at, Data: d.Pack(r.Cells, stored), Table: d}
 	if len(d.Primary) == 1 { // nearly always the contact key itself

@@ -79,7 +79,7 @@ func createObject(c *call) (wire.Answer, error) {
 
 // make makes the data extension.
 func (o *sentObject) make(c *call) (*account.Extension, error) {
-	columns, err := o.check(c.unit, c.now)
+	columns, err := o.check(c.unit)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (o *sentObject) make(c *call) (*account.Extension, error) {
 // check says why no data extension is made, and reads its columns. Known from tenants:
 // that a folder and complete columns are wanted, and that they are refused one property at
 // a time; name and key must be new. Undocumented: the words but for the form of the first.
-func (o *sentObject) check(u *account.Unit, now time.Time) ([]table.Column, error) {
+func (o *sentObject) check(u *account.Unit) ([]table.Column, error) {
 	switch {
 	case text(o.Name, "") == "":
 		return nil, missing("name")
@@ -116,7 +116,7 @@ func (o *sentObject) check(u *account.Unit, now time.Time) ([]table.Column, erro
 	case len(o.Fields) == 0:
 		return nil, missing("fields")
 	}
-	return readFields(o.Fields, now)
+	return readFields(o.Fields)
 }
 
 // apply changes what of a data extension a call can change: name, description, send
@@ -193,11 +193,10 @@ func (r *sentRetention) read(before account.Retention) (account.Retention, error
 }
 
 // readFields reads columns, in the order of their ordinals.
-func readFields(sent []sentField, now time.Time) ([]table.Column, error) {
+func readFields(sent []sentField) ([]table.Column, error) {
 	sent = slices.Clone(sent)
 	columns := make([]table.Column, len(sent))
 	for i := range sent {
-		sent[i].setTime(now)
 		if err := sent[i].check(); err != nil {
 			return nil, err
 		}
@@ -210,14 +209,6 @@ func readFields(sent []sentField, now time.Time) ([]table.Column, error) {
 		return nil, wire.Failuref(http.StatusBadRequest, wire.CodeInvalidValue, "fields: %v", err)
 	}
 	return columns, nil
-}
-
-// setTime puts a time in the place of the two functions that a date's default can be. The
-// vendor asks the clock for each row; the sandbox does not.
-func (f *sentField) setTime(now time.Time) {
-	if d, ok := f.DefaultValue.(string); ok && text(f.Type, "") == table.TypeDate && (strings.EqualFold(d, "GetDate()") || strings.EqualFold(d, "Now()")) {
-		f.DefaultValue = table.ServerTime(now)[:len("2006-01-02T15:04:05")]
-	}
 }
 
 // check refuses a column for the first property that is missing or wrong.
@@ -284,7 +275,7 @@ func (f *sentField) fits(column *table.Column) bool {
 	case nil:
 		return true
 	case string, bool, float64:
-		return f.DefaultValue == "" || column.Check(table.ValueOf(f.DefaultValue)) == ""
+		return f.DefaultValue == "" || column.CanDefault(f.DefaultValue)
 	}
 	return false
 }
@@ -380,7 +371,7 @@ func addFields(c *call) (wire.Answer, error) {
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	columns, err := readFields(sent, c.now)
+	columns, err := readFields(sent)
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -394,9 +385,10 @@ func addFields(c *call) (wire.Answer, error) {
 			return wire.Answer{}, invalid("defaultValue", "is required for a field that is not nullable, since the data extension has rows")
 		}
 	}
-	c.unit.Later(c.now.Add(fieldsTime), func() {
+	due := c.now.Add(fieldsTime)
+	c.unit.Later(due, func() {
 		columns = slices.DeleteFunc(columns, func(column table.Column) bool { _, exists := e.Column(column.Name); return exists })
-		e.SetColumns(append(slices.Clone(e.Columns), columns...))
+		e.SetColumns(append(slices.Clone(e.Columns), columns...), due)
 	})
 	return accepted()
 }
@@ -417,14 +409,15 @@ func changeFields(c *call) (wire.Answer, error) {
 			return wire.Answer{}, invalid("name", fmt.Sprintf("%q is not a field of the data extension", text(f.Name, "")))
 		}
 	}
-	c.unit.Later(c.now.Add(fieldsTime), func() {
+	due := c.now.Add(fieldsTime)
+	c.unit.Later(due, func() {
 		columns := slices.Clone(e.Columns)
 		for _, f := range sent {
 			if i, exists := e.Column(*f.Name); exists {
 				f.widen(&columns[i])
 			}
 		}
-		e.SetColumns(columns)
+		e.SetColumns(columns, due)
 	})
 	return accepted()
 }

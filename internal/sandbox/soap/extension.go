@@ -168,7 +168,7 @@ func updateExtension(w *write, o *node) result {
 		return refusedExtension(o, why)
 	}
 	if len(o.child("Fields").all("Field")) > 0 {
-		extend(e, columns)
+		extend(e, columns, w.now)
 	}
 	e.Name, e.Modified = name, w.now
 	if key != e.Key && !strings.EqualFold(key, e.Key) {
@@ -188,7 +188,7 @@ func removeExtension(w *write, o *node) result {
 	}
 	ids := []*node{text(objectID, e.ID), text("CustomerKey", e.Key)}
 	if fields := o.child("Fields").all("Field"); len(fields) > 0 {
-		if why := removeFields(e, fields); why != "" {
+		if why := removeFields(e, fields, w.now); why != "" {
 			return refusedExtension(o, why)
 		}
 		e.Modified = w.now

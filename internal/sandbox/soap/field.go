@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"onramp/internal/sandbox/account"
 	"onramp/internal/sandbox/table"
@@ -112,7 +113,7 @@ func newColumns(e *account.Extension, o *node, filled bool) ([]table.Column, str
 
 // extend changes the columns: those of before in their order, perhaps under other names
 // or longer, and others after them. Rows keep what they have.
-func extend(e *account.Extension, columns []table.Column) {
+func extend(e *account.Extension, columns []table.Column, now time.Time) {
 	old := e.Table
 	e.Table = table.New(old.ID, old.Key, old.Name, columns)
 	e.RefusesUnknown = old.RefusesUnknown
@@ -122,7 +123,7 @@ func extend(e *account.Extension, columns []table.Column) {
 			sent.Cells[i], row = row.Next()
 		}
 		e.Examine(&sent)
-		e.Save(&sent)
+		e.Save(&sent, now)
 	}
 }
 
@@ -214,7 +215,7 @@ func readDefault(c *table.Column, value string) (any, string) {
 	switch {
 	case value == "":
 		return nil, ""
-	case c.Check(table.ValueOf(value)) != "":
+	case !c.CanDefault(value):
 		return nil, "The DefaultValue of the field '" + c.Name + "' is not valid."
 	}
 	return value, ""
@@ -222,7 +223,7 @@ func readDefault(c *table.Column, value string) (any, string) {
 
 // removeFields takes fields away, or says why not. That of the primary key and that of
 // the send relationship stay. Undocumented.
-func removeFields(e *account.Extension, fields []*node) string {
+func removeFields(e *account.Extension, fields []*node, now time.Time) string {
 	gone := map[int]bool{}
 	for _, f := range fields {
 		at, why := fieldIndex(e, f)
@@ -246,6 +247,6 @@ func removeFields(e *account.Extension, fields []*node) string {
 	if len(columns) == 0 {
 		return "The last field of a data extension can not be deleted."
 	}
-	e.SetColumns(columns)
+	e.SetColumns(columns, now)
 	return ""
 }

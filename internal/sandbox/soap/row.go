@@ -98,7 +98,7 @@ func refusedRow(kind string, o *node, why string) result {
 }
 
 // saved saves a row, or says what is wrong with it.
-func saved(e *account.Extension, r *table.SentRow, exists bool) (why string) {
+func (w *write) saved(e *account.Extension, r *table.SentRow, exists bool) (why string) {
 	var whys []string
 	for _, f := range e.Flaws(r, exists) {
 		if f.What == "" {
@@ -110,7 +110,7 @@ func saved(e *account.Extension, r *table.SentRow, exists bool) (why string) {
 	if whys != nil {
 		return strings.Join(whys, "; ")
 	}
-	e.Save(r)
+	e.Save(r, w.now)
 	return ""
 }
 
@@ -124,7 +124,7 @@ func createRow(w *write, o *node) result {
 	if exists && !w.upsert {
 		return refusedRow(kind, o, fmt.Sprintf("Violation of PRIMARY KEY constraint. Cannot insert duplicate key in object 'C%s.%s'.", w.unit.MID, e.Name))
 	}
-	if why := saved(e, &r, exists); why != "" {
+	if why := w.saved(e, &r, exists); why != "" {
 		return refusedRow(kind, o, why)
 	}
 	message := "Created DataExtensionObject"
@@ -147,7 +147,7 @@ func updateRow(w *write, o *node) result {
 	if !exists && !w.upsert {
 		return refusedRow(kind, o, "The row does not exist.")
 	}
-	if why := saved(e, &r, exists); why != "" {
+	if why := w.saved(e, &r, exists); why != "" {
 		return refusedRow(kind, o, why)
 	}
 	return result{kind: kind, message: "Updated DataExtensionObject", object: echo(o)}

@@ -33,7 +33,8 @@ type Column struct {
 	Scale      int  `json:"scale,omitempty"`
 	PrimaryKey bool `json:"primary_key"`
 	Nullable   bool `json:"nullable"`
-	// Default is stored when an insert does not name the column; nil for none.
+	// Default is stored when an insert does not name the column; nil for none. GetDate()
+	// or Now() for a Date is the time of the insert.
 	Default any `json:"default,omitempty"`
 	// Drops and Truncates are for trying what is not noticed at once: values are taken
 	// and not stored, or too long ones cut.
@@ -58,6 +59,26 @@ func (c *Column) Check(v Value) string {
 		return "exceeds the column's maximum length."
 	}
 	return ""
+}
+
+// CanDefault reports whether a value can be the column's Default.
+func (c *Column) CanDefault(value any) bool {
+	return c.isClock(value) || c.Check(ValueOf(value)) == ""
+}
+
+// isClock reports whether a default is the time of the insert.
+func (c *Column) isClock(value any) bool {
+	text, _ := value.(string)
+	return c.Type == TypeDate && (strings.EqualFold(text, "GetDate()") || strings.EqualFold(text, "Now()"))
+}
+
+// presumed is what an insert stores that does not name the column: the default, as a
+// Value, or the time that stands for it.
+func (c *Column) presumed(value Value, now time.Time) Value {
+	if value.Kind == KindText && c.isClock(c.Default) {
+		return Value{KindText, ServerTime(now)[:len("2006-01-02T15:04:05")]}
+	}
+	return value
 }
 
 // kept is what of a value is stored.

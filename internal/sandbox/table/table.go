@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Table is a data extension. Its rows are not safe for concurrent use: one lock
@@ -138,9 +139,9 @@ func (d *Table) Flaws(r *SentRow, exists bool) []Flaw {
 }
 
 // Save updates the row that r names, keeping the columns that are not named, or
-// inserts it with its columns' defaults. Everything has been checked. A table
+// inserts it with its columns' defaults; now is the time on the sandbox's clock. Everything has been checked. A table
 // without a primary key gets a row more. It returns the row as it is stored.
-func (d *Table) Save(r *SentRow) Row {
+func (d *Table) Save(r *SentRow, now time.Time) Row {
 	at, exists := -1, false
 	if r.Identity != "" {
 		at, exists = d.index[r.Identity]
@@ -158,7 +159,7 @@ func (d *Table) Save(r *SentRow) Row {
 	} else {
 		for i, v := range r.Cells {
 			if v = d.Columns[i].kept(v); v.Kind == KindNone {
-				v = d.defaults[i]
+				v = d.Columns[i].presumed(d.defaults[i], now)
 			}
 			b = appendCell(b, v)
 		}
