@@ -26,7 +26,7 @@ const initial = `{"clock":"2026-06-23T14:52:45Z",
 		{"name":"PageURL","type":"Text","length":500,"primary_key":false,"nullable":true}],"rows":[]}},
 	"journeys":{"APIEvent-sandbox-welcome":{"contacts":[]}},
 	"message_definitions":{"welcome":{"name":"welcome","status":"Active"}},
-	"messages":[],"jobs":[],"tokens":[],"callbacks":[],"subscriptions":[],"deliveries":[],"calls":{},"faults":[],
+	"messages":[],"subscribers":[],"jobs":[],"tokens":[],"callbacks":[],"subscriptions":[],"deliveries":[],"calls":{},"faults":[],
 	"contacts":[],"contact_operations":[],"totals":{"persons":0,"rows":{"Web_Registrations":0},"contacts":{"APIEvent-sandbox-welcome":0},"messages":0,"jobs":0,"tokens":0,"callbacks":0,"subscriptions":0,"deliveries":0,"coming":0,"late":0}}`
 
 func TestState(t *testing.T) {

@@ -86,7 +86,7 @@ func (s *Sandbox) page(r *http.Request) (wire.Answer, error) {
 		v.Dialect = DialectFacts
 	}
 	v.addUnit("", BusinessUnit{
-		v.State.DataExtensions, v.State.Journeys, v.State.MessageDefinitions, UnitTotals{v.State.Totals.Rows, v.State.Totals.Contacts},
+		v.State.DataExtensions, v.State.Journeys, v.State.MessageDefinitions, nil, UnitTotals{v.State.Totals.Rows, v.State.Totals.Contacts},
 	})
 	for _, mid := range slices.Sorted(maps.Keys(v.State.BusinessUnits)) {
 		v.addUnit(mid, v.State.BusinessUnits[mid])

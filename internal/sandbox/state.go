@@ -21,6 +21,8 @@ type State struct {
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
 	// BusinessUnits are the others, by MID.
 	BusinessUnits map[string]BusinessUnit `json:"business_units,omitempty"`
+	// Subscribers are those of the business unit at the top, oldest first.
+	Subscribers []account.Subscriber `json:"subscribers"`
 	// Messages are those that were sent, oldest first.
 	Messages []Message `json:"messages"`
 	// Contacts are the persons of the enterprise, oldest first, and ContactOperations what
@@ -94,6 +96,8 @@ type BusinessUnit struct {
 	// MessageDefinitions are the transactional messages that can be sent, by
 	// definition key.
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+	// Subscribers are those in the list of all subscribers, oldest first.
+	Subscribers []account.Subscriber `json:"subscribers,omitempty"`
 	// Totals count everything, also what a limit left out of the lists.
 	Totals UnitTotals `json:"totals"`
 }
@@ -197,6 +201,7 @@ func (s *Sandbox) state(limit int) State {
 	first := units[AccountID].view()
 	st.Totals.Rows, st.Totals.Contacts = first.Totals.Rows, first.Totals.Contacts
 	st.DataExtensions, st.Journeys, st.MessageDefinitions = first.DataExtensions, first.Journeys, first.MessageDefinitions
+	st.Subscribers = append([]account.Subscriber{}, first.Subscribers...)
 	for _, m := range sent {
 		st.Messages = append(st.Messages, m.view())
 	}
@@ -209,6 +214,7 @@ type unitCopy struct {
 	extensions  map[string]extensionCopy
 	journeys    map[string][]account.Entry
 	definitions map[string]MessageDefinition
+	subscribers []account.Subscriber
 	totals      UnitTotals
 }
 
@@ -220,7 +226,7 @@ type extensionCopy struct {
 
 // copyUnit needs the sandbox's mutex.
 func copyUnit(u *account.Unit, limit int) unitCopy {
-	c := unitCopy{map[string]extensionCopy{}, map[string][]account.Entry{}, map[string]MessageDefinition{}, UnitTotals{map[string]int{}, map[string]int{}}}
+	c := unitCopy{map[string]extensionCopy{}, map[string][]account.Entry{}, map[string]MessageDefinition{}, nil, UnitTotals{map[string]int{}, map[string]int{}}}
 	for key, e := range u.Extensions {
 		c.totals.Rows[key] = len(e.Rows)
 		c.extensions[key] = extensionCopy{
@@ -233,11 +239,16 @@ func copyUnit(u *account.Unit, limit int) unitCopy {
 	for key, d := range u.Definitions {
 		c.definitions[key] = MessageDefinition{Name: d.Name, Status: d.Status}
 	}
+	for _, s := range u.Subscribers {
+		c.subscribers = append(c.subscribers, *s)
+	}
+	slices.SortFunc(c.subscribers, func(a, b account.Subscriber) int { return cmp.Compare(a.ID, b.ID) })
+	c.subscribers = newest(c.subscribers, limit)
 	return c
 }
 
 func (c unitCopy) view() BusinessUnit {
-	u := BusinessUnit{map[string]DataExtension{}, map[string]Journey{}, c.definitions, c.totals}
+	u := BusinessUnit{map[string]DataExtension{}, map[string]Journey{}, c.definitions, c.subscribers, c.totals}
 	for key, e := range c.extensions {
 		e.view.Rows = make([]map[string]any, len(e.rows))
 		for i, r := range e.rows {

@@ -13,6 +13,9 @@ type State struct {
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
 	// BusinessUnits are the others, by MID.
 	BusinessUnits map[string]UnitState `json:"business_units"`
+	// Subscribers are those in the list of all subscribers of the business unit AccountID,
+	// oldest first.
+	Subscribers []Subscriber `json:"subscribers"`
 	// Messages are the transactional messages that were sent, oldest first.
 	Messages []Message `json:"messages"`
 	// Contacts are the persons of the enterprise, oldest first, and ContactOperations what
@@ -39,11 +42,13 @@ type State struct {
 }
 
 // UnitState is what a business unit holds: data extensions by external key, journeys by
-// event definition key, and message definitions by definition key.
+// event definition key, message definitions by definition key, and subscribers, oldest
+// first.
 type UnitState struct {
 	DataExtensions     map[string]DataExtension     `json:"data_extensions"`
 	Journeys           map[string]Journey           `json:"journeys"`
 	MessageDefinitions map[string]MessageDefinition `json:"message_definitions"`
+	Subscribers        []Subscriber                 `json:"subscribers,omitempty"`
 	Totals             UnitTotals                   `json:"totals"`
 }
 
@@ -64,8 +69,21 @@ type Contact struct {
 	Data map[string]any `json:"data"`
 }
 
-// Person is a contact of the enterprise: an event of a journey, a message and the contacts
-// API make one; a row of a data extension alone does not.
+// Subscriber is a person in the list of all subscribers of a business unit, which SOAP
+// changes.
+type Subscriber struct {
+	ID           int64     `json:"id"`
+	Key          string    `json:"key"`
+	Email        string    `json:"email"`
+	Status       string    `json:"status"` // Active, Unsubscribed, Held or Bounced
+	Format       string    `json:"format"` // HTML or Text
+	Created      time.Time `json:"created_at"`
+	Modified     time.Time `json:"modified_at"`
+	Unsubscribed time.Time `json:"unsubscribed_at,omitzero"` // zero: never
+}
+
+// Person is a contact of the enterprise: an event of a journey, a message, a new subscriber
+// and the contacts API make one; a row of a data extension alone does not.
 type Person struct {
 	ID         int64     `json:"id"`
 	Key        string    `json:"key"`

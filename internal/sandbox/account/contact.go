@@ -12,8 +12,8 @@ import (
 // contacts for days first, and needs hours.
 const operationTime = 2 * time.Second
 
-// Contact is a person of the whole enterprise. An event of a journey, a message and the
-// contacts API make one; a row of a data extension alone does not.
+// Contact is a person of the whole enterprise. An event of a journey, a message, a new
+// subscriber and the contacts API make one; a row of a data extension alone does not.
 type Contact struct {
 	ID         int64     `json:"id"`
 	Key        string    `json:"key"`
@@ -86,11 +86,12 @@ func (a *Account) carryOut(o *Operation) {
 	o.Done = true
 }
 
-// remove takes a contact away, its rows in the sendable data extensions of all business
-// units and its entries in journeys. Rows of other data extensions stay.
+// remove takes a contact away, and in all business units what is its: the subscriber, the
+// rows in sendable data extensions and the entries in journeys. Rows of other data extensions stay.
 func (a *Account) remove(c *Contact) {
 	delete(a.Contacts, c.Key)
 	for _, u := range a.Units {
+		delete(u.Subscribers, c.Key)
 		for _, e := range u.Extensions {
 			e.removeContact(c)
 		}
@@ -111,12 +112,15 @@ func (e *Extension) removeContact(c *Contact) {
 		return
 	}
 	names := c.Key
-	if e.SubscriberField == SubscriberID {
+	switch e.SubscriberField {
+	case SubscriberID:
 		names = strconv.FormatInt(c.ID, 10)
+	case SubscriberEmail:
+		names = c.Email
 	}
 	var at []int
 	for i, row := range e.Rows {
-		if row.Cell(column).Text == names {
+		if names != "" && row.Cell(column).Text == names {
 			at = append(at, i)
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"onramp/internal/sandbox/table"
 )
 
-// SubscriberKey and SubscriberID are what a sendable data extension's field can be
-// related to, as REST writes them and SOAP reads them back. SOAP writes the former
-// "Subscriber Key".
+// SubscriberKey, SubscriberID and SubscriberEmail are what a sendable data extension's
+// field can be related to, as REST writes them and SOAP reads them back. SOAP writes them
+// "Subscriber Key", "Subscriber ID" and "Email Address"; REST knows the first two.
+// Undocumented: how the last reads back.
 const (
-	SubscriberKey = "_SubscriberKey"
-	SubscriberID  = "_SubscriberID"
+	SubscriberKey   = "_SubscriberKey"
+	SubscriberID    = "_SubscriberID"
+	SubscriberEmail = "_EmailAddress"
 )
 
 // Extension is a data extension: its columns and rows, and what is known of it besides.

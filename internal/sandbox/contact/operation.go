@@ -93,9 +93,15 @@ func (c *call) named(values []json.RawMessage, byID bool) ([]string, error) {
 
 // keysByID are the keys of all contacts by their numbers.
 func (c *call) keysByID() map[string]string {
+	return c.keysBy(func(contact *account.Contact) string { return strconv.FormatInt(contact.ID, 10) })
+}
+
+// keysBy are the keys of all contacts by something else of theirs; where some share it,
+// one of them.
+func (c *call) keysBy(name func(*account.Contact) string) map[string]string {
 	keys := make(map[string]string, len(c.account.Contacts))
 	for key, contact := range c.account.Contacts {
-		keys[strconv.FormatInt(contact.ID, 10)] = key
+		keys[name(contact)] = key
 	}
 	return keys
 }
@@ -121,11 +127,17 @@ func (c *call) target(sent *sentOperation) (*account.Extension, error) {
 // listed are the keys of the contacts in a sendable data extension.
 func (c *call) listed(e *account.Extension) []string {
 	column, _ := e.Column(e.SendableField)
-	known := c.keysByID()
+	var known map[string]string // nil: the column has the keys
+	switch e.SubscriberField {
+	case account.SubscriberID:
+		known = c.keysByID()
+	case account.SubscriberEmail:
+		known = c.keysBy(func(contact *account.Contact) string { return contact.Email })
+	}
 	keys := make([]string, len(e.Rows))
 	for i, row := range e.Rows {
 		keys[i] = row.Cell(column).Text
-		if e.SubscriberField == account.SubscriberID {
+		if known != nil {
 			keys[i] = known[keys[i]]
 		}
 	}

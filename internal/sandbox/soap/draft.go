@@ -73,6 +73,8 @@ func (d *draft) readSendable(o *node, columns []table.Column) string {
 		subscriber = account.SubscriberKey
 	case "Subscriber ID":
 		subscriber = account.SubscriberID
+	case "Email Address":
+		subscriber = account.SubscriberEmail
 	default:
 		return "The SendableSubscriberField '" + name + "' is not valid."
 	}
