@@ -134,7 +134,7 @@ func journeyView(id, key, name, eventID, eventKey, more string) string {
 		"createdDate":"2026-06-23T08:52:45.00","triggers":[` + trigger + `],"goals":[],"exits":[],"notifiers":[],
 		"stats":{"currentPopulation":0,"cumulativePopulation":0,"metGoal":0,"metExitCriteria":0,"goalPerformance":0},
 		"entryMode":"MultipleEntries","definitionType":"Multistep","channel":"","defaults":{"properties":{}},"metaData":{},"executionMode":"Production",
-		"categoryId":0,"definitionId":"` + id + `","scheduledStatus":"Draft",` + more + `}`
+		"categoryId":80825811,"definitionId":"` + id + `","scheduledStatus":"Draft",` + more + `}`
 }
 
 // A journey is made as a draft, published, paused, resumed and stopped.

@@ -27,7 +27,7 @@ func TestMessageDefinitions(t *testing.T) {
 	const welcomeID = "7e3c1a52-94d8-4f06-8b1e-0f5100000003"
 	alike(t, send(t, s, "GET", definitions+"/welcome", "", auth), 200, definitionView(welcomeID, "welcome", "welcome",
 		`"description":"","classification":"Default Transactional","status":"Active","content":{"customerKey":"welcome"},
-		"subscriptions":{"list":"All Subscribers","autoAddSubscriber":true,"updateSubscriber":true},"options":{"trackLinks":true}`))
+		"subscriptions":{"list":"All Subscribers - 60845871","autoAddSubscriber":true,"updateSubscriber":true},"options":{"trackLinks":true}`))
 	w := send(t, s, "POST", definitions, `{"name":"Bye","definitionKey":"bye","description":"d","classification":"Other","status":"inactive","content":{"customerKey":"asset"},
 		"subscriptions":{"list":"L","dataExtension":"D","autoAddSubscriber":false},"options":{"trackLinks":false}}`, auth)
 	var made struct{ DefinitionID string }

@@ -447,7 +447,11 @@ func TestSOAPFolders(t *testing.T) {
 	id := between(made, "<NewID>", "<")
 	sameXML(t, "create", made, `<Results><StatusCode>OK</StatusCode><StatusMessage>Folder created successfully.</StatusMessage><OrdinalID>0</OrdinalID><NewID>`+id+`</NewID><NewObjectID>GUID</NewObjectID></Results>`+ok)
 	sameXML(t, "retrieve", c.retrieve(t, "DataFolder", "ID,Client.ID,CustomerKey,Description,CreatedDate,ModifiedDate,ContentType,IsActive,IsEditable,AllowChildren,Name,ParentFolder.CustomerKey,ParentFolder.ID", where("ContentType", "IN", "hidden", "dataextension")+"<QueryAllAccounts>false</QueryAllAccounts>"),
-		found+folderResult(root, "0", "Data Extensions")+folderResult(id, root, "Web"))
+		found+
+			strings.Replace(strings.Replace(folderResult(root, "0", "Data Extensions", "dataextension"), "<CustomerKey />", "<CustomerKey>dataextension_default</CustomerKey>", 1), "Editable>true", "Editable>false", 1)+
+			folderResult(id, root, "Web", "dataextension")+
+			strings.NewReplacer("<CustomerKey /><ParentFolder>", "<CustomerKey>HiddenCategory_default</CustomerKey><ParentFolder>", "Editable>true", "Editable>false", "<Description />", "<Description>Hidden folder to store Hidden items</Description>").
+				Replace(folderResult("200039475", "0", "HiddenCategory", "Hidden")))
 	update := func(name, parent string) string {
 		return between(c.write(t, "Update", `<Objects xsi:type="DataFolder"><ID>`+id+`</ID><Name>`+name+`</Name><ParentFolder><ID>`+parent+`</ID></ParentFolder></Objects>`), "<StatusMessage>", "<")
 	}
@@ -466,10 +470,10 @@ func TestSOAPFolders(t *testing.T) {
 	}
 }
 
-func folderResult(id, parent, name string) string {
+func folderResult(id, parent, name, contentType string) string {
 	return `<Results xsi:type="DataFolder"><Client><ID>510000001</ID></Client><PartnerKey xsi:nil="true" /><CreatedDate>2026-06-23T08:52:45</CreatedDate><ModifiedDate>2026-06-23T08:52:45</ModifiedDate><ID>` + id +
 		`</ID><ObjectID xsi:nil="true" /><CustomerKey /><ParentFolder><PartnerKey xsi:nil="true" /><ID>` + parent + `</ID><ObjectID xsi:nil="true" /><CustomerKey /></ParentFolder><Name>` + name +
-		`</Name><Description /><ContentType>dataextension</ContentType><IsActive>true</IsActive><IsEditable>true</IsEditable><AllowChildren>true</AllowChildren></Results>`
+		`</Name><Description /><ContentType>` + contentType + `</ContentType><IsActive>true</IsActive><IsEditable>true</IsEditable><AllowChildren>true</AllowChildren></Results>`
 }
 
 // Business units, and what a token of one sees of another.

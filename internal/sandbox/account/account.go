@@ -8,6 +8,8 @@
 package account
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,7 +93,7 @@ type Definition struct {
 
 // AddDefinition makes a message definition with what the vendor presumes.
 func (u *Unit) AddDefinition(key string, now time.Time) *Definition {
-	d := newDefinition(key, Active, now)
+	d := newDefinition(u, key, Active, now)
 	u.Definitions[key] = d
 	return d
 }
@@ -120,7 +122,7 @@ func New(now time.Time) *Account {
 	j := newJourney(u, WelcomeEventKey, e, Published, now)
 	j.EventID, j.ID, j.Key, j.Name = welcomeEventID, welcomeJourneyID, "welcome-journey", "Welcome"
 	u.Journeys[WelcomeEventKey] = j
-	d := newDefinition(WelcomeMessageKey, Active, now)
+	d := newDefinition(u, WelcomeMessageKey, Active, now)
 	d.ID = WelcomeMessageID
 	u.Definitions[WelcomeMessageKey] = d
 	a.Packages[ClientID] = &Package{ClientID: ClientID, Secret: ClientSecret, Scopes: Scopes(), Units: []string{MID}}
@@ -227,6 +229,22 @@ func (u *Unit) Folder(id int64) *Folder {
 	return nil
 }
 
+// RootID is the number of the folder that a business unit has from the start for a kind of
+// content: the first folder for data extensions. Of other kinds it is made of the MID and
+// the kind, so that it need not be kept, and below the numbers that the account gives out.
+func (u *Unit) RootID(contentType string) int64 {
+	if contentType == "dataextension" {
+		return u.Folders[0].ID
+	}
+	sum := sha256.Sum256([]byte(u.MID + "\x00" + contentType))
+	return int64(binary.BigEndian.Uint32(sum[:])%500_000_000) + 1
+}
+
+// allSubscribers is the external key of the list that every business unit has.
+func (u *Unit) allSubscribers() string {
+	return "All Subscribers - " + strconv.FormatInt(u.RootID("mysubs"), 10)
+}
+
 // AddFolder makes a folder below another one.
 func (u *Unit) AddFolder(name string, parent int64, now time.Time) *Folder {
 	f := &Folder{ID: u.account.nextID(), Parent: parent, Name: name, Created: now, Modified: now}
@@ -245,10 +263,10 @@ func (u *Unit) RemoveExtension(e *Extension) {
 	}
 }
 
-func newDefinition(key, status string, now time.Time) *Definition {
+func newDefinition(u *Unit, key, status string, now time.Time) *Definition {
 	return &Definition{
 		ID: wire.NewGUID(), Key: key, Name: key, Status: status, Classification: "Default Transactional", Content: key,
-		List: "All Subscribers", AddsSubscribers: true, UpdatesSubscribers: true, TracksLinks: true, Created: now, Modified: now,
+		List: u.allSubscribers(), AddsSubscribers: true, UpdatesSubscribers: true, TracksLinks: true, Created: now, Modified: now,
 	}
 }
 

@@ -36,7 +36,7 @@ func (u *Unit) change(s *UnitSetting, now time.Time) {
 			d.Status, d.Modified = status, now
 			continue
 		}
-		u.Definitions[key] = newDefinition(key, status, now)
+		u.Definitions[key] = newDefinition(u, key, status, now)
 	}
 }
 

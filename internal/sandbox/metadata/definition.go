@@ -24,6 +24,11 @@ func definitionRoutes() []operation {
 // listDefinitions answers GET /messaging/v1/email/definitions. Known from a client of the
 // vendor: count is that of the page.
 func listDefinitions(c *call) (wire.Answer, error) {
+	return definitionPage(c, c.unit.AllDefinitions())
+}
+
+// definitionPage is the page that a call asks for, of message definitions.
+func definitionPage(c *call, all []*account.Definition) (wire.Answer, error) {
 	number, err := c.count("page", 1)
 	if err != nil {
 		return wire.Answer{}, err
@@ -33,7 +38,7 @@ func listDefinitions(c *call) (wire.Answer, error) {
 		return wire.Answer{}, err
 	}
 	list := []any{}
-	for _, d := range wire.Part(c.unit.AllDefinitions(), number, size) {
+	for _, d := range wire.Part(all, number, size) {
 		list = append(list, map[string]any{
 			"name": d.Name, "definitionKey": d.Key, "status": d.Status, "createdDate": shown(d.Created), "modifiedDate": shown(d.Modified),
 		})

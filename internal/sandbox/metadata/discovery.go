@@ -8,8 +8,13 @@ import (
 )
 
 // sections are the parts of the REST API that tell what routes they have. Known from a
-// tenant: all but contacts.
-var sections = []string{"platform", "data", "hub", "interaction", "messaging", "contacts"}
+// tenant or from a program that reads all of them.
+func sections() []string {
+	return []string{
+		"address", "asset", "automation", "contacts", "data", "device", "email", "guide", "hub", "interaction", "interaction-experimental", "legacy",
+		"messaging", "messaging-experimental", "ott", "platform", "provisioning", "push", "sms",
+	}
+}
 
 // discoveryRoutes tell what there is, and need no scope.
 func (s *Service) discoveryRoutes() []wire.Route {
@@ -21,8 +26,11 @@ func (s *Service) discoveryRoutes() []wire.Route {
 		{Method: "GET", Pattern: "/v2/discovery", Open: true, Handle: s.discover},
 		{Method: "POST", Pattern: "/v1/requestToken", Open: true, Handle: refuseLegacyToken},
 	}
-	for _, section := range sections {
+	for _, section := range sections() {
 		list = append(list, wire.Route{Method: "GET", Pattern: "/" + section + "/v1/rest", Handle: func(*wire.Call) (wire.Answer, error) { return s.index(section), nil }})
+	}
+	for _, section := range []string{"ott", "platform"} { // which have no routes of this kind here
+		list = append(list, wire.Route{Method: "GET", Pattern: "/" + section + "/v1/rest/experimental", Handle: func(*wire.Call) (wire.Answer, error) { return s.index(section + "/experimental"), nil }})
 	}
 	return list
 }

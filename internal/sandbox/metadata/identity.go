@@ -15,7 +15,7 @@ func (s *Service) userinfo(c *wire.Call) (wire.Answer, error) {
 	member, scopes := s.host.Unit(c).Number(), s.host.Scopes(c)
 	s.host.Unlock()
 	zone := map[string]any{
-		"longName": "(GMT-06:00) Central Time (No Daylight Saving)", "shortName": "CST", "offset": -6.0, "dst": false,
+		"longName": zoneName, "shortName": "CST", "offset": -6.0, "dst": false,
 	}
 	return wire.JSON(http.StatusOK, map[string]any{
 		"exp": c.Token.Expires.Unix(),

@@ -91,7 +91,7 @@ func (c *call) viewJourney(j *account.Journey) any {
 		"triggers": viewTriggers(j), "goals": []any{}, "exits": []any{}, "notifiers": []any{},
 		"stats":     map[string]any{"currentPopulation": len(j.Entries), "cumulativePopulation": len(j.Entries), "metGoal": 0, "metExitCriteria": 0, "goalPerformance": 0},
 		"entryMode": "MultipleEntries", "definitionType": "Multistep", "channel": "", "defaults": map[string]any{"properties": map[string]any{}},
-		"metaData": map[string]any{}, "executionMode": "Production", "categoryId": 0, "status": j.Status, "definitionId": j.ID, "scheduledStatus": "Draft",
+		"metaData": map[string]any{}, "executionMode": "Production", "categoryId": c.unit.RootID("journey"), "status": j.Status, "definitionId": j.ID, "scheduledStatus": "Draft",
 	}
 	if extras := c.Query("extras"); extras == "all" || extras == "activities" {
 		v["activities"] = []any{}

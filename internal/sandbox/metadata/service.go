@@ -75,7 +75,7 @@ type operation struct {
 // Routes are the operations. Scopes: vendor page "REST API Permission IDs and Scopes";
 // those of custom objects are newer than the page, and as on the routes for their rows.
 func (s *Service) Routes() []wire.Route {
-	operations := slices.Concat(customObjectRoutes(), eventRoutes(), journeyRoutes(), membershipRoutes(), definitionRoutes(), s.mailRoutes())
+	operations := slices.Concat(customObjectRoutes(), eventRoutes(), journeyRoutes(), membershipRoutes(), definitionRoutes(), s.mailRoutes(), vacantRoutes())
 	var list []wire.Route
 	for _, o := range operations {
 		list = append(list, wire.Route{

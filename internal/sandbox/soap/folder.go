@@ -7,7 +7,8 @@ import (
 	"onramp/internal/sandbox/account"
 )
 
-// contentType is the only kind of folders that the account holds.
+// contentType is the only kind of folders that the account holds; of others there are
+// roots alone.
 const contentType = "dataextension"
 
 func folderKind() kind {
@@ -21,10 +22,29 @@ func folderKind() kind {
 type folderOf struct {
 	*account.Folder
 	unit *account.Unit
+	root *root // nil: it is below one
 }
 
 func (f folderOf) id() string       { return strconv.FormatInt(f.ID, 10) }
 func (f folderOf) objectID() string { return derivedID("folder", f.id()) }
+
+// origin is what the folder's root is.
+func (f folderOf) origin() root {
+	if f.root == nil {
+		return roots()[0]
+	}
+	return *f.root
+}
+
+// ofRoot is a property that only roots have a value for.
+func ofRoot(get func(root) string) func(folderOf) string {
+	return func(f folderOf) string {
+		if f.root == nil {
+			return ""
+		}
+		return get(*f.root)
+	}
+}
 
 // parentName is the name of the folder that it is in, or "".
 func (f folderOf) parentName() string {
@@ -38,25 +58,23 @@ func listFolders(_ *call, units []*account.Unit) list {
 	none := func(folderOf) string { return "" }
 	always := func(folderOf) string { return "true" }
 	columns := []column[folderOf]{{property{name: "Client.ID", dataType: "Int32"}, func(f folderOf) string { return f.unit.MID }}}
-	columns = append(columns, base(folderOf.id, folderOf.objectID, none,
+	columns = append(columns, base(folderOf.id, folderOf.objectID, ofRoot(func(r root) string { return r.key }),
 		func(f folderOf) string { return showDate(f.Created) }, func(f folderOf) string { return showDate(f.Modified) })...)
 	columns = append(columns,
 		column[folderOf]{property: property{name: "ParentFolder.PartnerKey", dataType: "String"}},
 		column[folderOf]{property{name: "ParentFolder.ID", dataType: "Int32"}, func(f folderOf) string { return strconv.FormatInt(f.Parent, 10) }},
-		column[folderOf]{property{name: "ParentFolder.ObjectID", dataType: "String"}, func(f folderOf) string { return folderOf{&account.Folder{ID: f.Parent}, f.unit}.objectID() }},
+		column[folderOf]{property{name: "ParentFolder.ObjectID", dataType: "String"}, func(f folderOf) string { return folderOf{Folder: &account.Folder{ID: f.Parent}}.objectID() }},
 		column[folderOf]{property{name: "ParentFolder.CustomerKey", dataType: "String"}, none},
 		column[folderOf]{property{name: "ParentFolder.Name", dataType: "String"}, folderOf.parentName},
 		column[folderOf]{property{name: "Name", dataType: "String"}, func(f folderOf) string { return f.Name }},
-		column[folderOf]{property{name: "Description", dataType: "String"}, none},
-		column[folderOf]{property{name: "ContentType", dataType: "String"}, func(folderOf) string { return contentType }},
+		column[folderOf]{property{name: "Description", dataType: "String"}, ofRoot(func(r root) string { return r.description })},
+		column[folderOf]{property{name: "ContentType", dataType: "String"}, func(f folderOf) string { return f.origin().contentType }},
 		column[folderOf]{property{name: "IsActive", dataType: "Boolean"}, always},
-		column[folderOf]{property{name: "IsEditable", dataType: "Boolean"}, always},
+		column[folderOf]{property{name: "IsEditable", dataType: "Boolean"}, func(f folderOf) string { return strconv.FormatBool(f.root == nil) }},
 		column[folderOf]{property{name: "AllowChildren", dataType: "Boolean"}, always})
 	var folders []folderOf
 	for _, u := range units {
-		for _, f := range u.Folders {
-			folders = append(folders, folderOf{f, u})
-		}
+		folders = append(folders, foldersOf(u)...)
 	}
 	return listOf("DataFolder", columns, folders)
 }
@@ -76,7 +94,7 @@ func createFolder(w *write, o *node) result {
 	case w.folderNamed(name, parent) != nil:
 		return failed(codeUnexpected, "A folder with the same name already exists.")
 	}
-	f := folderOf{w.unit.AddFolder(name, parent, w.now), w.unit}
+	f := folderOf{w.unit.AddFolder(name, parent, w.now), w.unit, nil}
 	return result{message: "Folder created successfully.", id: f.ID, guid: f.objectID()}
 }
 
@@ -93,7 +111,7 @@ func (w *write) folderNamed(name string, parent int64) *account.Folder {
 // folder is the folder that an object names: by its ID or its ObjectID.
 func (w *write) folder(o *node) *account.Folder {
 	for _, f := range w.unit.Folders {
-		of := folderOf{f, w.unit}
+		of := folderOf{f, w.unit, nil}
 		if o.value("ID") == of.id() || o.value("ID") == "" && o.value(objectID) == of.objectID() {
 			return f
 		}

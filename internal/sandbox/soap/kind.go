@@ -24,11 +24,13 @@ func kinds() map[string]kind {
 		"List":               listKind(),
 		"BusinessUnit":       unitKind("BusinessUnit"),
 		"Account":            unitKind("Account"),
+		"AccountUser":        userKind(),
+		"AccountUserAccount": accessKind(),
+		"ListSubscriber":     memberKind(),
 		rowKind:              {write: "data_extensions_write", create: createRow, update: updateRow, remove: removeRow},
 	}
-	// The sandbox keeps no events of mails for SOAP.
-	for _, event := range []string{"SentEvent", "OpenEvent", "ClickEvent", "BounceEvent", "UnsubEvent", "NotSentEvent"} {
-		all[event] = kind{read: "tracking_events_read", list: func(*call, []*account.Unit) list { return list{kind: event} }}
+	for name, scope := range vacantKinds() {
+		all[name] = kind{read: scope, list: func(*call, []*account.Unit) list { return list{kind: name} }}
 	}
 	return all
 }

@@ -43,13 +43,7 @@ func listSubscribers(_ *call, units []*account.Unit) list {
 		{property{name: "Status", dataType: "SubscriberStatus"}, func(s subscriberOf) string { return s.Status }},
 		{property{name: "EmailTypePreference", dataType: "EmailType"}, func(s subscriberOf) string { return s.Format }},
 	}
-	var subscribers []subscriberOf
-	for _, u := range units {
-		for _, key := range slices.Sorted(maps.Keys(u.Subscribers)) {
-			subscribers = append(subscribers, subscriberOf{u.Subscribers[key], u})
-		}
-	}
-	return listOf("Subscriber", columns, subscribers)
+	return listOf("Subscriber", columns, subscribersOf(units))
 }
 
 // subscriber is the one that an object names: by its ID, or by its key, which is the
@@ -143,4 +137,38 @@ func (w *write) change(s *account.Subscriber, o *node) {
 		s.Unsubscribed = w.now
 	}
 	s.Status, s.Modified = status, w.now
+}
+
+// memberKind is ListSubscriber: who is on which list. The sandbox has one list for each
+// business unit.
+func memberKind() kind { return kind{read: "list_and_subscribers_read", list: listMembers} }
+
+// listMembers lists subscribers with the properties that a recorded Describe calls
+// retrievable.
+func listMembers(_ *call, units []*account.Unit) list {
+	columns := []column[subscriberOf]{
+		{property{name: "Client.ID", dataType: "Int32"}, func(s subscriberOf) string { return s.unit.MID }},
+		{property{"Client.PartnerClientKey", "String", true}, func(subscriberOf) string { return "" }},
+		{property: property{name: partnerKey, dataType: "String"}},
+		{property{name: "CreatedDate", dataType: "DateTime"}, func(s subscriberOf) string { return showDate(s.Created) }},
+		{property{name: "ModifiedDate", dataType: "DateTime"}, func(s subscriberOf) string { return showDate(s.Modified) }},
+		{property{name: "ID", dataType: "Int32"}, func(s subscriberOf) string { return strconv.FormatInt(s.ID, 10) }},
+		{property: property{name: objectID, dataType: "String"}},
+		{property{name: "Status", dataType: "SubscriberStatus"}, func(s subscriberOf) string { return s.Status }},
+		{property{name: "ListID", dataType: "Int32"}, func(s subscriberOf) string { return strconv.FormatInt(s.unit.Folders[0].ID, 10) }},
+		{property{name: "SubscriberKey", dataType: "String"}, func(s subscriberOf) string { return s.Key }},
+		{property{"UnsubscribedDate", "DateTime", true}, func(s subscriberOf) string { return showDate(s.Unsubscribed) }},
+	}
+	return listOf("ListSubscriber", columns, subscribersOf(units))
+}
+
+// subscribersOf are those of business units, by their keys.
+func subscribersOf(units []*account.Unit) []subscriberOf {
+	var subscribers []subscriberOf
+	for _, u := range units {
+		for _, key := range slices.Sorted(maps.Keys(u.Subscribers)) {
+			subscribers = append(subscribers, subscriberOf{u.Subscribers[key], u})
+		}
+	}
+	return subscribers
 }

@@ -52,15 +52,16 @@ func listLists(_ *call, units []*account.Unit) list {
 	id := func(u *account.Unit) string { return strconv.FormatInt(u.Folders[0].ID, 10) }
 	fixed := func(value string) func(*account.Unit) string { return func(*account.Unit) string { return value } }
 	created := func(u *account.Unit) string { return showDate(u.Folders[0].Created) }
+	category := func(u *account.Unit) string { return strconv.FormatInt(u.RootID("mysubs"), 10) }
 	columns := []column[*account.Unit]{
 		{property{name: "Client.ID", dataType: "Int32"}, func(u *account.Unit) string { return u.MID }},
 		{property{"Client.PartnerClientKey", "String", true}, fixed("")},
 	}
 	columns = append(columns, base(id, func(u *account.Unit) string { return derivedID("list", u.MID) },
-		func(u *account.Unit) string { return "All Subscribers - " + id(u) }, created, created)...)
+		func(u *account.Unit) string { return "All Subscribers - " + category(u) }, created, created)...)
 	columns = append(columns,
 		column[*account.Unit]{property{name: "ListName", dataType: "String"}, fixed("All Subscribers")},
-		column[*account.Unit]{property{name: "Category", dataType: "Int32"}, id},
+		column[*account.Unit]{property{name: "Category", dataType: "Int32"}, category},
 		column[*account.Unit]{property{name: "Type", dataType: "String"}, fixed("Private")},
 		column[*account.Unit]{property{name: "Description", dataType: "String"}, fixed("Contains all subscribers")},
 		column[*account.Unit]{property{"AutomatedEmail.ID", "Int32", true}, fixed("")},
