@@ -20,8 +20,9 @@ warning data-extension Web_Registrations, column C: it has room for 4 digits bef
 	developer: have the website send no more digits, or ask the admin to delete the column and create it again with more
 ` + menu},
 		{"decimal", `{ name: n, column: C, type: decimal }`, `"type":"Decimal","length":18,"scale":9`, ""},
-		{"decimal of cents", `{ name: n, column: C, type: decimal }`, `"type":"Decimal","length":18,"scale":2`, `
-warning data-extension Web_Registrations, column C: it has room for 16 digits before the point and 2 behind it, but the form registration may send more (field n): such a row is refused, or its number rounded
+		{"decimal of cents", `{ name: n, column: C, type: decimal }`, `"type":"Decimal","length":18,"scale":2`, ""},
+		{"decimal without a scale", `{ name: n, column: C, type: decimal }`, `"type":"Decimal","length":18`, `
+warning data-extension Web_Registrations, column C: it has room for 18 digits before the point and 0 behind it, but the form registration may send more (field n): such a row is refused, or its number rounded
 	developer: have the website send no more digits, or ask the admin to delete the column and create it again with more
 ` + menu},
 		{"decimal in a number", `{ name: n, column: C, type: decimal }`, `"type":"Number"`, `

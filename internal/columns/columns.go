@@ -119,8 +119,8 @@ func (c *Column) Needs(kind string) int {
 
 // Overflows says whether a number that is sent may have more digits, before or behind the
 // point, than a Decimal column has room for, and whether each row has one that does. Of a
-// decimal that a visitor fills in, only the digits behind the point are compared, as far
-// as a new column would have them: how large it gets nobody knows.
+// decimal that a visitor fills in nobody knows how many it has: only a column without any
+// behind the point is too narrow.
 func (c *Column) Overflows(f *metadata.Field) (may, always bool) {
 	may = f.Type == metadata.Decimal && f.Length > 0 && (c.whole > f.Length-f.Scale || c.fraction > f.Scale)
 	return may, may && c.constant && c.Always

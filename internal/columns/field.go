@@ -61,7 +61,7 @@ func integer(name string) Column {
 
 func decimal(name string) Column {
 	c := typed(name, metadata.Decimal, decimalDigits+2) // with sign and point
-	c.Length, c.Scale, c.digits, c.fraction = decimalDigits, decimalScale, decimalDigits, decimalScale
+	c.Length, c.Scale, c.digits, c.fraction = decimalDigits, decimalScale, decimalDigits, 1
 	return c
 }
 
