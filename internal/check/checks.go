@@ -71,10 +71,17 @@ type Config struct {
 	ReachSink func(ctx context.Context, name string) onramp.Outcome
 	// SendTestAlert sends an alert to a receiver, by its place in the configuration.
 	SendTestAlert func(ctx context.Context, receiver int) error
-	// WriteProbe writes a marked row into a data extension and removes it again; written
+	// WriteProbe writes a marked row into a data extension and removes it again, or says by
+	// a NoProbe why a form can have none; written
 	// says that there was one, also with an error.
 	WriteProbe func(ctx context.Context, form *onramp.Form, to onramp.Destination) (written bool, err error)
 }
+
+// NoProbe says why a form can have no probe row.
+type NoProbe string
+
+// Error is the reason.
+func (e NoProbe) Error() string { return string(e) }
 
 // Marketing is the account in Marketing Cloud.
 type Marketing struct {

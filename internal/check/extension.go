@@ -59,8 +59,13 @@ func (c *Checks) extension(ctx context.Context, to onramp.Destination) []Finding
 
 // probe writes a marked row and removes it.
 func (c *Checks) probe(ctx context.Context, to onramp.Destination) Finding {
-	written, err := c.cfg.WriteProbe(ctx, c.formsTo(to)[0], to)
+	form := c.formsTo(to)[0]
+	written, err := c.cfg.WriteProbe(ctx, form, to)
+	unfit, isUnfit := errors.AsType[NoProbe](err)
 	switch {
+	case isUnfit:
+		return warning(to.Key, fmt.Sprintf("no probe row was written by the form %s: %s", form.Name, unfit)).
+			mend(Operator, "submit the form yourself to see its row arrive")
 	case err == nil:
 		return ok(to.Key, "a probe row was written and removed again")
 	case written:

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -152,6 +153,36 @@ Everything that was checked is as it should be.
 	w.control("PUT account", extension(tableColumns(nil, `{"name":"Country","type":"Text","length":2}`)))
 	if got := w.check("--write-probe", "--only", "data-extension"); len(got.Checks) != 1 {
 		t.Errorf("a row is written although one would be refused: %+v", got)
+	}
+}
+
+// Where the row of a probe could be somebody's, none is written, and none removed.
+func TestCheckProbeOfNobody(t *testing.T) {
+	t.Parallel()
+	w := newChecked(t)
+	w.edit("    fields:\n", "    subscriber_key: field:phone\n    fields:\n      - { name: phone, column: Phone, type: phone, required: true }\n")
+	rows := []map[string]any{{"SubscriberKey": "+14155552671", "Phone": "+14155552671"}, {"SubscriberKey": "+442079460018", "Phone": "+442079460018"}}
+	encoded, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns := tableColumns(map[string]string{"EmailAddress": `"type":"EmailAddress","length":254,"nullable":true`, "RegistrationTimestamp": `"type":"Date","nullable":true`},
+		`{"name":"Phone","type":"Phone"}`)
+	w.control("PUT account", extension(columns+`,"rows":`+string(encoded)))
+	const want = `ok data-extension Web_Registrations: it exists, and its 11 columns fit
+warning data-extension Web_Registrations: no probe row was written by the form registration: its row in Web_Registrations could be somebody's: the key is made of fields that a canary can't mark
+    operator: submit the form yourself to see its row arrive
+
+0 failures, 1 warning.
+`
+	if diff := cmp.Diff(said{1, want, ""}, w.says("--write-probe", "--only", "data-extension")); diff != "" {
+		t.Error(diff)
+	}
+	for i := range rows {
+		rows[i]["OptInStatus"] = false
+	}
+	if diff := cmp.Diff(rows, w.cloud.State().DataExtensions[sandbox.RegistrationsKey].Rows); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -233,9 +233,3 @@ func text(values json.RawMessage, column string) string {
 	}
 	return value
 }
-
-// Remove deletes the row of a delivery that Send has delivered. One that is gone is no
-// error.
-func (s *Sender) Remove(ctx context.Context, to onramp.Destination, d *onramp.Delivery) error {
-	return s.client.DeleteRows(ctx, to.Key, []sfmc.Row{{Keys: rowKeys(to, d)}})
-}

@@ -44,6 +44,24 @@ func fill(form *onramp.Form, address, mark string) (map[string]any, error) {
 	return values, nil
 }
 
+// Probe is what a form wants of a visitor, for one row that is nobody's and can be told by its
+// mark: in the email addresses, which begin with a name, or in a text. The error says why
+// the form can have none.
+func Probe(form *onramp.Form, name string) ([]onramp.Input, error) {
+	mark := newMark(newSecret())
+	values, err := fill(form, name+"-"+mark+"@example.com", mark)
+	if err != nil {
+		return nil, err
+	}
+	var inputs []onramp.Input
+	for i := range form.Fields {
+		if value, filled := values[form.Fields[i].Name]; filled {
+			inputs = append(inputs, onramp.Input{Name: form.Fields[i].Name, Value: scalarOf(value)})
+		}
+	}
+	return inputs, nil
+}
+
 // marked are the fields that hold the mark, by their index.
 func marked(form *onramp.Form) map[int]bool {
 	at := map[int]bool{}
@@ -124,21 +142,23 @@ func candidates(f *onramp.Field) []any {
 // firstFitting is the first value that a field takes.
 func firstFitting(f *onramp.Field, tries []any) (value any, ok bool) {
 	for _, try := range tries {
-		s := onramp.Scalar{Kind: onramp.String}
-		switch v := try.(type) {
-		case string:
-			s.Text = v
-		case int:
-			s = onramp.Scalar{Kind: onramp.Number, Text: fmt.Sprint(v)}
-		case bool:
-			s = onramp.Scalar{Kind: onramp.False}
-			if v {
-				s.Kind = onramp.True
-			}
-		}
-		if _, err := f.Parse(s); err == nil {
+		if _, err := f.Parse(scalarOf(try)); err == nil {
 			return try, true
 		}
 	}
 	return nil, false
+}
+
+// scalarOf is a value as it is submitted: a text, a number or a boolean.
+func scalarOf(value any) onramp.Scalar {
+	switch v := value.(type) {
+	case bool:
+		if v {
+			return onramp.Scalar{Kind: onramp.True}
+		}
+		return onramp.Scalar{Kind: onramp.False}
+	case int:
+		return onramp.Scalar{Kind: onramp.Number, Text: fmt.Sprint(v)}
+	}
+	return onramp.Scalar{Kind: onramp.String, Text: fmt.Sprint(value)}
 }
