@@ -1,9 +1,6 @@
 package app
 
 import (
-	"slices"
-	"strings"
-
 	"onramp/internal/config"
 	"onramp/internal/onramp"
 	"onramp/internal/provision"
@@ -26,9 +23,19 @@ func SandboxAccount(cfg *config.Config) *account.Setting {
 	}
 	unit.DataExtensions, unit.Journeys = map[string]*account.ExtensionSetting{}, map[string]*account.JourneySetting{}
 	unit.MessageDefinitions = map[string]*account.DefinitionSetting{}
+	for _, d := range provision.AllDesired(cfg.Forms) {
+		unit.DataExtensions[d.Key] = extensionSetting(d)
+	}
 	for i := range cfg.Forms {
-		for _, to := range cfg.Forms[i].Route {
-			addDestination(unit, &cfg.Forms[i], to)
+		form := &cfg.Forms[i]
+		for _, to := range form.Route {
+			switch to.Kind {
+			case onramp.Journey:
+				unit.Journeys[to.Key] = &account.JourneySetting{DataExtension: provision.Desired(form, to).Key, Status: account.Published}
+			case onramp.Message:
+				unit.MessageDefinitions[to.Key] = &account.DefinitionSetting{Status: account.Active}
+			case onramp.DataExtension, onramp.SinkDestination:
+			}
 		}
 	}
 	s.Packages[sandbox.ClientID] = &account.PackageSetting{Secret: sandbox.ClientSecret, BusinessUnits: mids}
@@ -38,55 +45,16 @@ func SandboxAccount(cfg *config.Config) *account.Setting {
 	return s
 }
 
-// addDestination adds what a step of a form's route needs.
-func addDestination(unit *account.UnitSetting, form *onramp.Form, to onramp.Destination) {
-	switch to.Kind {
-	case onramp.DataExtension:
-		addExtension(unit, provision.Desired(form, to))
-	case onramp.Journey:
-		d := provision.Desired(form, to)
-		addExtension(unit, d)
-		unit.Journeys[to.Key] = &account.JourneySetting{DataExtension: d.Key, Status: account.Published}
-	case onramp.Message:
-		unit.MessageDefinitions[to.Key] = &account.DefinitionSetting{Status: account.Active}
-	case onramp.SinkDestination:
-	}
-}
-
-// addExtension adds a data extension, or what another step needs of one. A column that
-// only some of the steps send must not be required.
-func addExtension(unit *account.UnitSetting, d metadata.DataExtension) {
-	set, known := unit.DataExtensions[d.Key], true
-	if set == nil {
-		set, known = &account.ExtensionSetting{Name: d.Name, Description: d.Description}, false
-		if d.Sendable {
-			set.Sendable = &account.SendableSetting{Column: d.SendableField, Subscriber: d.SubscriberField}
-		}
-		unit.DataExtensions[d.Key] = set
-	}
-	for i := range set.Columns {
-		c := &set.Columns[i]
-		if !slices.ContainsFunc(d.Fields, func(f metadata.Field) bool { return strings.EqualFold(f.Name, c.Name) }) {
-			c.Nullable = !c.PrimaryKey
-		}
+// extensionSetting is a data extension as the sandbox is told of it.
+func extensionSetting(d metadata.DataExtension) *account.ExtensionSetting {
+	set := &account.ExtensionSetting{Name: d.Name, Description: d.Description}
+	if d.Sendable {
+		set.Sendable = &account.SendableSetting{Column: d.SendableField, Subscriber: d.SubscriberField}
 	}
 	for _, f := range d.Fields {
-		at := slices.IndexFunc(set.Columns, func(c sandbox.Column) bool { return strings.EqualFold(c.Name, f.Name) })
-		if at >= 0 {
-			widen(&set.Columns[at], f)
-			continue
-		}
 		set.Columns = append(set.Columns, sandbox.Column{
-			Name: f.Name, Type: f.Type, Length: f.Length, Scale: f.Scale, PrimaryKey: f.PrimaryKey, Nullable: !f.PrimaryKey && (known || !f.Required),
+			Name: f.Name, Type: f.Type, Length: f.Length, Scale: f.Scale, PrimaryKey: f.PrimaryKey, Nullable: !f.Required && !f.PrimaryKey,
 		})
 	}
-}
-
-// widen makes a column take what a step sends, too.
-func widen(c *sandbox.Column, f metadata.Field) {
-	if c.Type != f.Type {
-		c.Type = metadata.Text
-	}
-	c.Length = max(c.Length, f.Length)
-	c.Nullable = !c.PrimaryKey && (c.Nullable || !f.Required)
+	return set
 }

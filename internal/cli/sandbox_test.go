@@ -105,6 +105,7 @@ forms:
       - { name: email, column: Mail, type: email, required: true }
       - { name: price, column: Price, type: decimal, required: true }
       - { name: born, column: Born, type: date }
+      - { name: when, column: When, type: date }
       - { column: Brand, from: constant, value: north }
     route:
       - data_extension: { key: Leads, key_column: [Id, Brand] }
@@ -114,6 +115,7 @@ forms:
     fields:
       - { name: email, column: Mail, type: email, required: true }
       - { name: text, column: Text, max: 4000 }
+      - { name: when, column: When, type: choice, choices: [soon, later] }
       - { column: Brand, from: constant, value: south }
     route:
       - data_extension: { key: Leads, key_column: [Id, Brand] }
@@ -158,8 +160,8 @@ func TestDemoOfConfiguration(t *testing.T) {
 		"--public-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0")
 	gateway := find(t, `form in the browser +(\S+)/f/lead`, printed)
 	for form, body := range map[string]string{
-		"lead": `{"email":"ana@example.org","price":"19.5","born":"1990-02-28"}`,
-		"note": `{"email":"ana@example.org","text":"` + strings.Repeat("long ", 700) + `"}`,
+		"lead": `{"email":"ana@example.org","price":"19.5","born":"1990-02-28","when":"2026-12-24"}`,
+		"note": `{"email":"ana@example.org","when":"later","text":"` + strings.Repeat("long ", 700) + `"}`,
 	} {
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, gateway+"/v1/forms/"+form+"/registrations", bytes.NewReader([]byte(body)))
 		if err != nil {

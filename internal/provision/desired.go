@@ -28,6 +28,28 @@ func Desired(form *onramp.Form, step onramp.Destination) metadata.DataExtension 
 	return d
 }
 
+// AllDesired are the data extensions that the forms need, each once, with columns that take
+// what any step of any form sends. What only some of them send is not Required.
+func AllDesired(forms []onramp.Form) []metadata.DataExtension {
+	var p plan
+	for i := range forms {
+		for _, to := range forms[i].Route {
+			if to.Kind == onramp.DataExtension || to.Kind == onramp.Journey {
+				p.extension(&forms[i], to, extensionKey(&forms[i], to))
+			}
+		}
+	}
+	all := make([]metadata.DataExtension, len(p.extensions))
+	for i, e := range p.extensions {
+		all[i] = e.want
+		for ordinal, c := range e.columns {
+			c.Ordinal = ordinal
+			all[i].Fields = append(all[i].Fields, c.Field)
+		}
+	}
+	return all
+}
+
 // extensionKey is the key of the data extension for a step.
 func extensionKey(form *onramp.Form, step onramp.Destination) string {
 	if step.Kind == onramp.DataExtension {
