@@ -31,6 +31,15 @@ func (w *world) unit(c *wire.Call) *account.Unit {
 	return &account.Unit{} // it was taken away since: there is nothing in it
 }
 
+// present is the business unit that a call's token is for. Undocumented: a token for one
+// that was taken away is not valid. It needs the sandbox's mutex.
+func (s *Sandbox) present(c *wire.Call) (*account.Unit, error) {
+	if u := s.world.account.Units[c.Token.Unit]; u != nil {
+		return u, nil
+	}
+	return nil, wire.Failure(http.StatusUnauthorized, wire.CodeNotAuthorized)
+}
+
 // lacksScope is the refusal of a call for which the package has no scope. Known from a
 // tenant: the words of /data/v1, and that /hub/v1/dataevents answers "Not Authorized",
 // with either status.

@@ -144,6 +144,10 @@ func TestBusinessUnits(t *testing.T) {
 		t.Error("the page lacks the business unit's data extension")
 	}
 	got := s.State().BusinessUnits[other]
+	account(t, s, `{"business_units":{"510000002":null}}`) // and its tokens with it
+	for _, path := range []string{"/platform/v1/tokenContext", "/v2/userinfo", "/data/v1/customobjects?$search=_", "/interaction/v1/interactions"} {
+		same(t, send(t, s, "GET", path, "", as(shop)), 401, notAuthorized())
+	}
 	want := sandbox.BusinessUnit{
 		DataExtensions: map[string]sandbox.DataExtension{"Members": {
 			ID: got.DataExtensions["Members"].ID, Name: "Members", Columns: got.DataExtensions["Members"].Columns,

@@ -15,7 +15,7 @@ import (
 func (s *Sandbox) newMetadata() *metadata.Service {
 	return metadata.New(metadata.Host{
 		Lock: s.lock, Unlock: s.mu.Unlock, Address: addressOf,
-		Unit:   func(c *wire.Call) *account.Unit { return s.world.unit(c) },
+		Unit:   s.present,
 		Scopes: func(c *wire.Call) []string { return s.world.scopes(c) },
 		Mails:  func(u *account.Unit) []metadata.Mail { return s.world.mails(u) },
 		Routes: func() []wire.Route {
@@ -33,7 +33,7 @@ func (s *Sandbox) newContacts() *contact.Service {
 	return contact.New(contact.Host{
 		Lock: s.lock, Unlock: s.mu.Unlock,
 		Account: func() *account.Account { return s.world.account },
-		Unit:    func(c *wire.Call) *account.Unit { return s.world.unit(c) },
+		Unit:    s.present,
 	})
 }
 

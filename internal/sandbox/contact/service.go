@@ -21,10 +21,10 @@ type Host struct {
 	// and returns the time on it. Unlock releases it. No handler holds it while it waits.
 	Lock   func() time.Time
 	Unlock func()
-	// Account is the whole of it, and Unit the business unit that a call's token is for;
-	// one that was taken away since has no MID. Both need the lock.
+	// Account is the whole of it, and Unit the business unit that a call's token is for, or
+	// the refusal of a call whose was taken away since. Both need the lock.
 	Account func() *account.Account
-	Unit    func(*wire.Call) *account.Unit
+	Unit    func(*wire.Call) (*account.Unit, error)
 }
 
 // Service answers the routes. It keeps nothing itself.
@@ -76,15 +76,14 @@ func (s *Service) Routes() []wire.Route {
 	return list
 }
 
-// locked runs a handler under the host's lock. Undocumented: a token for a business unit
-// that was taken away is not valid.
+// locked runs a handler under the host's lock.
 func (s *Service) locked(handle func(*call) (wire.Answer, error)) func(*wire.Call) (wire.Answer, error) {
 	return func(c *wire.Call) (wire.Answer, error) {
 		now := s.host.Lock()
 		defer s.host.Unlock()
-		u := s.host.Unit(c)
-		if u.MID == "" {
-			return wire.Answer{}, wire.Failure(http.StatusUnauthorized, wire.CodeNotAuthorized)
+		u, err := s.host.Unit(c)
+		if err != nil {
+			return wire.Answer{}, err
 		}
 		return handle(&call{c, now, u, s.host.Account()})
 	}

@@ -345,29 +345,29 @@ func clearObject(c *call) (wire.Answer, error) {
 	return done()
 }
 
-// sentFields reads the columns of a call. Undocumented: the body; a list, or an object
-// with fields.
-func sentFields(body []byte) ([]sentField, error) {
-	var sent struct{ Fields []sentField }
-	if json.Unmarshal(body, &sent.Fields) == nil && sent.Fields != nil {
-		return sent.Fields, nil
+// sentFields reads the columns of a call, and finds the data extension that they are for.
+// Undocumented: the body; a list, or an object with fields.
+func (c *call) sentFields() (*account.Extension, []sentField, error) {
+	e, err := c.object()
+	if err != nil {
+		return nil, nil, err
 	}
-	err := wire.DecodeObject(body, &sent)
+	var sent struct{ Fields []sentField }
+	if json.Unmarshal(c.Body, &sent.Fields) == nil && sent.Fields != nil {
+		return e, sent.Fields, nil
+	}
+	err = wire.DecodeObject(c.Body, &sent)
 	if err == nil && len(sent.Fields) == 0 {
 		err = missing("fields")
 	}
-	return sent.Fields, err
+	return e, sent.Fields, err
 }
 
 // addFields answers POST /data/v1/customobjectsasync/{id}/fields. Undocumented: the answer,
 // which is that of other asynchronous calls; that a data extension with rows takes a
 // required column only with a default is known of SOAP.
 func addFields(c *call) (wire.Answer, error) {
-	e, err := c.object()
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	sent, err := sentFields(c.Body)
+	e, sent, err := c.sentFields()
 	if err != nil {
 		return wire.Answer{}, err
 	}
@@ -396,11 +396,7 @@ func addFields(c *call) (wire.Answer, error) {
 // changeFields answers PATCH /data/v1/customobjectsasync/{id}/fields: columns get longer,
 // nullable, or another default. Undocumented: that all else is passed over.
 func changeFields(c *call) (wire.Answer, error) {
-	e, err := c.object()
-	if err != nil {
-		return wire.Answer{}, err
-	}
-	sent, err := sentFields(c.Body)
+	e, sent, err := c.sentFields()
 	if err != nil {
 		return wire.Answer{}, err
 	}

@@ -19,8 +19,8 @@ func sections() []string {
 // discoveryRoutes tell what there is, and need no scope.
 func (s *Service) discoveryRoutes() []wire.Route {
 	list := []wire.Route{
-		{Method: "GET", Pattern: "/v2/userinfo", Handle: s.userinfo},
-		{Method: "GET", Pattern: "/platform/v1/tokenContext", Handle: s.tokenContext},
+		{Method: "GET", Pattern: "/v2/userinfo", Handle: s.locked(s.userinfo)},
+		{Method: "GET", Pattern: "/platform/v1/tokenContext", Handle: s.locked(tokenContext)},
 		{Method: "GET", Pattern: "/platform/v1/endpoints", Handle: s.endpoints},
 		{Method: "GET", Pattern: "/platform/v1/endpoints/{type}", Handle: s.endpoint},
 		{Method: "GET", Pattern: "/v2/discovery", Open: true, Handle: s.discover},

@@ -10,10 +10,8 @@ import (
 
 // userinfo answers GET /v2/userinfo: who the token is and what it may do.
 // Vendor page getUserInfo. It needs no scope.
-func (s *Service) userinfo(c *wire.Call) (wire.Answer, error) {
-	s.host.Lock()
-	member, scopes := s.host.Unit(c).Number(), s.host.Scopes(c)
-	s.host.Unlock()
+func (s *Service) userinfo(c *call) (wire.Answer, error) {
+	member, scopes := c.unit.Number(), s.host.Scopes(c.Call)
 	zone := map[string]any{
 		"longName": zoneName, "shortName": "CST", "offset": -6.0, "dst": false,
 	}
@@ -50,11 +48,8 @@ func permissions() []map[string]any {
 
 // tokenContext answers GET /platform/v1/tokenContext, vendor page
 // getTokenContext. It needs no scope.
-func (s *Service) tokenContext(c *wire.Call) (wire.Answer, error) {
-	s.host.Lock()
-	member := s.host.Unit(c).Number()
-	s.host.Unlock()
-
+func tokenContext(c *call) (wire.Answer, error) {
+	member := c.unit.Number()
 	id := func(n int) map[string]int { return map[string]int{"id": n} }
 	return wire.JSON(http.StatusOK, map[string]any{
 		"enterprise": id(account.Enterprise), "organization": id(member), "user": id(account.UserID),

@@ -28,9 +28,9 @@ type Host struct {
 	// and returns the time on it. Unlock releases it. No handler holds it while it waits.
 	Lock   func() time.Time
 	Unlock func()
-	// Unit is the business unit that a call's token is for; one that was taken away since
-	// has no MID. It needs the lock.
-	Unit func(*wire.Call) *account.Unit
+	// Unit is the business unit that a call's token is for, or the refusal of a call whose
+	// was taken away since. It needs the lock.
+	Unit func(*wire.Call) (*account.Unit, error)
 	// Scopes are those that the package of a call's token has by now. It needs the lock.
 	Scopes func(*wire.Call) []string
 	// Address is where an API ("auth", "rest" or "soap") is reached by a caller.
@@ -96,15 +96,14 @@ func withoutBody(pattern string) bool {
 	return false
 }
 
-// locked runs a handler under the host's lock. Undocumented: a token for a business unit
-// that was taken away is not valid.
+// locked runs a handler under the host's lock.
 func (s *Service) locked(handle func(*call) (wire.Answer, error)) func(*wire.Call) (wire.Answer, error) {
 	return func(c *wire.Call) (wire.Answer, error) {
 		now := s.host.Lock()
 		defer s.host.Unlock()
-		u := s.host.Unit(c)
-		if u.MID == "" {
-			return wire.Answer{}, wire.Failure(http.StatusUnauthorized, wire.CodeNotAuthorized)
+		u, err := s.host.Unit(c)
+		if err != nil {
+			return wire.Answer{}, err
 		}
 		return handle(&call{c, now, u})
 	}
