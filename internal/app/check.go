@@ -42,7 +42,7 @@ func CheckFile(ctx context.Context, path string, environ []string, o CheckOption
 	}
 	cfg, err := config.Load(path, environ)
 	if mistakes, ok := errors.AsType[*config.Error](err); ok {
-		return check.Mistakes(strings.Split(mistakes.Error(), "\n")), nil
+		return check.Mistakes(mistakes.Lines()), nil
 	}
 	if err != nil {
 		return check.Report{}, err

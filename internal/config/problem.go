@@ -21,21 +21,21 @@ type Error struct {
 }
 
 // Error gives one line per problem, in the form file:line: path: message.
-func (e *Error) Error() string {
-	var b strings.Builder
+func (e *Error) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines are the problems, each in one line.
+func (e *Error) Lines() []string {
+	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
 		if p.Line > 0 {
-			fmt.Fprintf(&b, "%s:%d: ", e.File, p.Line)
+			lines[i] = fmt.Sprintf("%s:%d: ", e.File, p.Line)
 		}
 		if p.Path != "" {
-			b.WriteString(p.Path + ": ")
+			lines[i] += p.Path + ": "
 		}
-		b.WriteString(p.Message)
+		lines[i] += p.Message
 	}
-	return b.String()
+	return lines
 }
 
 func newError(file string, problems []Problem) *Error {
