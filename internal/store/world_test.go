@@ -159,7 +159,9 @@ func (w *world) end() {
 	if !w.t.Failed() {
 		w.checkCounts()
 	}
-	if err := w.s.Close(); err != nil {
+	if w.s == nil { // the test has said why
+		w.t.Fail()
+	} else if err := w.s.Close(); err != nil {
 		w.t.Error(err)
 	}
 	if err := w.db.Close(); err != nil {
