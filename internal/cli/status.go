@@ -25,7 +25,8 @@ how many events arrived, and the state of each destination: running, throttled, 
 paused (see onramp destinations), or unconfigured. The lines of the gateway are about its
 database and disk, the access token, Marketing Cloud's clock, whether what the configuration
 names is there, and whether what is sent arrives (watch). The calls to Marketing Cloud are
-those of today (UTC) and of the contract's year. Deliveries with the same destination and key go one after the other: what waits behind the retry of an earlier one is shown below.
+those of today (UTC) and of the contract's year. Deliveries with the same destination and
+key go one after the other: what waits behind the retry of an earlier one is shown below.
 Ignored are the inputs that came with a form and are no field of it (see unknown_fields).`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,

@@ -6,15 +6,16 @@ import (
 	"onramp/sfmc/metadata"
 )
 
-// Desired is the data extension that takes whatever a form sends to a step of its route: every
-// column with type, length and whether it must have a value, so that no value that the
-// form accepts is too long, but for numbers with more than 20 digits before the point or 9 behind it. ID and CategoryID are empty. Where the step is a journey, it is
-// the one that the event is bound to: that of the form's data_extension step, or one of
-// the event's own.
+// Desired is the data extension that takes whatever a form sends to a step of its route:
+// every column with type, length and whether it must have a value, so that no value that
+// the form accepts is too long, but for numbers with more than 20 digits before the point
+// or 9 behind it. ID and CategoryID are empty. Where the step is a journey, it is the one
+// that the event is bound to: that of the form's data_extension step, or one of the
+// event's own.
 //
-// A column is Required if it is part of the key, or of a field that is required; a column of the key
-// that no field fills has the subscriber key. It is sendable if a column holds the
-// subscriber key, which it then sends by.
+// A column is Required if it is part of the key, or of a field that is required; a column
+// of the key that no field fills has the subscriber key. It is sendable if a column holds
+// the subscriber key, which it then sends by.
 func Desired(form *onramp.Form, step onramp.Destination) metadata.DataExtension {
 	key := extensionKey(form, step)
 	d := metadata.DataExtension{Key: key, Name: key, Description: "Registrations of the form " + form.Name}
