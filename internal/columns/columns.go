@@ -144,3 +144,24 @@ func (c *Column) Merge(other *Column) {
 	c.Required, c.Always, c.Sure = c.Required && other.Required, c.Always && other.Always, c.Sure || other.Sure
 	c.constant = c.constant && other.constant
 }
+
+// Join makes one list of what two forms, or steps, send: a column for each name. What only
+// one of them sends is not Required, unless it is part of the primary key.
+func Join(all, others []Column) []Column {
+	joined := slices.Clone(all)
+	for i := range joined {
+		c := &joined[i]
+		if at := slices.IndexFunc(others, func(o Column) bool { return c.isCalled(o.Name) }); at >= 0 {
+			c.Merge(&others[at])
+		} else {
+			c.Required, c.Always = c.PrimaryKey, c.PrimaryKey
+		}
+	}
+	for _, c := range others {
+		if !slices.ContainsFunc(all, func(o Column) bool { return c.isCalled(o.Name) }) {
+			c.Required, c.Always = c.PrimaryKey, c.PrimaryKey
+			joined = append(joined, c)
+		}
+	}
+	return joined
+}

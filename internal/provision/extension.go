@@ -67,26 +67,8 @@ func (p *plan) extension(form *onramp.Form, to onramp.Destination, key string) *
 	if !e.want.Sendable { // where forms differ, the first one decides
 		e.want.Sendable, e.want.SendableField, e.want.SubscriberField = want.Sendable, want.SendableField, want.SubscriberField
 	}
-	e.merge(sent)
+	e.columns = columns.Join(e.columns, sent)
 	return e
-}
-
-// merge adds what another form sends. What only one of them sends can't be required.
-func (e *extension) merge(others []columns.Column) {
-	for i := range e.columns {
-		sent := slices.ContainsFunc(others, func(c columns.Column) bool { return strings.EqualFold(c.Name, e.columns[i].Name) })
-		if !sent {
-			e.columns[i].Required, e.columns[i].Always = e.columns[i].PrimaryKey, e.columns[i].PrimaryKey
-		}
-	}
-	for _, c := range others {
-		if known := e.column(c.Name); known != nil {
-			known.Merge(&c)
-			continue
-		}
-		c.Required, c.Always = c.PrimaryKey, c.PrimaryKey
-		e.columns = append(e.columns, c)
-	}
 }
 
 func (e *extension) column(name string) *columns.Column {
