@@ -259,3 +259,37 @@ func TestMerge(t *testing.T) {
 		})
 	}
 }
+
+// What two forms send is one list: what only one of them sends can't be required, but for
+// the key.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	of := func(fields ...onramp.Field) []columns.Column {
+		return columns.Of(&onramp.Form{Fields: fields}, onramp.Destination{Kind: onramp.DataExtension, KeyColumns: []string{"Id"}})
+	}
+	required := func(column string, longest int) onramp.Field {
+		return onramp.Field{Name: "f", Column: column, Max: longest, Required: true}
+	}
+	one, other := of(required("Id", 10), required("City", 20), required("Name", 30)), of(required("Id", 10), required("NAME", 40), required("Plan", 50))
+	for _, order := range [][2][]columns.Column{{one, other}, {other, one}} {
+		got := map[string]metadata.Field{}
+		for _, c := range columns.Join(order[0], order[1]) {
+			if c.Required != c.Always {
+				t.Errorf("%s is required: %v, and always there: %v", c.Name, c.Required, c.Always)
+			}
+			name := strings.ToLower(c.Name)
+			c.Name = ""
+			got[name] = c.Field
+		}
+		want := map[string]metadata.Field{
+			"id": {Type: "Text", Length: 10, PrimaryKey: true, Required: true}, "city": {Type: "Text", Length: 20},
+			"name": {Type: "Text", Length: 40, Required: true}, "plan": {Type: "Text", Length: 50},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if one[1].Required != true || other[1].Required != true {
+		t.Error("what is joined has changed itself")
+	}
+}
