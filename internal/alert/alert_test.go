@@ -269,6 +269,29 @@ func TestTelling(t *testing.T) {
 			"1s onramp: " + blocked, "1h0m1s onramp: still " + blocked, "2h0m1s onramp: still " + blocked,
 			"2h35m1s onramp: cleared: " + blocked + ", after 2h30m",
 		}},
+		{"blocked while checks come and go", func(w *world) {
+			failed := func(names ...string) func(w *world) {
+				return func(w *world) {
+					w.checks = nil
+					for _, n := range names {
+						w.checks = append(w.checks, health.Check{Name: n, State: health.CheckFailed, Since: time.Now(), Concerns: []string{"journey:Welcome"}})
+					}
+				}
+			}
+			w.change(block)
+			w.change(failed("scopes", "journey:Welcome"))
+			pass(time.Minute)
+			w.change(failed("scopes"))
+			pass(time.Minute)
+			w.change(failed())
+			pass(time.Minute)
+			w.change(failed("journey:Welcome", "scopes"))
+			pass(time.Minute)
+			w.change(failed())
+			pass(time.Minute)
+			w.change(unblock)
+			pass(10 * time.Minute)
+		}, []string{"1s onramp: " + blocked, "10m1s onramp: cleared: " + blocked + ", after 5m"}},
 		{"paused for two days and a half", func(w *world) {
 			w.change(func(w *world) {
 				w.health = []onramp.Health{{Destination: journey, State: "paused", Reason: "new journey", Since: time.Now()}, {Destination: email, State: "running"}}

@@ -15,20 +15,40 @@ import (
 const awayFor = 5 * time.Minute
 
 // blockedOrUnfit are the destinations that are blocked, and what a check has found. What
-// both tell is one trouble, and keeps the name under which it was alerted first.
+// both tell is one trouble.
 func (w *Watcher) blockedOrUnfit(blocked []standing, unfit []Condition) []Condition {
 	var found []Condition
 	for _, g := range blocked {
 		c := g.blocked()
-		for _, u := range unfit {
-			if g.isOf(u) && w.ledger[c.Cause] == nil {
-				c.Cause = u.Cause
-			}
-		}
+		c.Blocked = c.Cause
+		c.Cause = w.named(c.Cause, slices.DeleteFunc(slices.Clone(unfit), func(u Condition) bool { return !g.isOf(u) }))
 		unfit = slices.DeleteFunc(unfit, g.isOf)
 		found = append(found, c)
 	}
 	return append(found, unfit...)
+}
+
+// named is the cause under which blocked destinations were alerted first, which they keep
+// while checks come and go; or else that of a check that has found the same, and then
+// one that was alerted before the destinations were blocked.
+func (w *Watcher) named(blocked string, same []Condition) string {
+	if w.ledger[blocked] != nil {
+		return blocked
+	}
+	for cause, s := range w.ledger {
+		if s.Blocked == blocked && s.Open {
+			return cause
+		}
+	}
+	for _, u := range same {
+		if w.ledger[u.Cause] != nil {
+			return u.Cause
+		}
+	}
+	if len(same) > 0 {
+		return same[0].Cause
+	}
+	return blocked
 }
 
 // isOf says whether a check's finding is why destinations are blocked.

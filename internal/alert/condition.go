@@ -23,6 +23,7 @@ type Condition struct {
 	Severe  bool          // nothing goes on until someone acts
 	Every   time.Duration // the alert is repeated so often; 0: every hour
 	Sure    bool          // once it is away it is over: nothing is waited for
+	Blocked string        // cause of destinations that don't run, whatever name it is told under; "" unless they do
 
 	concerns []string // destinations that it stops, when it is about none alone
 }
