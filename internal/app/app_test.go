@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +25,13 @@ import (
 	"onramp/internal/config"
 	"onramp/internal/sandbox"
 )
+
+// TestMain lets more tests run at once than there are CPUs, unless -parallel says how
+// many: most of them wait for gateways to start, to notice and to stop.
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	os.Exit(m.Run())
+}
 
 // world is a gateway and a sandbox that it talks to.
 type world struct {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,12 +29,17 @@ import (
 // TestMain lets the test binary be onramp, too: in scripts, and where a test
 // needs a process that it can kill.
 func TestMain(m *testing.M) {
+	runAtOnce()
 	testscript.Main(m, map[string]func(){"onramp": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		context.AfterFunc(ctx, stop)
 		os.Exit(cli.Main(ctx, os.Args[1:], cli.OS()))
 	}})
 }
+
+// runAtOnce lets more tests run at once than there are CPUs, unless -parallel says how
+// many: most of them wait for processes.
+func runAtOnce() { _ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))) }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
