@@ -173,15 +173,20 @@ func dialStreams(t *testing.T, l *web.Listener) *rawStreams {
 // ask begins a request.
 func (s *rawStreams) ask(t *testing.T, id uint32, method string, end bool) {
 	t.Helper()
+	if err := s.begin(id, method, end); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin does, too, where the connection may be closed already.
+func (s *rawStreams) begin(id uint32, method string, end bool) error {
 	s.header.Reset()
 	for _, f := range [][2]string{{":method", method}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}} {
 		if err := s.encode.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	if err := s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.header.Bytes(), EndHeaders: true, EndStream: end}); err != nil {
-		t.Fatal(err)
-	}
+	return s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.header.Bytes(), EndHeaders: true, EndStream: end})
 }
 
 // ended reads what comes until the server closes the connection, or resets or ends a
@@ -228,10 +233,13 @@ func TestStreamFloods(t *testing.T) {
 				}
 			}
 		}, "sent away: PROTOCOL_ERROR"},
-		"pings that nobody reads the answers of": {web.Limits{Write: 50 * time.Millisecond}, func(_ *testing.T, s *rawStreams) {
-			// what nobody reads must not find room for minutes in the system's buffers
-			if err := s.Conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
-				return
+		"pings, and nobody reads": {web.Limits{Write: 50 * time.Millisecond, Connections: 1000}, func(t *testing.T, s *rawStreams) {
+			t.Helper()
+			// these answers fill the system's buffers, so that those to the pings have no room
+			_ = s.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+			_ = s.WriteWindowUpdate(0, 1<<30)
+			for id := uint32(1); id < 400; id += 2 {
+				_ = s.begin(id, "HEAVY", true)
 			}
 			pings := bytes.Repeat([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x00pingping"), 10_000)
 			for { // it ends, or the deadline of the connection ends the test
@@ -243,12 +251,7 @@ func TestStreamFloods(t *testing.T) {
 		"streams that are reset at once": {web.Limits{Connections: 1000}, func(t *testing.T, s *rawStreams) {
 			t.Helper()
 			for id := uint32(1); id < 6000; id += 2 {
-				s.header.Reset()
-				for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}} {
-					_ = s.encode.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
-				}
-				if s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.header.Bytes(), EndHeaders: true, EndStream: true}) != nil ||
-					s.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
+				if s.begin(id, "GET", true) != nil || s.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
 					return
 				}
 			}
