@@ -22,6 +22,9 @@ type Admin struct {
 	Token  onramp.Secret // that requests must bring; "": the API is closed
 	Open   bool          // no token is asked for, but only loopback is answered: for the demo
 
+	// Metrics answers GET /metrics. This machine needs no token for it; nil: there are none.
+	Metrics http.Handler
+
 	tries *tries
 }
 
@@ -30,6 +33,9 @@ func (a *Admin) Routes(mux *http.ServeMux) {
 	a.tries = newTries()
 	for pattern, h := range a.routes() {
 		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
+	}
+	if a.Metrics != nil {
+		mux.Handle("GET /metrics", a.Server.Handle(a.metrics))
 	}
 }
 
@@ -134,6 +140,20 @@ func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
 		}
 		return h(w, r)
 	}
+}
+
+// metrics answers this machine, and whoever brings the admin token. A proxy in front, which
+// names whom it asks for, is not this machine.
+func (a *Admin) metrics(w http.ResponseWriter, r *http.Request) error {
+	answer := func(w http.ResponseWriter, r *http.Request) error {
+		a.Metrics.ServeHTTP(w, r)
+		return nil
+	}
+	forwarded := r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
+	if isLoopback(r.RemoteAddr) && isLoopback(r.Host) && forwarded == "" && r.Header.Get("Authorization") == "" {
+		return answer(w, r)
+	}
+	return a.authenticated(answer)(w, r)
 }
 
 func isLoopback(host string) bool {

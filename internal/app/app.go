@@ -20,6 +20,7 @@ import (
 	"onramp/internal/config"
 	"onramp/internal/hosted"
 	"onramp/internal/ignored"
+	"onramp/internal/metrics"
 	"onramp/internal/onramp"
 	"onramp/internal/store"
 	"onramp/internal/watch"
@@ -47,6 +48,7 @@ type App struct {
 	options Options
 	store   *store.Store
 	calls   *budget.Meter // to Marketing Cloud, whatever the configuration
+	metrics *metrics.Metrics
 	alerts  *alert.Watcher
 	watch   *watch.Watch
 	public  *web.Listener
@@ -68,6 +70,7 @@ type App struct {
 // is reported before anything runs. The caller must Run what it returns.
 func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	a := &App{options: o, ending: make(chan struct{})}
+	a.metrics = metrics.New(o.Version, currentDesk{a})
 	if err := a.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -76,7 +79,8 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 
 func (a *App) start(ctx context.Context, cfg *config.Config) (err error) {
 	if a.store, err = store.Open(ctx, store.Config{
-		URL: cfg.Database, OpenCipher: a.openKeyset(cfg), Restored: a.options.Restored, LongestCall: cfg.Delivery.LongestCall, Log: a.options.Log.With("part", "store"),
+		URL: cfg.Database, OpenCipher: a.openKeyset(cfg), Restored: a.options.Restored, LongestCall: cfg.Delivery.LongestCall,
+		Committed: a.metrics.Committed, Log: a.options.Log.With("part", "store"),
 	}); err != nil {
 		return err
 	}
@@ -140,7 +144,7 @@ func (a *App) bind(ctx context.Context, cfg *config.Config) (err error) {
 }
 
 func (a *App) publicHandler(r *running) (http.Handler, error) {
-	server := &web.Server{Log: a.options.Log, Part: "public"}
+	server := &web.Server{Log: a.options.Log, Part: "public", Meter: a.metrics}
 	pages, err := hosted.New(r.byName, server)
 	if err != nil {
 		return nil, err
@@ -162,9 +166,9 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 }
 
 func (a *App) adminHandler(r *running) http.Handler {
-	server := &web.Server{Log: a.options.Log, Part: "admin"}
+	server := &web.Server{Log: a.options.Log, Part: "admin", Meter: a.metrics}
 	mux := http.NewServeMux()
-	operators := &admin.Admin{Desk: r.desk, Server: server, Token: r.cfg.Admin.Token, Open: a.options.OpenAdmin}
+	operators := &admin.Admin{Desk: r.desk, Server: server, Token: r.cfg.Admin.Token, Open: a.options.OpenAdmin, Metrics: a.metrics.Handler()}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(live))
 	mux.Handle("GET /readyz", server.Handle(a.readiness))

@@ -277,16 +277,20 @@ func (a *App) SetUpEvents(ctx context.Context) error {
 type senders struct {
 	account, sinks pump.Sender
 	blocked        func(to onramp.Destination) (onramp.Outcome, bool) // why nothing may be sent there
+	sent           func(destination string, outcomes []onramp.Outcome, took time.Duration)
 }
 
 // Send makes the call, unless its destination would spoil what is sent. Of what was sent
 // already the results are asked for all the same.
 func (s senders) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
+	to := s.account
 	if c.Destination.Kind == onramp.SinkDestination {
-		return s.sinks.Send(ctx, c)
-	}
-	if o, blocked := s.blocked(c.Destination); blocked && c.RequestID == "" {
+		to = s.sinks
+	} else if o, blocked := s.blocked(c.Destination); blocked && c.RequestID == "" {
 		return slices.Repeat([]onramp.Outcome{o}, len(c.Deliveries))
 	}
-	return s.account.Send(ctx, c)
+	begun := time.Now()
+	outcomes := to.Send(ctx, c)
+	s.sent(c.Destination.Name(), outcomes, time.Since(begun))
+	return outcomes
 }

@@ -47,9 +47,9 @@ func (a *App) limitListeners(cfg *config.Config) {
 	public := a.maxConnections(cfg)
 	a.waiters = max(public/waiterShare, 1)
 	a.public.Limit(web.Limits{
-		Connections: public, PerAddress: max(public/addressShare, 1), Trusted: trusted(cfg), Log: a.options.Log, Part: "public",
+		Connections: public, PerAddress: max(public/addressShare, 1), Trusted: trusted(cfg), Log: a.options.Log, Part: "public", Meter: a.metrics,
 	})
-	a.admin.Limit(web.Limits{Connections: max(min(web.OpenFiles()/adminShare, maxAdmin), 1), Log: a.options.Log, Part: "admin"})
+	a.admin.Limit(web.Limits{Connections: max(min(web.OpenFiles()/adminShare, maxAdmin), 1), Log: a.options.Log, Part: "admin", Meter: a.metrics})
 }
 
 // trusted are the proxies that bring many people.

@@ -96,7 +96,7 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 	return outbound.New(outbound.Config{
 		Forms:     func(name string) *onramp.Form { return a.running.Load().byName[name] },
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
-		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Log: a.options.Log.With("part", "outbound"),
+		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Called: a.metrics.Called, Log: a.options.Log.With("part", "outbound"),
 	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
 }
 
@@ -138,7 +138,7 @@ func (a *App) prepareLanes(ctx context.Context) error {
 	a.pump.Store(pump.New(pump.Config{
 		Senders: r.cfg.Delivery.Senders, GiveUpAfter: r.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
 		Fence: a.store.Fence(), Before: before, Skips: a.skips(r), Saving: a.longestFill,
-	}, a.store, a.store, senders{r.account, r.sinks, a.watch.Blocked}, append(r.formDestinations(), r.sinkDestinations...)))
+	}, a.store, a.store, senders{r.account, r.sinks, a.watch.Blocked, a.metrics.Sent}, append(r.formDestinations(), r.sinkDestinations...)))
 	a.watch.Change(a.watched(r))
 	left, err := a.store.FollowRoutes(ctx, r.forms)
 	if err == nil {
@@ -191,11 +191,21 @@ func (c *currentPump) Flight(destination int, seq int64) onramp.DeliveryState {
 // Forget drops a delivery from memory.
 func (c *currentPump) Forget(seq int64) { c.Load().Forget(seq) }
 
-// currentDesk is the desk of the configuration that runs, for the alerts.
+// currentDesk is the desk of the configuration that runs, for the alerts and the metrics.
 type currentDesk struct{ app *App }
 
 // Overview returns at once.
 func (c currentDesk) Overview() operator.Overview { return c.app.running.Load().desk.Overview() }
+
+// Status counts everything, and tells how each destination is doing.
+func (c currentDesk) Status(ctx context.Context) (operator.Status, error) {
+	return c.app.running.Load().desk.Status(ctx)
+}
+
+// ListCauses groups dead and unknown deliveries by what they have in common.
+func (c currentDesk) ListCauses(ctx context.Context, f onramp.Filter) (operator.Causes, error) {
+	return c.app.running.Load().desk.ListCauses(ctx, f)
+}
 
 // Oldest returns when the oldest registration was accepted that is still to be sent.
 func (c currentDesk) Oldest(ctx context.Context, destination string) (time.Time, error) {

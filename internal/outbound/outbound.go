@@ -33,8 +33,13 @@ type Config struct {
 	Fence        attempt.Fence     // of the network; default: always open
 	Transport    http.RoundTripper // default: the network
 	Calls        *budget.Meter     // counts the calls, and says whether they are saved; nil: neither
-	Forms        Forms             // makes the columns; nil: values are columns already
-	Log          *slog.Logger      // default: nowhere
+
+	// Called is told of every call: its kind, the status of its answer, 0 if that was lost,
+	// and how long it took until the answer began. It returns at once; nil: nobody is told.
+	Called func(kind budget.Kind, status int, took time.Duration)
+
+	Forms Forms        // makes the columns; nil: values are columns already
+	Log   *slog.Logger // default: nowhere
 }
 
 // TokenKeeper keeps the access token across restarts.
@@ -73,7 +78,10 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 	if cfg.Transport == nil {
 		cfg.Transport = cfg.Fence.Transport(idleFor)
 	}
-	clock := &clock{base: &counted{cfg.Transport, cfg.Calls}}
+	if cfg.Called == nil {
+		cfg.Called = func(budget.Kind, int, time.Duration) {}
+	}
+	clock := &clock{base: &counted{cfg.Transport, cfg.Calls, cfg.Called}}
 	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: clock, Timeout: longestCall}))
 	requester, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{
 		ClientID: cfg.ClientID, ClientSecret: sfmc.Secret(cfg.ClientSecret.Reveal()), AccountID: cfg.AccountID,

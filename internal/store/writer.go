@@ -241,6 +241,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		}
 		return nil, refused, err
 	}
+	begun := time.Now()
 	if err := t.commit(); err != nil {
 		w.unsure = true
 		w.rollback()
@@ -252,6 +253,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		return nil, nil, unavailable(err)
 	}
 	w.commits.Add(1)
+	w.store.committed(len(group), time.Since(begun))
 	if w.store.own != nil {
 		w.store.own.Committed(w.store.progress(t))
 	}

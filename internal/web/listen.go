@@ -29,6 +29,7 @@ type Limits struct {
 	Grace       time.Duration  // at a stop, for requests that may be on their way; 1s
 	Log         *slog.Logger   // nil: none
 	Part        string         // names the listener in the log
+	Meter       Meter          // is told what is refused; nil: nobody is
 }
 
 const (
@@ -72,6 +73,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
+	}
+	if l.Meter == nil {
+		l.Meter = unmetered{}
 	}
 	return l
 }
@@ -129,7 +133,7 @@ func (l *Listener) Limit(limits Limits) {
 	l.gate.limits = limits
 	l.Trust(limits.Trusted)
 	l.gate.bodies.limit, l.gate.bodies.fair = limits.Bodies, limits.Fair
-	l.gate.log = &refusalLog{log: limits.Log, part: limits.Part}
+	l.gate.log = &refusalLog{log: limits.Log, part: limits.Part, meter: limits.Meter}
 	l.server.ReadTimeout = limits.Body
 }
 
@@ -181,15 +185,19 @@ func (l *Listener) handle(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // for net/http, which closes the connection or the stream
 		}
 	}()
+	refuse := func(status int) {
+		l.gate.limits.Meter.Refused(l.gate.limits.Part, statusReason(status))
+		w.Header().Set("Connection", "close") // GOAWAY, with HTTP/2
+	}
 	switch {
 	case l.gate.draining.Load():
-		w.Header().Set("Connection", "close") // GOAWAY, with HTTP/2
+		refuse(http.StatusServiceUnavailable)
 		WriteProblem(w, errStopping)
 	case len(r.Method) > maxMethod:
-		w.Header().Set("Connection", "close")
+		refuse(http.StatusNotImplemented)
 		w.WriteHeader(http.StatusNotImplemented)
 	case len(r.RequestURI) > maxURI:
-		w.Header().Set("Connection", "close")
+		refuse(http.StatusRequestURITooLong)
 		w.WriteHeader(http.StatusRequestURITooLong)
 	default:
 		(*l.handler.Load()).ServeHTTP(w, r)

@@ -64,15 +64,17 @@ func (r *ration) allow(kind refusalKind, total func(more int)) bool {
 type refusalLog struct {
 	log    *slog.Logger
 	part   string
+	meter  Meter
 	ration ration
 }
 
-// refused writes one line. A reason that is "" is that of the status; a status
+// refused counts a refusal, and writes one line. A reason that is "" is that of the status; a status
 // that is 0 was not sent.
 func (l *refusalLog) refused(status int, reason string) {
 	if reason == "" {
 		reason = statusReason(status)
 	}
+	l.meter.Refused(l.part, reason)
 	attributes := []slog.Attr{slog.String("part", l.part), slog.String("reason", reason)}
 	if status != 0 {
 		attributes = append(attributes, slog.Int("status", status))

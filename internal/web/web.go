@@ -116,6 +116,8 @@ type Server struct {
 	Log *slog.Logger
 	// Part names the listener in the log.
 	Part string
+	// Meter is told of every answer. Optional.
+	Meter Meter
 	// Failed answers an error in another form than a problem document; it says
 	// whether it did. Optional.
 	Failed func(w http.ResponseWriter, r *http.Request, e *onramp.Error) bool
@@ -187,6 +189,13 @@ func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, er
 	case status >= 500 || answered && err != nil:
 		level = slog.LevelError
 	}
+	var reason string
+	if status >= 400 {
+		reason = reasonOf(status, err)
+	}
+	if s.Meter != nil {
+		s.Meter.Answered(Answer{s.Part, r.Pattern, w.note.Form, status, reason, took})
+	}
 	if !s.Log.Enabled(r.Context(), level) {
 		return
 	}
@@ -205,8 +214,7 @@ func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, er
 	add("form", w.note.Form)
 	add("registration_id", w.note.Registration)
 	add("fields", w.note.Fields)
-	if status >= 400 {
-		reason := reasonOf(status, err)
+	if reason != "" {
 		if !s.refusals.allow(refusalKind{status, reason}, func(more int) { s.logMore(level, status, reason, more) }) {
 			return
 		}
