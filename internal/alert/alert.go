@@ -240,7 +240,7 @@ func (w *Watcher) tell(ctx context.Context, m message) {
 		level = slog.LevelError
 	}
 	w.log.Log(ctx, level, "alert", "cause", m.Cause, "title", m.title(), "detail", m.Detail,
-		"waiting", m.Waiting, "since", m.since, "hint", m.Hint)
+		"waiting", m.Waiting, "since", m.since, "hint", m.Hint, "runbook", m.Runbook.Path())
 	for _, r := range w.receivers {
 		r.put(m)
 	}

@@ -18,6 +18,11 @@ import (
 	"onramp/internal/onramp"
 )
 
+// runbook is the last line of an alert.
+func runbook(page string) string {
+	return "\nrunbook: docs/runbook/" + page + ".md (onramp explain runbook " + page + ")"
+}
+
 // What each condition says when it begins.
 func TestConditions(t *testing.T) {
 	t.Parallel()
@@ -48,7 +53,7 @@ func TestConditions(t *testing.T) {
 				}
 			}, 20 * time.Second,
 			[]sentAlert{{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden: no scope\nwaiting: 7 deliveries\n" +
-				"since: 1999-12-31 23:59:40 UTC (21s)\nhint: do something"}},
+				"since: 1999-12-31 23:59:40 UTC (21s)\nhint: do something" + runbook("blocked")}},
 		},
 		{
 			"credentials refused",
@@ -64,8 +69,8 @@ func TestConditions(t *testing.T) {
 			}, 20 * time.Second,
 			[]sentAlert{
 				{time.Second, "onramp: credentials refused: data_extension:Web and message:hello", "cause: 401 Unauthorized after a new token; this affects data_extension:Web and message:hello\n" +
-					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nhint: do something"},
-				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"},
+					"waiting: 3 deliveries\nsince: 1999-12-31 23:59:58 UTC (3s)\nhint: do something" + runbook("account")},
+				{time.Second, "onramp: blocked: journey:Welcome", "cause: 403 Forbidden\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something" + runbook("blocked")},
 			},
 		},
 		{
@@ -75,7 +80,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{refused(email, "no access token: 400 invalid_client", "c", now)}
 				w.deliveries["message:hello"] = n(onramp.DeliveryPending, 1)
 			}, time.Second,
-			[]sentAlert{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
+			[]sentAlert{{time.Second, "onramp: credentials refused: message:hello", "cause: no access token: 400 invalid_client\nwaiting: 1 delivery\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something" + runbook("account")}},
 		},
 		{
 			"not a 401",
@@ -83,7 +88,7 @@ func TestConditions(t *testing.T) {
 			func(w *world, now time.Time) {
 				w.health = []onramp.Health{stopped(email, "blocked", "403 for the business unit 401", "c", now)}
 			}, time.Second,
-			[]sentAlert{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something"}},
+			[]sentAlert{{time.Second, "onramp: blocked: message:hello", "cause: 403 for the business unit 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: do something" + runbook("blocked")}},
 		},
 		{
 			"throttled",
@@ -94,7 +99,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{h}
 			}, 30 * time.Second,
 			[]sentAlert{{16 * time.Second, "onramp: throttled: data_extension:Web", "cause: 429 Too Many Requests\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (16s)\n" +
-				"hint: nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders"}},
+				"hint: nothing is lost, and sending resumes by itself; if this lasts, check whether Marketing Cloud has an outage, or lower delivery.senders" + runbook("throttled")}},
 		},
 		{
 			"retries exhausted",
@@ -104,7 +109,7 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryPending, 1)
 			}, 10 * time.Second,
 			[]sentAlert{{time.Second, "onramp: retries exhausted: journey:Welcome", "cause: 2 deliveries reached delivery.give_up_after, the last at 2000-01-01 00:00:01 UTC\n" +
-				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
+				"waiting: 1 delivery\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint + runbook("retries-exhausted")}},
 		},
 		{
 			"unknown",
@@ -114,7 +119,7 @@ func TestConditions(t *testing.T) {
 				w.health = []onramp.Health{h}
 			}, 20 * time.Second,
 			[]sentAlert{{time.Second, "onramp: answers lost: journey:Welcome", "cause: 3 deliveries may have arrived, but the answers were lost, the last at 2000-01-01 00:00:01 UTC\n" +
-				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others"}},
+				"waiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\nhint: list them with onramp deliveries list --state unknown; retry those where a second message does no harm, and discard the others" + runbook("answers-lost")}},
 		},
 		{
 			"dead letters",
@@ -124,8 +129,8 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryDead, 1200)
 			}, 10 * time.Second,
 			[]sentAlert{
-				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
-				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint},
+				{time.Second, "onramp: dead letters: journey:Welcome", "cause: 1200 dead letters, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint + runbook("dead-letters")},
+				{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint + runbook("dead-letters")},
 			},
 		},
 		{
@@ -142,7 +147,7 @@ func TestConditions(t *testing.T) {
 				w.causes = append(w.causes, onramp.CauseGroup{Destination: "journey:Welcome", State: onramp.DeliveryDead, Count: 7})
 			}, 10 * time.Second,
 			[]sentAlert{{time.Second, "onramp: dead letters: message:hello", "cause: 9 dead letters, the last at 1999-12-31 23:00:00 UTC: 5 with the cause 00f000a0: 400 10006: Unable to save; the column EmailAddress; " +
-				"4 with the cause 00f000a1: 400: … is wrong; 3 with the cause 00f000a2: c; and 2 other causes\nwaiting: 0 deliveries\nsince: 1999-12-31 23:00:00 UTC (1h)" + deadHint}},
+				"4 with the cause 00f000a1: 400: … is wrong; 3 with the cause 00f000a2: c; and 2 other causes\nwaiting: 0 deliveries\nsince: 1999-12-31 23:00:00 UTC (1h)" + deadHint + runbook("dead-letters")}},
 		},
 		{
 			"dead letters, without a database",
@@ -151,7 +156,7 @@ func TestConditions(t *testing.T) {
 				w.deliveries["message:hello"] = n(onramp.DeliveryDead, 1)
 				w.causesErr = errors.New("x")
 			}, 10 * time.Second,
-			[]sentAlert{{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint}},
+			[]sentAlert{{time.Second, "onramp: dead letters: message:hello", "cause: 1 dead letter, the last at 2000-01-01 00:00:01 UTC\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)" + deadHint + runbook("dead-letters")}},
 		},
 		{
 			"checks",
@@ -166,8 +171,8 @@ func TestConditions(t *testing.T) {
 				}
 			}, 10 * time.Second,
 			[]sentAlert{
-				{time.Second, "onramp: credentials or business unit wrong", "cause: no access token: 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: operator: a"},
-				{time.Second, "onramp: not as configured in Marketing Cloud: data_extension:Web", "cause: 404 30003: Object Not Found\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: operator: b"},
+				{time.Second, "onramp: credentials or business unit wrong", "cause: no access token: 401\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: operator: a" + runbook("account")},
+				{time.Second, "onramp: not as configured in Marketing Cloud: data_extension:Web", "cause: 404 30003: Object Not Found\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1s)\nhint: operator: b" + runbook("not-as-configured")},
 			},
 		},
 		{
@@ -176,14 +181,14 @@ func TestConditions(t *testing.T) {
 			func(w *world, now time.Time) {
 				w.checks = []health.Check{{Name: "account", State: health.CheckAway, Detail: "connection refused", Hint: "check the network", Since: now}}
 			}, 6 * time.Minute,
-			[]sentAlert{{5 * time.Minute, "onramp: Marketing Cloud can't be reached", "cause: connection refused\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (5m)\nhint: check the network"}},
+			[]sentAlert{{5 * time.Minute, "onramp: Marketing Cloud can't be reached", "cause: connection refused\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (5m)\nhint: check the network" + runbook("unreachable")}},
 		},
 		{
 			"clocks",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.ahead = -31 * time.Second }, 10 * time.Second,
 			[]sentAlert{{time.Second, "onramp: clocks differ", "cause: Marketing Cloud's clock is 31s behind this machine's\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:01 UTC (0s)\n" +
-				"hint: operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it; see onramp check --only clock"}},
+				"hint: operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it; see onramp check --only clock" + runbook("clocks-differ")}},
 		},
 		{
 			"clocks that nearly agree", alert.Config{}, func(w *world, _ time.Time) { w.ahead = 30 * time.Second }, 10 * time.Second, nil,
@@ -197,21 +202,21 @@ func TestConditions(t *testing.T) {
 				w.deliveries["journey:Welcome"] = n(onramp.DeliveryWaiting, 3)
 			}, 10 * time.Second,
 			[]sentAlert{{time.Second, "onramp: store unreachable: registrations refused", "cause: write: disk I/O error " + strings.Repeat("ä ", 139) + "…\nwaiting: 6 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space; see onramp check --only database"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space; see onramp check --only database" + runbook("store-unreachable")}},
 		},
 		{
 			"disk",
 			alert.Config{},
 			func(w *world, _ time.Time) { w.free, w.total = 1_200_000_000, 40_000_000_000 }, 40 * time.Second,
 			[]sentAlert{{time.Second, "onramp: low disk space: 1.2 GB free", "cause: 1.2 GB of 40.0 GB (3.0%) free on the database's disk; the limit is 5%\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk" + runbook("disk-space")}},
 		},
 		{
 			"disk by amount",
 			alert.Config{FreeBytes: 500e6},
 			func(w *world, _ time.Time) { w.free, w.total = 499_999_999, 600_000_000 }, 40 * time.Second,
 			[]sentAlert{{time.Second, "onramp: low disk space: 500.0 MB free", "cause: 500.0 MB of 600.0 MB (83.3%) free on the database's disk; the limit is 500.0 MB\nwaiting: 0 deliveries\n" +
-				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk"}},
+				"since: 2000-01-01 00:00:01 UTC (0s)\nhint: free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk" + runbook("disk-space")}},
 		},
 		{
 			"enough by amount", alert.Config{FreeBytes: 500e6}, func(w *world, _ time.Time) { w.free, w.total = 500_000_000, 100_000_000_000 }, 40 * time.Second, nil,
@@ -224,7 +229,7 @@ func TestConditions(t *testing.T) {
 				w.oldest["journey:Welcome"] = now.Add(-14 * time.Minute)
 			}, 2 * time.Minute,
 			[]sentAlert{{61 * time.Second, "onramp: late deliveries: journey:Welcome", "cause: the oldest undelivered registration was accepted at 1999-12-31 23:46:00 UTC, more than 15m ago\n" +
-				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"}},
+				"waiting: 3 deliveries\nsince: 2000-01-01 00:01:01 UTC (0s)\nhint: find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending" + runbook("late")}},
 		},
 		{
 			"not late: it waits for the step before it", alert.Config{Oldest: time.Minute}, func(w *world, now time.Time) {
@@ -545,9 +550,9 @@ func TestTexts(t *testing.T) {
 		pass(6 * time.Minute)
 	})
 	want := []sentAlert{
-		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nhint: do something"},
+		{time.Second, "onramp: blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (0s)\nhint: do something" + runbook("blocked")},
 		{time.Hour + time.Second, "onramp: still blocked: journey:Welcome", "cause: 403\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:00 UTC (1h)\n" +
-			"came back: 3 times since the last alert\nhint: do something"},
+			"came back: 3 times since the last alert\nhint: do something" + runbook("blocked")},
 		{74*time.Minute + time.Second, "onramp: cleared: blocked: journey:Welcome, after 1h9m", "last cause: 403\n" +
 			"from: 2000-01-01 00:00:00 UTC\nuntil: 2000-01-01 01:09:01 UTC"},
 	}
@@ -600,9 +605,9 @@ func TestLog(t *testing.T) {
 		}()
 		watcher.Run(ctx)
 	})
-	want := `level=ERROR msg=alert cause=blocked:c title="onramp: blocked: journey:Welcome" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
-level=WARN msg=alert cause=dead:a title="onramp: dead letters: a" detail="1 dead letter, the last at 2000-01-01 00:00:01 UTC" waiting=0 since=2000-01-01T00:00:01.000Z
-level=WARN msg=alert cause=blocked:c title="onramp: cleared: blocked: journey:Welcome, after 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z
+	want := `level=ERROR msg=alert cause=blocked:c title="onramp: blocked: journey:Welcome" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z runbook=docs/runbook/blocked.md
+level=WARN msg=alert cause=dead:a title="onramp: dead letters: a" detail="1 dead letter, the last at 2000-01-01 00:00:01 UTC" waiting=0 since=2000-01-01T00:00:01.000Z runbook=docs/runbook/dead-letters.md
+level=WARN msg=alert cause=blocked:c title="onramp: cleared: blocked: journey:Welcome, after 2s" detail=403 waiting=0 since=2000-01-01T00:00:00.000Z runbook=docs/runbook/blocked.md
 `
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)

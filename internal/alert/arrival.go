@@ -24,7 +24,7 @@ func drifted(s watch.Status) []Condition {
 		if d := &s.Schemas[i]; d.State == watch.SchemaDrifted {
 			found = append(found, Condition{
 				Cause: checkCause + d.Destination, Title: "columns changed, nothing is sent: " + d.Destination, Detail: remote(d.Reason), Hint: d.Hint,
-				Since: d.Since, Severe: true,
+				Since: d.Since, Severe: true, Runbook: RunbookDrifted,
 			})
 		}
 	}
@@ -46,14 +46,14 @@ func unarrived(s watch.Status) []Condition {
 		}
 		found = append(found, Condition{
 			Cause: "canary:" + c.Form, Title: "canary did not arrive: form " + c.Form, Detail: remote(c.Explain()) + "; " + c.Last(),
-			Hint: c.Failed.Hint, Since: since, Sure: true,
+			Hint: c.Failed.Hint, Since: since, Sure: true, Runbook: RunbookCanary,
 		})
 	}
 	for i := range s.Samples {
 		if one := &s.Samples[i]; one.State() == "differs" {
 			found = append(found, Condition{
 				Cause: "sample:" + one.Destination, Title: "rows are not as they were sent: " + one.Destination, Detail: oneLine(one.Explain()),
-				Hint: sampleHint, Since: one.At, Every: never, Sure: true,
+				Hint: sampleHint, Since: one.At, Every: never, Sure: true, Runbook: RunbookSample,
 			})
 		}
 	}
@@ -61,7 +61,7 @@ func unarrived(s watch.Status) []Condition {
 		q := &s.Quiet[i]
 		found = append(found, Condition{
 			Cause: "quiet:" + q.Form, Title: fmt.Sprintf("form %s has had no registration for %s", q.Form, span(q.Since.Sub(q.Last))),
-			Detail: q.Explain(), Hint: quietHint, Since: q.Last, Every: never, Sure: true,
+			Detail: q.Explain(), Hint: quietHint, Since: q.Last, Every: never, Sure: true, Runbook: RunbookQuiet,
 		})
 	}
 	return found

@@ -28,7 +28,7 @@ func used(u *budget.Usage) []Condition {
 		found = append(found, Condition{
 			Cause: fmt.Sprintf("calls:%s:%d", year, threshold), Title: fmt.Sprintf("%d%% of the calls to Marketing Cloud used", threshold),
 			Detail: fmt.Sprintf("%d%% of %d calls are used in the contract's year that began on %s; %s", u.Percent, u.PerYear, year, u.Forecast()),
-			Hint:   callsHint, Every: onceAYear,
+			Hint:   callsHint, Every: onceAYear, Runbook: RunbookCalls,
 		})
 	}
 	return found

@@ -65,16 +65,16 @@ const checkCause = "check:"
 func unfit(all operator.Overview, now time.Time) []Condition {
 	var found []Condition
 	for _, c := range all.Health.Checks {
-		condition := Condition{Cause: checkCause + c.Name, Detail: remote(c.Detail), Hint: c.Hint, Since: c.Since, concerns: c.Concerns}
+		condition := Condition{Cause: checkCause + c.Name, Detail: remote(c.Detail), Hint: c.Hint, Since: c.Since, Runbook: RunbookObject, concerns: c.Concerns}
 		switch {
 		case c.State == health.CheckAway && now.Sub(c.Since) >= awayFor:
-			condition.Title = "Marketing Cloud can't be reached"
+			condition.Title, condition.Runbook = "Marketing Cloud can't be reached", RunbookAway
 		case c.State != health.CheckFailed:
 			continue
 		case c.Name == health.CheckAccount:
-			condition.Title, condition.Severe = "credentials or business unit wrong", true
+			condition.Title, condition.Severe, condition.Runbook = "credentials or business unit wrong", true, RunbookAccount
 		case c.Name == health.CheckScopes:
-			condition.Title, condition.Severe = "scopes missing", true
+			condition.Title, condition.Severe, condition.Runbook = "scopes missing", true, RunbookScopes
 		default:
 			condition.Title = "not as configured in Marketing Cloud: " + c.Name
 		}
@@ -82,7 +82,7 @@ func unfit(all operator.Overview, now time.Time) []Condition {
 	}
 	if c := all.Health.Clock; c != nil && c.Failed() {
 		found = append(found, Condition{
-			Cause: "clock", Title: "clocks differ", Hint: clockHint,
+			Cause: "clock", Title: "clocks differ", Hint: clockHint, Runbook: RunbookClock,
 			Detail: fmt.Sprintf("Marketing Cloud's clock is %s this machine's", c.Describe()),
 		})
 	}

@@ -18,6 +18,7 @@ type Condition struct {
 	Title   string        // what and where
 	Detail  string        // why; no personal data, no secrets, and of what came from elsewhere only what remote leaves
 	Hint    string        // what to do about it
+	Runbook Runbook       // the page that says more
 	Waiting int64         // deliveries that wait because of it
 	Since   time.Time     // zero: since it was first seen
 	Severe  bool          // nothing goes on until someone acts
@@ -85,6 +86,7 @@ func unstored(d *operator.Destination) []Condition {
 	}
 	return []Condition{{
 		Cause: "columns:" + d.Name, Title: "columns not stored: " + d.Name, Detail: oneLine(strings.Join(d.Warnings, "; ")), Hint: columnsHint,
+		Runbook: RunbookColumns,
 	}}
 }
 
@@ -100,7 +102,7 @@ func troubled(err error, waiting int64) Condition {
 	}
 	return Condition{
 		Cause: "store", Title: "store unreachable: registrations refused", Severe: true,
-		Detail: remote(detail), Hint: hint, Waiting: waiting,
+		Detail: remote(detail), Hint: hint, Waiting: waiting, Runbook: RunbookStore,
 	}
 }
 
@@ -108,7 +110,9 @@ func troubled(err error, waiting int64) Condition {
 func noticed(notices []string) []Condition {
 	var found []Condition
 	for _, n := range notices {
-		found = append(found, Condition{Cause: "notice:" + n, Title: "database at the start: see onramp status", Detail: oneLine(n), Hint: noticeHint})
+		found = append(found, Condition{
+			Cause: "notice:" + n, Title: "database at the start: see onramp status", Detail: oneLine(n), Hint: noticeHint, Runbook: RunbookNotice,
+		})
 	}
 	return found
 }
@@ -135,7 +139,7 @@ func forgotten(d *operator.Destination, now time.Time) []Condition {
 	}
 	return []Condition{{
 		Cause: "paused:" + d.Name, Title: "paused: " + d.Name, Detail: remote(d.Reason), Hint: pausedHint + d.Name,
-		Waiting: d.Waiting(), Since: d.Since, Every: pausedFor,
+		Waiting: d.Waiting(), Since: d.Since, Every: pausedFor, Runbook: RunbookPaused,
 	}}
 }
 
@@ -170,13 +174,13 @@ func together(destinations []operator.Destination, state string) []standing {
 }
 
 func (s standing) blocked() Condition {
-	title := "blocked: "
+	title, page := "blocked: ", RunbookBlocked
 	if s.Refused {
-		title = "credentials refused: "
+		title, page = "credentials refused: ", RunbookAccount
 	}
 	return Condition{
 		Cause: "blocked:" + s.Cause, Title: title + list(s.names, 3), Severe: true,
-		Detail: s.detail(), Hint: s.Hint, Waiting: s.waiting, Since: s.Since,
+		Detail: s.detail(), Hint: s.Hint, Waiting: s.waiting, Since: s.Since, Runbook: page,
 	}
 }
 
@@ -187,7 +191,7 @@ func (s standing) throttled() Condition {
 	}
 	return Condition{
 		Cause: "throttled:" + s.Cause, Title: "throttled: " + list(s.names, 3),
-		Detail: s.detail(), Hint: hint, Waiting: s.waiting, Since: s.Since,
+		Detail: s.detail(), Hint: hint, Waiting: s.waiting, Since: s.Since, Runbook: RunbookThrottled,
 	}
 }
 
@@ -253,7 +257,7 @@ func (s slowLook) look(ctx context.Context, now time.Time) []Condition {
 	}
 	if percent < s.cfg.FreePercent || free < s.cfg.FreeBytes {
 		found = append(found, Condition{
-			Cause: "disk", Title: fmt.Sprintf("low disk space: %s free", size(free)), Hint: diskHint, Severe: true,
+			Cause: "disk", Title: fmt.Sprintf("low disk space: %s free", size(free)), Hint: diskHint, Severe: true, Runbook: RunbookDisk,
 			Detail: fmt.Sprintf("%s of %s (%.1f%%) free on the database's disk; the limit is %s", size(free), size(total), percent, limit),
 		})
 	}
@@ -274,7 +278,7 @@ func (s slowLook) late(ctx context.Context, b backlog, now time.Time) []Conditio
 		return nil
 	}
 	return []Condition{{
-		Cause: cause, Title: "late deliveries: " + b.name, Hint: lateHint, Waiting: b.waiting,
+		Cause: cause, Title: "late deliveries: " + b.name, Hint: lateHint, Waiting: b.waiting, Runbook: RunbookLate,
 		Detail: fmt.Sprintf("the oldest undelivered registration was accepted at %s, more than %s ago", stamp(oldest), span(s.cfg.Oldest)),
 	}}
 }

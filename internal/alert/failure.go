@@ -17,18 +17,19 @@ func (w *Watcher) failures(ctx context.Context, d *operator.Destination, now tim
 	for _, f := range []struct {
 		growth
 		cause, title, hint, detail string
+		page                       Runbook
 		why                        onramp.DeliveryState // 0: the detail says it
 	}{
 		{
-			growth: w.grown("given up:"+d.Name, d.GivenUp, now), cause: "given up:", title: "retries exhausted: ", hint: deadHint,
+			growth: w.grown("given up:"+d.Name, d.GivenUp, now), cause: "given up:", title: "retries exhausted: ", hint: deadHint, page: RunbookGivenUp,
 			detail: " reached delivery.give_up_after",
 		},
 		{
-			growth: w.grown("unknown:"+d.Name, d.Unknown, now), cause: "unknown:", title: "answers lost: ", hint: unknownHint,
+			growth: w.grown("unknown:"+d.Name, d.Unknown, now), cause: "unknown:", title: "answers lost: ", hint: unknownHint, page: RunbookUnknown,
 			detail: " may have arrived, but the answers were lost", why: onramp.DeliveryUnknown,
 		},
 		{
-			growth: w.stands("dead:"+d.Name, d.Deliveries[onramp.DeliveryDead], now), cause: "dead:", title: "dead letters: ", hint: deadHint,
+			growth: w.stands("dead:"+d.Name, d.Deliveries[onramp.DeliveryDead], now), cause: "dead:", title: "dead letters: ", hint: deadHint, page: RunbookDead,
 			why: onramp.DeliveryDead,
 		},
 	} {
@@ -48,7 +49,7 @@ func (w *Watcher) failures(ctx context.Context, d *operator.Destination, now tim
 			detail = several(f.Seen, "dead letter", "dead letters")
 		}
 		found = append(found, Condition{
-			Cause: f.cause + d.Name, Title: f.title + d.Name, Hint: f.hint, Waiting: d.Waiting(), Since: since,
+			Cause: f.cause + d.Name, Title: f.title + d.Name, Hint: f.hint, Waiting: d.Waiting(), Since: since, Runbook: f.page,
 			Detail: detail + ", the last at " + stamp(last) + reason.text,
 		})
 	}

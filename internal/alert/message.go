@@ -52,6 +52,7 @@ func (m message) text() string {
 	if m.Hint != "" {
 		b.WriteString("\nhint: " + m.Hint)
 	}
+	b.WriteString("\nrunbook: " + m.Runbook.Path() + " (" + m.Runbook.Command() + ")")
 	return b.String()
 }
 

@@ -30,7 +30,8 @@ type request struct{ Method, URI, Type, Body string }
 func TestWebhook(t *testing.T) {
 	t.Parallel()
 	const title, text = "onramp: store unreachable: registrations refused", "cause: no \"room\"\nwaiting: 0 deliveries\nsince: TIME (0s)\nhint: " +
-		"registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space; see onramp check --only database"
+		"registrations are answered with 503 until the database can be written to: check that it is running and that its disk has space; see onramp check --only database" +
+		"\nrunbook: docs/runbook/store-unreachable.md (onramp explain runbook store-unreachable)"
 	object := func(v map[string]string) string {
 		b, err := json.Marshal(v)
 		if err != nil {

@@ -49,7 +49,7 @@ func (w *Watcher) silent(now time.Time, all operator.Overview) []Condition {
 		return nil
 	}
 	return []Condition{{
-		Cause: "events", Title: "no events received", Hint: silenceHint, Since: w.silence.Since,
+		Cause: "events", Title: "no events received", Hint: silenceHint, Since: w.silence.Since, Runbook: RunbookEvents,
 		Detail: fmt.Sprintf("%s to journeys and messages since %s, but no event has reached %s",
 			several(w.silence.N, "delivery", "deliveries"), stamp(w.silence.Since), list(w.cfg.Callbacks, 3)),
 	}}

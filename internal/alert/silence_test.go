@@ -123,7 +123,7 @@ func TestSilenceText(t *testing.T) {
 	})
 	want := []sentAlert{{71 * time.Second, "onramp: no events received", "cause: 5 deliveries to journeys and messages since 2000-01-01 00:00:11 UTC, " +
 		"but no event has reached events and other\nwaiting: 0 deliveries\nsince: 2000-01-01 00:00:11 UTC (1m)\n" +
-		"hint: run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused; see onramp check --only ens,public-url,quiet"}}
+		"hint: run onramp ens status: check that Marketing Cloud can reach the callbacks, that they are verified, that their subscriptions are active, and that no calls were refused; see onramp check --only ens,public-url,quiet" + runbook("no-events")}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("alerts (-want +got):\n%s", diff)
 	}

@@ -19,6 +19,7 @@ func SendTest(ctx context.Context, place int, receiver onramp.Secret) error {
 	return r.attempt(ctx, message{
 		Condition: Condition{
 			Cause: "test", Title: "test alert", Detail: "onramp check --send-test-alert was run", Hint: "nothing is to be done",
+			Runbook: runbookIndex,
 		},
 		since: now, until: now,
 	})

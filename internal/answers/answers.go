@@ -1,7 +1,7 @@
 // Package answers tells what an answer of Marketing Cloud means: whose turn it is, what
 // to do, and what Onramp does by itself. The document docs/answers.md is its only source.
 //
-// Use Explain first. What Onramp does is decided elsewhere, in outbound and setup; the tests
+// Use Explain first; Runbook gives the page for an alert. What Onramp does is decided elsewhere, in outbound and setup; the tests
 // compare.
 package answers
 
