@@ -3,7 +3,6 @@
 package admin
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -31,79 +30,11 @@ type Admin struct {
 // Routes adds the admin routes to a mux.
 func (a *Admin) Routes(mux *http.ServeMux) {
 	a.tries = newTries()
-	for pattern, h := range a.routes() {
-		mux.Handle(pattern, a.Server.Handle(a.authenticated(h)))
+	for _, route := range a.routes() {
+		mux.Handle(route.Pattern, a.Server.Handle(a.authenticated(route.serve)))
 	}
 	if a.Metrics != nil {
 		mux.Handle("GET /metrics", a.Server.Handle(a.metrics))
-	}
-}
-
-func (a *Admin) routes() map[string]web.HandlerFunc {
-	desk := a.Desk
-	return map[string]web.HandlerFunc{
-		"GET /api/status":                      answer(desk.Status),
-		"GET /api/registrations":               a.listRegistrations,
-		"GET /api/registrations/{id}":          answerOne(desk.FindRegistration),
-		"GET /api/registrations/{id}/timeline": answerOne(desk.Timeline),
-		"POST /api/registrations/{id}/resend":  a.resendRegistration,
-		"GET /api/deliveries":                  a.listDeliveries,
-		"GET /api/deliveries/{id}":             answerOne(desk.FindDelivery),
-		"GET /api/causes":                      a.listCauses,
-		"GET /api/destinations":                a.listDestinations,
-		"POST /api/destinations/{name}/pause":  a.pauseDestination,
-		"POST /api/destinations/{name}/resume": a.resumeDestination,
-		"POST /api/deliveries/{id}/retry":      a.retryDelivery,
-		"POST /api/deliveries/{id}/edit":       a.editDelivery,
-		"POST /api/deliveries/{id}/discard":    a.discardDelivery,
-		"POST /api/deliveries/retry":           answerTo(desk.RetryDeliveries, `{"cause":"1e48f7c5"}`),
-		"POST /api/deliveries/discard":         answerTo(desk.DiscardDeliveries, `{"cause":"1e48f7c5","reason":"a test","all":true}`),
-		"POST /api/deliveries/move":            answerTo(desk.MoveDeliveries, `{"from":"data_extension:Old","to":"data_extension:New","dry_run":true}`),
-		"GET /api/events":                      a.listEvents,
-		"GET /api/events/{id}":                 answerOne(desk.FindEvent),
-		"GET /api/resends":                     answer(desk.Resends.List),
-		"GET /api/resends/{id}":                answerOne(desk.Resends.Find),
-		"POST /api/resends":                    answerTo(desk.Resends.Start, exampleResend),
-		"POST /api/resends/plan":               answerTo(desk.Resends.Plan, exampleResend),
-		"POST /api/resends/{id}/cancel":        answerOne(desk.Resends.Cancel),
-		"GET /api/ens":                         answer(desk.SetupStatus),
-		"POST /api/ens/plan":                   answerTo(desk.PlanSetup, `{"prune":true}, or {"remove":true,"callbacks":["events"]}`),
-		"POST /api/ens/setup":                  answerTo(desk.ApplySetup, `{"prune":true}`),
-		"POST /api/ens/remove":                 answerTo(desk.RemoveSetup, `{"callbacks":["events"]}`),
-		"GET /api/clients":                     answer(desk.ListClients),
-		"POST /api/clients":                    a.makeClient,
-		"POST /api/clients/{id}/retire":        answerOne(desk.RetireSecret),
-		"DELETE /api/clients/{id}":             answerOne(desk.RemoveClient),
-	}
-}
-
-const exampleResend = `{"kind":"events","filter":{"sink":"crm","since":"2026-06-01T00:00:00Z"}}`
-
-// answer makes a handler that answers with what the Desk returns.
-func answer[V any](ask func(context.Context) (V, error)) web.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		v, err := ask(r.Context())
-		return write(w, v, err)
-	}
-}
-
-// answerOne does so for the id in the path.
-func answerOne[V any](ask func(ctx context.Context, id string) (V, error)) web.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		v, err := ask(r.Context(), r.PathValue("id"))
-		return write(w, v, err)
-	}
-}
-
-// answerTo does so for a body, of which example is one.
-func answerTo[B, V any](ask func(context.Context, B) (V, error), example string) web.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		var body B
-		if err := readJSON(r, &body, example); err != nil {
-			return err
-		}
-		v, err := ask(r.Context(), body)
-		return write(w, v, err)
 	}
 }
 

@@ -99,11 +99,11 @@ func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {
-	reason, err := readReason(r, "a test")
+	why, err := readReason(r, "a test")
 	if err != nil {
 		return err
 	}
-	d, err := a.Desk.DiscardDelivery(r.Context(), r.PathValue("id"), reason)
+	d, err := a.Desk.DiscardDelivery(r.Context(), r.PathValue("id"), why)
 	return write(w, d, err)
 }
 
@@ -113,11 +113,11 @@ func (a *Admin) listDestinations(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Admin) pauseDestination(w http.ResponseWriter, r *http.Request) error {
-	reason, err := readReason(r, "the data extension is being rebuilt")
+	why, err := readReason(r, "the data extension is being rebuilt")
 	if err != nil {
 		return err
 	}
-	d, err := a.Desk.PauseDestination(r.Context(), r.PathValue("name"), reason)
+	d, err := a.Desk.PauseDestination(r.Context(), r.PathValue("name"), why)
 	return write(w, d, err)
 }
 
@@ -126,19 +126,25 @@ func (a *Admin) resumeDestination(w http.ResponseWriter, r *http.Request) error 
 	return write(w, d, err)
 }
 
+// reason is why an operator does something.
+type reason struct {
+	Reason string `json:"reason"`
+}
+
 // readReason reads why an operator does something, of which example is one.
 func readReason(r *http.Request, example string) (string, error) {
-	var body struct {
-		Reason string `json:"reason"`
-	}
+	var body reason
 	err := readJSON(r, &body, `{"reason":"`+example+`"}`)
 	return body.Reason, err
 }
 
+// clientID is the client that is to get a secret.
+type clientID struct {
+	ID string `json:"id"` // of one that exists, or is to be made; "": one is chosen
+}
+
 func (a *Admin) makeClient(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		ID string `json:"id"`
-	}
+	var body clientID
 	if err := readJSON(r, &body, `{"id":"mc-events"}, or {}`); err != nil {
 		return err
 	}

@@ -6,47 +6,47 @@ import (
 
 	"onramp/internal/config"
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
-// setting is a part of the configuration that has a name of its own.
-type setting struct {
-	name  string
-	of    func(*config.Config) any // where it stands
-	fixed bool                     // while the process runs
+// part is what the configuration has under a name of its own.
+type part struct {
+	name string
+	of   func(*config.Config) any // where it stands
 }
 
-// settings are all but those that have many parts: see named.
-func settings() []setting {
-	return []setting{
-		{"database", func(c *config.Config) any { return &c.Database }, true},
-		{"encryption_key", func(c *config.Config) any { return &c.EncryptionKey }, true},
-		{"public.listen", func(c *config.Config) any { return &c.Public.Listen }, true},
-		{"public.max_connections", func(c *config.Config) any { return &c.Public.MaxConnections }, true},
-		{"admin.listen", func(c *config.Config) any { return &c.Admin.Listen }, true},
-		{"delivery.longest_call", func(c *config.Config) any { return &c.Delivery.LongestCall }, true},
-		{"log.format", func(c *config.Config) any { return &c.Log.Format }, true},
+// parts are all but those that have names given by the user: see named.
+func parts() []part {
+	return []part{
+		{"database", func(c *config.Config) any { return &c.Database }},
+		{"encryption_key", func(c *config.Config) any { return &c.EncryptionKey }},
+		{"public.listen", func(c *config.Config) any { return &c.Public.Listen }},
+		{"public.max_connections", func(c *config.Config) any { return &c.Public.MaxConnections }},
+		{"admin.listen", func(c *config.Config) any { return &c.Admin.Listen }},
+		{"delivery.longest_call", func(c *config.Config) any { return &c.Delivery.LongestCall }},
+		{"log.format", func(c *config.Config) any { return &c.Log.Format }},
 
-		{"public.url", func(c *config.Config) any { return &c.Public.URL }, false},
-		{"public.trusted_proxies", func(c *config.Config) any { return &c.Public.TrustedProxies }, false},
-		{"public.client_ip_header", func(c *config.Config) any { return &c.Public.ClientIPHeader }, false},
-		{"admin.token", func(c *config.Config) any { return &c.Admin.Token }, false},
-		{"marketing_cloud.subdomain", func(c *config.Config) any { return &c.MarketingCloud.Subdomain }, false},
-		{"marketing_cloud.auth_url", func(c *config.Config) any { return &c.MarketingCloud.AuthURL }, false},
-		{"marketing_cloud.client_id", func(c *config.Config) any { return &c.MarketingCloud.ClientID }, false},
-		{"marketing_cloud.client_secret", func(c *config.Config) any { return &c.MarketingCloud.ClientSecret }, false},
-		{"marketing_cloud.account_id", func(c *config.Config) any { return &c.MarketingCloud.AccountID }, false},
-		{"marketing_cloud.calls_per_year", func(c *config.Config) any { return &c.MarketingCloud.CallsPerYear }, false},
-		{"marketing_cloud.contract_start", func(c *config.Config) any { return &c.MarketingCloud.ContractStart }, false},
-		{"oauth.token_lifetime", func(c *config.Config) any { return &c.OAuth.TokenLifetime }, false},
-		{"oauth.clients", func(c *config.Config) any { return &c.OAuth.Clients }, false},
-		{"oauth.users", func(c *config.Config) any { return &c.OAuth.Users }, false},
-		{"delivery.give_up_after", func(c *config.Config) any { return &c.Delivery.GiveUpAfter }, false},
-		{"delivery.senders", func(c *config.Config) any { return &c.Delivery.Senders }, false},
-		{"delivery.timeout", func(c *config.Config) any { return &c.Delivery.Timeout }, false},
-		{"drain_timeout", func(c *config.Config) any { return &c.Drain }, false},
-		{"log.level", func(c *config.Config) any { return &c.Log.Level }, false},
-		{"watch", func(c *config.Config) any { return &c.Watch }, false},
-		{"alerts", func(c *config.Config) any { return &c.Alerts }, false},
+		{"public.url", func(c *config.Config) any { return &c.Public.URL }},
+		{"public.trusted_proxies", func(c *config.Config) any { return &c.Public.TrustedProxies }},
+		{"public.client_ip_header", func(c *config.Config) any { return &c.Public.ClientIPHeader }},
+		{"admin.token", func(c *config.Config) any { return &c.Admin.Token }},
+		{"marketing_cloud.subdomain", func(c *config.Config) any { return &c.MarketingCloud.Subdomain }},
+		{"marketing_cloud.auth_url", func(c *config.Config) any { return &c.MarketingCloud.AuthURL }},
+		{"marketing_cloud.client_id", func(c *config.Config) any { return &c.MarketingCloud.ClientID }},
+		{"marketing_cloud.client_secret", func(c *config.Config) any { return &c.MarketingCloud.ClientSecret }},
+		{"marketing_cloud.account_id", func(c *config.Config) any { return &c.MarketingCloud.AccountID }},
+		{"marketing_cloud.calls_per_year", func(c *config.Config) any { return &c.MarketingCloud.CallsPerYear }},
+		{"marketing_cloud.contract_start", func(c *config.Config) any { return &c.MarketingCloud.ContractStart }},
+		{"oauth.token_lifetime", func(c *config.Config) any { return &c.OAuth.TokenLifetime }},
+		{"oauth.clients", func(c *config.Config) any { return &c.OAuth.Clients }},
+		{"oauth.users", func(c *config.Config) any { return &c.OAuth.Users }},
+		{"delivery.give_up_after", func(c *config.Config) any { return &c.Delivery.GiveUpAfter }},
+		{"delivery.senders", func(c *config.Config) any { return &c.Delivery.Senders }},
+		{"delivery.timeout", func(c *config.Config) any { return &c.Delivery.Timeout }},
+		{"drain_timeout", func(c *config.Config) any { return &c.Drain }},
+		{"log.level", func(c *config.Config) any { return &c.Log.Level }},
+		{"watch", func(c *config.Config) any { return &c.Watch }},
+		{"alerts", func(c *config.Config) any { return &c.Alerts }},
 	}
 }
 
@@ -54,8 +54,8 @@ func settings() []setting {
 // changed while it does, and returns those that are different.
 func keepFixed(before, after *config.Config) []string {
 	var kept []string
-	for _, s := range settings() {
-		if s.fixed && !reflect.DeepEqual(s.of(before), s.of(after)) {
+	for _, s := range parts() {
+		if setting.NeedsRestart(s.name) && !reflect.DeepEqual(s.of(before), s.of(after)) {
 			reflect.ValueOf(s.of(after)).Elem().Set(reflect.ValueOf(s.of(before)).Elem())
 			kept = append(kept, s.name)
 		}
@@ -66,7 +66,7 @@ func keepFixed(before, after *config.Config) []string {
 // changes lists what is different in two configurations, without showing how.
 func changes(before, after *config.Config) []string {
 	changed := []string{}
-	for _, s := range settings() {
+	for _, s := range parts() {
 		if !reflect.DeepEqual(s.of(before), s.of(after)) {
 			changed = append(changed, s.name)
 		}

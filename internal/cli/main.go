@@ -67,6 +67,12 @@ func Main(ctx context.Context, args []string, system System) int {
 	return wrongUse
 }
 
+// Root is the tree of all commands, with their help.
+func Root(system System) *cobra.Command {
+	c := &command{System: system}
+	return c.root()
+}
+
 // command holds what the commands share.
 type command struct {
 	System

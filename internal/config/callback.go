@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 	"onramp/internal/spelling"
 )
 
@@ -26,7 +27,7 @@ type grantees struct {
 
 // callbacks reads the section ens, and sorts the callbacks by name.
 func (r *reader) callbacks(v value, from grantees) []onramp.Callback {
-	section, _ := r.mapping(v, "callbacks")
+	section, _ := r.mapping(v, setting.ENS().Names()...)
 	entries, _ := r.entries(section["callbacks"])
 	names := map[string]position{} // of subscriptions, which are unique in the account
 	var list []onramp.Callback
@@ -40,7 +41,7 @@ func (r *reader) callbacks(v value, from grantees) []onramp.Callback {
 func (r *reader) callback(v value, from grantees, names map[string]position) onramp.Callback {
 	r.checkName(v.position, v.name, "callback")
 	c := onramp.Callback{Name: v.name, MaxBatch: maxMaxBatch}
-	keys, ok := r.mapping(v, "auth", "client", "user", "max_batch", "unsigned", "subscribe", "filters", "paused", "subscriptions")
+	keys, ok := r.mapping(v, setting.Callback().Names()...)
 	if !ok {
 		return c
 	}
@@ -144,7 +145,7 @@ func (r *reader) subscriptions(callback value, keys map[string]value, names map[
 	}
 	var list []onramp.Subscription
 	for _, item := range items {
-		keys, ok := r.mapping(item, "name", "types", "filters", "paused")
+		keys, ok := r.mapping(item, setting.Subscription().Names()...)
 		if !ok {
 			continue
 		}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 // Config is the whole configuration. Each field's comment gives its key in the
@@ -246,7 +247,7 @@ func environment(environ []string) map[string]string {
 // config fills c from the file's root and the environment.
 func (r *reader) config(c *Config, root value) {
 	all := settings()
-	known := knownKeys(all)
+	known := knownKeys()
 	top, ok := r.mapping(root, known[""]...)
 	if !ok {
 		return
@@ -285,18 +286,18 @@ func (r *reader) blamed(section string) bool {
 	})
 }
 
-// knownKeys gives the keys of every section, and of the root under "".
-func knownKeys(all []setting) map[string][]string {
+// knownKeys gives the keys of the sections that belong to the gateway as a whole, and of the
+// root under "".
+func knownKeys() map[string][]string {
 	known := map[string][]string{}
-	for _, s := range all {
-		section, key := s.split()
-		known[section] = append(known[section], key)
-		if section != "" && !slices.Contains(known[""], section) {
-			known[""] = append(known[""], section)
+	for _, s := range setting.Sections() {
+		if !s.IsSingle() || slices.Contains(known[""], s.Path) {
+			continue // it is read where it stands
+		}
+		known[s.Path] = s.Names()
+		if s.Path != "" {
+			known[""] = append(known[""], s.Path)
 		}
 	}
-	known["public"] = append(known["public"], "trusted_proxies")
-	known["oauth"] = append(known["oauth"], "clients", "users")
-	known[""] = append(known[""], "alerts", "forms", "ens", "sinks")
 	return known
 }

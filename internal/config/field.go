@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 const (
@@ -51,8 +52,7 @@ func (r *reader) fields(v value, l locale) fieldSet {
 
 func (r *reader) field(v value, set *fieldSet) (f onramp.Field, clear bool) {
 	before := len(r.problems)
-	keys, ok := r.mapping(v, "name", "label", "column", "type", "required", "max", "pattern", "choices", "separator", "default", "from", "value", "query", "multiline",
-		"choice_labels", "input", "prefill")
+	keys, ok := r.mapping(v, setting.Field().Names()...)
 	if !ok {
 		return f, false
 	}

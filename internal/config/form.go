@@ -8,6 +8,7 @@ import (
 
 	"onramp/internal/onramp"
 	"onramp/internal/phone"
+	"onramp/internal/setting"
 )
 
 var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -38,8 +39,7 @@ func (r *reader) forms(v value) []onramp.Form {
 
 func (r *reader) form(v value) onramp.Form {
 	r.checkName(v.position, v.name, "form")
-	keys, ok := r.mapping(v, "subscriber_key", "title", "success_url", "origins", "allowed_headers", "fields", "on_existing", "route", "on_event",
-		"idempotency_field", "once_per", "country", "time_zone", "decimal_comma", "unknown_fields", "page")
+	keys, ok := r.mapping(v, setting.Form().Names()...)
 	if !ok {
 		return onramp.Form{}
 	}

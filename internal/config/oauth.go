@@ -5,6 +5,7 @@ import (
 	"unicode"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 // minSecret is the shortest secret of a token client and password of a user.
@@ -16,7 +17,7 @@ func (r *reader) clients(v value) []onramp.TokenClient {
 	var list []onramp.TokenClient
 	taken := map[string]position{}
 	for _, item := range items {
-		keys, ok := r.mapping(item, "id", "secret", "previous_secret")
+		keys, ok := r.mapping(item, setting.Client().Names()...)
 		if !ok {
 			continue
 		}
@@ -50,7 +51,7 @@ func (r *reader) users(v value) []onramp.TokenUser {
 	var list []onramp.TokenUser
 	taken := map[string]position{}
 	for _, item := range items {
-		keys, ok := r.mapping(item, "name", "password", "previous_password")
+		keys, ok := r.mapping(item, setting.User().Names()...)
 		if !ok {
 			continue
 		}

@@ -15,12 +15,13 @@ import (
 	"onramp/internal/hosted/palette"
 	"onramp/internal/hosted/texts"
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 // page reads how the hosted form looks, and in which languages it speaks.
 func (r *reader) page(v value) onramp.Page {
 	r.languages = nil
-	keys, ok := r.mapping(v, "lang", "texts", "logo", "logo_text", "colors", "stylesheet", "frame_ancestors")
+	keys, ok := r.mapping(v, setting.Page().Names()...)
 	if !ok {
 		return onramp.Page{}
 	}
@@ -194,12 +195,12 @@ var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]+$`)
 
 // colors reads the colours, and those for visitors whose system is dark.
 func (r *reader) colors(v value) (light, dark onramp.Colors) {
-	keys, ok := r.mapping(v, "accent", "background", "text", "dark")
+	keys, ok := r.mapping(v, setting.Colors().Names()...)
 	if !ok {
 		return light, dark
 	}
 	light = r.colorsOf(keys)
-	if keys, ok = r.mapping(keys["dark"], "accent", "background", "text"); ok {
+	if keys, ok = r.mapping(keys["dark"], setting.DarkColors().Names()...); ok {
 		dark = r.colorsOf(keys)
 	}
 	return light, dark

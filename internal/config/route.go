@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 // The most deliveries in one call, by the vendor's limits. A rowset may have
@@ -112,7 +113,7 @@ func differences(a, b onramp.Destination) []string {
 // after which nothing can be said about its destination.
 func (r *reader) step(v value, from around) (step, bool) {
 	before := len(r.problems)
-	keys, ok := r.mapping(v, "data_extension", "journey", "message", "when")
+	keys, ok := r.mapping(v, setting.Step().Names()...)
 	if !ok {
 		return step{}, false
 	}
@@ -152,7 +153,7 @@ func (r *reader) step(v value, from around) (step, bool) {
 }
 
 func (r *reader) dataExtension(v value, from around) (d onramp.Destination, when value) {
-	keys, ok := r.mapping(v, "key", "key_column", "mode", "async_method", "on_existing", "batch", "when")
+	keys, ok := r.mapping(v, setting.DataExtension().Names()...)
 	if !ok {
 		return d, when
 	}
@@ -197,7 +198,7 @@ func (r *reader) asyncMethod(d *onramp.Destination, keys map[string]value) {
 }
 
 func (r *reader) journey(v value, from around) (d onramp.Destination, when value) {
-	keys, ok := r.mapping(v, "event_definition_key", "establish_contact_key", "key_column", "on_unknown", "batch", "when")
+	keys, ok := r.mapping(v, setting.Journey().Names()...)
 	if !ok {
 		return d, when
 	}
@@ -219,7 +220,7 @@ func (r *reader) journey(v value, from around) (d onramp.Destination, when value
 }
 
 func (r *reader) message(v value, from around) (d onramp.Destination, when value) {
-	keys, ok := r.mapping(v, "definition_key", "to", "batch", "when")
+	keys, ok := r.mapping(v, setting.Message().Names()...)
 	if !ok {
 		return d, when
 	}

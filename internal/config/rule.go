@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 // rules reads what a form does when events come about its registrations. set
@@ -16,7 +17,7 @@ func (r *reader) rules(v value, set fieldSet, route []onramp.Destination, routed
 	items, _ := r.list(v)
 	var list []onramp.EventRule
 	for _, item := range items {
-		keys, ok := r.mapping(item, "type", "where", "column", "value")
+		keys, ok := r.mapping(item, setting.Rule().Names()...)
 		if !ok {
 			continue
 		}

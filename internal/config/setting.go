@@ -13,16 +13,17 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"onramp/internal/listen"
+	"onramp/internal/setting"
 )
 
-// setting is a single value outside lists and forms. It can be given in the
+// single is a setting with one value, outside lists and forms. It can be given in the
 // file and in the environment, which wins.
-type setting struct {
+type single struct {
 	path string
 	set  func(c *Config, s scalar) error // the error says what the value must be
 }
 
-func (s setting) split() (section, key string) {
+func (s single) split() (section, key string) {
 	if section, key, nested := strings.Cut(s.path, "."); nested {
 		return section, key
 	}
@@ -33,12 +34,10 @@ func (s setting) split() (section, key string) {
 const variablePrefix = "ONRAMP_"
 
 // variable is the name of the setting in the environment.
-func (s setting) variable() string {
-	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_"))
-}
+func (s single) variable() string { return setting.Variable(s.path) }
 
-func settings() []setting {
-	return []setting{
+func settings() []single {
+	return []single{
 		{"database", setDatabase},
 		{"encryption_key", func(c *Config, s scalar) error { return setText(&c.EncryptionKey, s) }},
 		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
@@ -78,7 +77,7 @@ func settings() []setting {
 // apply gives a setting its value, if there is one. An empty variable counts
 // as none, since compose files can't leave one out; an empty value in the file
 // is a mistake, most often a reference to an empty variable.
-func (r *reader) apply(c *Config, s setting, v value) {
+func (r *reader) apply(c *Config, s single, v value) {
 	var in scalar
 	var ok bool
 	if text := r.environ[s.variable()]; text != "" {

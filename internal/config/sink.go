@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 )
 
 // maxSinkBatch is the most events in one call to a sink.
@@ -22,7 +23,7 @@ func (r *reader) sinks(v value) []onramp.Sink {
 	names, files := map[string]position{}, map[string]position{}
 	for _, item := range items {
 		before := len(r.problems)
-		keys, ok := r.mapping(item, "name", "types", "batch", "webhook", "kafka", "nats", "file")
+		keys, ok := r.mapping(item, setting.Sink().Names()...)
 		if !ok {
 			continue
 		}
@@ -66,7 +67,7 @@ func (r *reader) kindsOfSink(s *onramp.Sink, keys map[string]value, files map[st
 }
 
 func (r *reader) webhook(v value) *onramp.Webhook {
-	keys, ok := r.mapping(v, "url", "secret", "previous_secret", "headers")
+	keys, ok := r.mapping(v, setting.Webhook().Names()...)
 	if !ok {
 		return nil
 	}
@@ -128,7 +129,7 @@ func (r *reader) headers(v value) map[string]onramp.Secret {
 var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 func (r *reader) kafka(v value) *onramp.Kafka {
-	keys, ok := r.mapping(v, "brokers", "topic", "tls", "ca_file", "sasl", "user", "password")
+	keys, ok := r.mapping(v, setting.Kafka().Names()...)
 	if !ok {
 		return nil
 	}
@@ -192,7 +193,7 @@ func (r *reader) brokers(v value) []string {
 }
 
 func (r *reader) nats(v value) *onramp.NATS {
-	keys, ok := r.mapping(v, "url", "urls", "subject", "credentials_file", "user", "password", "token", "ca_file")
+	keys, ok := r.mapping(v, setting.NATS().Names()...)
 	if !ok {
 		return nil
 	}
@@ -262,7 +263,7 @@ func (r *reader) natsURLs(one, several value) []string {
 }
 
 func (r *reader) file(v value, files map[string]position) *onramp.File {
-	keys, ok := r.mapping(v, "path")
+	keys, ok := r.mapping(v, setting.File().Names()...)
 	if !ok {
 		return nil
 	}

@@ -24,7 +24,7 @@ func (r *reader) checkVariables(file string) {
 		if !ours || known[name] || text == "" || isForeign(name, text) || r.isReferred(name, file) {
 			continue
 		}
-		message := "is not the variable of a setting; docs/configuration.md says which settings have one"
+		message := "is not the variable of a setting; docs/reference/configuration.md says which settings have one"
 		if meant := spelling.Closest(short, names); meant != "" {
 			message = "is not the variable of a setting; did you mean " + variablePrefix + meant + "?"
 		}

@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"onramp/internal/onramp"
+	"onramp/internal/setting"
 	"onramp/internal/spelling"
 )
 
@@ -49,7 +50,7 @@ func (r *reader) terms(v value, set fieldSet) onramp.Condition {
 		}
 		return onramp.Condition{{Field: at, Values: []onramp.Scalar{{Kind: onramp.True}}}}
 	}
-	keys, ok := r.mapping(v, "field", "is", "in", "not_in")
+	keys, ok := r.mapping(v, setting.When().Names()...)
 	if !ok {
 		return nil
 	}

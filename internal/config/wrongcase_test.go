@@ -61,7 +61,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is set twice, first on line 3"},
 			{7, "database", "is set twice, first on line 2"},
-			{8, "entirely", "unknown key; use database, encryption_key, public, admin, marketing_cloud, oauth, delivery, drain_timeout, log, watch, alerts, forms, ens or sinks"},
+			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, admin, marketing_cloud, delivery, log, watch or oauth"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},
@@ -141,7 +141,7 @@ const (
 	misspelt     = "is not a reference as it is written: use ${env:SECRET}. If it is the value itself, put it in an environment variable or a file, and refer to that"
 	placeholder  = "is still the placeholder: set your tenant subdomain, mc0123… in the REST base URI of your installed package (Setup > Apps > Installed Packages), https://mc0123….rest.marketingcloudapis.com"
 	sameAddress  = "can't listen where public.listen does: set another port"
-	noSetting    = "is not the variable of a setting; docs/configuration.md says which settings have one"
+	noSetting    = "is not the variable of a setting; docs/reference/configuration.md says which settings have one"
 	notReference = "is not a valid reference: use ${env:NAME} or ${file:/path}"
 )
 
@@ -403,7 +403,7 @@ func wrongForms() []wrong {
 			{12, "forms.a.origins[2]", "is empty: fill it in or remove the line"},
 			{16, "forms.b.success_url", "must be an absolute http or https URL or a path that starts with /"},
 			{17, "forms.b.origins", "must be a list, not a single value"},
-			{18, "forms.b.double_opt_in", "unknown key; use subscriber_key, title, success_url, origins, allowed_headers, fields, on_existing, route, on_event, idempotency_field, once_per, country, time_zone, decimal_comma, unknown_fields or page"},
+			{18, "forms.b.double_opt_in", "unknown key; use title, success_url, origins, allowed_headers, once_per, idempotency_field, subscriber_key, country, page, fields, on_existing, route, unknown_fields, decimal_comma, time_zone or on_event"},
 		}},
 		{"origins that can't match", "forms:\n  a:\n    origins:\n" + lines("      - ", `"null"`, "https://example.com?a", "https://example.com#a", `'https://example.com\a'`,
 			"https://ana@example.com", "ftp://example.com", "https:/example.com", "http://*", "https://*:*", "https://*.com", "https://*.co.uk", "https://www.*.example.com",

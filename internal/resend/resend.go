@@ -78,7 +78,7 @@ type Run struct {
 // Request asks for a resend.
 type Request struct {
 	Kind   string          `json:"kind"`
-	Filter json.RawMessage `json:"filter"`
+	Filter json.RawMessage `json:"filter"`          // what to send again: the flags of onramp events resend or registrations resend, with underscores
 	Again  bool            `json:"again,omitempty"` // also when the same was sent again before
 }
 

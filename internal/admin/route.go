@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"onramp/internal/operator"
+	"onramp/internal/web"
+)
+
+// Route is a route of the admin API, as the reference describes it.
+type Route struct {
+	Pattern string       // method and path: "GET /api/status"
+	Does    string       // one sentence, in Markdown
+	Query   []string     // names of the parameters that it takes in the query; see Parameters
+	Example string       // a body; "" when it takes none
+	Body    reflect.Type // of the body; nil when it takes none
+	Answer  reflect.Type // of the answer
+
+	serve web.HandlerFunc
+}
+
+// Parameters says what each parameter of a query means, in Markdown.
+func Parameters() map[string]string {
+	const when = ": a time (`2026-06-23T14:52:45Z`), a date (`2026-06-23`, from 00:00 UTC), or how long ago (`24h`, `7d`)"
+	return map[string]string{
+		"state":           "only what is in this state",
+		"form":            "only what is of this form",
+		"destination":     "only what goes there, such as `data_extension:Web_Registrations` or `sink:crm`",
+		"cause":           "only what failed for this cause",
+		"type":            "only events of this type; `*` matches any text",
+		"callback":        "only events that came to this callback",
+		"q":               "only what has this text: in the subscriber key or the values, or in the event",
+		"since":           "only what was received from then on" + when,
+		"until":           "only what was received before" + when,
+		"limit":           "how many, 1 to 500; 50 without it",
+		"cursor":          "`next` of the page before",
+		"overwrite_newer": "`true`: also where a newer row of the same person would be overwritten",
+	}
+}
+
+// Routes lists all routes, in the order of the reference.
+func Routes() []Route {
+	return (&Admin{Desk: &operator.Desk{}}).routes()
+}
+
+// period are the parameters of what was received in a time, and paged those of lists with pages.
+func period(more ...string) []string { return append(more, "since", "until") }
+
+func paged(more ...string) []string { return append(period(more...), "limit", "cursor") }
+
+func (a *Admin) routes() []Route {
+	const resendExample = `{"kind":"events","filter":{"sink":"crm","since":"2026-06-01T00:00:00Z"}}`
+	desk := a.Desk
+	return []Route{
+		answer("GET /api/status", "Everything at a glance: counts by state, destinations, checks, calls. The registrations' counts add up to `accepted`.", desk.Status),
+
+		answering[operator.Page[operator.Registration]]("GET /api/registrations", "Lists registrations, the newest first.", a.listRegistrations, paged("state", "form", "destination", "q")...),
+		answerOne("GET /api/registrations/{id}", "One registration with its values and deliveries.", desk.FindRegistration),
+		answerOne("GET /api/registrations/{id}/timeline", "All that happened to one registration, oldest first.", desk.Timeline),
+		taking[operator.Again](answering[operator.Resent]("POST /api/registrations/{id}/resend", "Sends one registration again, to where the route of its form leads now.", a.resendRegistration), `{"step":1,"dry_run":true}`),
+
+		answering[operator.Page[operator.Delivery]]("GET /api/deliveries", "Lists deliveries, the newest first.", a.listDeliveries, paged("state", "form", "destination", "q", "cause")...),
+		answerOne("GET /api/deliveries/{id}", "One delivery with each attempt: what was sent and what was answered.", desk.FindDelivery),
+		answering[operator.Causes]("GET /api/causes", "Groups dead and unknown deliveries by what they have in common.", a.listCauses, period("state", "form", "destination")...),
+		answering[operator.Delivery]("POST /api/deliveries/{id}/retry", "Retries a dead or unknown delivery.", a.retryDelivery, "overwrite_newer"),
+		taking[operator.Correction](answering[operator.Delivery]("POST /api/deliveries/{id}/edit", "Corrects the registration of a dead or unknown delivery; every value is a text.", a.editDelivery), `{"fields":{"email":"ana@example.org"},"retry":true}`),
+		taking[reason](answering[operator.Delivery]("POST /api/deliveries/{id}/discard", "Gives a delivery up, with the later steps of its registration, which would wait for it forever.", a.discardDelivery), `{"reason":"a test"}`),
+		answerTo("POST /api/deliveries/retry", "Retries all that match. What a newer row has overtaken, and what can't be sent, is left alone and counted.", desk.RetryDeliveries, `{"cause":"1e48f7c5"}`),
+		answerTo("POST /api/deliveries/discard", "Gives up all that match, with the later steps of their registrations.", desk.DiscardDeliveries, `{"cause":"1e48f7c5","reason":"a test","all":true}`),
+		answerTo("POST /api/deliveries/move", "Has what waits for one destination go to another one.", desk.MoveDeliveries, `{"from":"data_extension:Old","to":"data_extension:New","dry_run":true}`),
+
+		answering[operator.Page[operator.DestinationStatus]]("GET /api/destinations", "Lists destinations and how they are doing.", a.listDestinations),
+		taking[reason](answering[operator.DestinationStatus]("POST /api/destinations/{name}/pause", "Stops sending there, across restarts. Percent-encode the name where it holds more than letters, digits, `:`, `-`, `_` and `.`.", a.pauseDestination), `{"reason":"the data extension is being rebuilt"}`),
+		answering[operator.DestinationStatus]("POST /api/destinations/{name}/resume", "Goes on sending there.", a.resumeDestination),
+
+		answering[operator.Page[operator.Event]]("GET /api/events", "Lists events, the newest first.", a.listEvents, paged("type", "callback", "destination", "q")...),
+		answerOne("GET /api/events/{id}", "One event, as it came.", desk.FindEvent),
+
+		answer("GET /api/resends", "Lists resends, the newest first.", desk.Resends.List),
+		answerOne("GET /api/resends/{id}", "One resend, and how far it is.", desk.Resends.Find),
+		answerTo("POST /api/resends/plan", "Says what a resend of events or registrations would do.", desk.Resends.Plan, resendExample),
+		answerTo("POST /api/resends", "Starts a resend, which goes on by itself, over restarts.", desk.Resends.Start, resendExample),
+		answerOne("POST /api/resends/{id}/cancel", "Ends a resend; what is queued is still sent.", desk.Resends.Cancel),
+
+		answer("GET /api/ens", "The state of authentication scheme, callbacks and subscriptions in Marketing Cloud.", desk.SetupStatus),
+		answerTo("POST /api/ens/plan", "Says what set-up would do, or, with `remove`, what removing would.", desk.PlanSetup, `{"prune":true}`),
+		answerTo("POST /api/ens/setup", "Makes Marketing Cloud match the configuration.", desk.ApplySetup, `{"prune":true}`),
+		answerTo("POST /api/ens/remove", "Deletes the callbacks in Marketing Cloud, with their subscriptions.", desk.RemoveSetup, `{"callbacks":["events"]}`),
+
+		answer("GET /api/clients", "Lists the clients of the token endpoint, without secrets.", desk.ListClients),
+		taking[clientID](answering[operator.NewClient]("POST /api/clients", "Makes a client (201), or adds a secret to one (200). The secret is shown this once.", a.makeClient), `{"id":"mc-events"}`),
+		answerOne("POST /api/clients/{id}/retire", "Ends the older of two secrets, and the access tokens issued for it.", desk.RetireSecret),
+		answerOne("DELETE /api/clients/{id}", "Removes a client; its access tokens are refused from then on.", desk.RemoveClient),
+	}
+}
+
+// answer is a route that answers with what the Desk returns.
+func answer[V any](pattern, does string, ask func(context.Context) (V, error)) Route {
+	return answering[V](pattern, does, func(w http.ResponseWriter, r *http.Request) error {
+		v, err := ask(r.Context())
+		return write(w, v, err)
+	})
+}
+
+// answerOne does so for the id in the path.
+func answerOne[V any](pattern, does string, ask func(ctx context.Context, id string) (V, error)) Route {
+	return answering[V](pattern, does, func(w http.ResponseWriter, r *http.Request) error {
+		v, err := ask(r.Context(), r.PathValue("id"))
+		return write(w, v, err)
+	})
+}
+
+// answerTo does so for a body, of which example is one.
+func answerTo[B, V any](pattern, does string, ask func(context.Context, B) (V, error), example string) Route {
+	return taking[B](answering[V](pattern, does, func(w http.ResponseWriter, r *http.Request) error {
+		var body B
+		if err := readJSON(r, &body, example); err != nil {
+			return err
+		}
+		v, err := ask(r.Context(), body)
+		return write(w, v, err)
+	}), example)
+}
+
+// answering is a route that answers with a V.
+func answering[V any](pattern, does string, serve web.HandlerFunc, query ...string) Route {
+	return Route{Pattern: pattern, Does: does, Query: query, Answer: reflect.TypeFor[V](), serve: serve}
+}
+
+// taking is a route that takes a B.
+func taking[B any](r Route, example string) Route {
+	r.Body, r.Example = reflect.TypeFor[B](), example
+	return r
+}

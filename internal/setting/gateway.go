@@ -1,0 +1,86 @@
+package setting
+
+// Top is what stands at the top of the file, beside the sections.
+func Top() Section {
+	return Section{Title: "At the top", Keys: []Key{
+		{Name: "database", Default: "onramp.db", Restart: true, Meaning: "a SQLite file, or a `postgres://…` URL. Parameters in the URL, such as `statement_timeout`, take precedence over Onramp's own"},
+		{Name: "encryption_key", Without: "with SQLite, one that Onramp makes in `onramp.db.key`", Restart: true, Meaning: "encrypts the secrets in the database: those of callbacks and clients, the access token, and the one behind `subscriber_key: uuid`. " +
+			"`onramp keys new encryption` creates one. PostgreSQL with callbacks needs it; without it the access token isn't stored, and each start requests one. See [Secrets](../running.md#secrets)"},
+		{Name: "drain_timeout", Default: "25s", Meaning: "how long a shutdown, or a reload, waits for requests in flight"},
+		{Name: "alerts", Several: true, Meaning: "list of [shoutrrr](https://shoutrrr.nickfedor.com) URLs that receive [alerts](../runbook/README.md). What Marketing Cloud or another server said " +
+			"stands in them without links, addresses, tokens and markup; `onramp status` shows it in full"},
+		{Name: "forms", Several: true, Meaning: "the [forms](#a-form), by name; at least one"},
+		{Name: "ens", Several: true, Meaning: "the [callbacks](#ens) for events"},
+		{Name: "sinks", Several: true, Meaning: "list of [sinks](#a-sink), where events are forwarded to"},
+	}}
+}
+
+// Public is the listener for visitors and sites.
+func Public() Section {
+	return Section{Title: "public", Path: "public", About: "The listener for forms, the API for sites, the token endpoint and callbacks.", Keys: []Key{
+		{Name: "listen", Default: ":8080", Restart: true, Meaning: "its address, `host:port`; without a host, all addresses"},
+		{Name: "url", Meaning: "its public URL; required for callbacks. It is the issuer of the token endpoint's tokens and metadata; without it, the issuer is the address of the listener, such as `http://127.0.0.1:8080`"},
+		{Name: "trusted_proxies", Several: true, Meaning: "IP addresses or CIDR prefixes of your load balancers; only they are believed what the visitor's address is, and only they may have more than a quarter of the connections"},
+		{Name: "client_ip_header", Default: "X-Forwarded-For", Meaning: "the header in which they say it: `X-Forwarded-For`, `Forwarded` (RFC 7239) or `X-Real-IP`; see [The visitor's address](../forms.md#the-visitors-address)"},
+		{Name: "max_connections", Without: "half the limit of open files, at most 4096", Restart: true, Meaning: "connections at once, 16 or more; see [Overload](../reliability.md#overload)"},
+	}}
+}
+
+// Admin is the listener for operators.
+func Admin() Section {
+	return Section{Title: "admin", Path: "admin", About: "The listener for operators: the admin API, which the commands use, `/healthz` and `/readyz`.", Keys: []Key{
+		{Name: "listen", Default: "127.0.0.1:8081", Restart: true, Meaning: "its address; anything but loopback needs `token`"},
+		{Name: "token", Without: "the admin API is closed", Meaning: "bearer token of the admin API, at least 16 characters; `onramp init` and `onramp keys new admin` create one. " +
+			"After ten wrong tokens from an address, or a hundred in all, further wrong ones are answered with 429; the right one always works"},
+	}}
+}
+
+// MarketingCloud is the account and the installed package.
+func MarketingCloud() Section {
+	return Section{Title: "marketing_cloud", Path: "marketing_cloud", About: "The account and its installed package; see [real-account.md](../real-account.md). Either `subdomain` or `auth_url` is required.", Keys: []Key{
+		{Name: "subdomain", Meaning: "tenant subdomain: the first label of the account's host names"},
+		{Name: "auth_url", Meaning: "instead of it, a whole URL: that of the sandbox"},
+		{Name: "client_id", Meaning: "from the installed package; required"},
+		{Name: "client_secret", Meaning: "from the installed package; required"},
+		{Name: "account_id", Without: "the package's own", Meaning: "MID of the business unit"},
+		{Name: "calls_per_year", Default: "0", Meaning: "the API calls that your contract with Salesforce allots to the account for a year; see [The year's calls](../reliability.md#the-years-calls). `0`: they are only counted"},
+		{Name: "contract_start", Without: "`01-01`", Meaning: "the month and day when the contract's year begins, at midnight UTC"},
+	}}
+}
+
+// Delivery is how registrations are sent on.
+func Delivery() Section {
+	return Section{Title: "delivery", Path: "delivery", Keys: []Key{
+		{Name: "give_up_after", Default: "72h", Meaning: "how long a delivery that keeps failing is retried before it becomes a dead letter; after a [pause](../running.md#pausing-a-destination) it counts from the end of the pause. " +
+			"Messages are retried for 47 hours from their first attempt at most"},
+		{Name: "senders", Default: "16", Meaning: "concurrent requests to Marketing Cloud, 1 to 256"},
+		{Name: "timeout", Default: "30s", Meaning: "timeout of one request"},
+		{Name: "longest_call", Default: "2m", Restart: true, Meaning: "how long Marketing Cloud may take to carry out a request whose answer was lost. A quarter later, rows that were delivered meanwhile are sent once more; " +
+			"see [The last one stands](../reliability.md#the-last-one-stands)"},
+	}}
+}
+
+// Log is what the gateway writes about itself.
+func Log() Section {
+	return Section{Title: "log", Path: "log", Keys: []Key{
+		{Name: "level", Default: "info", Meaning: "`debug`, `info`, `warn` or `error`"},
+		{Name: "format", Default: "json", Restart: true, Meaning: "`json` or `text`"},
+	}}
+}
+
+// Watch is when operators are alerted beside what always alerts.
+func Watch() Section {
+	return Section{Title: "watch", Path: "watch", About: "When to alert, beside what always alerts; see [Proof of arrival](../reliability.md#proof-of-arrival).", Keys: []Key{
+		{Name: "oldest", Default: "15m", Meaning: "alert when the oldest undelivered registration is older"},
+		{Name: "disk_free", Default: "5%", Meaning: "alert when the database's disk has less free space: a percentage or a size such as `500MB`"},
+		{Name: "events", Default: "1h", Meaning: "alert when messages go out but no event arrives for this long; `off` turns it off"},
+		{Name: "canary", Default: "off", Meaning: "how often a canary is submitted to each form and seen to arrive, such as `1h`"},
+		{Name: "canary_form", Without: "every form", Meaning: "the name of the only form that gets canaries"},
+		{Name: "canary_email", Meaning: "an address of yours that gets mail with `+TAG` before the `@`, too. With it, and with callbacks, canaries also go to journeys and messages, and an event about each must come back. " +
+			"Each is one more contact in the account, so choose a longer `canary`, such as `24h`"},
+		{Name: "canary_timeout", Default: "10m", Meaning: "alert when a canary has not arrived after this long"},
+		{Name: "sample", Default: "24h", Meaning: "how often up to 20 delivered rows of each data extension are read back and compared with what was sent; `off` turns it off"},
+		{Name: "schema", Default: "1h", Meaning: "how often the columns of the data extensions are read, and at each start; one that no longer takes what the forms send stops its destination; `off` turns it off"},
+		{Name: "usual", Default: "true", Meaning: "alert when a form has had no registration for much longer than usual"},
+	}}
+}
