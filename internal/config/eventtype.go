@@ -64,6 +64,16 @@ func eventKinds() []eventKind {
 	}
 }
 
+// EventTypes are the types of events that can be subscribed to, each with the names of
+// its filters, nil where it has none.
+func EventTypes() map[string][]string {
+	types := map[string][]string{}
+	for _, k := range eventKinds() {
+		types[k.name] = k.filters
+	}
+	return types
+}
+
 var eventCategories = []string{"TransactionalSendEvents", "EngagementEvents", "SendEvents"}
 
 // filterNames gives what subscriptions to some types can be filtered by. It is

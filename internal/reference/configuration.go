@@ -2,8 +2,11 @@ package reference
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"onramp/internal/config"
 	"onramp/internal/setting"
 )
 
@@ -32,6 +35,17 @@ func configuration() string {
 		}
 		table(&b, columns, rows)
 	}
+	b.WriteString("\n## Event types\n\nFor `subscribe` and `types`. Filters are written as `NAME=value`.\n")
+	types := config.EventTypes()
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		var filters []string
+		for _, f := range types[name] {
+			filters = append(filters, code(f))
+		}
+		rows = append(rows, []string{code(name), strings.Join(filters, ", ")})
+	}
+	table(&b, []string{"type", "filters"}, rows)
 	return b.String()
 }
 
