@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,72 +15,6 @@ import (
 	"onramp/internal/sandbox"
 	"onramp/internal/web/webtest"
 )
-
-// block is a block of code in a document.
-type block struct{ language, text string }
-
-// blocksOf are those of a document, in order.
-func blocksOf(t *testing.T, document string) (all []block) {
-	t.Helper()
-	text, err := os.ReadFile(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, found := range regexp.MustCompile("(?sm)^```([a-z]+)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		all = append(all, block{found[1], found[2]})
-	}
-	return all
-}
-
-// reader is somebody who does what a document says, in a folder of their own.
-type reader struct {
-	t       *testing.T
-	folder  string
-	environ []string
-	gateway *exec.Cmd
-	spoken  map[string]string // what stands in the document, and what it is here
-}
-
-// shell is a command that runs lines of a shell with what lines before have exported.
-func (r *reader) shell(lines string) *exec.Cmd {
-	for said, is := range r.spoken {
-		lines = strings.ReplaceAll(lines, said, is)
-	}
-	cmd := exec.Command("bash", "-c", "set -euo pipefail\n. ./environment\n"+lines)
-	cmd.Dir, cmd.Env = r.folder, r.environ
-	return cmd
-}
-
-// run does what a block of commands says. The gateway goes on in the background.
-func (r *reader) run(lines string) (said string) {
-	r.t.Helper()
-	if strings.TrimSpace(lines) == "onramp serve" {
-		r.stop()
-		r.gateway = r.shell("exec onramp serve")
-		if err := r.gateway.Start(); err != nil {
-			r.t.Fatal(err)
-		}
-		return ""
-	}
-	out, err := r.shell(lines + "\nexport -p > environment\n").CombinedOutput()
-	if err != nil {
-		r.t.Fatalf("%s\n%v: %s", lines, err, out)
-	}
-	return string(out)
-}
-
-func (r *reader) stop() {
-	if r.gateway == nil {
-		return
-	}
-	if err := r.gateway.Process.Signal(os.Interrupt); err != nil {
-		r.t.Error(err)
-	}
-	if err := r.gateway.Wait(); err != nil {
-		r.t.Errorf("onramp serve: %v", err)
-	}
-	r.gateway = nil
-}
 
 // edit replaces sections of the configuration by those of a block, or adds them.
 func (r *reader) edit(text string) {
@@ -119,32 +52,13 @@ func (g toGateway) RoundTrip(r *http.Request) (*http.Response, error) {
 // the journey too, and its events. The sandbox stands in for the account.
 func TestRealAccount(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("the commands of docs/real-account.md need it:", err)
-		}
-	}
 	public, admin := webtest.FreeAddress(t), webtest.FreeAddress(t)
 	account := sandbox.New(sandbox.Config{Strict: true, Activation: -1, Transport: toGateway{public}})
 	cloud := httptest.NewServer(account)
 	t.Cleanup(cloud.Close)
-	r := &reader{t: t, folder: t.TempDir(), spoken: map[string]string{"127.0.0.1:8080": public}}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, make := range map[string]func(path string) error{
-		"onramp":      func(path string) error { return os.Symlink(self, path) },
-		"environment": func(path string) error { return os.WriteFile(path, nil, 0o600) },
-	} {
-		if err := make(filepath.Join(r.folder, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.environ = append(os.Environ(), "PATH="+r.folder+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"ONRAMP_PUBLIC_LISTEN="+public, "ONRAMP_ADMIN_LISTEN="+admin, "ONRAMP_MARKETING_CLOUD_AUTH_URL="+cloud.URL,
+	r := newReader(t, public, admin, strings.TrimPrefix(cloud.URL, "http://"))
+	r.environ = append(r.environ, "ONRAMP_MARKETING_CLOUD_AUTH_URL="+cloud.URL,
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID="+sandbox.ClientID, "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET="+sandbox.ClientSecret)
-	t.Cleanup(r.stop)
 	said := ""
 	for _, b := range blocksOf(t, "../../docs/real-account.md") {
 		switch b.language {
