@@ -37,7 +37,9 @@ func (s Section) Names() []string {
 
 // IsSingle says that the section's keys that have a single value can be set by a variable,
 // since it is in no list and not a form, and belongs to the gateway as a whole.
-func (s Section) IsSingle() bool { return !strings.Contains(s.Path, "NAME") && !strings.Contains(s.Path, "[]") }
+func (s Section) IsSingle() bool {
+	return !strings.Contains(s.Path, "NAME") && !strings.Contains(s.Path, "[]")
+}
 
 // In gives the path of a key of the section.
 func (s Section) In(key string) string { return strings.TrimPrefix(s.Path+"."+key, ".") }
