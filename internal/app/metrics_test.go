@@ -250,7 +250,10 @@ func queries(t *testing.T, rules, dashboard string) (all []query) {
 	t.Helper()
 	var file struct {
 		Groups []struct {
-			Rules []struct{ Alert, Expr string }
+			Rules []struct {
+				Alert, Expr string
+				Annotations struct{ Runbook string }
+			}
 		}
 	}
 	var board struct {
@@ -274,6 +277,11 @@ func queries(t *testing.T, rules, dashboard string) (all []query) {
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {
 			all = append(all, query{"rule " + r.Alert, r.Expr})
+			if page, _, _ := strings.Cut(r.Annotations.Runbook, " "); page != "" {
+				if _, err := os.Stat("../../" + page); err != nil {
+					t.Errorf("rule %s: %v", r.Alert, err)
+				}
+			}
 		}
 	}
 	variables := strings.NewReplacer("$instance", ".*", "$__rate_interval", "1m")
