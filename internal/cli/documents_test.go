@@ -227,7 +227,7 @@ func (d *document) yaml(b block) {
 		d.t.Errorf("%s: %v in\n%s", d.name, err, b.text)
 		return
 	}
-	if top, ok := part.(map[string]any); ok && (top["services"] != nil || top["apiVersion"] != nil) {
+	if top, ok := part.(map[string]any); ok && (top["services"] != nil || top["apiVersion"] != nil || top["scrape_configs"] != nil) {
 		return // of others' programs
 	}
 	text := []byte(b.text)
