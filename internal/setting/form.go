@@ -25,7 +25,7 @@ func Form() Section {
 // Page is how a hosted form looks and speaks.
 func Page() Section {
 	return Section{Title: "page", Path: "forms.NAME.page", About: "See [The hosted form](../forms.md#the-hosted-form).", Keys: []Key{
-		{Name: "lang", Default: "en", Meaning: "a language or a list, the default first. de, en, es, fr, it, ja, nl, pl and pt are built in; others need all of their `texts`"},
+		{Name: "lang", Without: "`en`", Meaning: "a language or a list, the default first. de, en, es, fr, it, ja, nl, pl and pt are built in; others need all of their `texts`"},
 		{Name: "texts", Meaning: "replaces built-in texts, by their names; a mistake lists them"},
 		{Name: "logo", Meaning: "URL of an image"},
 		{Name: "logo_text", Meaning: "what stands for the logo where it can't be seen"},
