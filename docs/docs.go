@@ -1,4 +1,4 @@
-// Package docs holds the documents that the program itself prints. It is no API: use
+// Package docs holds the documents that the program itself reads. It is no API: use
 // Answers for onramp explain, and Runbook for onramp explain runbook.
 package docs
 
@@ -9,6 +9,12 @@ import (
 
 //go:embed answers.md
 var answers string
+
+//go:embed reliability.md
+var reliability string
+
+//go:embed running.md
+var running string
 
 // Answers is the list of Marketing Cloud's answers, in Markdown: onramp/internal/answers reads it.
 func Answers() string { return answers }
@@ -39,3 +45,6 @@ func Runbook(name string) (text string, ok bool) {
 	page, err := runbooks.ReadFile("runbook/" + name + ".md")
 	return string(page), err == nil
 }
+
+// Operation is what operators read, in Markdown: its words may stand in a debug bundle.
+func Operation() string { return reliability + running }

@@ -93,6 +93,8 @@ func (a *Admin) routes() []Route {
 		taking[clientID](answering[operator.NewClient]("POST /api/clients", "Makes a client (201), or adds a secret to one (200). The secret is shown this once.", a.makeClient), `{"id":"mc-events"}`),
 		answerOne("POST /api/clients/{id}/retire", "Ends the older of two secrets, and the access tokens issued for it.", desk.RetireSecret),
 		answerOne("DELETE /api/clients/{id}", "Removes a client; its access tokens are refused from then on.", desk.RemoveClient),
+
+		answerTo("POST /api/debug/bundle", "Makes the files of a debug bundle, in base64, without secrets and personal data.", desk.Bundle, `{"offline":true}`),
 	}
 }
 

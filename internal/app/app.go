@@ -17,6 +17,7 @@ import (
 	"onramp/internal/alert"
 	"onramp/internal/api"
 	"onramp/internal/budget"
+	"onramp/internal/bundle"
 	"onramp/internal/config"
 	"onramp/internal/hosted"
 	"onramp/internal/ignored"
@@ -41,6 +42,8 @@ type Options struct {
 	Hangups <-chan os.Signal
 	Load    func() (*config.Config, error)
 	Level   *slog.LevelVar // of Log, for a configuration to set; nil: it stays as it is
+
+	Recent *bundle.Log // the newest lines of Log, for debug bundles; nil: none are kept
 }
 
 // App is a gateway that is ready to run.

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onramp/internal/app"
+	"onramp/internal/bundle"
 	"onramp/internal/config"
 	"onramp/internal/sandbox"
 )
@@ -70,8 +71,9 @@ func (w *world) start(edit func(string) string, database string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	recent := bundle.NewLog()
 	w.gateway, err = app.Start(w.t.Context(), cfg, app.Options{
-		Log: slog.New(slog.DiscardHandler), Version: "test", OpenAdmin: true, OwnURL: w.elsewhere == "", Hangups: w.hangups, Load: w.load,
+		Log: slog.New(recent), Recent: recent, Version: "test", OpenAdmin: true, OwnURL: w.elsewhere == "", Hangups: w.hangups, Load: w.load,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -102,7 +102,7 @@ func Check(ctx context.Context, cfg *config.Config, o CheckOptions, names ...str
 		File: o.File, Forms: cfg.Forms, Callbacks: cfg.Callbacks, Sinks: cfg.Sinks, Alerts: len(cfg.Alerts),
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, AccountID: mc.AccountID, PublicURL: cfg.Public.URL, QuietAfter: cfg.Watch.Events,
 		Account: check.Marketing{Client: sender.Client(), Token: sender.AccessToken, Clock: sender.Clock, Explain: explain},
-		Machine: machine(cfg, o.SecretFiles), AskGateway: o.AskGateway, ReachSink: sinks.Reach,
+		Machine: thisMachine(cfg, o.SecretFiles), AskGateway: o.AskGateway, ReachSink: sinks.Reach,
 		ENS: func(ctx context.Context) (setup.Status, error) {
 			return setup.Observe(ctx, setup.Config{
 				PublicURL: cfg.Public.URL, Callbacks: cfg.Callbacks, Clients: cfg.OAuth.Clients, Users: cfg.OAuth.Users, Account: sender.Client(),
@@ -146,8 +146,8 @@ func (noTokens) LoadToken(context.Context) ([]byte, error) { return nil, nil }
 // SaveToken drops it.
 func (noTokens) SaveToken(context.Context, []byte) error { return nil }
 
-// machine is what the gateway needs on this machine.
-func machine(cfg *config.Config, secretFiles []string) check.Machine {
+// thisMachine is what the gateway needs on this machine.
+func thisMachine(cfg *config.Config, secretFiles []string) check.Machine {
 	if postgres.IsURL(cfg.Database) {
 		return check.Machine{
 			Readable:     func() []string { return readablePaths(append(keptFiles("", cfg), secretFiles...)) },

@@ -104,7 +104,7 @@ func (a *App) newDesk(r *running) *operator.Desk {
 	desk := &operator.Desk{
 		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
 		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status,
-		Log: a.options.Log.With("part", "admin"),
+		Sources: a.bundleSources(r), Log: a.options.Log.With("part", "admin"),
 	}
 	desk.Resends = resend.New(a.store, map[string]resend.Kind{
 		resend.Events:        resend.EventKind{Sinks: r.cfg.Sinks, Events: a.store},

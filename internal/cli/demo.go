@@ -91,7 +91,7 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 		cfg.Log.Level = "error"
 	}
 	cfg.Log.Format = "text"
-	log, _ := c.logger(cfg)
+	log, _, recent := c.logger(cfg)
 	options := app.SandboxOptions{Address: s.sandbox, Activation: -1, Log: log}
 	if s.config != "" {
 		options.Account = app.SandboxAccount(cfg)
@@ -102,7 +102,7 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 	cfg.Database = filepath.Join(s.data, "onramp.db")
 	cfg.Public.Listen, cfg.Admin.Listen = s.public, s.admin
 	cfg.MarketingCloud.AuthURL = d.sandbox.URL()
-	d.gateway, err = app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion(), OpenAdmin: true, OwnURL: true})
+	d.gateway, err = app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion(), OpenAdmin: true, OwnURL: true, Recent: recent})
 	if err != nil {
 		return nil, errors.Join(err, d.sandbox.Close(), d.cleanUp())
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/bundle"
 	"onramp/internal/cli/frame"
 	"onramp/internal/cli/measure"
 	"onramp/internal/config"
@@ -97,7 +98,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.steps().Command(c.provisioner))
 	root.AddCommand(asking...)
-	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), measure.Command(c.Stdin, c.Stdout, c.Stderr), c.version())
+	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.debug(), measure.Command(c.Stdin, c.Stdout, c.Stderr), c.version())
 	return root
 }
 
@@ -148,17 +149,24 @@ func (c *command) getenv(name string) string {
 	return ""
 }
 
-// logger writes to standard error as the configuration says. Its level can be changed.
-func (c *command) logger(cfg *config.Config) (*slog.Logger, *slog.LevelVar) {
+// logger writes to standard error as the configuration says. Its level can be changed; that of
+// the lines that are kept for debug bundles can't.
+func (c *command) logger(cfg *config.Config) (log *slog.Logger, level *slog.LevelVar, recent *bundle.Log) {
+	handler, level := c.logHandler(cfg)
+	recent = bundle.NewLog()
+	return slog.New(slog.NewMultiHandler(handler, recent)), level, recent
+}
+
+func (c *command) logHandler(cfg *config.Config) (slog.Handler, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
 		level.Set(slog.LevelInfo) // config has checked it
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Log.Format == "text" {
-		return slog.New(slog.NewTextHandler(c.Stderr, options)), level
+		return slog.NewTextHandler(c.Stderr, options), level
 	}
-	return slog.New(slog.NewJSONHandler(c.Stderr, options)), level
+	return slog.NewJSONHandler(c.Stderr, options), level
 }
 
 // buildVersion is the version that the binary was built as.

@@ -55,7 +55,7 @@ What it does not emulate:
 			return nil
 		},
 		RunE: frame.Run(func(ctx context.Context, _ []string) error {
-			o.Log, _ = c.logger(config.Default())
+			o.Log, _, _ = c.logger(config.Default())
 			if cmd.Flags().Changed("activation") && o.Activation == 0 {
 				o.Activation = -1 // at once; 0 would be the default
 			}

@@ -49,9 +49,9 @@ func (c *command) runServe(ctx context.Context, restored bool) error {
 	if err != nil {
 		return c.missing(err)
 	}
-	log, level := c.logger(cfg)
+	log, level, recent := c.logger(cfg)
 	a, err := app.Start(ctx, cfg, app.Options{
-		Log: named(log, cfg), Version: buildVersion(), Restored: restored, Hangups: hangups, Load: load, Level: level,
+		Log: named(log, cfg), Version: buildVersion(), Restored: restored, Hangups: hangups, Load: load, Level: level, Recent: recent,
 	})
 	if err != nil {
 		return err

@@ -7,8 +7,10 @@ package operator
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
+	"onramp/internal/bundle"
 	"onramp/internal/health"
 	"onramp/internal/ignored"
 	"onramp/internal/onramp"
@@ -34,9 +36,12 @@ type Desk struct {
 	Notices       []string                // what was unusual about the database at the start
 	Left          func() []onramp.Left    // what no route leads to any more; may be nil
 	Health        health.Sources
-	Watch         func() watch.Status  // whether what is sent arrives; may be nil
-	Configuration func() Configuration // when it was loaded; may be nil
+	Watch         func() watch.Status                 // whether what is sent arrives; may be nil
+	Configuration func() Configuration                // when it was loaded; may be nil
+	Sources       func(BundleRequest) []bundle.Source // what a debug bundle holds beside the status; nil: there are none
 	Log           *slog.Logger
+
+	bundling sync.Mutex // held while a debug bundle is made
 }
 
 // Registrations reads registrations.

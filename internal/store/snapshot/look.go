@@ -5,10 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"time"
-
-	"onramp/internal/store/dbfile"
 )
 
 // Content is what a database holds, at a glance.
@@ -23,14 +20,7 @@ type Content struct {
 // Look reads a database that a gateway may have open, without its locks, and writes
 // nothing. The error is [os.ErrNotExist] when there is no file.
 func Look(ctx context.Context, path string) (_ Content, err error) {
-	if _, err := os.Stat(path); err != nil {
-		return Content{}, fmt.Errorf("database: %w", err)
-	}
-	access := "?mode=ro&_pragma=busy_timeout(5000)"
-	if _, err := os.Stat(path + "-shm"); err != nil {
-		access += "&immutable=1" // nobody has it open; without this, files would be made beside it
-	}
-	db, err := sql.Open("sqlite", dbfile.URI(path)+access)
+	db, err := openBeside(path)
 	if err != nil {
 		return Content{}, err
 	}
