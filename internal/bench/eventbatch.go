@@ -118,3 +118,17 @@ type receipt struct {
 func (r receipt) String() string {
 	return fmt.Sprintf("%d stored and %d repeated", r.Stored, r.Repeated)
 }
+
+// FirstEvent is the lowest number that an event can have.
+const FirstEvent = firstNumber
+
+// SignedBatch makes a batch of n events with numbers from first on, at least FirstEvent, as SendBatches sends
+// them, and its signature for the header SignatureHeader. Each event has its number as its subscriberId.
+func SignedBatch(key []byte, first int64, n int, now time.Time) (body []byte, signature string) {
+	b := newEventBatch(BatchConfig{Key: key, Events: n})
+	b.renew(first, now)
+	return b.body, string(b.signature)
+}
+
+// SignatureHeader is where a batch has its signature.
+const SignatureHeader = signatureHeader

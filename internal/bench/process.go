@@ -77,3 +77,12 @@ func CPUOf(pid int) (time.Duration, error) {
 	}
 	return time.Duration(ticks) * clockTick, nil
 }
+
+// FilesOf counts the open files of a process. It fails as MemoryOf does.
+func FilesOf(pid int) (int, error) {
+	all, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/fd")
+	if err != nil {
+		return 0, fmt.Errorf("open files of process %d: %w", pid, err)
+	}
+	return len(all), nil
+}

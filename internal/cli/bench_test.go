@@ -163,13 +163,15 @@ func TestBenchOfTokensAndEventsRefuses(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"bench", 2, "needs one of: accept, deliver, token, events"},
+		{"bench", 2, "needs one of: accept, deliver, token, events, soak"},
 		{"bench token --rounds 0", 2, "--rounds, --duration and --connections must be greater than zero"},
 		{"bench token --output xml", 2, "--output must be text or json"},
 		{"bench events --duration -1s --batch-rate 0", 2, "--rounds, --duration, --connections and --accept-connections must be greater than zero\n--batch-rate must be greater than 0"},
 		{"bench events --batch 1001", 2, "--batch must be 1 to 1000"},
 		{"bench events --repeat-every -1", 2, "--repeat-every and --accept-rate must not be negative"},
 		{"bench events --data ./nowhere", 1, "round 1: "},
+		{"bench soak --duration 0s --kill-every -1s --events 0", 2, "--duration and --kill-every must be greater than zero\n--registrations and --events must be greater than zero"},
+		{"bench soak --data ./nowhere", 1, "nowhere"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package rig
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"time"
 
@@ -30,6 +32,9 @@ type gatewaySettings struct {
 	NoRules  bool   // the form has no on_event rules
 	NoPump   bool   // deliveries are written but not sent
 	Profile  string // file for its CPU profile; "": none
+	Listen   string // public address; "": any port
+	Hook     string // URL of a webhook that events go on to; "": they stay
+	Hurried  bool   // calls time out, and late ones are over, within seconds
 	// ClientSecret is that of tokenClient; "": it gives out no tokens and takes no
 	// events.
 	ClientSecret string
@@ -46,7 +51,7 @@ func (s *gatewaySettings) config() (*config.Config, error) {
 		return nil, err
 	}
 	cfg.Database = cmp.Or(s.Database, s.file())
-	cfg.Public.Listen, cfg.Admin.Listen = anyPort, anyPort
+	cfg.Public.Listen, cfg.Admin.Listen = cmp.Or(s.Listen, anyPort), anyPort
 	cfg.MarketingCloud.AuthURL = cmp.Or(s.Account, nowhere)
 	cfg.OAuth.Clients, cfg.OAuth.Users = nil, nil
 	if s.ClientSecret == "" {
@@ -54,6 +59,13 @@ func (s *gatewaySettings) config() (*config.Config, error) {
 	} else {
 		cfg.OAuth.Clients = []onramp.TokenClient{{ID: tokenClient, Secrets: []onramp.Secret{onramp.Secret(s.ClientSecret)}}}
 		cfg.Callbacks[0].Client = tokenClient
+	}
+	if s.Hook != "" {
+		secret := onramp.Secret("whsec_" + base64.StdEncoding.EncodeToString(make([]byte, signatureKeySize)))
+		cfg.Sinks = []onramp.Sink{{Name: "soak", Batch: hookBatch, Webhook: &onramp.Webhook{URL: s.Hook, Secrets: []onramp.Secret{secret}}}}
+	}
+	if s.Hurried {
+		cfg.Delivery.Timeout, cfg.Delivery.LongestCall = hurriedTimeout, hurriedLate
 	}
 	form := &cfg.Forms[0]
 	if s.NoRules {
@@ -101,7 +113,7 @@ func serveGateway(ctx context.Context, p *parent) (err error) {
 		return err
 	}
 	return whileRunning(ctx, a.Run, func() error {
-		return p.attend(addresses{a.PublicURL(), a.AdminURL()}, func() counts { return counts{Fsyncs: a.Commits()} })
+		return p.attend(addresses{a.PublicURL(), a.AdminURL()}, func() counts { return counts{Fsyncs: a.Commits(), Goroutines: runtime.NumGoroutine()} })
 	})
 }
 
@@ -165,8 +177,10 @@ type status struct {
 	Accepted      int64
 	Registrations map[string]int64
 	Destinations  []struct {
-		State  string
-		Oldest *time.Time
+		State   string
+		Waiting int64
+		Oldest  *time.Time
+		Late    *struct{ Keys int64 } // nil: nothing may be written late
 	}
 	Events struct{ Stored, Repeated int64 }
 }

@@ -67,6 +67,8 @@ type counts struct {
 	Fsyncs  int64            `json:"fsyncs,omitempty"`
 	Calls   map[string]int64 `json:"calls,omitempty"`   // answered, by route
 	Refused int64            `json:"refused,omitempty"` // calls of them that were
+
+	Goroutines int `json:"goroutines,omitempty"`
 }
 
 // attend says where a server is, and then answers each line from the parent with

@@ -132,6 +132,27 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
+// With faults at random and kills, each registration and each event is accounted for.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	report, err := newRig(t).Soak(t.Context(), rig.SoakSettings{
+		Duration: 3 * time.Second, Rate: 200, EventRate: 2000, KillEvery: time.Second, Seed: 1, Data: t.TempDir(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, e := report.Registrations, report.Events
+	if g.Sent != 600 || g.Planted != 2 || g.Dead != 2 || g.Rows != 598 || e.Sent != 6000 || e.Stored != 6000 || e.Forwarded != 6000 || e.Received < 6000 || e.Repeats < 3 {
+		t.Errorf("registrations %+v, events %+v", g, e)
+	}
+	if !report.Unaccounted.OK || report.Kills != 2 || len(report.Faults) == 0 || len(report.Samples) < 2 || report.Goroutines.Most == 0 {
+		t.Errorf("report: %+v", report)
+	}
+	if report.Memory.PerMinute.Measured {
+		t.Error("a slope was judged after seconds")
+	}
+}
+
 // inside stands for the database that needs no server.
 func inside(testing.TB) string { return "" }
 

@@ -27,7 +27,7 @@ type measurements struct {
 // that they consist of.
 func Command(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	c := &measurements{stdin: stdin, stdout: stdout, stderr: stderr}
-	return frame.Group("bench", "Measure Onramp's performance on this machine", c.accept(), c.deliver(), c.token(), c.events(), c.part())
+	return frame.Group("bench", "Measure Onramp's performance on this machine", c.accept(), c.deliver(), c.token(), c.events(), c.soak(), c.part())
 }
 
 // rig makes what runs the measurements: it starts this program again, with the
