@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test test-complete lint format fuzz bench check
+.PHONY: help build test test-complete lint format fuzz bench figures footprint check
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,5 +31,11 @@ fuzz: ## run every fuzz target for 30 s
 bench: ## run the benchmarks on this machine
 	go run ./cmd/onramp bench accept
 	go run ./cmd/onramp bench deliver
+
+figures: ## measure this machine, run the long crash matrix (2 hours), and make the pages with figures
+	go run ./internal/figures/generate
+
+footprint: ## print size, idle memory and start time of the program; fail beyond the bars
+	go run ./internal/figures/generate -footprint
 
 check: lint test-complete ## lint and test-complete: must pass before you commit

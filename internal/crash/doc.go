@@ -4,7 +4,8 @@
 //
 // TestCrashMatrix prints the table. A run takes a minute or two; ONRAMP_TEST_CRASH=long makes
 // it hundreds of rounds, for which -parallel 8 -timeout 60m is enough, and
-// ONRAMP_TEST_CRASH_TABLE names a file that the table is written to. Where FUSE can't
+// ONRAMP_TEST_CRASH_TABLE names a file that the table is written to, and ONRAMP_TEST_CRASH_REPORT one
+// for the same as JSON, of which make figures makes docs/crash-matrix.md. Where FUSE can't
 // be mounted, or PostgreSQL is missing, three of its rows are skipped each, unless
 // ONRAMP_TEST_REQUIRE names fuse or postgres.
 //

@@ -1,10 +1,13 @@
 package crash_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"onramp/internal/figures"
 )
 
 // tally is a row of the table: what became of the registrations, or the events,
@@ -73,9 +76,9 @@ func TestCrashMatrix(t *testing.T) {
 					}
 					for j := range results[i] {
 						if t.Skipped() {
-							results[i][j].fault += " (skipped)"
+							results[i][j].fault += skippedMark
 						} else if t.Failed() {
-							results[i][j].fault += " (FAILED)"
+							results[i][j].fault += failedMark
 						}
 					}
 				}()
@@ -98,7 +101,38 @@ func TestCrashMatrix(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if path := os.Getenv("ONRAMP_TEST_CRASH_REPORT"); path != "" {
+		if err := writeReport(path, results); err != nil {
+			t.Error(err)
+		}
+	}
 }
+
+// writeReport writes the rows as JSON, for docs/crash-matrix.md.
+func writeReport(path string, results [][]tally) error {
+	var rows []figures.CrashRow
+	for i, of := range results {
+		for _, r := range of {
+			fault, skipped := strings.CutSuffix(r.fault, skippedMark)
+			fault, failed := strings.CutSuffix(fault, failedMark)
+			rows = append(rows, figures.CrashRow{
+				Fault: matrix[i].fault + fault, Skipped: skipped, Failed: failed, Rounds: r.rounds, Accepted: r.accepted, Once: r.once, More: r.more, Dead: r.dead,
+				Lost: r.lost, Stranded: r.stranded, People: r.people, Old: r.old,
+			})
+		}
+	}
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+// What draw shows of a row that was not run, or went wrong.
+const (
+	skippedMark = " (skipped)"
+	failedMark  = " (FAILED)"
+)
 
 // draw makes a table in Markdown.
 func draw(results [][]tally) string {
