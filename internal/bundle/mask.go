@@ -88,6 +88,9 @@ func (m *masker) chunk(s string, begins bool) string {
 	if s == "" || m.isKnown(s, begins) {
 		return s
 	}
+	if strings.Contains(s, "//") { // a URL: nothing of it is anybody's business
+		return m.replace(s)
+	}
 	of := strings.Split(s, ":")
 	for i, part := range of {
 		if part != "" && !m.isKnown(part, begins) {
