@@ -166,7 +166,7 @@ func (e *eventSender) send(ctx context.Context, n int64) error {
 			wanted--
 			continue
 		case err == nil && status == http.StatusUnauthorized:
-			err = e.renewToken(ctx) // it has expired; without an answer, it is asked for again
+			_ = e.renewToken(ctx) // it has expired; without an answer, it is asked for with the next try
 		case err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests:
 			return fmt.Errorf("a batch was answered %d: %.200s", status, answer)
 		}
