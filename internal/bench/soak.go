@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
 )
 
 // The bars of a soak: what the gateway may grow by in a minute, by the slope of the least
-// squares over the second half.
+// squares over the second half. What a loaded process uses goes up and down by more than that, so
+// a slope has an error, which is the less the longer a soak is: a miss is what is certain.
 const (
 	maxMemorySlope    = 1 * megabyte
 	maxGoroutineSlope = 5
@@ -19,6 +21,11 @@ const (
 	// shortestTrend is the shortest second half whose slope is judged: what a process needs
 	// for a few seconds says nothing about years.
 	shortestTrend = time.Minute
+
+	// trendBlocks are the parts of the second half whose means the line goes through: single
+	// samples depend on the ones before them, and would make the error too small.
+	trendBlocks = 20
+	certain     = 2 // standard errors
 )
 
 // Sample is what a gateway used at one moment.
@@ -58,9 +65,11 @@ type SoakEvents struct {
 type Trend struct {
 	First float64 `json:"first"` // of the second half
 	Last  float64 `json:"last"`
-	Most  float64 `json:"most"` // of the whole soak
-	// PerMinute is the slope of the least squares over the second half.
-	PerMinute Bar `json:"per_minute"`
+	Most  float64 `json:"most"`             // of the whole soak
+	Slope float64 `json:"slope_per_minute"` // of the least squares over the second half
+	Error float64 `json:"slope_error"`      // its standard error
+	// Growth is what it grew by in a minute at the least: Slope less twice its Error.
+	Growth Bar `json:"growth_per_minute"`
 }
 
 // SoakReport is the judgement over a soak. NewSoakReport fills it.
@@ -109,17 +118,34 @@ func (r *SoakReport) trend(limit float64, figure func(Sample) float64) (t Trend)
 	if len(values) > 0 {
 		t.First, t.Last = values[0], values[len(values)-1]
 	}
-	t.PerMinute = atMost(limit, Slope(minutes, values), len(values) > 2 && r.Duration/2 >= shortestTrend)
+	t.Slope, t.Error = Slope(means(minutes, trendBlocks), means(values, trendBlocks))
+	t.Growth = atMost(limit, t.Slope-certain*t.Error, len(values) >= trendBlocks && r.Duration/2 >= shortestTrend)
 	return t
 }
 
-// Slope is that of the straight line with the least squares through points: how much y
-// grows where x grows by one. It is 0 where there is no such line.
-func Slope(x, y []float64) float64 {
-	if len(x) < 2 || len(x) != len(y) {
-		return 0
+// means divides values into n parts and returns the mean of each; fewer values stay as they are.
+func means(values []float64, n int) []float64 {
+	if len(values) < n {
+		return values
 	}
-	var meanX, meanY, products, squares float64
+	all := make([]float64, n)
+	for i := range all {
+		part := values[i*len(values)/n : (i+1)*len(values)/n]
+		for _, v := range part {
+			all[i] += v / float64(len(part))
+		}
+	}
+	return all
+}
+
+// Slope is that of the straight line with the least squares through points, by how much y
+// grows where x grows by one, and its standard error. Both are 0 where there is no such line;
+// through two points it has no error.
+func Slope(x, y []float64) (slope, standardError float64) {
+	if len(x) < 2 || len(x) != len(y) {
+		return 0, 0
+	}
+	var meanX, meanY, products, squares, residuals float64
 	for i := range x {
 		meanX += x[i] / float64(len(x))
 		meanY += y[i] / float64(len(x))
@@ -129,17 +155,22 @@ func Slope(x, y []float64) float64 {
 		squares += (x[i] - meanX) * (x[i] - meanX)
 	}
 	if squares == 0 {
-		return 0
+		return 0, 0
 	}
-	return products / squares
+	slope = products / squares
+	for i := range x {
+		off := y[i] - meanY - slope*(x[i]-meanX)
+		residuals += off * off
+	}
+	return slope, math.Sqrt(residuals / float64(max(len(x)-2, 1)) / squares)
 }
 
 func (r *SoakReport) bars() []judged {
 	return []judged{
 		{"unaccounted", r.Unaccounted, "", 1, false},
-		{"memory slope", r.Memory.PerMinute, " MB/min", megabyte, true},
-		{"goroutine slope", r.Goroutines.PerMinute, "/min", 1, true},
-		{"open file slope", r.Files.PerMinute, "/min", 1, true},
+		{"memory grows by at least", r.Memory.Growth, " MB/min", megabyte, true},
+		{"goroutines grow by at least", r.Goroutines.Growth, "/min", 1, true},
+		{"open files grow by at least", r.Files.Growth, "/min", 1, true},
 	}
 }
 
@@ -161,12 +192,14 @@ func (r *SoakReport) WriteText(w io.Writer) error {
 		g.Sent, g.Repeats, g.Accepted, g.Delivered, g.Dead, g.Other, g.Planted, g.Rows, g.Missing, g.Wrong)
 	fmt.Fprintf(&b, "events         %d sent (%d batches repeated), %d stored; the sink has %d, %d by id, %d missing, %d doubled\n",
 		e.Sent, e.Repeats, e.Stored, e.Received, e.Forwarded, e.Missing, e.Doubled)
-	fmt.Fprintf(&b, "memory         %s MB at half-time, %s at the end, %s at most\n", whole(int64(r.Memory.First)), whole(int64(r.Memory.Last)), whole(int64(r.Memory.Most)))
 	for _, line := range []struct {
 		name string
 		Trend
-	}{{"goroutines", r.Goroutines}, {"open files", r.Files}} {
-		fmt.Fprintf(&b, "%s     %.0f at half-time, %.0f at the end, %.0f at most\n", line.name, line.First, line.Last, line.Most)
+		scale float64
+		unit  string
+	}{{"memory", r.Memory, megabyte, " MB"}, {"goroutines", r.Goroutines, 1, ""}, {"open files", r.Files, 1, ""}} {
+		fmt.Fprintf(&b, "%-14s %.0f%s at half-time, %.0f at the end, %.0f at most; slope %.2f ± %.2f%s a minute\n", line.name,
+			line.First/line.scale, line.unit, line.Last/line.scale, line.Most/line.scale, line.Slope/line.scale, line.Error/line.scale, line.unit)
 	}
 	fmt.Fprintln(&b)
 	writeVerdicts(&b, r.bars(), nil)

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +17,18 @@ func TestSlope(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		x, y []float64
-		want float64
+
+		slope, standardError float64
 	}{
-		{"a line", []float64{0, 1, 2, 3}, []float64{5, 7, 9, 11}, 2},
-		{"flat", []float64{0, 1, 2}, []float64{4, 4, 4}, 0},
-		{"scattered, by hand", []float64{1, 2, 3, 4, 5}, []float64{2, 1, 4, 3, 5}, 0.8},
-		{"one moment", []float64{1, 1}, []float64{1, 9}, 0},
-		{"nothing", nil, nil, 0},
+		{"a line", []float64{0, 1, 2, 3}, []float64{5, 7, 9, 11}, 2, 0},
+		{"flat", []float64{0, 1, 2}, []float64{4, 4, 4}, 0, 0},
+		{"scattered, by hand", []float64{1, 2, 3, 4, 5}, []float64{2, 1, 4, 3, 5}, 0.8, math.Sqrt(3.6 / 3 / 10)},
+		{"one moment", []float64{1, 1}, []float64{1, 9}, 0, 0},
+		{"nothing", nil, nil, 0, 0},
 	} {
-		if got := bench.Slope(tt.x, tt.y); got != tt.want {
-			t.Errorf("%s: slope %v, want %v", tt.name, got, tt.want)
+		slope, standardError := bench.Slope(tt.x, tt.y)
+		if math.Abs(slope-tt.slope) > 1e-9 || math.Abs(standardError-tt.standardError) > 1e-9 {
+			t.Errorf("%s: slope %v ± %v, want %v ± %v", tt.name, slope, standardError, tt.slope, tt.standardError)
 		}
 	}
 }
@@ -68,12 +71,17 @@ func TestSoakReport(t *testing.T) {
 			for i := range r.Samples {
 				r.Samples[i].Resident = int64(2e6 * r.Samples[i].At.Minutes())
 			}
-		}, []string{"memory slope 2 MB/min (at most 1 MB/min)"}},
+		}, []string{"memory grows by at least 2 MB/min (at most 1 MB/min)"}},
+		{"memory goes up and down by more than it grows", func(r *bench.SoakReport) {
+			for i := range r.Samples {
+				r.Samples[i].Resident = int64(2e6*r.Samples[i].At.Minutes()) + int64(i*7%5)*20e6
+			}
+		}, nil},
 		{"goroutines and files grow", func(r *bench.SoakReport) {
 			for i := range r.Samples {
 				r.Samples[i].Goroutines, r.Samples[i].Files = i, i
 			}
-		}, []string{"goroutine slope 6/min (at most 5/min)", "open file slope 6/min (at most 2/min)"}},
+		}, []string{"goroutines grow by at least 6/min (at most 5/min)", "open files grow by at least 6/min (at most 2/min)"}},
 		{"too short for a slope", func(r *bench.SoakReport) {
 			r.Duration = time.Minute
 			for i := range r.Samples {
@@ -100,7 +108,7 @@ func TestSoakText(t *testing.T) {
 	}
 	for _, want := range []string{
 		"registrations  1000 sent (0 repeats), 1000 accepted = 998 delivered + 2 dead + 0 other; 2 planted, 998 rows, 0 missing, 0 wrong\n",
-		"memory         50 MB at half-time, 50 at the end, 50 at most\n", "\nmemory slope 0 MB/min (at most 1 MB/min) ok\n", "\nunaccounted 0 (at most 0) ok\n",
+		"memory         50 MB at half-time, 50 at the end, 50 at most; slope 0.00 ± 0.00 MB a minute\n", "\nmemory grows by at least 0 MB/min (at most 1 MB/min) ok\n", "\nunaccounted 0 (at most 0) ok\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in:\n%s", want, b.String())

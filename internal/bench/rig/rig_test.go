@@ -148,7 +148,7 @@ func TestSoak(t *testing.T) {
 	if !report.Unaccounted.OK || report.Kills != 2 || len(report.Faults) == 0 || len(report.Samples) < 2 || report.Goroutines.Most == 0 {
 		t.Errorf("report: %+v", report)
 	}
-	if report.Memory.PerMinute.Measured {
+	if report.Memory.Growth.Measured {
 		t.Error("a slope was judged after seconds")
 	}
 }

@@ -27,9 +27,10 @@ in 500 is refused by the sandbox and must be dead in the end, and no other.
 At the end everything must add up: each registration is a row or dead as planted, each
 event is in the sink once by its id. Memory, goroutines and open files of the gateway must
 be flat: the slope of the least squares over the second half, in which one process runs, is
-printed with its limit. It is judged from two minutes on.
+printed with its standard error. It is judged from two minutes on.
 
-Exits with 1 if anything is unaccounted for, or a slope is beyond its limit.`,
+Exits with 1 if anything is unaccounted for, or a slope is beyond its limit by more than
+twice its error. The longer the soak, the smaller the error.`,
 		Example: "  onramp bench soak\n  onramp bench soak --duration 24h --kill-every 10m --data /var/lib/onramp --output json",
 		Args:    cobra.NoArgs,
 		RunE: checked(
