@@ -228,7 +228,7 @@ func (d *document) yaml(b block) {
 		return
 	}
 	if top, ok := part.(map[string]any); ok && (top["services"] != nil || top["apiVersion"] != nil || top["scrape_configs"] != nil) {
-		return // of others' programs
+		return // of Docker, Kubernetes, Prometheus
 	}
 	text := []byte(b.text)
 	if name, isFile := strings.CutPrefix(b.note, "file: "); isFile {

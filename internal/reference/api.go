@@ -20,6 +20,7 @@ func others() map[string]string {
 		"GET /.well-known/oauth-authorization-server": "public: the metadata of the token endpoint (RFC 8414)",
 		"POST /ens/{callback}":                        "public: a [callback](../events.md), for batches of events",
 		"GET /healthz":                                "public: 200 while registrations can be taken, else 503, for load balancers. admin: 200 as long as the process answers at all",
+		"GET /metrics":                                "admin: the [metrics](../metrics.md) for Prometheus; this machine needs no token",
 		"GET /readyz":                                 "admin: `{\"ready\":true}`, or 503 with the reason why no registrations can be taken",
 	}
 }

@@ -91,9 +91,9 @@ func parseFolder(folder string) (files []*ast.File, err error) {
 	return files, nil
 }
 
-// patterns are the routes that the code gives to a mux, but for those of admin's table.
+// patterns are the routes that the code gives to a mux, but for those of admin's list.
 func patterns(root string) (all []string, err error) {
-	for _, folder := range []string{"api", "app", "ens", "hosted", "oauth"} {
+	for _, folder := range []string{"admin", "api", "app", "ens", "hosted", "oauth"} {
 		files, err := parseFolder(filepath.Join(root, "internal", folder))
 		if err != nil {
 			return nil, err
