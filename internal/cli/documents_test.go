@@ -27,6 +27,7 @@ var elsewhere = map[string][]string{
 	"docs/forms.md":   {"html", "js", "jsx", "php", "python", "go"}, // TestCookbook… in internal/hosted
 	"docs/sandbox.md": {"js", "python", "java", "php", "go"},        // TestSandboxDocument in internal/app
 	"README.md":       {"go"},                                       // TestModule in sfmc
+	"docs/figures.md": {"text"},                                     // made from a run, by internal/figures
 }
 
 // unrun is how many blocks nobody tries: commands that need what a test doesn't have, marked by a
@@ -86,11 +87,11 @@ func (d *document) do(blocks []block) {
 	d.t.Helper()
 	for _, b := range blocks {
 		switch {
+		case slices.Contains(elsewhere[d.name], b.language):
 		case strings.HasPrefix(b.note, "not run: "), b.language == "text":
 			d.unrun++
 		case strings.HasPrefix(b.note, "quoted from "):
 			d.quoted(b)
-		case slices.Contains(elsewhere[d.name], b.language):
 		case b.language == "sh":
 			d.at(b).run(b.text)
 		case b.language == "console":
