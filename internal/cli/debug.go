@@ -63,7 +63,7 @@ type writtenBundle struct {
 func (c *command) writeBundle(ctx context.Context, file string, request operator.BundleRequest) error {
 	now := time.Now().UTC()
 	if file == "" {
-		file = "onramp-debug-" + now.Format("20060102T150405Z") + ".tar.gz"
+		file = "onramp-debug-" + now.Format("20060102T150405.000Z") + ".tar.gz"
 	}
 	files, asked, err := c.collectBundle(ctx, request)
 	if err != nil {
