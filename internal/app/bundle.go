@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -100,10 +101,17 @@ func bundleChecks(offline bool) []string {
 	return slices.DeleteFunc(check.Names(), func(name string) bool { return name == check.Gateway })
 }
 
+// versionNumber leaves out what a distribution has added.
+var versionNumber = regexp.MustCompile(`^[0-9.]+`)
+
 // inspect tells of the database without reading what is in it.
 func inspect(ctx context.Context, database string) (any, error) {
 	if postgres.IsURL(database) {
-		return postgres.Inspect(ctx, database)
+		found, err := postgres.Inspect(ctx, database)
+		return struct {
+			Server bundle.Plain `json:"server_version"`
+			postgres.Inspection
+		}{bundle.Plain(versionNumber.FindString(found.Server)), found}, err
 	}
 	found, err := snapshot.Inspect(ctx, database, inspectWithin)
 	return struct {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"onramp/internal/pgtest"
 	"onramp/internal/sandbox"
 )
 
@@ -212,5 +213,49 @@ func checkUseful(t *testing.T, files map[string][]byte) {
 				t.Errorf("%s has no %s:\n%s", name, text, files[name])
 			}
 		}
+	}
+}
+
+// The database on a server is told by the server's own figures, and its URL is not.
+func TestBundleOfServer(t *testing.T) {
+	t.Parallel()
+	w := newSandboxed(t)
+	database := pgtest.URL(t)
+	w.start(withoutEvents, database)
+	w.post(`{"email":"ana@example.org"}`, map[string]string{"Prefer": wait})
+	var made struct {
+		Files []struct {
+			Name    string
+			Content []byte
+		}
+	}
+	w.do("/api/debug/bundle", `{"offline":true}`, &made)
+	parsed, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, f := range made.Files {
+		if f.Name == "database.json" {
+			found = true
+			var is struct {
+				Server  string `json:"server_version"`
+				Version int
+				Rows    map[string]int64
+				Size    int64
+			}
+			if err := json.Unmarshal(f.Content, &is); err != nil || is.Server == "" || is.Version == 0 || is.Size == 0 || len(is.Rows) < 10 {
+				t.Errorf("%v: %s", err, f.Content)
+			}
+			if _, ok := is.Rows["registration"]; !ok {
+				t.Errorf("no table registration: %s", f.Content)
+			}
+		}
+		if name := strings.TrimPrefix(parsed.Path, "/"); bytes.Contains(f.Content, []byte(name)) || bytes.Contains(f.Content, []byte("ana@")) {
+			t.Errorf("%s has the name of the database %q, or somebody's address:\n%s", f.Name, name, f.Content)
+		}
+	}
+	if !found {
+		t.Errorf("there is no database.json:\n%s", made.Files[0].Content)
 	}
 }
