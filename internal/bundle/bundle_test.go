@@ -70,7 +70,9 @@ func TestValues(t *testing.T) {
 		private string
 		Call    func()
 	}{
-		inner{"Zuzana", 8080}, map[string]int64{"delivered": 3, "Zuzana": 4}, []byte("Zuzana"), time.Minute, time.Unix(0, 0),
+		inner{"Zuzana", 8080},
+		map[string]int64{"delivered": 3, "Zuzana": 4},
+		[]byte("Zuzana"), time.Minute, time.Unix(0, 0),
 		errors.New("Zuzana failed"), "Zuzana", "Zuzana", nil, "Zuzana", func() {},
 	})
 	want := `{
