@@ -41,6 +41,7 @@ type Delivery struct {
 	Values          json.RawMessage
 	Keys            map[string]json.RawMessage // of a row that is sent: the columns of its key that fields fill; Values has the others
 	Of              *Registration              // whose row an event changes: id, form, time and values; nil: no event does
+	Trace           Trace                      // of the acceptance that it goes on with; in a call that is traced, of this attempt
 	WaitsFor        string                     // id of the earlier one of its key that it is behind
 	Later           []Delivery                 // steps of its route after it; only set when a whole delivery is read
 	Attempts        []Attempt                  // only set when a whole delivery is read
@@ -180,6 +181,8 @@ type Outcome struct {
 	NotSent bool
 	Request string // what was sent, when it was not delivered
 	Answer  string // what came back, when it was not delivered
+
+	RequestID string // the vendor's name for the request, for its support; "": it gave none
 }
 
 // Call is one attempt for one or several deliveries to the same destination, of
@@ -196,6 +199,8 @@ type Call struct {
 	// not known: nothing is submitted, it is only asked for. Deliveries are then those
 	// that were submitted under it, all of them in their order.
 	RequestID string
+	// Trace is where the call stands in a trace, for a receiver to go on with.
+	Trace Trace
 }
 
 // Job is a request by the asynchronous route that Marketing Cloud has taken.

@@ -24,6 +24,7 @@ type Event struct {
 	Body          json.RawMessage // the event as it came, byte for byte, unless it was cut
 	CutFrom       int             // bytes that it had when it came, if it was too long and only a part is kept; else 0
 	Unproven      bool            // it came with a token and without a signature; only set on arrival
+	Trace         Trace           // of its arrival, which its deliveries go on with; only set on arrival and of a delivery
 	Sinks         []int           // ids of the destinations that it goes on to; only set on arrival
 	Deliveries    []Delivery      // only set when a whole event is read
 }

@@ -15,6 +15,7 @@ type Registration struct {
 	Values        json.RawMessage // object: what was submitted and filled in, by field; see Form.Columns
 	State         RegistrationState
 	Route         []Destination // where it goes, step by step; only set on acceptance
+	Trace         Trace         // of its acceptance, which its deliveries go on with; only set on acceptance
 	Deliveries    []Delivery    // only set when a whole registration is read
 	Edits         []Edit        // by an operator, oldest first; the same
 }

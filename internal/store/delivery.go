@@ -11,7 +11,7 @@ import (
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
 	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, COALESCE(d.steps, r.steps),
 	CASE WHEN d.steps IS NULL THEN d.seq ELSE r.delivery_seq + r.steps - 1 END, COALESCE(d.data, r.data), r.by_field, d.run_id, d.resent_at, e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body,
-	CASE WHEN d.data IS NOT NULL THEN r.data END`
+	CASE WHEN d.data IS NOT NULL THEN r.data END, r.trace, e.trace`
 
 // fromDeliveries joins deliveries with their registrations and events: each has one
 // or the other, or both.
@@ -50,31 +50,32 @@ func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) 
 
 func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 	var due, settled, receivedAt, firstFailure, run, resentAt sql.NullInt64
-	var reason, cause, id, subscriberKey sql.NullString
+	var reason, cause, id, subscriberKey, trace, eventTrace sql.NullString
 	var form, steps, byField sql.NullInt64
 	var e eventRow
 	var row []byte
 	err = rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
 		&due, &settled, &reason, &cause, &id, &form, &subscriberKey, &receivedAt, &steps, &d.Age, (*[]byte)(&d.Values), &byField,
-		&run, &resentAt, &e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.body, &row, &d.Behind, &firstFailure)
+		&run, &resentAt, &e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.body, &row, &trace, &eventTrace, &d.Behind, &firstFailure)
 	if err != nil {
 		return d, err
 	}
 	d.Form, d.Destination = s.names.formName(int(form.Int64)), s.names.destinationName(d.DestinationID)
 	d.RegistrationID, d.SubscriberKey, d.Steps = id.String, subscriberKey.String, int(steps.Int64)
 	d.ReceivedAt, d.DueAt, d.SettledAt, d.FirstFailure = fromNull(receivedAt), fromNull(due), fromNull(settled), fromNull(firstFailure)
-	d.Reason, d.Cause = reason.String, cause.String
+	d.Reason, d.Cause, d.Trace = reason.String, cause.String, onramp.Trace(trace.String)
 	if !e.seq.Valid && byField.Int64 == 0 {
 		d.Values = onramp.ValuesOfColumns(d.Values)
 	}
 	if e.seq.Valid {
 		event := e.event(&s.names)
+		event.Trace = onramp.Trace(eventTrace.String)
 		d.Event, d.Step, d.Steps, d.ReceivedAt = &event, 1, 1, event.ReceivedAt
 		if d.Values == nil {
 			d.Values = event.Body // what goes on to a sink is the event as it came
 		}
 		if d.RegistrationID == "" {
-			d.SubscriberKey = event.SubscriberKey
+			d.SubscriberKey, d.Trace = event.SubscriberKey, event.Trace
 		}
 		if row != nil {
 			d.Of = &onramp.Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: fromNull(receivedAt), Values: valuesOf(string(row), int(byField.Int64))}

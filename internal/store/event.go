@@ -21,7 +21,7 @@ import (
 const portionOfEvents = 250
 
 const (
-	insertEvent         = `INSERT INTO event (seq, at, hash, callback_id, received_at, type, person, send, body)`
+	insertEvent         = `INSERT INTO event (seq, at, hash, callback_id, received_at, type, person, send, body, trace)`
 	insertEventDelivery = `INSERT INTO delivery
 	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries, event_seq, data)`
 	insertResentDelivery = `INSERT INTO delivery
@@ -81,7 +81,7 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 			tail[i].Send = onramp.SendKey(e.Send)
 		}
 		values = append(values, t.eventSeq, e.Identity.At, e.Identity.Hash, callback, micros(e.ReceivedAt), storable(e.Type),
-			nullKey(person, isAbout), nullKey(tail[i].Send, e.Send != ""), storableJSON(e.Body))
+			nullKey(person, isAbout), nullKey(tail[i].Send, e.Send != ""), storableJSON(e.Body), nullTrace(e.Trace))
 	}
 	n, err := t.insertNew(*statement, values)
 	if err != nil {

@@ -106,6 +106,10 @@ var migrations = [][]string{{
 }, proofAndOrder, rescue, {
 	// calls to Marketing Cloud by day, counted from 1970, and kind
 	`CREATE TABLE call_count (day INTEGER NOT NULL, kind TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (day, kind)) {{without rowid}}`,
+}, {
+	// where what came stands in a distributed trace, see onramp.Trace; null: tracing was off
+	`ALTER TABLE registration ADD COLUMN trace TEXT`,
+	`ALTER TABLE event ADD COLUMN trace TEXT`,
 }}
 
 // NewestVersion is the version of the tables of a database that Open has opened.

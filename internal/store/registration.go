@@ -23,7 +23,7 @@ type acceptance struct {
 }
 
 const insertRegistration = `INSERT INTO registration
-	(seq, id, form_id, subscriber_key, received_at, data, delivery_seq, steps, by_field, idempotency_hash, body_hash)`
+	(seq, id, form_id, subscriber_key, received_at, data, delivery_seq, steps, by_field, idempotency_hash, body_hash, trace)`
 
 const insertDelivery = `INSERT INTO delivery
 	(seq, registration_seq, step, destination_id, partition_id, ordering_key, state, tries)`
@@ -62,7 +62,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 		return err
 	}
 	// int64 throughout: of any other integer database/sql makes one by reflection
-	registrations := make([]any, 0, len(fresh)*11)
+	registrations := make([]any, 0, len(fresh)*t.store.writer.registrations.columns)
 	deliveries := make([]any, 0, len(fresh)*16)
 	woken := map[int]wakeUp{}
 	for _, a := range fresh {
@@ -75,7 +75,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 		keyHash, bodyHash := hashesOf(&a.key)
 		registrations = append(registrations,
 			r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)), int64(1),
-			keyHash, bodyHash)
+			keyHash, bodyHash, nullTrace(r.Trace))
 		for i, d := range r.Route {
 			state := onramp.DeliveryWaiting
 			if i == 0 {
@@ -110,6 +110,14 @@ func (t *tx) saveRegistrations(group []*op) error {
 	t.watchAll(fresh)
 	t.wakeAfter(woken)
 	return nil
+}
+
+// nullTrace is how a trace is stored.
+func nullTrace(t onramp.Trace) any {
+	if t == "" {
+		return nil
+	}
+	return string(t)
 }
 
 // hashesOf gives what a registration keeps of its key in its own row.

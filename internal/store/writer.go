@@ -72,9 +72,9 @@ var errClosed = errors.New("the store is closed")
 func newWriter(db *sql.DB, s *Store) *writer {
 	return &writer{
 		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), heartbeat: heartbeat{started: time.Now()}, patience: patience{within: s.acceptWithin},
-		registrations: newInsertion(s.dialect, insertRegistration, 11, ""),
+		registrations: newInsertion(s.dialect, insertRegistration, 12, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
-		events:        newInsertion(s.dialect, insertEvent, 9, "ON CONFLICT (at, hash) DO NOTHING"),
+		events:        newInsertion(s.dialect, insertEvent, 10, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements:   newSettlements(s.dialect),
 		movable:       newMovable(s.dialect),
 
