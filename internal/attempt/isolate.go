@@ -44,7 +44,7 @@ func (s *search[T]) all(items []T) (outcomes []onramp.Outcome, bad bool) {
 	if trouble := Trouble(outcomes); trouble != nil {
 		shared := *trouble
 		// for the others there was no request, so that nothing is unknown of them
-		shared.Request, shared.MayHaveArrived = "", false
+		shared.Request, shared.RequestID, shared.MayHaveArrived = "", "", false
 		if shared.Verdict == onramp.Unknown {
 			shared.Verdict, shared.Hint = onramp.Retry, ""
 		}

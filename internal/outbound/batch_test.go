@@ -275,7 +275,7 @@ func TestAsyncAnswers(t *testing.T) {
 	submitted := reply{status: 202, body: `{"requestId":"j1","resultMessages":[]}`}
 	missing := reply{status: 200, body: `{"requestId":"c1","resultMessages":[{"resultType":"Operational","resultClass":"Error","resultCode":"AsyncRequestStatusNotFound","message":"Unable to locate an Async Request Status Record for the provided RequestId: j1"}]}`}
 	done, failed := status("Complete", "OK", false), status("Complete", "Has Errors", true)
-	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored, request j1"}
+	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored, request j1", RequestID: "j1"}
 	sent := func(i, of int) string {
 		return fmt.Sprintf("PUT /data/v1/async/dataextensions/key:DE1/rows (one of %d)\n"+`{"items":[{"SubscriberKey":"p%d","EmailAddress":"p%d@example.org"}]}`, of, i, i)
 	}
@@ -345,6 +345,7 @@ func TestAsyncAnswers(t *testing.T) {
 					Destination: row.to, Async: true, Deliveries: several(len(row.want)), Submitted: func(string, []onramp.Delivery) { told = time.Since(begun) },
 				})
 				for i := range row.want {
+					row.want[i].RequestID = "j1"
 					if row.want[i].Verdict != onramp.Delivered && len(row.want) == 1 {
 						row.want[i].Request = strings.Replace(row.want[i].Request, " (one of 1)", "", 1)
 					}
@@ -382,7 +383,7 @@ func TestInsertThenUpdate(t *testing.T) {
 		to.InsertOnly = true
 		got := a.sends(t).Send(t.Context(), onramp.Call{Destination: to, Async: true, Deliveries: several(2)})
 		want := []onramp.Outcome{
-			{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, {Verdict: onramp.Delivered, Status: 200, Detail: "row stored, request j1"},
+			{Verdict: onramp.Delivered, Status: 200, Detail: "row stored"}, {Verdict: onramp.Delivered, Status: 200, Detail: "row stored, request j1", RequestID: "j1"},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
@@ -442,8 +443,8 @@ func TestBatchAnswers(t *testing.T) {
 	mail := func(i, of int) string {
 		return fmt.Sprintf("POST /messaging/v1/email/messages (one of %d)\n"+`{"definitionKey":"welcome","recipients":[{"contactKey":"p%d","to":"p%d@example.org","messageKey":"rp%d.1","attributes":{"EmailAddress":"p%d@example.org"}}]}`, of, i, i, i, i)
 	}
-	fired := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "event accepted, request q1"}
-	mailed := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1"}
+	fired := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "event accepted, request q1", RequestID: "q1"}
+	mailed := onramp.Outcome{Verdict: onramp.Delivered, Status: 202, Detail: "message accepted, request q1", RequestID: "q1"}
 	const memberFault = `{"contactKey":"p1","errorcode":10005,"message":"bad contact"}`
 	for _, row := range []struct {
 		name   string
@@ -464,7 +465,7 @@ func TestBatchAnswers(t *testing.T) {
 			{Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintForeign + "; " + hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: JSON that is cut off", Answer: `{"requestId":"q1","mem`},
 		}, 1},
 		{"events, one without an id", journey, reply{status: 202, body: `{"requestId":"q1","members":[{"contactKey":"p0","eventInstanceId":"i0"},{"contactKey":"p1"}]}`}, []onramp.Outcome{
-			fired, {Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintForeign + "; " + hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: no eventInstanceId"},
+			fired, {Verdict: onramp.Unknown, Status: 202, MayHaveArrived: true, Hint: hintForeign + "; " + hintUnknown, Request: event(1, 2), Detail: "202; not an answer of Marketing Cloud: no eventInstanceId", RequestID: "q1"},
 		}, 1},
 		{"events, queue is full", journey, reply{status: 400, body: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`}, []onramp.Outcome{
 			{Verdict: onramp.Retry, Status: 400, Code: 10000, Request: event(0, 2), Detail: "400 10000: Interaction Count Limit Exceeded: We could not queue your events", Answer: `{"errorcode":10000,"message":"Interaction Count Limit Exceeded: We could not queue your events"}`},

@@ -74,6 +74,9 @@ type job struct {
 // finish waits for the results of rows that were submitted, by the call of out.
 func (s *Sender) finish(ctx context.Context, j job, out *outgoing) []onramp.Outcome {
 	outcomes, existing := s.await(ctx, j)
+	for i := range outcomes {
+		outcomes[i].RequestID = j.id
+	}
 	out.note(outcomes)
 	if to := j.blame.call.Destination; to.InsertOnly && to.OnExisting == onramp.Update {
 		s.update(ctx, to, j.rows, existing, outcomes)

@@ -55,11 +55,12 @@ func (s *Sender) fireMany(ctx context.Context, b *blame, deliveries []onramp.Del
 		return b.refused(err, deliveries, out)
 	}
 	outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
-		Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "event accepted, request " + fired.RequestID,
+		Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "event accepted, request " + fired.RequestID, RequestID: fired.RequestID,
 	})
 	for i, m := range fired.Members {
 		if m.Err != nil {
 			outcomes[i] = judge(m.Err, to, true)
+			outcomes[i].RequestID = fired.RequestID
 			b.columns(&outcomes[i], append(m.Err.Additional, sfmc.Detail{Code: m.Err.Code, Message: m.Err.Message}), &deliveries[i], true)
 		}
 	}

@@ -35,7 +35,7 @@ func (s *Sender) sendMessage(ctx context.Context, b *blame, one []onramp.Deliver
 	defer end()
 	id, err := s.client.SendMessage(ctx, r.MessageKey, to.Key, r)
 	if err == nil {
-		return []onramp.Outcome{{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id}}, nil
+		return []onramp.Outcome{{Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + id, RequestID: id}}, nil
 	}
 	if o := judgeMessage(err, to, out.sent(err)); o.Verdict == onramp.Delivered {
 		return []onramp.Outcome{o}, nil
@@ -56,11 +56,12 @@ func (s *Sender) sendBatch(ctx context.Context, b *blame, deliveries []onramp.De
 		return b.refused(err, deliveries, out)
 	}
 	outcomes = attempt.Alike(len(deliveries), onramp.Outcome{
-		Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID,
+		Verdict: onramp.Delivered, Status: http.StatusAccepted, Detail: "message accepted, request " + sent.RequestID, RequestID: sent.RequestID,
 	})
 	for i, m := range sent.Messages {
 		if m.Err != nil {
 			outcomes[i] = judgeMessage(m.Err, to, false)
+			outcomes[i].RequestID = sent.RequestID
 			b.columns(&outcomes[i], append(m.Err.Additional, sfmc.Detail{Code: m.Err.Code, Message: m.Err.Message}), &deliveries[i], true)
 		}
 	}

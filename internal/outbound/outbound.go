@@ -37,6 +37,8 @@ type Config struct {
 	// Called is told of every call: its kind, the status of its answer, 0 if that was lost,
 	// and how long it took until the answer began. It returns at once; nil: nobody is told.
 	Called func(kind budget.Kind, status int, took time.Duration)
+	// Trace puts requests into the traces that their contexts name; nil: they are in none.
+	Trace func(network http.RoundTripper) http.RoundTripper
 
 	Forms Forms        // makes the columns; nil: values are columns already
 	Log   *slog.Logger // default: nowhere
@@ -82,7 +84,11 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 		cfg.Called = func(budget.Kind, int, time.Duration) {}
 	}
 	clock := &clock{base: &counted{cfg.Transport, cfg.Calls, cfg.Called}}
-	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: clock, Timeout: longestCall}))
+	network := http.RoundTripper(clock)
+	if cfg.Trace != nil {
+		network = cfg.Trace(network)
+	}
+	options = append(options, sfmc.WithHTTPClient(&http.Client{Transport: network, Timeout: longestCall}))
 	requester, err := sfmc.NewTokenRequester(authURL, sfmc.Credentials{
 		ClientID: cfg.ClientID, ClientSecret: sfmc.Secret(cfg.ClientSecret.Reveal()), AccountID: cfg.AccountID,
 	}, options...)

@@ -17,7 +17,7 @@ func TestResume(t *testing.T) {
 	t.Parallel()
 	done, failed := status("Complete", "OK", false), status("Complete", "Has Errors", true)
 	missing := reply{status: 200, body: `{"requestId":"c1","resultMessages":[{"resultType":"Operational","resultClass":"Error","resultCode":"AsyncRequestStatusNotFound","message":"Unable to locate"}]}`}
-	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored, request j1"}
+	stored := onramp.Outcome{Verdict: onramp.Delivered, Status: 200, Detail: "row stored, request j1", RequestID: "j1"}
 	again := func(detail string) onramp.Outcome {
 		return onramp.Outcome{Verdict: onramp.Retry, Status: 200, MayHaveArrived: true, Detail: detail}
 	}
@@ -50,6 +50,11 @@ func TestResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				for i := range row.want {
+					if row.want[i].Verdict != onramp.Delivered { // those are named in the table
+						row.want[i].RequestID = "j1"
+					}
+				}
 				r := &rowset{saved: map[string]int{}}
 				a := &account{answer: func(req *http.Request, body string) reply {
 					if strings.HasPrefix(req.URL.Path, "/hub/") {
