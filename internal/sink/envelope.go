@@ -35,10 +35,12 @@ type cloudEvent struct {
 	Time        string          `json:"time,omitempty"`
 	Subject     string          `json:"subject,omitempty"`
 	ContentType string          `json:"datacontenttype"`
-	ReceivedAt  string          `json:"receivedat,omitempty"` // extension: when it came
-	MessageKey  string          `json:"messagekey,omitempty"` // extension: of the transactional message
-	CutFrom     int             `json:"cutfrom,omitempty"`    // extension: bytes that the event had, when only a part of it was kept
-	Resend      string          `json:"resend,omitempty"`     // extension: number of the resend that sends it again
+	ReceivedAt  string          `json:"receivedat,omitempty"`  // extension: when it came
+	MessageKey  string          `json:"messagekey,omitempty"`  // extension: of the transactional message
+	CutFrom     int             `json:"cutfrom,omitempty"`     // extension: bytes that the event had, when only a part of it was kept
+	Resend      string          `json:"resend,omitempty"`      // extension: number of the resend that sends it again
+	TraceParent string          `json:"traceparent,omitempty"` // extension "distributed tracing": of the event's arrival, on every try
+	TraceState  string          `json:"tracestate,omitempty"`
 	Data        json.RawMessage `json:"data"`
 }
 
@@ -57,6 +59,8 @@ func envelope(source string, e *onramp.Event, resend string) ([]byte, error) {
 		MessageKey:  attribute(e.MessageKey),
 		CutFrom:     e.CutFrom,
 		Resend:      resend,
+		TraceParent: e.Trace.Parent(),
+		TraceState:  e.Trace.State(),
 		Data:        bytes.ToValidUTF8(e.Body, []byte(string(unicode.ReplacementChar))),
 	}
 	var line bytes.Buffer

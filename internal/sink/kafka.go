@@ -290,6 +290,9 @@ func (k *kafka) record(m *message) *kgo.Record {
 	if m.resend != "" {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: "ce_resend", Value: []byte(m.resend)})
 	}
+	for name, value := range traceHeaders(m.trace) {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
 	if m.key != "" {
 		r.Key = []byte(m.key) // without one, partitions take turns
 	}

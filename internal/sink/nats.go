@@ -152,6 +152,9 @@ func (n *natsSubject) publication(m *message) *nats.Msg {
 	if m.resend != "" {
 		header["ce-resend"] = []string{m.resend}
 	}
+	for name, value := range traceHeaders(m.trace) {
+		header[name] = []string{value}
+	}
 	return &nats.Msg{Subject: fillSubject(n.subject, m.eventType), Data: m.body, Header: header}
 }
 

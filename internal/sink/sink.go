@@ -86,9 +86,11 @@ type target interface {
 
 // message is an event on its way.
 type message struct {
-	id        string // the event's
-	resend    string // number of the resend that sends it again; "": none
-	key       string // whom it is about: those of one key keep their order
+	id        string       // the event's
+	resend    string       // number of the resend that sends it again; "": none
+	trace     onramp.Trace // where its delivery stands in a trace
+	call      onramp.Trace // where the call stands that it is in
+	key       string       // whom it is about: those of one key keep their order
 	eventType string
 	body      []byte // envelope
 }
@@ -185,6 +187,7 @@ func (s *Sender) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	messages, places := make([]message, 0, len(c.Deliveries)), make([]int, 0, len(c.Deliveries))
 	for i := range c.Deliveries {
 		m, err := s.wrap(&c.Deliveries[i])
+		m.call = c.Trace
 		if err != nil {
 			outcomes[i] = onramp.Outcome{Verdict: onramp.Rejected, Detail: err.Error(), Hint: "discard it"}
 			continue
@@ -223,7 +226,7 @@ func (s *Sender) wrap(d *onramp.Delivery) (message, error) {
 		resend = strconv.FormatInt(d.Run, 10)
 	}
 	body, err := envelope(s.source, e, resend)
-	return message{id: e.ID, resend: resend, key: e.Subject, eventType: cmp.Or(e.Type, unknownType), body: body}, err
+	return message{id: e.ID, resend: resend, trace: d.Trace, key: e.Subject, eventType: cmp.Or(e.Type, unknownType), body: body}, err
 }
 
 // Close ends all connections. Calls that are under way fail, to be tried again.

@@ -92,12 +92,12 @@ func (w *webhook) route(*message) string { return "POST " + w.origin }
 func (w *webhook) deliver(ctx context.Context, messages []message) []onramp.Outcome {
 	if w.batched {
 		return isolate(messages, func(part []message) []onramp.Outcome {
-			return attempt.Alike(len(part), w.post(ctx, post{id: batchID(part), contentType: envelopeBatchType, body: joinEnvelopes(part)}))
+			return attempt.Alike(len(part), w.post(ctx, post{id: batchID(part), trace: part[0].call, contentType: envelopeBatchType, body: joinEnvelopes(part)}))
 		})
 	}
 	outcomes := make([]onramp.Outcome, len(messages))
 	for i := range messages {
-		outcomes[i] = w.post(ctx, post{id: messages[i].id, resend: messages[i].resend, contentType: envelopeType, body: messages[i].body})
+		outcomes[i] = w.post(ctx, post{id: messages[i].id, resend: messages[i].resend, trace: messages[i].call, contentType: envelopeType, body: messages[i].body})
 		if trouble := attempt.Trouble(outcomes[i : i+1]); trouble != nil {
 			copy(outcomes[i:], attempt.Alike(len(outcomes)-i, *trouble))
 			break
@@ -129,6 +129,7 @@ func joinEnvelopes(messages []message) []byte {
 type post struct {
 	id, contentType string
 	resend          string // see message
+	trace           onramp.Trace
 	body            []byte
 }
 
@@ -147,6 +148,9 @@ func (w *webhook) post(ctx context.Context, p post) onramp.Outcome {
 	req.Header.Set("Content-Type", p.contentType)
 	if p.resend != "" {
 		req.Header.Set("ce-resend", p.resend)
+	}
+	for name, value := range traceHeaders(p.trace) {
+		req.Header.Set(name, value)
 	}
 	if err := w.sign(req.Header, p.id, p.body); err != nil {
 		return judgeSilence(err)
