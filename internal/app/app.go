@@ -24,6 +24,7 @@ import (
 	"onramp/internal/metrics"
 	"onramp/internal/onramp"
 	"onramp/internal/store"
+	"onramp/internal/tracing"
 	"onramp/internal/watch"
 	"onramp/internal/web"
 )
@@ -50,7 +51,8 @@ type Options struct {
 type App struct {
 	options Options
 	store   *store.Store
-	calls   *budget.Meter // to Marketing Cloud, whatever the configuration
+	calls   *budget.Meter   // to Marketing Cloud, whatever the configuration
+	tracer  *tracing.Tracer // nil: tracing is off
 	metrics *metrics.Metrics
 	alerts  *alert.Watcher
 	watch   *watch.Watch
@@ -73,6 +75,9 @@ type App struct {
 // is reported before anything runs. The caller must Run what it returns.
 func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	a := &App{options: o, ending: make(chan struct{})}
+	if err := a.startTracing(ctx, cfg); err != nil {
+		return nil, err
+	}
 	a.metrics = metrics.New(o.Version, currentDesk{a})
 	if err := a.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, a.close())
@@ -148,6 +153,9 @@ func (a *App) bind(ctx context.Context, cfg *config.Config) (err error) {
 
 func (a *App) publicHandler(r *running) (http.Handler, error) {
 	server := &web.Server{Log: a.options.Log, Part: "public", Meter: a.metrics}
+	if a.tracer != nil {
+		server.Tracer = a.tracer
+	}
 	pages, err := hosted.New(r.byName, server)
 	if err != nil {
 		return nil, err
@@ -258,7 +266,9 @@ func (a *App) Run(ctx context.Context) error {
 	<-delivering
 	watching.Wait()
 	a.keepCalls()
-	return errors.Join(err, a.running.Load().close(), a.store.Close())
+	err = errors.Join(err, a.running.Load().close(), a.store.Close())
+	a.tracer.Close(limit)
+	return err
 }
 
 // close undoes a start that did not succeed.

@@ -24,6 +24,10 @@ func parts() []part {
 		{"public.max_connections", func(c *config.Config) any { return &c.Public.MaxConnections }},
 		{"admin.listen", func(c *config.Config) any { return &c.Admin.Listen }},
 		{"delivery.longest_call", func(c *config.Config) any { return &c.Delivery.LongestCall }},
+		{"tracing.endpoint", func(c *config.Config) any { return &c.Tracing.Endpoint }},
+		{"tracing.sample", func(c *config.Config) any { return &c.Tracing.Sample }},
+		{"tracing.trust_parent", func(c *config.Config) any { return &c.Tracing.TrustParent }},
+		{"tracing.headers", func(c *config.Config) any { return &c.Tracing.Headers }},
 		{"log.format", func(c *config.Config) any { return &c.Log.Format }},
 
 		{"public.url", func(c *config.Config) any { return &c.Public.URL }},

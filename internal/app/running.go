@@ -96,14 +96,14 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 	return outbound.New(outbound.Config{
 		Forms:     func(name string) *onramp.Form { return a.running.Load().byName[name] },
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
-		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Called: a.metrics.Called, Log: a.options.Log.With("part", "outbound"),
+		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Called: a.metrics.Called, Trace: a.tracer.Transport, Log: a.options.Log.With("part", "outbound"),
 	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
 }
 
 func (a *App) newDesk(r *running) *operator.Desk {
 	desk := &operator.Desk{
 		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
-		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status,
+		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status, Tracing: a.tracingStatus,
 		Sources: a.bundleSources(r), Log: a.options.Log.With("part", "admin"),
 	}
 	desk.Resends = resend.New(a.store, map[string]resend.Kind{
@@ -138,7 +138,7 @@ func (a *App) prepareLanes(ctx context.Context) error {
 	a.pump.Store(pump.New(pump.Config{
 		Senders: r.cfg.Delivery.Senders, GiveUpAfter: r.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
 		Fence: a.store.Fence(), Before: before, Skips: a.skips(r), Saving: a.longestFill,
-	}, a.store, a.store, senders{r.account, r.sinks, a.watch.Blocked, a.metrics.Sent}, append(r.formDestinations(), r.sinkDestinations...)))
+	}, a.store, a.store, a.tracer.Sender(senders{r.account, r.sinks, a.watch.Blocked, a.metrics.Sent}), append(r.formDestinations(), r.sinkDestinations...)))
 	a.watch.Change(a.watched(r))
 	left, err := a.store.FollowRoutes(ctx, r.forms)
 	if err == nil {
@@ -231,5 +231,9 @@ func (r registrar) SaveRegistration(ctx context.Context, to *onramp.Registration
 	if form := r.app.running.Load().byName[to.Form]; form != nil {
 		to.Route = form.Route
 	}
-	return r.Store.SaveRegistration(ctx, to, key, watch)
+	ctx, at, end := r.app.tracer.Accept(ctx, to.Form)
+	to.Trace = at
+	accepted, err := r.Store.SaveRegistration(ctx, to, key, watch)
+	end(accepted, err)
+	return accepted, err
 }

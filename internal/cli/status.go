@@ -24,7 +24,7 @@ func (c *command) status() *cobra.Command {
 how many events arrived, and the state of each destination: running, throttled, blocked,
 paused (see onramp destinations), or unconfigured. The lines of the gateway are about its
 database and disk, the access token, Marketing Cloud's clock, whether what the configuration
-names is there, and whether what is sent arrives (watch). The calls to Marketing Cloud are
+names is there, whether what is sent arrives (watch), and traces, if they are sent. The calls to Marketing Cloud are
 those of today (UTC) and of the contract's year. Deliveries with the same destination and
 key go one after the other: what waits behind the retry of an earlier one is shown below.
 Ignored are the inputs that came with a form and are no field of it (see unknown_fields).`,
@@ -84,10 +84,22 @@ func (c *command) runStatus(ctx context.Context) error {
 	c.printBehind(s.Destinations)
 	c.printLate(s.Destinations)
 	fmt.Fprintln(c.Stdout)
-	if err := c.table(healthRows(&s.Status, s.Watch.Rows())); err != nil {
+	if err := c.table(healthRows(&s.Status, append(s.Watch.Rows(), tracingRows(s.Tracing)...))); err != nil {
 		return err
 	}
 	return c.printCalls(s.Calls)
+}
+
+// tracingRows is the line of tracing; none while it is off.
+func tracingRows(t *operator.Tracing) [][]string {
+	if t == nil {
+		return nil
+	}
+	state, text := "ok", fmt.Sprintf("%d spans sent, %d failed, %d dropped", t.Sent, t.Failed, t.Dropped)
+	if t.Reason != "" {
+		state, text = "failing", text+"; operator: let this machine reach the collector; "+t.Reason
+	}
+	return [][]string{{"tracing", state, text}}
 }
 
 // printIgnored prints what came with forms and is no field of theirs.

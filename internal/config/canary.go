@@ -8,15 +8,6 @@ import (
 	"onramp/internal/onramp"
 )
 
-func setUsual(c *Config, s scalar) error {
-	on, ok := s.boolean()
-	if !ok {
-		return errors.New("must be true or false, without quotes")
-	}
-	c.Watch.Usual = on
-	return nil
-}
-
 func setCanaryEmail(c *Config, s scalar) error {
 	field := onramp.Field{Type: onramp.Email}
 	address, err := field.Parse(onramp.Scalar{Kind: onramp.String, Text: s.text})

@@ -33,6 +33,7 @@ type Config struct {
 	Delivery       Delivery          // delivery
 	Drain          time.Duration     // drain_timeout: how long a stop waits for work in hand; 25s
 	Log            Log               // log
+	Tracing        Tracing           // tracing
 	Watch          Watch             // watch
 	Alerts         []onramp.Secret   // alerts: URLs to send alerts to, such as slack://…; secret, since they hold credentials; none
 	Forms          []onramp.Form     // forms, sorted by name; at least one, except from Default
@@ -100,6 +101,15 @@ type Delivery struct {
 type Log struct {
 	Level  string // level: debug, info, warn or error; "info"
 	Format string // format: json or text; "json"
+}
+
+// Tracing is where distributed traces are sent, by OTLP over HTTP. What is left out the
+// variables OTEL_* say.
+type Tracing struct {
+	Endpoint    string                   // endpoint: the collector's base URL; "": off, unless the variables name one
+	Sample      float64                  // sample: the share of traces, above 0 and up to 1; 0: all
+	TrustParent bool                     // trust_parent: whether a caller's traceparent decides that its trace is recorded; false
+	Headers     map[string]onramp.Secret // headers: sent with every export; none
 }
 
 // Watch is when operators are alerted, in addition to the conditions that always
@@ -275,6 +285,7 @@ func (r *reader) config(c *Config, root value) {
 	c.Callbacks = r.callbacks(top["ens"], grantees{c.OAuth, !r.blamed("oauth")})
 	r.checkCallbacks(c, sections["public"]["url"], top["encryption_key"])
 	c.Sinks = r.sinks(top["sinks"])
+	c.Tracing.Headers = r.headers(sections["tracing"]["headers"])
 }
 
 // blamed says that something in a section is wrong.

@@ -162,6 +162,7 @@ marketing_cloud: { auth_url: "http://127.0.0.1:8090", client_id: 0012, client_se
 delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s, longest_call: 4m }
 drain_timeout: 5s
 log: { level: debug, format: text }
+tracing: { endpoint: "https://otlp.example.com/otlp", sample: 0.25, trust_parent: true, headers: { X-Api-Key: "${env:CLIENT}" } }
 watch: { oldest: 1h, disk_free: 500MB, events: off, canary: 2h, canary_form: first, canary_email: Ops@example.com, canary_timeout: 5m, sample: off, schema: 30m, usual: false }
 oauth:
   token_lifetime: 1m
@@ -287,6 +288,9 @@ func TestEveryKey(t *testing.T) {
 		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second, LongestCall: 4 * time.Minute},
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
+		Tracing: config.Tracing{
+			Endpoint: "https://otlp.example.com/otlp", Sample: 0.25, TrustParent: true, Headers: map[string]onramp.Secret{"X-Api-Key": "c1ient-secret"},
+		},
 		Watch: config.Watch{
 			Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}, Schema: 30 * time.Minute,
 			Canary: config.Canary{Every: 2 * time.Hour, Timeout: 5 * time.Minute, Form: "first", Email: "Ops@example.com"},
@@ -453,6 +457,7 @@ func TestEnvironment(t *testing.T) {
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second, LongestCall: 3 * time.Second}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
+	want.Tracing = config.Tracing{Endpoint: "http://localhost:4318", Sample: 1, TrustParent: true}
 	want.Watch = config.Watch{
 		Oldest: 9 * time.Minute, DiskFree: config.Space{Percent: 2.5}, Events: 11 * time.Hour, Sample: 2 * time.Hour,
 		Canary: config.Canary{Every: time.Hour, Timeout: time.Minute, Email: "ops@example.com"},
@@ -467,6 +472,7 @@ log: { level: error }
 	got, err := config.Parse("onramp.yaml", []byte(file), []string{
 		"ONRAMP_DATABASE=/data/o.db", "ONRAMP_PUBLIC_LISTEN=:1", "ONRAMP_PUBLIC_URL=http://p", "ONRAMP_PUBLIC_MAX_CONNECTIONS=120", "ONRAMP_PUBLIC_CLIENT_IP_HEADER=x-real-ip",
 		"ONRAMP_ADMIN_LISTEN=0.0.0.0:2", "ONRAMP_ADMIN_TOKEN=token-of-the-operator",
+		"ONRAMP_TRACING_ENDPOINT=http://localhost:4318", "ONRAMP_TRACING_SAMPLE=1", "ONRAMP_TRACING_TRUST_PARENT=true",
 		"ONRAMP_MARKETING_CLOUD_SUBDOMAIN=", "ONRAMP_MARKETING_CLOUD_AUTH_URL=http://127.0.0.1:3",
 		"ONRAMP_MARKETING_CLOUD_CLIENT_ID=c", "ONRAMP_MARKETING_CLOUD_CLIENT_SECRET=${file:" + secret + "}",
 		"ONRAMP_MARKETING_CLOUD_ACCOUNT_ID=4", "ONRAMP_MARKETING_CLOUD_CALLS_PER_YEAR=6000000", "ONRAMP_MARKETING_CLOUD_CONTRACT_START=04-01",
@@ -550,7 +556,7 @@ func TestTemplate(t *testing.T) {
 	}
 	for _, key := range strings.Fields(`database public listen url trusted_proxies client_ip_header max_connections admin token marketing_cloud
 		subdomain auth_url client_id client_secret account_id calls_per_year contract_start delivery give_up_after senders timeout longest_call drain_timeout
-		log level format forms title success_url origins allowed_headers subscriber_key fields name label column type required max
+		log level format tracing endpoint sample trust_parent headers forms title success_url origins allowed_headers subscriber_key fields name label column type required max
 		pattern choices separator unknown_fields decimal_comma time_zone default query from value route data_extension key key_column mode journey event_definition_key
 		establish_contact_key alerts watch oldest disk_free canary canary_form canary_email canary_timeout sample schema usual on_existing async_method batch on_unknown message
 		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
@@ -574,7 +580,7 @@ func TestTemplateUncommented(t *testing.T) {
 	webhook := "whsec_" + strings.Repeat("A", 42)
 	environ := append(exampleEnviron(), "ONRAMP_MARKETING_CLOUD_SUBDOMAIN=mc0", "ALERT_URL=slack://hook:T00000000-B00000000-123456789012345678901234@webhook",
 		"ENS_CLIENT_SECRET=now-and-then", "ENS_CLIENT_SECRET_BEFORE=long-ago", "ENS_PASSWORD=now-and-then", "ENS_PASSWORD_BEFORE=long-ago",
-		"CRM_SECRET="+webhook+"AA", "CRM_SECRET_BEFORE="+webhook+"BA", "CRM_KEY=k", "KAFKA_PASSWORD=k", "NATS_TOKEN=t",
+		"CRM_SECRET="+webhook+"AA", "CRM_SECRET_BEFORE="+webhook+"BA", "CRM_KEY=k", "KAFKA_PASSWORD=k", "NATS_TOKEN=t", "OTLP_KEY=k",
 	)
 	text := regexp.MustCompile(`(?m)^( *)# ((- |  )*([a-z_]+:( .*)?|- [{"A-Z].*))$`).ReplaceAllString(string(config.Template("")), "$1$2")
 	text = regexp.MustCompile(`(?m)^ *auth_url:.*\n`).ReplaceAllString(text, "")

@@ -61,6 +61,9 @@ func settings() []single {
 		{"drain_timeout", func(c *Config, s scalar) error { return setDuration(&c.Drain, s) }},
 		{"log.level", func(c *Config, s scalar) error { return setWord(&c.Log.Level, s, "debug", "info", "warn", "error") }},
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},
+		{"tracing.endpoint", setCollector},
+		{"tracing.sample", setSample},
+		{"tracing.trust_parent", func(c *Config, s scalar) error { return setSwitch(&c.Tracing.TrustParent, s) }},
 		{"watch.oldest", func(c *Config, s scalar) error { return setDuration(&c.Watch.Oldest, s) }},
 		{"watch.disk_free", setDiskFree},
 		{"watch.events", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Events, s) }},
@@ -70,7 +73,7 @@ func settings() []single {
 		{"watch.canary_timeout", func(c *Config, s scalar) error { return setDuration(&c.Watch.Canary.Timeout, s) }},
 		{"watch.sample", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Sample, s) }},
 		{"watch.schema", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Schema, s) }},
-		{"watch.usual", setUsual},
+		{"watch.usual", func(c *Config, s scalar) error { return setSwitch(&c.Watch.Usual, s) }},
 	}
 }
 
@@ -123,6 +126,15 @@ func setClientIPHeader(c *Config, s scalar) error {
 		}
 	}
 	return s.oneOf(clientIPHeaders...)
+}
+
+func setSwitch(to *bool, s scalar) error {
+	on, ok := s.boolean()
+	if !ok {
+		return errors.New("must be true or false, without quotes")
+	}
+	*to = on
+	return nil
 }
 
 func setDuration(to *time.Duration, s scalar) error {

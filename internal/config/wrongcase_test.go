@@ -61,7 +61,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is set twice, first on line 3"},
 			{7, "database", "is set twice, first on line 2"},
-			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, admin, marketing_cloud, delivery, log, watch or oauth"},
+			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, admin, marketing_cloud, delivery, log, tracing, watch or oauth"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},
@@ -142,6 +142,7 @@ const (
 	placeholder  = "is still the placeholder: set your tenant subdomain, mc0123… in the REST base URI of your installed package (Setup > Apps > Installed Packages), https://mc0123….rest.marketingcloudapis.com"
 	sameAddress  = "can't listen where public.listen does: set another port"
 	noSetting    = "is not the variable of a setting; docs/reference/configuration.md says which settings have one"
+	sampleHint   = "must be a number above 0 and up to 1, without quotes: the share of traces that are recorded"
 	notReference = "is not a valid reference: use ${env:NAME} or ${file:/path}"
 )
 
@@ -232,6 +233,22 @@ public: { max_connections: 15 }`, nil, []config.Problem{
 			{4, "watch.disk_free", spaceHint},
 			{5, "watch.interval", "unknown key; use oldest, disk_free, events, canary, canary_form, canary_email, canary_timeout, sample, schema or usual"},
 		}},
+		{"tracing", shortAccount + `tracing:
+  endpoint: localhost:4318
+  sample: 0
+  trust_parent: always
+  headers: { "a b": c }
+  protocol: grpc`, nil, []config.Problem{
+			{3, "tracing.endpoint", "must be the absolute http or https URL of a collector that takes OTLP over HTTP, such as http://localhost:4318"},
+			{4, "tracing.sample", sampleHint},
+			{5, "tracing.trust_parent", "must be true or false, without quotes"},
+			{6, "tracing.headers", "a header name can contain only letters, digits, - and _; is a colon, or the space after it, missing?"},
+			{7, "tracing.protocol", "unknown key; use endpoint, sample, trust_parent or headers"},
+		}},
+		{"password of a collector", shortAccount + "tracing: { endpoint: \"https://user:hidden@otlp.example.com\", sample: 1.5 }", nil, []config.Problem{
+			{2, "tracing.endpoint", "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }"}, {2, "tracing.sample", sampleHint},
+		}},
+		{"no sample", shortAccount, []string{"ONRAMP_TRACING_SAMPLE=NaN"}, []config.Problem{{0, "ONRAMP_TRACING_SAMPLE", sampleHint}}},
 		{"no space", shortAccount + "watch: { disk_free: 0% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"all space", shortAccount + "watch: { disk_free: 100% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"no amount", shortAccount + "watch: { disk_free: 0GB }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},

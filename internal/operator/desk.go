@@ -37,6 +37,7 @@ type Desk struct {
 	Left          func() []onramp.Left    // what no route leads to any more; may be nil
 	Health        health.Sources
 	Watch         func() watch.Status                 // whether what is sent arrives; may be nil
+	Tracing       func() *Tracing                     // how the sending of spans is doing; may be nil, and return nil
 	Configuration func() Configuration                // when it was loaded; may be nil
 	Sources       func(BundleRequest) []bundle.Source // what a debug bundle holds beside the status; nil: there are none
 	Log           *slog.Logger

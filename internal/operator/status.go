@@ -22,8 +22,18 @@ type Status struct {
 	Forms         []FormStatus        `json:"forms,omitempty"` // those that something came with that is no field of theirs
 	health.Status
 	Watch         watch.Status   `json:"watch,omitzero"`
+	Tracing       *Tracing       `json:"tracing,omitempty"` // nil: it is off
 	Notices       []string       `json:"notices,omitempty"` // what is unusual about the database, each with what to do
 	Configuration *Configuration `json:"configuration,omitempty"`
+}
+
+// Tracing is how the sending of spans to the collector is doing: counts since the start.
+type Tracing struct {
+	Sent    int64  `json:"sent"`
+	Waiting int64  `json:"waiting"`
+	Failed  int64  `json:"failed"`           // the collector has refused them, or could not be reached
+	Dropped int64  `json:"dropped"`          // ended while too many were waiting
+	Reason  string `json:"reason,omitempty"` // why the last ones failed
 }
 
 // Configuration is when the configuration that runs was loaded, and in what it differs
@@ -145,6 +155,9 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 		Status: d.Health.Status(), Watch: o.Watch, Forms: d.ignoredFields(),
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
 		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: append(slices.Clip(o.Notices), d.leftNotices()...),
+	}
+	if d.Tracing != nil {
+		s.Tracing = d.Tracing()
 	}
 	if d.Configuration != nil {
 		configuration := d.Configuration()

@@ -68,6 +68,16 @@ func Log() Section {
 	}}
 }
 
+// Tracing is where distributed traces go.
+func Tracing() Section {
+	return Section{Title: "tracing", Path: "tracing", About: "Distributed traces; see [tracing.md](../tracing.md). The standard variables `OTEL_…` are read, too.", Keys: []Key{
+		{Name: "endpoint", Without: "off, unless the variables name one", Restart: true, Meaning: "base URL of a collector that takes OTLP over HTTP, such as `http://localhost:4318`"},
+		{Name: "sample", Without: "all", Restart: true, Meaning: "the share of traces that are recorded, above `0` and up to `1`"},
+		{Name: "trust_parent", Default: "false", Restart: true, Meaning: "whether a caller's `traceparent` decides that its trace is recorded; only where strangers can't call"},
+		{Name: "headers", Several: true, Restart: true, Meaning: "headers that are sent to the collector, such as `{ Authorization: \"${env:OTLP_AUTHORIZATION}\" }`"},
+	}}
+}
+
 // Watch is when operators are alerted beside what always alerts.
 func Watch() Section {
 	return Section{Title: "watch", Path: "watch", About: "When to alert, beside what always alerts; see [Proof of arrival](../reliability.md#proof-of-arrival).", Keys: []Key{

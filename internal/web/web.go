@@ -121,6 +121,8 @@ type Server struct {
 	// Failed answers an error in another form than a problem document; it says
 	// whether it did. Optional.
 	Failed func(w http.ResponseWriter, r *http.Request, e *onramp.Error) bool
+	// Tracer puts requests into traces. Optional.
+	Tracer Tracer
 
 	refusals ration
 	named    sync.Once
@@ -134,6 +136,9 @@ func (s *Server) Handle(h HandlerFunc) http.Handler {
 		begin := time.Now()
 		cover(r.Context())
 		recorder := &recorder{ResponseWriter: w}
+		if s.Tracer != nil {
+			r, recorder.traced = s.Tracer.Begin(r)
+		}
 		err := run(h, recorder, r)
 		answered := recorder.status != 0
 		switch {
@@ -196,6 +201,7 @@ func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, er
 	if s.Meter != nil {
 		s.Meter.Answered(Answer{s.Part, r.Pattern, w.note.Form, status, reason, took})
 	}
+	w.endTrace(status)
 	if !s.Log.Enabled(r.Context(), level) {
 		return
 	}
@@ -242,7 +248,8 @@ func (s *Server) logMore(level slog.Level, status int, reason string, count int)
 type recorder struct {
 	http.ResponseWriter
 	status int
-	misuse error // what the handler did wrong, for the log
+	misuse error                         // what the handler did wrong, for the log
+	traced func(form string, status int) // ends the request's span; nil: it has none
 	note   Note
 }
 
@@ -258,6 +265,13 @@ type Note struct {
 func Annotate(w http.ResponseWriter, n Note) {
 	if r, ok := w.(*recorder); ok {
 		r.note = n
+	}
+}
+
+// endTrace ends the request's span, if it has one.
+func (w *recorder) endTrace(status int) {
+	if w.traced != nil {
+		w.traced(w.note.Form, status)
 	}
 }
 
