@@ -15,14 +15,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -60,7 +59,11 @@ func New(ctx context.Context, cfg Config) (*Tracer, error) {
 		return nil, nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Warn("tracing reported an error", "err", err) }))
-	exporter, err := otlptracehttp.New(ctx, cfg.options()...)
+	sender, err := newClient(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
+	exporter, err := otlptrace.New(ctx, sender)
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
@@ -96,31 +99,6 @@ func (c *Config) isAsked() bool {
 		c.Log.Warn("there is no tracing: traces can only be sent by OTLP", "OTEL_TRACES_EXPORTER", exporter)
 		return false
 	}
-}
-
-// tracesPath is where collectors take traces, below their base URL.
-const tracesPath = "/v1/traces"
-
-func (c *Config) options() []otlptracehttp.Option {
-	var options []otlptracehttp.Option
-	if c.Endpoint != "" {
-		endpoint := c.Endpoint
-		if u, err := url.Parse(endpoint); err == nil && !strings.HasSuffix(u.Path, tracesPath) { // config has checked it
-			endpoint = u.JoinPath(tracesPath).String()
-		}
-		options = append(options, otlptracehttp.WithEndpointURL(endpoint))
-	}
-	if len(c.Headers) > 0 {
-		headers := make(map[string]string, len(c.Headers))
-		for name, value := range c.Headers {
-			headers[name] = value.Reveal()
-		}
-		options = append(options, otlptracehttp.WithHeaders(headers))
-	}
-	if os.Getenv("OTEL_EXPORTER_OTLP_COMPRESSION") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION") == "" {
-		options = append(options, otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
-	}
-	return options
 }
 
 // flushWithin is how long a stop waits for the collector to take the last spans: less

@@ -3,10 +3,12 @@ package tracing_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,6 +73,42 @@ func TestRefused(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "failed=1") || strings.Contains(log.String()+s.Reason, "hidden") {
 		t.Errorf("the log is %s", log.String())
+	}
+}
+
+// The collector says what becomes of spans.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		answers []int
+		body    string // of the last one
+		want    tracing.Status
+	}{
+		"taken":            {[]int{200}, "", tracing.Status{Sent: 1}},
+		"some are not":     {[]int{200}, "\x0a\x09\x08\x03\x12\x05large", tracing.Status{Failed: 1, Reason: "traces export: the collector has rejected 3 spans"}},
+		"a warning":        {[]int{200}, "\x0a\x06\x12\x04slow", tracing.Status{Sent: 1}},
+		"no answer of its": {[]int{200}, "<html>", tracing.Status{Sent: 1}},
+		"too busy":         {[]int{503, 429, 200}, "", tracing.Status{Sent: 1}},
+		"refused":          {[]int{400}, "", tracing.Status{Failed: 1, Reason: "traces export: the collector answered 400 Bad Request"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				n := min(int(asked.Add(1)), len(row.answers))
+				w.Header().Set("Retry-After", "1")
+				w.WriteHeader(row.answers[n-1])
+				_, _ = io.WriteString(w, row.body)
+			}))
+			t.Cleanup(server.Close)
+			tracer := newTracer(t, tracing.Config{Endpoint: server.URL})
+			_, _, end := tracer.AcceptEvents(t.Context(), "events", 3)
+			end(3, nil)
+			tracer.Close(t.Context())
+			if got := tracer.Status(); got != row.want || int(asked.Load()) != len(row.answers) {
+				t.Errorf("%+v after %d requests, want %+v after %d", got, asked.Load(), row.want, len(row.answers))
+			}
+		})
 	}
 }
 
