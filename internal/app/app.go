@@ -24,6 +24,7 @@ import (
 	"onramp/internal/metrics"
 	"onramp/internal/onramp"
 	"onramp/internal/store"
+	"onramp/internal/systemd"
 	"onramp/internal/tracing"
 	"onramp/internal/watch"
 	"onramp/internal/web"
@@ -43,6 +44,8 @@ type Options struct {
 	Hangups <-chan os.Signal
 	Load    func() (*config.Config, error)
 	Level   *slog.LevelVar // of Log, for a configuration to set; nil: it stays as it is
+
+	Manager systemd.Manager // of the process; it is told when a reload begins and ends, and when the end begins
 
 	Recent *bundle.Log // the newest lines of Log, for debug bundles; nil: none are kept
 }
@@ -250,6 +253,7 @@ func (a *App) Run(ctx context.Context) error {
 	if cause == nil {
 		a.options.Log.Info("draining", "limit", drain.String())
 	}
+	a.options.Manager.Stopping()
 	close(a.ending)
 	stopClaiming()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)

@@ -103,6 +103,7 @@ func (a *App) awaitReload(ctx context.Context) *reload {
 		case <-ctx.Done():
 			return nil
 		}
+		a.options.Manager.Reloading()
 		next, err := a.load(ctx)
 		switch {
 		case err == nil:
@@ -112,6 +113,7 @@ func (a *App) awaitReload(ctx context.Context) *reload {
 		}
 		a.options.Log.Error("configuration not reloaded, the previous one stays in effect", "err", err)
 		a.loads.refused(err)
+		a.options.Manager.Reloaded(err)
 	}
 }
 
@@ -151,6 +153,7 @@ func (a *App) reloaded(r *reload) {
 		a.options.Log.Info("configuration reloaded", "changed", r.changed)
 	}
 	a.loads.succeeded(r.needsRestart)
+	a.options.Manager.Reloaded(nil)
 }
 
 // loads are what operators are told about the configuration.

@@ -19,6 +19,7 @@ import (
 	"onramp/internal/cli/frame"
 	"onramp/internal/durable"
 	"onramp/internal/operator"
+	"onramp/internal/version"
 )
 
 // bundleTimeout is how long a gateway may take: its checks have limits of their own.
@@ -109,6 +110,6 @@ func (c *command) collectBundle(ctx context.Context, request operator.BundleRequ
 			return made.Files, true, err
 		}
 	}
-	files, err = app.CollectBundle(ctx, c.configPath(), c.Environ, request.Offline, buildVersion())
+	files, err = app.CollectBundle(ctx, c.configPath(), c.Environ, request.Offline, version.Read().Version)
 	return files, false, c.missing(err)
 }

@@ -13,6 +13,7 @@ import (
 	"onramp/internal/app"
 	"onramp/internal/cli/frame"
 	"onramp/internal/config"
+	"onramp/internal/version"
 )
 
 const logLevelEnv = "ONRAMP_LOG_LEVEL"
@@ -102,7 +103,7 @@ func (c *command) startDemo(ctx context.Context, s demoSettings) (_ *demo, err e
 	cfg.Database = filepath.Join(s.data, "onramp.db")
 	cfg.Public.Listen, cfg.Admin.Listen = s.public, s.admin
 	cfg.MarketingCloud.AuthURL = d.sandbox.URL()
-	d.gateway, err = app.Start(ctx, cfg, app.Options{Log: log, Version: buildVersion(), OpenAdmin: true, OwnURL: true, Recent: recent})
+	d.gateway, err = app.Start(ctx, cfg, app.Options{Log: log, Version: version.Read().Version, OpenAdmin: true, OwnURL: true, Recent: recent})
 	if err != nil {
 		return nil, errors.Join(err, d.sandbox.Close(), d.cleanUp())
 	}

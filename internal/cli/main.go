@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,6 @@ import (
 	"onramp/internal/cli/frame"
 	"onramp/internal/cli/measure"
 	"onramp/internal/config"
-	"onramp/internal/notices"
 	"onramp/internal/shell"
 )
 
@@ -167,39 +165,4 @@ func (c *command) logHandler(cfg *config.Config) (slog.Handler, *slog.LevelVar) 
 		return slog.NewTextHandler(c.Stderr, options), level
 	}
 	return slog.NewJSONHandler(c.Stderr, options), level
-}
-
-// buildVersion is the version that the binary was built as.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
-}
-
-func (c *command) version() *cobra.Command {
-	var licenses bool
-	cmd := &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  onramp version\n  onramp version --licenses", Args: cobra.NoArgs,
-		RunE: frame.Run(func(context.Context, []string) error {
-			if licenses {
-				_, err := io.WriteString(c.Stdout, notices.Text)
-				return err
-			}
-			info, _ := debug.ReadBuildInfo()
-			goVersion := ""
-			if info != nil {
-				goVersion = info.GoVersion
-			}
-			if c.output == "json" {
-				return c.printJSON(map[string]string{"version": buildVersion(), "go": goVersion})
-			}
-			fmt.Fprintf(c.Stdout, "onramp %s %s\n", buildVersion(), goVersion)
-			return nil
-		}),
-	}
-	c.outputFlag(cmd)
-	cmd.Flags().BoolVar(&licenses, "licenses", false, "print the licenses of the software that Onramp contains")
-	return cmd
 }

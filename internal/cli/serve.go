@@ -12,6 +12,8 @@ import (
 	"onramp/internal/app"
 	"onramp/internal/cli/frame"
 	"onramp/internal/config"
+	"onramp/internal/systemd"
+	"onramp/internal/version"
 )
 
 func (c *command) serve() *cobra.Command {
@@ -50,8 +52,11 @@ func (c *command) runServe(ctx context.Context, restored bool) error {
 		return c.missing(err)
 	}
 	log, level, recent := c.logger(cfg)
+	build := version.Read().Version
+	manager := systemd.Manager{Socket: c.getenv("NOTIFY_SOCKET"), Log: log}
 	a, err := app.Start(ctx, cfg, app.Options{
-		Log: named(log, cfg), Version: buildVersion(), Restored: restored, Hangups: hangups, Load: load, Level: level, Recent: recent,
+		Log: named(log, cfg), Version: build, Restored: restored, Hangups: hangups, Load: load, Level: level, Recent: recent,
+		Manager: manager,
 	})
 	if err != nil {
 		return err
@@ -63,7 +68,8 @@ func (c *command) runServe(ctx context.Context, restored bool) error {
 		log.Warn("the admin API is closed: set admin.token to open it")
 	}
 	public, admin := a.Where()
-	log.Info("ready", "public", public, "admin", admin, "version", buildVersion())
+	log.Info("ready", "public", public, "admin", admin, "version", build)
+	manager.Ready()
 	if err := a.Run(ctx); err != nil {
 		return err
 	}
