@@ -69,6 +69,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	found = append(found, w.silent(now, all)...)
 	found = append(found, noticed(all.Notices)...)
 	found = append(found, used(all.Health.Calls)...)
+	found = append(found, certified(all.Health.Certificates)...)
 	found = append(found, unarrived(all.Watch)...)
 	if w.from.Trouble == nil {
 		return found

@@ -27,6 +27,8 @@ const (
 	RunbookSample    Runbook = "rows-differ"
 	RunbookQuiet     Runbook = "form-quiet"
 	RunbookCalls     Runbook = "calls-used"
+
+	RunbookCertificate Runbook = "certificate"
 )
 
 // runbookIndex is the list of all pages.

@@ -36,6 +36,7 @@ type world struct {
 	checks      []health.Check
 	ahead       time.Duration // the vendor's clock
 	calls       budget.Usage
+	shown       []health.Certificate
 	kept        []byte        // over a restart
 	asked       int           // how often the disk was
 	hangs       chan struct{} // when not nil, the disk does until it is closed
@@ -72,7 +73,7 @@ func (w *world) Flight(int, int64) onramp.DeliveryState { return 0 }
 func (w *world) Forget(int64)                           {}
 
 func (w *world) desk() *operator.Desk {
-	return &operator.Desk{Counts: w, Pump: w, Deliveries: w, Health: health.Sources{Checks: w.listChecks, Clock: w.clock, Calls: w.usage}}
+	return &operator.Desk{Counts: w, Pump: w, Deliveries: w, Health: health.Sources{Checks: w.listChecks, Clock: w.clock, Calls: w.usage, Certificates: w.certificates}}
 }
 
 func (w *world) listChecks() []health.Check {
@@ -85,6 +86,12 @@ func (w *world) usage() budget.Usage {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.calls
+}
+
+func (w *world) certificates() []health.Certificate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.shown)
 }
 
 func (w *world) clock() health.Clock {

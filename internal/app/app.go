@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"onramp/internal/api"
 	"onramp/internal/budget"
 	"onramp/internal/bundle"
+	"onramp/internal/certificate"
 	"onramp/internal/config"
 	"onramp/internal/hosted"
 	"onramp/internal/ignored"
@@ -61,13 +63,16 @@ type App struct {
 	watch   *watch.Watch
 	public  *web.Listener
 	admin   *web.Listener
+	plain   *web.Listener                 // http, beside certificates that an authority gives; nil: there is none
 	left    atomic.Pointer[[]onramp.Left] // behind by the routes as they are now
 	ending  chan struct{}
 	loads   loads
 
-	running   atomic.Pointer[running]
-	saving    sync.RWMutex // held for reading while a registration is stored
-	pump      currentPump
+	running      atomic.Pointer[running]
+	saving       sync.RWMutex // held for reading while a registration is stored
+	pump         currentPump
+	certificates []certificate.Source // of the listeners
+
 	waiters   int           // how many may wait for an outcome
 	waiting   atomic.Int64  // how many do
 	ignored   ignored.Names // what came with forms and is no field of theirs, whatever the configuration
@@ -150,8 +155,19 @@ func (a *App) bind(ctx context.Context, cfg *config.Config) (err error) {
 	if a.admin, err = web.Listen(ctx, cfg.Admin.Listen, nil); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
+	if err := a.secure(cfg); err != nil {
+		return err
+	}
+	if err := a.bindPlain(ctx, cfg); err != nil {
+		return err
+	}
 	a.limitListeners(cfg)
 	return nil
+}
+
+// listeners are those that are bound.
+func (a *App) listeners() []*web.Listener {
+	return slices.DeleteFunc([]*web.Listener{a.public, a.admin, a.plain}, func(l *web.Listener) bool { return l == nil })
 }
 
 func (a *App) publicHandler(r *running) (http.Handler, error) {
@@ -176,7 +192,11 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 	r.routes(mux, server)
 	mux.Handle("GET /healthz", server.Handle(a.health))
 	server.Unmatched(mux)
-	return web.Harden(web.ClientIP(trusted(r.cfg), r.cfg.Public.ClientIPHeader)(mux)), nil
+	all := web.Harden(web.ClientIP(trusted(r.cfg), r.cfg.Public.ClientIPHeader)(mux))
+	if onlySecure(r.cfg) {
+		all = web.StrictTransport(all)
+	}
+	return all, nil
 }
 
 func (a *App) adminHandler(r *running) http.Handler {
@@ -205,6 +225,15 @@ func (a *App) PublicURL() string { return a.public.URL() }
 // AdminURL is the address of the admin listener.
 func (a *App) AdminURL() string { return a.admin.URL() }
 
+// PlainURL is the address of the http listener beside certificates that an authority
+// gives, "" without one.
+func (a *App) PlainURL() string {
+	if a.plain == nil {
+		return ""
+	}
+	return a.plain.URL()
+}
+
 // Where is where both listeners can be reached, see listen.Where.
 func (a *App) Where() (public, admin string) { return a.public.Where(), a.admin.Where() }
 
@@ -231,9 +260,12 @@ func (a *App) Run(ctx context.Context) error {
 	watching.Go(func() { a.alerts.Run(claim) })
 	watching.Go(func() { a.calls.Run(claim, a.uncounted) })
 	go a.tellGone(claim)
-	failed := make(chan error, 2)
-	for _, l := range []*web.Listener{a.public, a.admin} {
+	failed := make(chan error, len(a.listeners()))
+	for _, l := range a.listeners() {
 		go func() { failed <- l.Serve() }()
+	}
+	for _, c := range a.certificates {
+		watching.Go(func() { c.Run(claim) })
 	}
 	var cause error
 	lost := false
@@ -278,10 +310,8 @@ func (a *App) Run(ctx context.Context) error {
 // close undoes a start that did not succeed.
 func (a *App) close() error {
 	var errs []error
-	for _, l := range []*web.Listener{a.public, a.admin} {
-		if l != nil {
-			errs = append(errs, l.Close())
-		}
+	for _, l := range a.listeners() {
+		errs = append(errs, l.Close())
 	}
 	if r := a.running.Load(); r != nil {
 		errs = append(errs, r.close())

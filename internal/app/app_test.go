@@ -46,6 +46,7 @@ type world struct {
 	load    func() (*config.Config, error) // the same
 
 	elsewhere string // the public URL; "": that of the listener
+	listen    string // the public listener's address; "": any
 }
 
 func newWorld(t *testing.T, edit func(cfg string) string) *world {
@@ -96,6 +97,9 @@ func (w *world) config(edit func(string) string, database string) (*config.Confi
 	}
 	cfg.Database, cfg.MarketingCloud.AuthURL = database, w.cloud
 	cfg.Public.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	if w.listen != "" {
+		cfg.Public.Listen = w.listen
+	}
 	if w.elsewhere != "" {
 		cfg.Public.URL = w.elsewhere
 	}

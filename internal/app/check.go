@@ -12,6 +12,7 @@ import (
 
 	"onramp/internal/alert"
 	"onramp/internal/backup"
+	"onramp/internal/certificate/pemfile"
 	"onramp/internal/check"
 	"onramp/internal/config"
 	"onramp/internal/onramp"
@@ -66,7 +67,7 @@ func AskGateway(client web.Client) func(context.Context) (*check.Running, error)
 		if err != nil {
 			return nil, err
 		}
-		running := &check.Running{Address: client.Base, Trouble: status.Store.Reason}
+		running := &check.Running{Address: client.Base, Trouble: status.Store.Reason, Certificates: status.Certificates}
 		var newest operator.Page[operator.Registration]
 		if err := client.Call(ctx, http.MethodGet, "/api/registrations?limit=1", nil, &newest); err != nil {
 			return nil, err
@@ -101,8 +102,9 @@ func Check(ctx context.Context, cfg *config.Config, o CheckOptions, names ...str
 	c := check.Config{
 		File: o.File, Forms: cfg.Forms, Callbacks: cfg.Callbacks, Sinks: cfg.Sinks, Alerts: len(cfg.Alerts),
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, AccountID: mc.AccountID, PublicURL: cfg.Public.URL, QuietAfter: cfg.Watch.Events,
-		Account: check.Marketing{Client: sender.Client(), Token: sender.AccessToken, Clock: sender.Clock, Explain: explain},
-		Machine: thisMachine(cfg, o.SecretFiles), AskGateway: o.AskGateway, ReachSink: sinks.Reach,
+		Certificates: shownCertificates(cfg),
+		Account:      check.Marketing{Client: sender.Client(), Token: sender.AccessToken, Clock: sender.Clock, Explain: explain},
+		Machine:      thisMachine(cfg, o.SecretFiles), AskGateway: o.AskGateway, ReachSink: sinks.Reach,
 		ENS: func(ctx context.Context) (setup.Status, error) {
 			return setup.Observe(ctx, setup.Config{
 				PublicURL: cfg.Public.URL, Callbacks: cfg.Callbacks, Clients: cfg.OAuth.Clients, Users: cfg.OAuth.Users, Account: sender.Client(),
@@ -118,6 +120,31 @@ func Check(ctx context.Context, cfg *config.Config, o CheckOptions, names ...str
 		}
 	}
 	return check.New(c).Run(ctx, names...)
+}
+
+// shownCertificates are those that the listeners are to show.
+func shownCertificates(cfg *config.Config) []check.Shown {
+	var all []check.Shown
+	var hosts []string
+	if u, err := url.Parse(cfg.Public.URL); err == nil && u.Hostname() != "" {
+		hosts = []string{u.Hostname()}
+	}
+	if cfg.Public.ACME.Used() {
+		all = append(all, check.Shown{Setting: "public.tls.acme", Hosts: cfg.Public.ACME.Hosts})
+	}
+	for _, s := range []struct {
+		setting string
+		files   config.TLS
+		hosts   []string
+	}{{"public.tls.cert", cfg.Public.TLS, hosts}, {"admin.tls.cert", cfg.Admin.TLS, nil}} {
+		if s.files.Cert == "" {
+			continue
+		}
+		if c, _, _ := pemfile.Read(s.files.Cert, s.files.Key).Parse(); c != nil { // else the configuration has said so
+			all = append(all, check.Shown{Setting: s.setting, Leaf: c.Leaf, Hosts: s.hosts})
+		}
+	}
+	return all
 }
 
 // explain is outbound's, without the reference to a check: the reader has it.

@@ -54,7 +54,7 @@ func (a *App) openKeyset(cfg *config.Config) func(hasSecrets bool) (store.Cipher
 			return nil, nil
 		}
 		keys, err := openKeyset(cfg, hasSecrets)
-		if err != nil && cfg.EncryptionKey == "" && !takesEvents(cfg) {
+		if err != nil && cfg.EncryptionKey == "" && !takesEvents(cfg) && !cfg.Public.ACME.Used() {
 			// nothing but the token needs the key; a disk without hard links, say, must not keep a gateway from its work
 			a.options.Log.Warn("the access token is not kept across restarts", "err", err)
 			return nil, nil

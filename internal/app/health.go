@@ -23,6 +23,8 @@ func (a *App) newHealth(r *running) health.Sources {
 		Clock:  func() health.Clock { return health.NewClock(r.account.Clock()) },
 		Checks: r.checks.List,
 		Calls:  a.calls.Usage,
+
+		Certificates: a.certificateStatus,
 	}
 	if file := a.store.File(); file != "" {
 		h.Free = func() (free, total uint64, err error) { return alert.FreeSpace(filepath.Dir(file)) }

@@ -49,7 +49,11 @@ func (a *App) limitListeners(cfg *config.Config) {
 	a.public.Limit(web.Limits{
 		Connections: public, PerAddress: max(public/addressShare, 1), Trusted: trusted(cfg), Log: a.options.Log, Part: "public", Meter: a.metrics,
 	})
-	a.admin.Limit(web.Limits{Connections: max(min(web.OpenFiles()/adminShare, maxAdmin), 1), Log: a.options.Log, Part: "admin", Meter: a.metrics})
+	few := max(min(web.OpenFiles()/adminShare, maxAdmin), 1)
+	a.admin.Limit(web.Limits{Connections: few, Log: a.options.Log, Part: "admin", Meter: a.metrics})
+	if a.plain != nil {
+		a.plain.Limit(web.Limits{Connections: few, PerAddress: max(few/addressShare, 1), Log: a.options.Log, Part: "http", Meter: a.metrics})
+	}
 }
 
 // trusted are the proxies that bring many people.
@@ -72,9 +76,16 @@ func trusted(cfg *config.Config) []netip.Prefix {
 // mappedBits are what an IPv4-mapped IPv6 address has before the IPv4 address.
 const mappedBits = 96
 
-// shutdown stops both listeners at once.
+// shutdown stops all listeners at once.
 func (a *App) shutdown(ctx context.Context) error {
-	stopped := make(chan error)
-	go func() { stopped <- a.admin.Shutdown(ctx) }()
-	return errors.Join(a.public.Shutdown(ctx), <-stopped)
+	all := a.listeners()
+	stopped := make(chan error, len(all))
+	for _, l := range all {
+		go func() { stopped <- l.Shutdown(ctx) }()
+	}
+	var errs []error
+	for range all {
+		errs = append(errs, <-stopped)
+	}
+	return errors.Join(errs...)
 }

@@ -216,6 +216,9 @@ func TestMetricsBounded(t *testing.T) {
 func TestMetricsDocument(t *testing.T) {
 	t.Parallel()
 	families, _ := newMeasured(t).scrape()
+	secure, _ := newSecured(t).scrape()
+	maps.Copy(secure, families)
+	families = secure
 	want := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(families)) {
 		if f := families[name]; strings.HasPrefix(name, "onramp_") {
@@ -320,8 +323,8 @@ func TestPrometheus(t *testing.T) {
 	if said, err := lint.CombinedOutput(); err != nil {
 		t.Errorf("promtool check metrics: %v: %s", err, said)
 	}
-	p := startPrometheus(t, w, rules)
-	await(t, "two scrapes", func() bool { return len(p.query(t, `count_over_time(onramp_status_up[1m]) >= 2`)) == 1 })
+	p := startPrometheus(t, w, newSecured(t), rules)
+	await(t, "two scrapes of both", func() bool { return len(p.query(t, `count_over_time(onramp_status_up[1m]) >= 2`)) == 2 })
 	checked := map[string]bool{}
 	for _, q := range queries(t, rules, "../../packaging/grafana/onramp.json") {
 		found := p.query(t, q.expression)
@@ -350,8 +353,8 @@ func TestPrometheus(t *testing.T) {
 // prometheus is a server that runs.
 type prometheus struct{ url string }
 
-// startPrometheus has a Prometheus scrape a gateway four times a second.
-func startPrometheus(t *testing.T, w *world, rules string) prometheus {
+// startPrometheus has a Prometheus scrape two gateways four times a second.
+func startPrometheus(t *testing.T, w, other *world, rules string) prometheus {
 	t.Helper()
 	document, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
@@ -365,7 +368,7 @@ func startPrometheus(t *testing.T, w *world, rules string) prometheus {
 	folder := t.TempDir()
 	token := filepath.Join(folder, "token")
 	configuration = strings.NewReplacer(
-		"127.0.0.1:8081", strings.TrimPrefix(w.gateway.AdminURL(), "http://"), "/etc/prometheus/onramp.rules.yaml", rules,
+		"127.0.0.1:8081", strings.TrimPrefix(w.gateway.AdminURL(), "http://")+`", "`+strings.TrimPrefix(other.gateway.AdminURL(), "http://"), "/etc/prometheus/onramp.rules.yaml", rules,
 		"/etc/prometheus/onramp.admin-token", token, "15s", "250ms",
 	).Replace(configuration)
 	for path, content := range map[string]string{filepath.Join(folder, "prometheus.yml"): configuration, token: "none is asked for"} {

@@ -126,6 +126,9 @@ func (a *App) use(r *running) {
 	a.public.Trust(trusted(r.cfg))
 	a.public.Handle(r.public)
 	a.admin.Handle(r.admin)
+	for _, c := range a.certificates {
+		c.Look()
+	}
 }
 
 // prepareLanes makes the pump of the configuration that runs. No lane runs meanwhile.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/setup"
 	"onramp/sfmc"
@@ -31,6 +32,7 @@ const (
 	EventDefinition = "event-definition"
 	Message         = "message"
 	ENS             = "ens"
+	Certificates    = "certificates"
 	PublicURL       = "public-url"
 	Quiet           = "quiet"
 	Sinks           = "sinks"
@@ -41,7 +43,7 @@ const (
 func Names() []string {
 	return []string{
 		Configuration, Gateway, Files, Disk, Database, EncryptionKey, Backup, Subdomain, Credentials, Clock, Account, Scopes, DataExtension, EventDefinition, Message,
-		ENS, PublicURL, Quiet, Sinks, Alerts,
+		ENS, Certificates, PublicURL, Quiet, Sinks, Alerts,
 	}
 }
 
@@ -58,6 +60,8 @@ type Config struct {
 	PublicURL  string        // of the gateway
 	QuietAfter time.Duration // how long no event may come while messages go out; 0: for ever
 	Limit      time.Duration // of one check; default 10 s
+
+	Certificates []Shown // by the listeners
 
 	Account Marketing
 	Machine Machine
@@ -100,6 +104,8 @@ type Running struct {
 	Trouble string        // why its database can't be written; "": it can
 	Newest  time.Time     // when the newest registration was accepted; zero: there is none
 	ENS     *setup.Status // nil: it takes no events
+
+	Certificates []health.Certificate // of its listeners
 }
 
 // Checks are the checks of a configuration. A value is for one run.
@@ -177,6 +183,7 @@ func (c *Checks) tasks() []task {
 	noCallbacks := len(c.cfg.Callbacks) == 0
 	events := []task{
 		c.reads(ENS, noCallbacks, c.ens, scopeCallbackRead, scopeSubscriptionRead),
+		{name: Certificates, after: []string{Gateway}, idle: len(c.cfg.Certificates) == 0, run: every(c.certificates)},
 		{name: PublicURL, after: []string{Gateway}, run: every(c.publicURL)},
 		{name: Quiet, after: []string{Gateway, Database}, idle: noCallbacks, run: c.quiet},
 		{name: Sinks, run: every(c.sinks)},

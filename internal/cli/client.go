@@ -2,15 +2,19 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"onramp/internal/certificate/pemfile"
 	"onramp/internal/config"
 	"onramp/internal/listen"
 	"onramp/internal/onramp"
@@ -57,11 +61,54 @@ func (c *command) admin() (*adminClient, error) {
 	if err != nil {
 		return nil, c.missing(err)
 	}
-	base := string(c.adminURL)
-	if base == "" {
-		base = listen.URL(cfg.Listen)
+	client := &adminClient{string(c.adminURL), cfg.Token, &http.Client{Timeout: time.Minute}}
+	if client.base == "" {
+		client.base = listen.URL(cfg.Listen)
 	}
-	return &adminClient{base, cfg.Token, &http.Client{Timeout: time.Minute}}, nil
+	if cfg.TLS.Cert == "" {
+		return client, nil
+	}
+	return client, client.trust(cfg.TLS.Cert, c.adminURL == "")
+}
+
+// trust has it speak https and take the listener's own certificate, whoever has signed
+// it. On this machine it is for another name than the address.
+func (a *adminClient) trust(file string, here bool) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("admin.tls.cert: %w", err)
+	}
+	chain, err := pemfile.Chain(data)
+	if err != nil {
+		return fmt.Errorf("admin.tls.cert: %s: %w", file, err)
+	}
+	trusted, err := x509.SystemCertPool()
+	if err != nil {
+		trusted = x509.NewCertPool()
+	}
+	for _, c := range chain {
+		trusted.AddCert(c)
+	}
+	cfg := &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
+	if here {
+		a.base = "https" + strings.TrimPrefix(a.base, "http")
+		cfg.ServerName = anyName(chain[0])
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = cfg
+	a.http.Transport = transport
+	return nil
+}
+
+// anyName is one of the names that a certificate is for.
+func anyName(c *x509.Certificate) string {
+	for _, name := range c.DNSNames {
+		return strings.Replace(name, "*", "onramp", 1)
+	}
+	for _, address := range c.IPAddresses {
+		return address.String()
+	}
+	return ""
 }
 
 func (a *adminClient) get(ctx context.Context, path string, query url.Values, into any) error {

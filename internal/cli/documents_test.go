@@ -17,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"onramp/internal/certificate/certtest"
 	"onramp/internal/config"
 	"onramp/internal/sandbox"
 	"onramp/internal/web/webtest"
@@ -255,9 +256,25 @@ func (d *document) yaml(b block) {
 		}
 		environ = append(environ, string(found[1])+"="+value)
 	}
-	if _, err := config.Parse("onramp.yaml", text, environ); err != nil {
+	if _, err := config.Parse("onramp.yaml", d.certified(text), environ); err != nil {
 		d.t.Errorf("%s: %v in\n%s", d.name, err, text)
 	}
+}
+
+// certified puts files into the place of the certificates that a configuration names.
+func (d *document) certified(text []byte) []byte {
+	const named = "/etc/onramp/"
+	if !bytes.Contains(text, []byte(named)) {
+		return text
+	}
+	folder := d.t.TempDir()
+	pair := certtest.New(d.t).Issue(90*certtest.Day, "signup.example.com")
+	for file, content := range map[string][]byte{"fullchain.pem": pair.Cert, "privkey.pem": pair.Key, "admin.pem": pair.Cert, "admin.key": pair.Key} {
+		if err := os.WriteFile(filepath.Join(folder, file), content, 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return bytes.ReplaceAll(text, []byte(named), []byte(folder+"/"))
 }
 
 // wholeConfig is what parts of configurations stand in.

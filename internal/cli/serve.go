@@ -68,7 +68,11 @@ func (c *command) runServe(ctx context.Context, restored bool) error {
 		log.Warn("the admin API is closed: set admin.token to open it")
 	}
 	public, admin := a.Where()
-	log.Info("ready", "public", public, "admin", admin, "version", build)
+	facts := []any{"public", public, "admin", admin, "version", build}
+	if plain := a.PlainURL(); plain != "" {
+		facts = append(facts, "http", plain)
+	}
+	log.Info("ready", facts...)
 	manager.Ready()
 	if err := a.Run(ctx); err != nil {
 		return err

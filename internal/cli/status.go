@@ -23,8 +23,9 @@ func (c *command) status() *cobra.Command {
 		Long: `Shows how many registrations were accepted and what state they are in (the counts add up),
 how many events arrived, and the state of each destination: running, throttled, blocked,
 paused (see onramp destinations), or unconfigured. The lines of the gateway are about its
-database and disk, the access token, Marketing Cloud's clock, whether what the configuration
-names is there, whether what is sent arrives (watch), and traces, if they are sent. The calls to Marketing Cloud are
+database and disk, the certificates of its listeners, the access token, Marketing Cloud's
+clock, whether what the configuration names is there, whether what is sent arrives (watch),
+and traces, if they are sent. The calls to Marketing Cloud are
 those of today (UTC) and of the contract's year. Deliveries with the same destination and
 key go one after the other: what waits behind the retry of an earlier one is shown below.
 Ignored are the inputs that came with a form and are no field of it (see unknown_fields).`,
@@ -134,6 +135,9 @@ func healthRows(s *health.Status, more [][]string) [][]string {
 		}
 		rows = append(rows, []string{"disk", d.State, text})
 	}
+	for _, c := range s.Certificates {
+		rows = append(rows, []string{"certificate", c.State, describeCertificate(&c)})
+	}
 	if t := s.Token; t != nil {
 		rows = append(rows, []string{"token", t.State, describeToken(t)})
 	}
@@ -162,6 +166,15 @@ func healthRows(s *health.Status, more [][]string) [][]string {
 		row[2] = visible(row[2])
 	}
 	return rows
+}
+
+// describeCertificate says what a listener shows until when, and what is wrong with it.
+func describeCertificate(c *health.Certificate) string {
+	text := c.Listener + ": " + strings.Join(c.Hosts, ", ")
+	if !c.ExpiresAt.IsZero() {
+		text += ", expires at " + moment(c.ExpiresAt)
+	}
+	return withHint(withHint(text, c.Reason), c.Hint)
 }
 
 func describeToken(t *health.Token) string {

@@ -47,6 +47,8 @@ type Public struct {
 	URL            string   // url: the absolute http(s) URL under which the world sees it; ""
 	TrustedProxies []string // trusted_proxies: IP addresses and CIDR prefixes whose client_ip_header counts; none
 	ClientIPHeader string   // client_ip_header: where they pass on the visitor's address: X-Forwarded-For, Forwarded or X-Real-IP; "X-Forwarded-For"
+	TLS            TLS      // tls: cert and key; none
+	ACME           ACME     // tls.acme, in place of them; none
 	MaxConnections int      // max_connections: so many at once; 0: as many as the limit of open files allows, at most 4096
 }
 
@@ -54,6 +56,7 @@ type Public struct {
 type Admin struct {
 	Listen string        // listen: host:port; "127.0.0.1:8081"
 	Token  onramp.Secret // token: what callers must send; "", only possible on a loopback address
+	TLS    TLS           // tls: cert and key; none
 }
 
 // MarketingCloud is the account and the installed package. Exactly one of
@@ -190,8 +193,9 @@ func loadSection(name, path string, optional bool, environ []string) (*Config, e
 	if err != nil {
 		return nil, err
 	}
-	c, problems := parse(data, environ)
-	problems = slices.DeleteFunc(problems, func(p Problem) bool {
+	r := newReader(environ)
+	c := r.parse(data)
+	problems := slices.DeleteFunc(r.problems, func(p Problem) bool {
 		section, _, _ := strings.Cut(p.Path, ".")
 		// without a path it is the file as a whole that can't be understood
 		return p.Path != "" && section != name && !strings.HasPrefix(p.Path, variablePrefix+strings.ToUpper(name)+"_")
@@ -214,20 +218,15 @@ func readFile(path string) ([]byte, error) {
 }
 
 // Parse is Load for a file that was already read; name stands for it in
-// errors. It still reads the files that ${file:…} references name.
+// errors. It still reads the files that ${file:…} references and tls name.
 func Parse(name string, data []byte, environ []string) (*Config, error) {
-	c, problems := parse(data, environ)
-	if len(problems) > 0 {
-		return nil, newError(name, problems)
+	r := newReader(environ)
+	r.readsFiles = true
+	c := r.parse(data)
+	if len(r.problems) > 0 {
+		return nil, newError(name, r.problems)
 	}
 	return c, nil
-}
-
-// parse gives what could be read, and what is wrong with the rest.
-func parse(data []byte, environ []string) (*Config, []Problem) {
-	r := newReader(environ)
-	c := r.parse(data)
-	return c, r.problems
 }
 
 func newReader(environ []string) *reader {
@@ -236,6 +235,7 @@ func newReader(environ []string) *reader {
 	}
 }
 
+// parse gives what could be read; what is wrong with the rest stands in problems.
 func (r *reader) parse(data []byte) *Config {
 	c := Default()
 	if root, ok := r.document(data); ok {
@@ -258,16 +258,11 @@ func environment(environ []string) map[string]string {
 func (r *reader) config(c *Config, root value) {
 	all := settings()
 	known := knownKeys()
-	top, ok := r.mapping(root, known[""]...)
-	if !ok {
+	sections := map[string]map[string]value{}
+	if !r.sections("", root, known, sections) {
 		return
 	}
-	sections := map[string]map[string]value{"": top}
-	for _, name := range known[""] {
-		if keys, ok := known[name]; ok {
-			sections[name], _ = r.mapping(top[name], keys...)
-		}
-	}
+	top := sections[""]
 	for _, s := range all {
 		section, key := s.split()
 		r.apply(c, s, sections[section][key])
@@ -276,6 +271,7 @@ func (r *reader) config(c *Config, root value) {
 	r.checkMarketingCloud(c, top["marketing_cloud"])
 	r.checkAdmin(c)
 	r.checkListeners(c)
+	r.checkTLS(c, sections)
 	c.Alerts = r.alerts(top["alerts"])
 	r.publicURL = c.Public.URL
 	c.Forms = r.forms(top["forms"])
@@ -297,6 +293,19 @@ func (r *reader) blamed(section string) bool {
 	})
 }
 
+// sections reads a section and those in it, by their paths. It is false when the value is
+// no map.
+func (r *reader) sections(path string, v value, known map[string][]string, into map[string]map[string]value) bool {
+	keys, ok := r.mapping(v, known[path]...)
+	into[path] = keys
+	for _, key := range known[path] {
+		if inner := strings.TrimPrefix(path+"."+key, "."); known[inner] != nil {
+			r.sections(inner, keys[key], known, into)
+		}
+	}
+	return ok
+}
+
 // knownKeys gives the keys of the sections that belong to the gateway as a whole, and of the
 // root under "".
 func knownKeys() map[string][]string {
@@ -306,7 +315,7 @@ func knownKeys() map[string][]string {
 			continue // it is read where it stands
 		}
 		known[s.Path] = s.Names()
-		if s.Path != "" {
+		if s.Path != "" && !strings.Contains(s.Path, ".") {
 			known[""] = append(known[""], s.Path)
 		}
 	}

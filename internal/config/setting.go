@@ -24,10 +24,8 @@ type single struct {
 }
 
 func (s single) split() (section, key string) {
-	if section, key, nested := strings.Cut(s.path, "."); nested {
-		return section, key
-	}
-	return "", s.path
+	at := strings.LastIndex(s.path, ".")
+	return s.path[:max(at, 0)], s.path[at+1:]
 }
 
 // variablePrefix begins the names of all variables.
@@ -37,7 +35,7 @@ const variablePrefix = "ONRAMP_"
 func (s single) variable() string { return setting.Variable(s.path) }
 
 func settings() []single {
-	return []single{
+	return append([]single{
 		{"database", setDatabase},
 		{"encryption_key", func(c *Config, s scalar) error { return setText(&c.EncryptionKey, s) }},
 		{"public.listen", func(c *Config, s scalar) error { return setListen(&c.Public.Listen, s) }},
@@ -74,7 +72,7 @@ func settings() []single {
 		{"watch.sample", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Sample, s) }},
 		{"watch.schema", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Schema, s) }},
 		{"watch.usual", func(c *Config, s scalar) error { return setSwitch(&c.Watch.Usual, s) }},
-	}
+	}, tlsSettings()...)
 }
 
 // apply gives a setting its value, if there is one. An empty variable counts

@@ -1,6 +1,7 @@
 // Package health tells how the gateway itself is doing, and the account in Marketing
-// Cloud that it sends to: the database and its disk, the access token, the vendor's
-// clock, whether what the configuration names is there, and the calls that were made.
+// Cloud that it sends to: the database and its disk, the certificates of the listeners,
+// the access token, the vendor's clock, whether what the configuration names is there,
+// and the calls that were made.
 //
 // [Sources.Status] is what there is at one moment, [Checks] tries what is named. The
 // package repairs nothing and alerts nobody.
@@ -20,6 +21,8 @@ type Sources struct {
 	Clock   func() Clock
 	Checks  func() []Check
 	Calls   func() budget.Usage
+
+	Certificates func() []Certificate
 }
 
 // The states of a part.
@@ -38,6 +41,8 @@ type Status struct {
 	Checks []Check `json:"checks,omitempty"` // of what the configuration names in Marketing Cloud, since the start
 
 	Calls *budget.Usage `json:"calls,omitempty"` // to Marketing Cloud
+
+	Certificates []Certificate `json:"certificates,omitempty"` // of our listeners
 }
 
 // Store is whether the database takes what comes.
@@ -101,7 +106,7 @@ func (c *Clock) Describe() string {
 
 // Status asks all sources.
 func (s *Sources) Status() Status {
-	status := Status{Store: Store{State: stateOK}, Disk: s.disk(), Clock: s.clock(), Checks: s.checks(), Calls: s.calls()}
+	status := Status{Store: Store{State: stateOK}, Disk: s.disk(), Clock: s.clock(), Checks: s.checks(), Calls: s.calls(), Certificates: s.certificates()}
 	if s.Trouble != nil {
 		if err := s.Trouble(); err != nil {
 			status.Store = Store{State: stateFailed, Reason: err.Error()}
@@ -124,7 +129,7 @@ func (s *Sources) Status() Status {
 
 // Quick is the part of the status that alerts look at every second.
 func (s *Sources) Quick() Status {
-	return Status{Clock: s.clock(), Checks: s.checks(), Calls: s.calls()}
+	return Status{Clock: s.clock(), Checks: s.checks(), Calls: s.calls(), Certificates: s.certificates()}
 }
 
 // disk tells the free space; nil where there is no disk of ours.
@@ -160,4 +165,11 @@ func (s *Sources) calls() *budget.Usage {
 	}
 	u := s.Calls()
 	return &u
+}
+
+func (s *Sources) certificates() []Certificate {
+	if s.Certificates == nil {
+		return nil
+	}
+	return s.Certificates()
 }

@@ -59,6 +59,7 @@ var (
 	tokenAge   = describe("token_age_seconds", "Age of the access token for Marketing Cloud.")
 	tokenBad   = describe("token_failed", "1 if the last request for an access token has failed.")
 	clockAhead = describe("clock_ahead_seconds", "By how much Marketing Cloud's clock is ahead of this machine's; below 0: it is behind.")
+	expires    = describe("certificate_expires_timestamp_seconds", "When the certificate that a listener shows for a host expires; missing: there is none.", "listener", "host")
 	checks     = describe("check_state", "1 for the state of a check of what the configuration names in Marketing Cloud, 0 for the others.", "check", "state")
 	yearCalls  = describe("year_calls", "Calls to Marketing Cloud in the contract's year, by what they are for.", "route")
 	yearLimit  = describe("year_calls_limit", "marketing_cloud.calls_per_year; missing if it is 0.")
@@ -80,7 +81,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func descriptions() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		up, accepted, registrations, deliveries, inFlight, standing, oldest, failures, stored, repeated,
-		writable, notices, diskFree, diskSize, tokenAge, tokenBad, clockAhead, checks, yearCalls, yearLimit,
+		writable, notices, diskFree, diskSize, tokenAge, tokenBad, clockAhead, expires, checks, yearCalls, yearLimit,
 		canaries, canaryAt, quiet, drifted, loadedAt, reloadBad, needsStart,
 	}
 }
@@ -183,6 +184,11 @@ func (g gauges) overview(o *operator.Overview) {
 	}
 	if c := o.Health.Clock; c != nil && !c.CheckedAt.IsZero() {
 		g.set(clockAhead, c.Ahead)
+	}
+	for _, c := range o.Health.Certificates {
+		for _, host := range c.Hosts {
+			g.at(expires, c.ExpiresAt, c.Listener, host)
+		}
 	}
 	for i := range o.Health.Checks {
 		c := &o.Health.Checks[i]

@@ -4,8 +4,8 @@ package setting
 func Top() Section {
 	return Section{Title: "At the top", Keys: []Key{
 		{Name: "database", Default: "onramp.db", Restart: true, Meaning: "a SQLite file, or a `postgres://…` URL. Parameters in the URL, such as `statement_timeout`, take precedence over Onramp's own"},
-		{Name: "encryption_key", Without: "with SQLite, one that Onramp makes in `onramp.db.key`", Restart: true, Meaning: "encrypts the secrets in the database: those of callbacks and clients, the access token, and the one behind `subscriber_key: uuid`. " +
-			"`onramp keys new encryption` creates one. PostgreSQL with callbacks needs it; without it the access token isn't stored, and each start requests one. See [Secrets](../running.md#secrets)"},
+		{Name: "encryption_key", Without: "with SQLite, one that Onramp makes in `onramp.db.key`", Restart: true, Meaning: "encrypts the secrets in the database: those of callbacks and clients, the access token, keys of certificates, and the one behind `subscriber_key: uuid`. " +
+			"`onramp keys new encryption` creates one. PostgreSQL with callbacks or with `public.tls.acme` needs it; without it the access token isn't stored, and each start requests one. See [Secrets](../running.md#secrets)"},
 		{Name: "drain_timeout", Default: "25s", Meaning: "how long a shutdown, or a reload, waits for requests in flight"},
 		{Name: "alerts", Several: true, Meaning: "list of [shoutrrr](https://shoutrrr.nickfedor.com) URLs that receive [alerts](../runbook/README.md). What Marketing Cloud or another server said " +
 			"stands in them without links, addresses, tokens and markup; `onramp status` shows it in full"},
@@ -20,16 +20,50 @@ func Public() Section {
 	return Section{Title: "public", Path: "public", About: "The listener for forms, the API for sites, the token endpoint and callbacks.", Keys: []Key{
 		{Name: "listen", Default: ":8080", Restart: true, Meaning: "its address, `host:port`; without a host, all addresses"},
 		{Name: "url", Meaning: "its public URL; required for callbacks. It is the issuer of the token endpoint's tokens and metadata; without it, the issuer is the address of the listener, such as `http://127.0.0.1:8080`"},
-		{Name: "trusted_proxies", Several: true, Meaning: "IP addresses or CIDR prefixes of your load balancers; only they are believed what the visitor's address is, and only they may have more than a quarter of the connections"},
+		{Name: "tls", Several: true, Restart: true, Without: "http", Meaning: "the [certificate](#publictls) with which the listener speaks https"},
+		{Name: "trusted_proxies", Several: true, Meaning: "IP addresses or CIDR prefixes of your load balancers; only they are believed what the visitor's address is, and only they may have more than a quarter of the connections; see [TLS and proxies](../proxies.md#what-is-believed-of-a-proxy)"},
 		{Name: "client_ip_header", Default: "X-Forwarded-For", Meaning: "the header in which they say it: `X-Forwarded-For`, `Forwarded` (RFC 7239) or `X-Real-IP`; see [The visitor's address](../forms.md#the-visitors-address)"},
 		{Name: "max_connections", Without: "half the limit of open files, at most 4096", Restart: true, Meaning: "connections at once, 16 or more; see [Overload](../reliability.md#overload)"},
 	}}
+}
+
+// certificateFiles are the keys of a certificate in files.
+func certificateFiles() []Key {
+	return []Key{
+		{Name: "cert", Restart: true, Meaning: "a PEM file with the certificate and its chain; it is loaded again when it changes"},
+		{Name: "key", Restart: true, Meaning: "a PEM file with its private key; likewise"},
+	}
+}
+
+// PublicTLS is the certificate of the public listener.
+func PublicTLS() Section {
+	return Section{Title: "public.tls", Path: "public.tls", About: "Either `cert` and `key`, or `acme`; see [TLS and proxies](../proxies.md).", Keys: append(
+		certificateFiles(),
+		Key{Name: "acme", Several: true, Restart: true, Meaning: "a [certificate authority](#publictlsacme) that gives certificates by itself"},
+	)}
+}
+
+// ACME is the authority that gives certificates.
+func ACME() Section {
+	return Section{Title: "public.tls.acme", Path: "public.tls.acme", About: "See [TLS by ACME](../proxies.md#tls-by-acme).", Keys: []Key{
+		{Name: "accept_terms", Restart: true, Meaning: "`true`: you accept the terms of the authority; required"},
+		{Name: "hosts", Several: true, Restart: true, Without: "the host of `public.url`", Meaning: "list of the hosts that get a certificate"},
+		{Name: "email", Restart: true, Meaning: "where the authority writes to"},
+		{Name: "directory", Restart: true, Without: "Let's Encrypt", Meaning: "URL of another authority's ACME directory"},
+		{Name: "http_listen", Restart: true, Meaning: "an address that port 80 leads to, such as `:80`: there the authority can be given the proof that a host is yours, and everybody else is led to https"},
+	}}
+}
+
+// AdminTLS is the certificate of the admin listener.
+func AdminTLS() Section {
+	return Section{Title: "admin.tls", Path: "admin.tls", About: "The operator commands trust the certificate, whoever has signed it; see [The admin listener](../proxies.md#the-admin-listener).", Keys: certificateFiles()}
 }
 
 // Admin is the listener for operators.
 func Admin() Section {
 	return Section{Title: "admin", Path: "admin", About: "The listener for operators: the admin API, which the commands use, `/healthz` and `/readyz`.", Keys: []Key{
 		{Name: "listen", Default: "127.0.0.1:8081", Restart: true, Meaning: "its address; anything but loopback needs `token`"},
+		{Name: "tls", Several: true, Restart: true, Without: "http", Meaning: "the [certificate](#admintls) with which the listener speaks https"},
 		{Name: "token", Without: "the admin API is closed", Meaning: "bearer token of the admin API, at least 16 characters; `onramp init` and `onramp keys new admin` create one. " +
 			"After ten wrong tokens from an address, or a hundred in all, further wrong ones are answered with 429; the right one always works"},
 	}}

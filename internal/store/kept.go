@@ -45,6 +45,8 @@ var hints = map[string]string{
 	keptProbe:    "nothing to do: it is deleted with the first probe that comes after five hours",
 	keptKey:      "nothing to do: access tokens are signed with another key",
 	keptClient:   "give the client a new secret with onramp keys new client --save --client ID, then run onramp ens setup",
+
+	keptCertificate: "nothing to do: another one is asked for",
 }
 
 // keep stores a value under its name, in place of what was there. A name that the
@@ -129,8 +131,8 @@ func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 
 type keptRow struct{ name, text string }
 
-// keyFits says whether the key opens anything that is kept, but for the access token,
-// which is replaced under any key.
+// keyFits says whether the key opens anything that is kept, but for the access token and
+// certificates, which are replaced under any key.
 func (s *Store) keyFits(ctx context.Context) (bool, error) {
 	kept, err := s.listAllKept(ctx)
 	if err != nil || s.cipher == nil {
@@ -138,7 +140,7 @@ func (s *Store) keyFits(ctx context.Context) (bool, error) {
 	}
 	return slices.ContainsFunc(kept, func(k keptOfKind) bool {
 		_, err := s.cipher.Decrypt(k.text, keptAs(k.kind, k.name))
-		return err == nil && k.kind != keptToken
+		return err == nil && k.kind != keptToken && k.kind != keptCertificate
 	}), nil
 }
 
@@ -182,6 +184,8 @@ func (s *Store) tryKept(k keptOfKind) (err error) {
 		_, err = openKept[onramp.SigningKey](s.cipher, k.kind, k.keptRow)
 	case keptClient:
 		_, err = openKept[onramp.TokenClient](s.cipher, k.kind, k.keptRow)
+	case keptCertificate:
+		_, err = openKept[[]byte](s.cipher, k.kind, k.keptRow)
 	}
 	return err
 }

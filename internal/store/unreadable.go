@@ -21,13 +21,15 @@ type Unreadable struct {
 // losses say what is lost with each kind. What has no secret that someone else
 // must know is made again by itself.
 var losses = map[string]string{
-	keptScheme:   "which secret Marketing Cloud has: onramp ens setup creates the scheme again",
-	keptCallback: "the signature key: onramp ens setup verifies the callback again",
-	keptProbe:    "nothing: Marketing Cloud sends a new one during onramp ens setup",
-	keptKey:      "the validity of access tokens: Marketing Cloud requests new ones",
-	keptClient:   "the client's secrets: create the client again with onramp keys new client --save, then run onramp ens setup",
-	keptToken:    "nothing: a new one is requested",
-	keptSecret:   "what subscriber_key: uuid is made from: people who register again get another subscriber key",
+	keptScheme:      "which secret Marketing Cloud has: onramp ens setup creates the scheme again",
+	keptCallback:    "the signature key: onramp ens setup verifies the callback again",
+	keptProbe:       "nothing: Marketing Cloud sends a new one during onramp ens setup",
+	keptKey:         "the validity of access tokens: Marketing Cloud requests new ones",
+	keptClient:      "the client's secrets: create the client again with onramp keys new client --save, then run onramp ens setup",
+	keptToken:       "nothing: a new one is requested",
+	keptCertificate: "nothing: another certificate is asked for",
+
+	keptSecret: "what subscriber_key: uuid is made from: people who register again get another subscriber key",
 }
 
 // keptSecret stands for the secret behind subscriber keys, which is no row of kept.
@@ -102,14 +104,15 @@ func (t *tx) removeUnreadable(found []Unreadable) error {
 	return nil
 }
 
-// openCipher gets the cipher. Of an access token alone no key is worth keeping: a new
-// one is requested.
+// openCipher gets the cipher. Of an access token and certificates alone no key is worth
+// keeping: new ones are requested.
 func (s *Store) openCipher(ctx context.Context, get func(hasSecrets bool) (Cipher, error)) error {
 	if get == nil {
 		return nil
 	}
 	var n int
-	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind <> $1) + (SELECT COUNT(*) FROM meta WHERE name = $2)`, keptToken, snapshot.KeySecret).Scan(&n); err != nil {
+	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind NOT IN ($1, $3)) + (SELECT COUNT(*) FROM meta WHERE name = $2)`,
+		keptToken, snapshot.KeySecret, keptCertificate).Scan(&n); err != nil {
 		return err
 	}
 	var err error

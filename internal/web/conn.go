@@ -3,13 +3,16 @@ package web
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,10 +29,14 @@ const (
 // conn is a connection that knows what it is busy with, and limits how long its
 // answers may take.
 type conn struct {
-	net.Conn
-	gate    *gate
-	address netip.Addr // whose share of the connections it takes; invalid: nobody's
-	streams int        // of HTTP/2, that have places; gate.mu guards it
+	net.Conn           // the socket, or what speaks TLS on it
+	socket   net.Conn  // for deadlines, which TLS has none of
+	secured  *tls.Conn // nil: without TLS
+	shaken   handshake // whoever reads knows
+	writing  atomic.Bool
+	gate     *gate
+	address  netip.Addr // whose share of the connections it takes; invalid: nobody's
+	streams  int        // of HTTP/2, that have places; gate.mu guards it
 
 	mu      sync.Mutex
 	phase   phase
@@ -151,6 +158,8 @@ func (c *conn) isIn(p phase) bool {
 // Write writes part of an answer. The peer must take each piece within the limit
 // for an answer, and a long answer at slowestReader.
 func (c *conn) Write(p []byte) (n int, err error) {
+	c.writing.Store(true)
+	defer c.writing.Store(false)
 	for {
 		piece := p[n:min(n+slowestReader, len(p))]
 		if err := c.beforeWriting(piece); err != nil {
@@ -197,7 +206,7 @@ func (c *conn) limitWriting(now time.Time) error {
 			return nil
 		}
 		c.writeEnd = now.Add(limit + limit/2)
-		return c.Conn.SetWriteDeadline(c.writeEnd)
+		return c.socket.SetWriteDeadline(c.writeEnd)
 	}
 	if stopping {
 		limit = min(limit, c.gate.limits.Grace)
@@ -206,7 +215,7 @@ func (c *conn) limitWriting(now time.Time) error {
 	if whole := c.begun.Add(limit + time.Duration(c.sent)*time.Second/slowestReader); whole.Before(c.writeEnd) && !c.begun.IsZero() {
 		c.writeEnd = whole
 	}
-	return c.Conn.SetWriteDeadline(c.writeEnd)
+	return c.socket.SetWriteDeadline(c.writeEnd)
 }
 
 // SetWriteDeadline does nothing: net/http takes back after each answer what Write
@@ -252,7 +261,7 @@ func (c *conn) hasten() error {
 		return nil
 	}
 	c.readSet = c.readEnd
-	return c.Conn.SetReadDeadline(c.readEnd)
+	return c.socket.SetReadDeadline(c.readEnd)
 }
 
 // Read reads what the peer sends until the read deadline.
@@ -260,6 +269,9 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	for begun := false; ; begun = true {
 		if err := c.beforeReading(begun); err != nil {
 			return 0, err
+		}
+		if c.secured != nil && !c.shake() {
+			return 0, io.EOF // at which net/http closes the connection and says nothing
 		}
 		n, err = c.Conn.Read(p)
 		c.mu.Lock()
@@ -285,7 +297,7 @@ func (c *conn) beforeReading(early bool) error {
 		return c.hasten()
 	}
 	c.readSet = c.readEnd
-	return c.Conn.SetReadDeadline(c.readEnd)
+	return c.socket.SetReadDeadline(c.readEnd)
 }
 
 // endReading ends reading at a time, whatever net/http has set. It needs mu.
@@ -307,15 +319,15 @@ func (c *conn) stop(reading, writing time.Time) {
 		c.endReading(reading)
 	}
 	if c.phase == answering {
-		_ = c.Conn.SetWriteDeadline(writing) // fails only if closed
+		_ = c.socket.SetWriteDeadline(writing) // fails only if closed
 	}
 }
 
 // CloseWrite lets net/http close its half first, so that a client that is still
 // sending gets to read the answer.
 func (c *conn) CloseWrite() error {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		return tcp.CloseWrite()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok { // TCP and TLS have it
+		return half.CloseWrite()
 	}
 	return nil
 }
@@ -340,6 +352,6 @@ func (c *conn) giveWay() {
 	c.mu.Unlock()
 	if gives {
 		c.gate.leave(c)
-		_ = c.Conn.Close() // its peer sees the end; net/http closes it again
+		_ = c.socket.Close() // its peer sees the end; net/http closes it again
 	}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"maps"
 	"net"
@@ -18,6 +19,7 @@ import (
 type gate struct {
 	net.Listener
 	limits  Limits
+	tls     *tls.Config // nil: without TLS
 	trusted atomic.Pointer[[]netip.Prefix]
 	log     *refusalLog
 	bodies  bodyBudget
@@ -88,7 +90,10 @@ func (g *gate) Close() (err error) {
 
 // admit gives a new connection its place, or closes it and returns nil.
 func (g *gate) admit(accepted net.Conn) *conn {
-	c := &conn{Conn: accepted, gate: g, address: g.shareOf(accepted), turn: g.turns.Add(1)}
+	c := &conn{Conn: accepted, socket: accepted, gate: g, address: g.shareOf(accepted), turn: g.turns.Add(1)}
+	if g.tls != nil {
+		c.secure(g.tls)
+	}
 	if g.enter(c) {
 		return c
 	}

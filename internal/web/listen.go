@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ type Limits struct {
 	Trusted     []netip.Prefix // proxies, whose number of connections only Connections limits
 	Bodies      int64          // bytes of all unfinished bodies, without the first 64 KiB of each; 64 MiB
 	Fair        time.Duration  // how long a large body may take before it gives way to others; 3s, as long as ENS waits in all
+	Header      time.Duration  // for receiving a request's header, on a new connection with the handshake of TLS; 10s
 	Body        time.Duration  // for receiving a request; 30s
 	Write       time.Duration  // for writing an answer, or a piece of a long one; 30s
 	Grace       time.Duration  // at a stop, for requests that may be on their way; 1s
@@ -61,6 +63,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Fair == 0 {
 		l.Fair = 3 * time.Second
+	}
+	if l.Header == 0 {
+		l.Header = 10 * time.Second
 	}
 	if l.Body == 0 {
 		l.Body = 30 * time.Second
@@ -102,15 +107,14 @@ func Listen(ctx context.Context, address string, h http.Handler) (*Listener, err
 	l := &Listener{gate: newGate(listener), served: make(chan struct{})}
 	l.Handle(h)
 	l.server = &http.Server{
-		Handler:           http.HandlerFunc(l.serve),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          log.New(serverLog{l.gate}, "", 0),
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState:         func(c net.Conn, s http.ConnState) { c.(*conn).note(s) },
-		Protocols:         new(http.Protocols),
-		HTTP2:             http2Limits(),
+		Handler:        http.HandlerFunc(l.serve),
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 32 << 10,
+		ErrorLog:       log.New(serverLog{l.gate}, "", 0),
+		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:      func(c net.Conn, s http.ConnState) { c.(*conn).note(s) },
+		Protocols:      new(http.Protocols),
+		HTTP2:          http2Limits(),
 	}
 	l.server.Protocols.SetHTTP1(true)
 	l.server.Protocols.SetUnencryptedHTTP2(true)
@@ -134,14 +138,22 @@ func (l *Listener) Limit(limits Limits) {
 	l.Trust(limits.Trusted)
 	l.gate.bodies.limit, l.gate.bodies.fair = limits.Bodies, limits.Fair
 	l.gate.log = &refusalLog{log: limits.Log, part: limits.Part, meter: limits.Meter}
-	l.server.ReadTimeout = limits.Body
+	l.server.ReadHeaderTimeout, l.server.ReadTimeout = limits.Header, limits.Body
 }
 
 // URL returns the address as a client on this machine can use it.
-func (l *Listener) URL() string { return listen.URL(l.gate.Addr().String()) }
+func (l *Listener) URL() string { return l.scheme(listen.URL(l.gate.Addr().String())) }
 
 // Where returns the address as it is bound, see listen.Where.
-func (l *Listener) Where() string { return listen.Where(l.gate.Addr().String()) }
+func (l *Listener) Where() string { return l.scheme(listen.Where(l.gate.Addr().String())) }
+
+// scheme is the URL with https, where the listener speaks that.
+func (l *Listener) scheme(url string) string {
+	if l.gate.tls == nil {
+		return url
+	}
+	return "https" + strings.TrimPrefix(url, "http")
+}
 
 // Serve answers requests until Shutdown or Close.
 func (l *Listener) Serve() error {

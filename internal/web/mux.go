@@ -39,3 +39,12 @@ func Harden(h http.Handler) http.Handler {
 		h.ServeHTTP(w, r)
 	})
 }
+
+// StrictTransport has browsers come by https only, for a year (HSTS, RFC 6797). Whoever
+// uses it must be sure that all visitors come by https.
+func StrictTransport(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Strict-Transport-Security"] = []string{"max-age=31536000"}
+		h.ServeHTTP(w, r)
+	})
+}

@@ -70,7 +70,13 @@ type refusalLog struct {
 
 // refused counts a refusal, and writes one line. A reason that is "" is that of the status; a status
 // that is 0 was not sent.
-func (l *refusalLog) refused(status int, reason string) {
+func (l *refusalLog) refused(status int, reason string) { l.write(slog.LevelWarn, status, reason) }
+
+// write is refused, at a level.
+func (l *refusalLog) write(level slog.Level, status int, reason string) {
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
 	if reason == "" {
 		reason = statusReason(status)
 	}
@@ -80,10 +86,10 @@ func (l *refusalLog) refused(status int, reason string) {
 		attributes = append(attributes, slog.Int("status", status))
 	}
 	more := func(count int) {
-		l.log.LogAttrs(context.Background(), slog.LevelWarn, "more of the same", append(attributes, slog.Int("count", count))...)
+		l.log.LogAttrs(context.Background(), level, "more of the same", append(attributes, slog.Int("count", count))...)
 	}
 	if l.ration.allow(refusalKind{status, reason}, more) {
-		l.log.LogAttrs(context.Background(), slog.LevelWarn, "refused", attributes...)
+		l.log.LogAttrs(context.Background(), level, "refused", attributes...)
 	}
 }
 
@@ -141,7 +147,6 @@ func (s serverLog) Write(line []byte) (int, error) {
 	reason := "net_http"
 	for begin, word := range map[string]string{
 		"http: Accept error":                     "accept_error",
-		"http: TLS handshake error":              "tls_handshake_error",
 		"http: panic serving":                    "panic",
 		"http: superfluous response.WriteHeader": "second_status",
 		"http: URL query contains semicolon":     "semicolon_in_query",
