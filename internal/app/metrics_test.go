@@ -25,16 +25,17 @@ import (
 
 	"onramp/internal/browsertest"
 	"onramp/internal/sandbox"
+	"onramp/internal/tracing/tracetest"
 	"onramp/internal/watch"
 )
 
 // newMeasured is a gateway of which there is something to be told in every metric: it has
-// canaries, a year's calls, an event and a dead letter.
+// canaries, a year's calls, traces, an event and a dead letter.
 func newMeasured(t *testing.T) *world {
 	t.Helper()
 	w := newSandboxed(t)
 	w.start(watching("canary: 1h, canary_timeout: 30s", func(cfg string) string {
-		return strings.Replace(cfg, "marketing_cloud:\n", "marketing_cloud:\n  calls_per_year: 100000\n", 1)
+		return "tracing: { endpoint: " + tracetest.New(t).URL + " }\n" + strings.Replace(cfg, "marketing_cloud:\n", "marketing_cloud:\n  calls_per_year: 100000\n", 1)
 	}), filepath.Join(t.TempDir(), "onramp.db"))
 	if err := w.gateway.SetUpEvents(t.Context()); err != nil {
 		t.Fatal(err)

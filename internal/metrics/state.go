@@ -70,6 +70,7 @@ var (
 	drifted    = describe("columns_drifted", "1 for a data extension whose columns no longer take what the forms send: nothing is sent to it.", "destination")
 	loadedAt   = describe("configuration_loaded_timestamp_seconds", "When the configuration that runs was loaded.")
 	reloadBad  = describe("configuration_reload_failed", "1 if the last reload was refused; see onramp status.")
+	spans      = describe("spans_total", "Spans of distributed traces that were sent, refused by the collector (failed), or too many (dropped).", "result")
 	needsStart = describe("configuration_needs_restart", "Settings that the file has changed and that hold from the next start on.")
 )
 
@@ -82,7 +83,7 @@ func descriptions() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		up, accepted, registrations, deliveries, inFlight, standing, oldest, failures, stored, repeated,
 		writable, notices, diskFree, diskSize, tokenAge, tokenBad, clockAhead, expires, checks, yearCalls, yearLimit,
-		canaries, canaryAt, quiet, drifted, loadedAt, reloadBad, needsStart,
+		canaries, canaryAt, quiet, drifted, spans, loadedAt, reloadBad, needsStart,
 	}
 }
 
@@ -265,6 +266,11 @@ func (g gauges) status(s *operator.Status) {
 		if !s.Token.Since.IsZero() {
 			g.set(tokenAge, g.now.Sub(s.Token.Since).Seconds())
 		}
+	}
+	if s.Tracing != nil {
+		g.count(spans, s.Tracing.Sent, "sent")
+		g.count(spans, s.Tracing.Failed, "failed")
+		g.count(spans, s.Tracing.Dropped, "dropped")
 	}
 	if c := s.Configuration; c != nil {
 		g.at(loadedAt, c.LoadedAt)

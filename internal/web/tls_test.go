@@ -28,7 +28,7 @@ type secured struct {
 	log   *logText
 }
 
-func serveTLS(t *testing.T, limits web.Limits, h http.HandlerFunc) *secured {
+func serveTLS(t *testing.T, limits web.Limits, h http.HandlerFunc, wrap ...func(net.Listener) net.Listener) *secured {
 	t.Helper()
 	authority := certtest.New(t)
 	pair := authority.Issue(90*certtest.Day, "signup.example.com")
@@ -40,6 +40,9 @@ func serveTLS(t *testing.T, limits web.Limits, h http.HandlerFunc) *secured {
 	s.Secure(&tls.Config{Certificates: []tls.Certificate{shown}, NextProtos: []string{"acme-tls/1"}})
 	limits.Log, limits.Part = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), "public"
 	s.Limit(limits)
+	for _, w := range wrap {
+		s.Lack(w)
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 	t.Cleanup(func() {
@@ -319,21 +322,18 @@ func (l fullListener) Accept() (net.Conn, error) {
 	return &fullConn{Conn: c, full: l.full}, err
 }
 
-// Who reads nothing holds up neither those who want the place nor the end: TLS says a last
-// word when it closes, and would wait for it to be taken.
+// Who reads nothing does not hold up the end: TLS says a last word when it closes, and would
+// wait for it to be taken.
 func TestTLSLastWord(t *testing.T) {
 	t.Parallel()
-	s := serveTLS(t, web.Limits{Connections: 2}, answersNothing)
 	var full atomic.Bool
-	s.Lack(func(l net.Listener) net.Listener { return fullListener{l, &full} })
-	p := s.mustDial(t, "127.0.0.1")
+	s := serveTLS(t, web.Limits{}, answersNothing, func(l net.Listener) net.Listener { return fullListener{l, &full} })
 	for _, last := range []peer{s.mustDial(t, "127.0.0.1"), s.mustDial(t, "127.0.0.1")} {
 		last.send(t, getRoot)
 		if got := last.status(t); got != 200 {
 			t.Fatalf("answered %d", got)
 		}
 	}
-	_ = p.Close()
 	full.Store(true)
 	begun := time.Now()
 	if err := s.Close(); err != nil {
