@@ -168,7 +168,7 @@ func TestBundleOfMarkedGateway(t *testing.T) {
 			}
 		}
 		for _, mark := range []string{
-			markToken, markSecret, markPassword, markHook, markAlert, markHeader, markName, markFamily, markPhone, "555-019", "9471", markAddress, markDomain, markAgent,
+			markToken, markSecret, markPassword, markHook, markAlert, markHeader, markName, markFamily, markPhone, "555-019", "019-9471", markAddress, markDomain, markAgent,
 			markPage, markIP, "203.0.113", markColumn, markForm, markFolder, markReason, "sandbox-secret", sandbox.AccountID,
 		} {
 			for _, writing := range writings(mark) {

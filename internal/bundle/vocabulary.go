@@ -2,7 +2,9 @@ package bundle
 
 import (
 	_ "embed"
+	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"onramp/docs"
@@ -38,6 +40,11 @@ func loadVocabulary() (vocabulary, error) {
 	for _, a := range all {
 		for _, code := range a.Codes {
 			v.codes[code] = true
+		}
+	}
+	for status := range 600 {
+		if http.StatusText(status) != "" {
+			v.codes[strconv.Itoa(status)] = true
 		}
 	}
 	prose := fenced.ReplaceAllString(docs.Answers()+docs.Operation(), "")
