@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"onramp/internal/config"
+	"onramp/internal/tooltest"
 )
 
 // object is what the tests read of an object of Kubernetes.
@@ -54,7 +55,7 @@ type pod struct {
 // kind and name.
 func render(t *testing.T, values string, more ...string) map[string]object {
 	t.Helper()
-	helm := tool(t, "helm")
+	helm := tooltest.Program(t, "helm")
 	args := append([]string{"helm/onramp", "--values", "helm/onramp/ci/" + values + "-values.yaml"}, more...)
 	if out, err := exec.Command(helm, append([]string{"lint", "--strict"}, args...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -204,7 +205,7 @@ func TestChartPostgres(t *testing.T) {
 // Mistakes in the values are refused before anything is installed.
 func TestChartSchema(t *testing.T) {
 	t.Parallel()
-	helm := tool(t, "helm")
+	helm := tooltest.Program(t, "helm")
 	for _, test := range []struct{ set, want string }{
 		{"existingSecret=", "existingSecret"},
 		{"replicas=2", "replicas"},

@@ -4,28 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"onramp/internal/config"
+	"onramp/internal/tooltest"
 )
-
-// tool finds a program. Without it the test is skipped, unless ONRAMP_TEST_REQUIRE, a
-// comma-separated list, names it: then it fails.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), name) {
-		t.Fatalf("%s is required by ONRAMP_TEST_REQUIRE: %v", name, err)
-	}
-	t.Skipf("%s is not installed: %v", name, err)
-	return ""
-}
 
 // loaded is the configuration of a file's text.
 func loaded(t *testing.T, text string, environ ...string) *config.Config {
@@ -68,7 +53,7 @@ func TestGrace(t *testing.T) {
 // systemd finds little that the process could do without.
 func TestUnitSecurity(t *testing.T) {
 	t.Parallel()
-	analyze := exec.Command(tool(t, "systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", "systemd/onramp.service")
+	analyze := exec.Command(tooltest.Program(t, "systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", "systemd/onramp.service")
 	if out, err := analyze.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

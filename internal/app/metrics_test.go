@@ -23,8 +23,8 @@ import (
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v4"
 
-	"onramp/internal/browsertest"
 	"onramp/internal/sandbox"
+	"onramp/internal/tooltest"
 	"onramp/internal/tracing/tracetest"
 	"onramp/internal/watch"
 )
@@ -307,7 +307,7 @@ func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"prometheus", "promtool"} {
 		if _, err := exec.LookPath(program); err != nil {
-			browsertest.Missing(t, "prometheus", err)
+			tooltest.Missing(t, "prometheus", err)
 		}
 	}
 	rules, err := filepath.Abs("../../packaging/prometheus/onramp.rules.yaml")

@@ -20,9 +20,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"onramp/internal/browsertest"
 	"onramp/internal/certificate/certtest"
 	"onramp/internal/sandbox"
+	"onramp/internal/tooltest"
 	"onramp/internal/web/webtest"
 )
 
@@ -78,7 +78,7 @@ func (p proxy) start(t *testing.T) *proxied {
 	t.Helper()
 	path, err := exec.LookPath(p.name)
 	if err != nil {
-		browsertest.Missing(t, p.name, err)
+		tooltest.Missing(t, p.name, err)
 	}
 	example, err := os.ReadFile("../../docs/examples/" + map[string]string{"nginx": "nginx.conf", "caddy": "Caddyfile"}[p.name])
 	if err != nil {

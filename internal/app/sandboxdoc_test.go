@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"onramp/internal/browsertest"
 	"onramp/internal/sandbox"
+	"onramp/internal/tooltest"
 )
 
 // The tests in other languages that docs/sandbox.md shows pass, and have run: the sandbox
@@ -26,7 +26,7 @@ func TestSandboxDocument(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath(run[0]); err != nil {
-				browsertest.Missing(t, run[0], err)
+				tooltest.Missing(t, run[0], err)
 			}
 			_, rest, found := strings.Cut(string(document), "\n```"+language+"\n")
 			block, _, closed := strings.Cut(rest, "\n```")

@@ -4,36 +4,21 @@ package browsertest
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-)
 
-// Missing ends a test that needs a tool which is not there: it is skipped, or fails where
-// ONRAMP_TEST_REQUIRE, a comma-separated list, names the tool.
-func Missing(t *testing.T, tool string, err error) {
-	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), tool) {
-		t.Fatalf("%s is required and missing: %v", tool, err)
-	}
-	t.Skipf("%s is missing: %v", tool, err)
-}
+	"onramp/internal/tooltest"
+)
 
 // New starts a Chromium with an empty profile, which ends with the test, and after two
 // minutes at the latest.
 func New(t *testing.T) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		Missing(t, "chromium", err)
-	}
+	path := tooltest.Program(t, "chromium")
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true),

@@ -8,8 +8,6 @@ import (
 	"log"
 	"os"
 	"os/exec"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +15,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"onramp/internal/tooltest"
 )
 
 // mount makes the disk a folder, until unmount or the test's end. Where the
@@ -32,10 +32,7 @@ func (d *disk) mount(t *testing.T) (folder string, unmount func()) {
 	}
 	if err := attach(folder, &folderNode{disk: d}); err != nil {
 		os.Remove(folder)
-		if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), "fuse") {
-			t.Fatalf("FUSE is required here: %v", err)
-		}
-		t.Skipf("FUSE can't be mounted: %v", err)
+		tooltest.Missing(t, "fuse", err)
 	}
 	unmount = sync.OnceFunc(func() {
 		if err := detach(folder); err != nil {

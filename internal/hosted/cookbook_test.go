@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onramp/internal/browsertest"
+	"onramp/internal/tooltest"
 )
 
 // blocks are the examples of the cookbook in a language, which send to a gateway.
@@ -66,7 +67,7 @@ func TestCookbookBackEnds(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath(run[0]); err != nil {
-				browsertest.Missing(t, run[0], err)
+				tooltest.Missing(t, run[0], err)
 			}
 			s := newSite(t)
 			server := httptest.NewServer(s)
@@ -120,7 +121,7 @@ func react(t *testing.T, gateway string) string {
 	t.Helper()
 	modules := os.Getenv("ONRAMP_TEST_REACT")
 	if modules == "" {
-		browsertest.Missing(t, "react", errors.New("ONRAMP_TEST_REACT does not name a folder with react, react-dom and scheduler"))
+		tooltest.Missing(t, "react", errors.New("ONRAMP_TEST_REACT does not name a folder with react, react-dom and scheduler"))
 	}
 	folder := t.TempDir()
 	page := filepath.Join(folder, "page.jsx")
@@ -257,7 +258,7 @@ type outcome struct {
 func TestCookbookWordPress(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("php"); err != nil {
-		browsertest.Missing(t, "php", err)
+		tooltest.Missing(t, "php", err)
 	}
 	refused := outcome{true, "Your registration could not be taken. Please check what you have entered, and try again."}
 	for name, row := range map[string]struct {

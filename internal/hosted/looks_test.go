@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onramp/internal/browsertest"
+	"onramp/internal/tooltest"
 )
 
 // axe is the source of axe-core, which finds what keeps people from using a page.
@@ -26,7 +27,7 @@ func axe(t *testing.T) string {
 	t.Helper()
 	source, err := os.ReadFile(os.Getenv("ONRAMP_TEST_AXE"))
 	if err != nil {
-		browsertest.Missing(t, "axe", fmt.Errorf("ONRAMP_TEST_AXE does not name axe-core's axe.min.js: %w", err))
+		tooltest.Missing(t, "axe", fmt.Errorf("ONRAMP_TEST_AXE does not name axe-core's axe.min.js: %w", err))
 	}
 	return string(source)
 }

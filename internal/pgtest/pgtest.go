@@ -15,13 +15,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"onramp/internal/tooltest"
 )
 
 // URL returns the URL of an empty database, which is the test's own until it
@@ -31,10 +31,7 @@ func URL(t testing.TB) string {
 	t.Helper()
 	c, err := shared()
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), "postgres") {
-			t.Fatalf("PostgreSQL is required here: %v", err)
-		}
-		t.Skipf("no PostgreSQL: %v", err)
+		tooltest.Missing(t, "postgres", err)
 	}
 	name, err := c.take()
 	if err != nil {

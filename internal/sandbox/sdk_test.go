@@ -8,13 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"onramp/internal/sandbox"
 	"onramp/internal/sandbox/authority"
+	"onramp/internal/tooltest"
 )
 
 // Programs of others, unchanged, with Marketing Cloud's own host names: the vendor's
@@ -25,7 +24,7 @@ func TestSDKs(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing(t, err)
+		tooltest.Missing(t, "npm", err)
 	}
 	packages := sdks(t)
 	for _, script := range []string{"sfmc-sdk.mjs", "fuel.cjs"} {
@@ -51,19 +50,6 @@ func TestSDKs(t *testing.T) {
 	}
 }
 
-// missing skips a test, or fails it where npm is required.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if requiresNPM() {
-		t.Fatalf("npm is required: %v", err)
-	}
-	t.Skip(err)
-}
-
-func requiresNPM() bool {
-	return slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), "npm")
-}
-
 // sdks is the folder with the programs, in the versions and with the checksums of
 // package-lock.json.
 func sdks(t *testing.T) string {
@@ -71,8 +57,8 @@ func sdks(t *testing.T) string {
 	if folder := os.Getenv("ONRAMP_TEST_SDKS"); folder != "" {
 		return folder
 	}
-	if !requiresNPM() {
-		missing(t, errors.New("set ONRAMP_TEST_SDKS, or have npm in ONRAMP_TEST_REQUIRE, to run the programs of others"))
+	if !tooltest.Required("npm") {
+		tooltest.Missing(t, "npm", errors.New("set ONRAMP_TEST_SDKS, or have npm in ONRAMP_TEST_REQUIRE, to run the programs of others"))
 	}
 	folder := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json"} {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"onramp/internal/certificate/certtest"
+	"onramp/internal/tooltest"
 	"onramp/internal/web"
 )
 
@@ -348,10 +349,7 @@ func TestTLSLastWord(t *testing.T) {
 // itself when the peer wants other keys: the connection lives on.
 func TestTLSNewKeys(t *testing.T) {
 	t.Parallel()
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is missing: no other client asks for new keys")
-	}
+	openssl := tooltest.Program(t, "openssl") // no other client asks for new keys
 	const limit = 100 * time.Millisecond
 	s := serveTLS(t, web.Limits{Write: limit}, answersNothing)
 	cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", s.address(), "-servername", "signup.example.com", "-crlf")

@@ -17,6 +17,7 @@ import (
 
 	"onramp/internal/cli"
 	"onramp/internal/config"
+	"onramp/internal/tooltest"
 )
 
 // generated is a folder with what generate writes.
@@ -47,7 +48,7 @@ func page(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), 
 // Each command has a page with all of its help in it, and a hidden command has none.
 func TestManual(t *testing.T) {
 	t.Parallel()
-	mandoc := tool(t, "mandoc")
+	mandoc := tooltest.Program(t, "mandoc")
 	folder := filepath.Join(generated(t), "man")
 	root := cli.Root(cli.System{})
 	root.InitDefaultCompletionCmd()
@@ -125,21 +126,6 @@ func plain(text string) string {
 		}
 	}
 	return string(b)
-}
-
-// tool finds a program. Without it the test is skipped, unless ONRAMP_TEST_REQUIRE, a
-// comma-separated list, names it: then it fails.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if slices.Contains(strings.Split(os.Getenv("ONRAMP_TEST_REQUIRE"), ","), name) {
-		t.Fatalf("%s is required by ONRAMP_TEST_REQUIRE: %v", name, err)
-	}
-	t.Skipf("%s is not installed: %v", name, err)
-	return ""
 }
 
 // The shells find completions for each command.
