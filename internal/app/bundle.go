@@ -3,9 +3,6 @@ package app
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,7 +45,7 @@ func (a *App) bundleSources(r *running) func(operator.BundleRequest) []bundle.So
 		}
 		return append(sources, bundle.Source{
 			Name: "metrics.txt", What: "what /metrics shows",
-			Read: func(ctx context.Context) (any, error) { return readMetrics(ctx, r) },
+			Read: func(context.Context) (any, error) { return a.readMetrics() },
 		})
 	}
 }
@@ -179,36 +176,8 @@ func platformSource(folder string) bundle.Source {
 	}}
 }
 
-// readMetrics asks the admin listener's own handler.
-func readMetrics(ctx context.Context, r *running) (any, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	request.RemoteAddr = "127.0.0.1:0" // this machine needs no token
-	answer := &memoryAnswer{header: http.Header{}, status: http.StatusOK}
-	r.admin.ServeHTTP(answer, request)
-	switch answer.status {
-	case http.StatusOK:
-		return bundle.Metrics(answer.body.Bytes()), nil
-	case http.StatusNotFound:
-		return nil, errors.New("the gateway has no metrics")
-	}
-	return nil, fmt.Errorf("/metrics answered %d", answer.status)
+func (a *App) readMetrics() (any, error) {
+	var text bytes.Buffer
+	err := a.metrics.Write(&text)
+	return bundle.Metrics(text.Bytes()), err
 }
-
-// memoryAnswer keeps the answer of a handler.
-type memoryAnswer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header is as http.ResponseWriter says.
-func (m *memoryAnswer) Header() http.Header { return m.header }
-
-// WriteHeader keeps the status.
-func (m *memoryAnswer) WriteHeader(status int) { m.status = status }
-
-// Write keeps the body.
-func (m *memoryAnswer) Write(b []byte) (int, error) { return m.body.Write(b) }

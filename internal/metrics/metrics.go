@@ -6,6 +6,7 @@
 package metrics
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 
 	"onramp/internal/budget"
 	"onramp/internal/onramp"
@@ -85,6 +87,17 @@ func New(version string, desk Desk) *Metrics {
 // Handler serves the metrics in the formats of Prometheus (OpenMetrics 1.0 too).
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+}
+
+// Write writes what the handler serves, in the text format.
+func (m *Metrics) Write(w io.Writer) error {
+	families, err := m.registry.Gather()
+	for _, f := range families { // with an error, what can be had
+		if _, failed := expfmt.MetricFamilyToText(w, f); failed != nil {
+			return failed
+		}
+	}
+	return err
 }
 
 // Answered counts a request.

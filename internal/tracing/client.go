@@ -26,7 +26,7 @@ import (
 const (
 	// tracesPath is where collectors take traces, below their base URL.
 	tracesPath      = "/v1/traces"
-	defaultEndpoint = "http://localhost:4318" + tracesPath
+	defaultEndpoint = "http://localhost:4318"
 	sendWithin      = 10 * time.Second // one request
 	retryWithin     = time.Minute      // all of them, for a batch
 	firstRetry      = 5 * time.Second
@@ -87,20 +87,18 @@ func variable(name string) string {
 // endpoint is the URL for traces. The variable for traces alone holds it as it is, all
 // others the base URL.
 func (c *Config) endpoint() (string, error) {
-	base := cmp.Or(c.Endpoint, os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
-	if whole := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); c.Endpoint == "" && whole != "" {
-		base = whole
-	} else if base == "" {
-		return defaultEndpoint, nil
+	base, whole := cmp.Or(c.Endpoint, os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")), os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+	if c.Endpoint != "" {
+		whole = ""
 	}
-	u, err := url.Parse(base)
+	u, err := url.Parse(cmp.Or(whole, base, defaultEndpoint))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", errors.New("the address of the collector must be a URL such as http://localhost:4318")
 	}
-	if c.Endpoint == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || strings.HasSuffix(u.Path, tracesPath) {
-		return u.String(), nil
+	if whole == "" && !strings.HasSuffix(u.Path, tracesPath) {
+		u = u.JoinPath(tracesPath)
 	}
-	return u.JoinPath(tracesPath).String(), nil
+	return u.String(), nil
 }
 
 // trust is whom we trust beside those that the system does, and who we are.
@@ -197,38 +195,31 @@ func (c *client) post(ctx context.Context, body []byte) (again time.Duration, er
 // ExportTraceServiceResponse holds an ExportTracePartialSuccess as field 1, and that their
 // number as field 1.
 func rejected(answer []byte) error {
-	partial, _ := field(answer, protowire.BytesType)
-	count, _ := protowire.ConsumeVarint(firstVarint(partial))
+	partial, _ := protowire.ConsumeBytes(fieldOne(answer, protowire.BytesType))
+	count, _ := protowire.ConsumeVarint(fieldOne(partial, protowire.VarintType))
 	if count == 0 {
 		return nil
 	}
 	return fmt.Errorf("the collector has rejected %d spans", count)
 }
 
-// field is the content of field 1 of a message.
-func field(message []byte, of protowire.Type) (content []byte, found bool) {
+// fieldOne is what a message holds as field 1; nil: nothing, or it is no message.
+func fieldOne(message []byte, of protowire.Type) []byte {
 	for len(message) > 0 {
-		number, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return nil, false
+		number, kind, tag := protowire.ConsumeTag(message)
+		if tag < 0 {
+			return nil
 		}
-		message = message[n:]
-		size := protowire.ConsumeFieldValue(number, kind, message)
-		if size < 0 {
-			return nil, false
+		size := protowire.ConsumeFieldValue(number, kind, message[tag:])
+		switch {
+		case size < 0:
+			return nil
+		case number == 1 && kind == of:
+			return message[tag : tag+size]
 		}
-		if number == 1 && kind == of {
-			return message[:size], true
-		}
-		message = message[size:]
+		message = message[tag+size:]
 	}
-	return nil, false
-}
-
-func firstVarint(message []byte) []byte {
-	inner, _ := protowire.ConsumeBytes(message)
-	content, _ := field(inner, protowire.VarintType)
-	return content
+	return nil
 }
 
 func compress(body []byte) []byte {
