@@ -4,6 +4,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -210,7 +211,7 @@ func refusedFields(form *onramp.Form, err error) string {
 // a wait, also how it went.
 func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepted, wait time.Duration, meant []onramp.Suggestion) error {
 	stored := a.Registration
-	state := onramp.RegistrationQueued
+	state := cmp.Or(stored.State, onramp.RegistrationQueued)
 	if wait > 0 {
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
 		state = p.await(r.Context(), a, wait)

@@ -171,8 +171,8 @@ type OnUnknown uint8
 
 // What can happen to a delivery with an unknown outcome.
 const (
-	Hold  OnUnknown = iota // an operator decides
-	Again                  // it is tried again, and may arrive twice
+	LeaveUnknown OnUnknown = iota // an operator decides
+	Again                         // it is tried again, and may arrive twice
 )
 
 var onUnknowns = []string{"hold", "retry"}

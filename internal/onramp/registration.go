@@ -14,6 +14,7 @@ type Registration struct {
 	ReceivedAt    time.Time       // UTC, microseconds
 	Values        json.RawMessage // object: what was submitted and filled in, by field; see Form.Columns
 	State         RegistrationState
+	Hold          Hold          // set on acceptance, and when a whole registration is read that is held
 	Route         []Destination // where it goes, step by step; only set on acceptance
 	Trace         Trace         // of its acceptance, which its deliveries go on with; only set on acceptance
 	Deliveries    []Delivery    // only set when a whole registration is read

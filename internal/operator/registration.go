@@ -16,10 +16,19 @@ type Registration struct {
 	Status        string          `json:"status"`
 	SubscriberKey string          `json:"subscriber_key"`
 	ReceivedAt    time.Time       `json:"received_at"`
+	Held          *Held           `json:"held,omitempty"`       // why it is held; not in lists
 	Fields        json.RawMessage `json:"fields"`               // what was submitted and filled in
 	Values        json.RawMessage `json:"values,omitempty"`     // by column, as they are sent now; none when the form is gone
 	Edits         []Edit          `json:"edits,omitempty"`      // not in lists
 	Deliveries    []Delivery      `json:"deliveries,omitempty"` // not in lists
+}
+
+// Held is why a registration is held.
+type Held struct {
+	Reason string     `json:"reason"` // confirmation or suspicion
+	Detail string     `json:"detail,omitempty"`
+	Since  time.Time  `json:"since"`
+	Until  *time.Time `json:"until,omitempty"` // when it expires
 }
 
 // Edit is a change of a registration by an operator: what it held before.
@@ -61,6 +70,9 @@ func (d *Desk) registration(r *onramp.Registration) Registration {
 	v := Registration{
 		ID: r.ID, Form: r.Form, Status: r.State.String(), SubscriberKey: r.SubscriberKey, ReceivedAt: r.ReceivedAt,
 		Fields: r.Values, Edits: edits(r.Edits),
+	}
+	if r.Hold.Reason != 0 {
+		v.Held = &Held{Reason: r.Hold.Reason.String(), Detail: r.Hold.Detail, Since: r.Hold.Since, Until: timePointer(r.Hold.Until)}
 	}
 	v.Values, _ = d.columns(r)
 	for i := range r.Deliveries {

@@ -18,7 +18,7 @@ func judge(err error, to onramp.Destination, sent bool) onramp.Outcome {
 	if o, unsent := attempt.Unsent(err); unsent {
 		return o
 	}
-	harmful := sent && to.Kind == onramp.Journey && to.OnUnknown == onramp.Hold
+	harmful := sent && to.Kind == onramp.Journey && to.OnUnknown == onramp.LeaveUnknown
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return judgeToken(e.err)
 	}

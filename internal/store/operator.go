@@ -69,6 +69,19 @@ func failed(s onramp.DeliveryState) bool {
 }
 
 func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
+	if err := t.makeDue(d, woken); err != nil {
+		return err
+	}
+	t.moveRegistrationOf(d, standing(d), stateAt(d.Step, 0))
+	if !failed(d.State) {
+		return nil // it was in the retry set already, and its later steps with it
+	}
+	return t.takeLaterAlong(d, onramp.DeliveryOutOfReach, woken)
+}
+
+// makeDue puts a delivery into the retry set: it is due at once, or after those of its key
+// that are there already.
+func (t *tx) makeDue(d *onramp.Delivery, woken map[int]wakeUp) error {
 	err := t.exec(`UPDATE delivery SET state = $1, tries = 0, settled_at = NULL, reason = NULL, cause = NULL, due_at = CASE
 			WHEN `+behindParked+` THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END WHERE seq = $4`,
 		uint8(onramp.DeliveryPending), micros(onramp.Never), micros(t.now), d.Seq)
@@ -76,15 +89,17 @@ func (t *tx) retry(d *onramp.Delivery, woken map[int]wakeUp) error {
 		return err
 	}
 	t.moveDelivery(d.DestinationID, d.State, onramp.DeliveryPending)
-	t.moveRegistrationOf(d, standing(d), stateAt(d.Step, 0))
 	woken[d.DestinationID] |= dueUp
-	if !failed(d.State) {
-		return nil // it was in the retry set already, and its later steps with it
-	}
+	return nil
+}
+
+// takeLaterAlong has what is in the retry set wait for a delivery that has just come there,
+// and the later steps of its route, which are in the given state, wait with it.
+func (t *tx) takeLaterAlong(d *onramp.Delivery, from onramp.DeliveryState, woken map[int]wakeUp) error {
 	if err := t.waitBehind(d.DestinationID, d.OrderingKey, d.Seq); err != nil {
 		return err
 	}
-	_, err = t.moveLaterSteps(d, onramp.DeliveryOutOfReach, onramp.DeliveryWaiting, onramp.Never, woken)
+	_, err := t.moveLaterSteps(d, from, onramp.DeliveryWaiting, onramp.Never, woken)
 	return err
 }
 

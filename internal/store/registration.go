@@ -64,6 +64,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 	// int64 throughout: of any other integer database/sql makes one by reflection
 	registrations := make([]any, 0, len(fresh)*t.store.writer.registrations.columns)
 	deliveries := make([]any, 0, len(fresh)*16)
+	var holds []any
 	woken := map[int]wakeUp{}
 	for _, a := range fresh {
 		r := a.registration
@@ -77,10 +78,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 			r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)), int64(1),
 			keyHash, bodyHash, nullTrace(r.Trace))
 		for i, d := range r.Route {
-			state := onramp.DeliveryWaiting
-			if i == 0 {
-				state = onramp.DeliveryPending
-			}
+			state := stateAtFirst(r, i)
 			woken[d.ID] |= freshUp
 			t.deliverySeq++
 			deliveries = append(deliveries,
@@ -91,12 +89,19 @@ func (t *tx) saveRegistrations(group []*op) error {
 			return err
 		}
 		r.State = onramp.RegistrationQueued
+		if r.Hold.Reason != 0 {
+			r.State = onramp.RegistrationHeld
+			holds = append(holds, t.holdRow(r)...)
+		}
 		t.moveRegistration(0, r.State)
 	}
 	if err := t.insert(t.store.writer.registrations, registrations); err != nil {
 		return err
 	}
 	if err := t.insert(t.store.writer.deliveries, deliveries); err != nil {
+		return err
+	}
+	if err := t.insert(t.store.writer.holds, holds); err != nil {
 		return err
 	}
 	for _, a := range repeats {
@@ -110,6 +115,17 @@ func (t *tx) saveRegistrations(group []*op) error {
 	t.watchAll(fresh)
 	t.wakeAfter(woken)
 	return nil
+}
+
+// stateAtFirst is that of a step of a registration that has just been accepted.
+func stateAtFirst(r *onramp.Registration, step int) onramp.DeliveryState {
+	switch {
+	case r.Hold.Reason != 0:
+		return onramp.DeliveryHeld
+	case step == 0:
+		return onramp.DeliveryPending
+	}
+	return onramp.DeliveryWaiting
 }
 
 // nullTrace is how a trace is stored.
@@ -169,9 +185,10 @@ var errOtherContent = &onramp.Error{
 // findEarlier reads the registration that a repeated idempotency key stands for.
 func (t *tx) findEarlier(a *acceptance) error {
 	var body sql.NullInt64
+	var held bool
 	row := &registrationRow{}
-	found, err := t.find(`SELECT body_hash, `+registrationColumns+` FROM registration r WHERE r.seq = $1`, []any{a.earlierSeq},
-		append([]any{&body}, row.into()...)...)
+	found, err := t.find(`SELECT body_hash, EXISTS (SELECT 1 FROM hold h WHERE h.registration_seq = r.seq), `+registrationColumns+
+		` FROM registration r WHERE r.seq = $1`, []any{a.earlierSeq}, append([]any{&body, &held}, row.into()...)...)
 	if err != nil {
 		return err
 	}
@@ -183,6 +200,9 @@ func (t *tx) findEarlier(a *acceptance) error {
 		return nil
 	}
 	earlier := row.registration(&t.store.names)
+	if held {
+		earlier.State = onramp.RegistrationHeld
+	}
 	a.earlier = &earlier
 	if a.watch {
 		a.outcome = t.store.watchers.add(t, earlier.ID)
@@ -249,6 +269,11 @@ func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registr
 	}
 	if err != nil {
 		return r, readerErr("list deliveries of registration", err)
+	}
+	if r.State == onramp.RegistrationHeld {
+		if r.Hold, err = s.findHold(ctx, r.Seq); err != nil {
+			return r, readerErr("find why a registration is held", err)
+		}
 	}
 	r.Edits, err = s.listEdits(ctx, r.Seq)
 	return r, readerErr("list edits", err)

@@ -57,14 +57,14 @@ type writer struct {
 
 	patience patience // of registrations
 
-	registrations, deliveries insertion
-	events, eventDeliveries   insertion
-	resentDeliveries          insertion
-	resentRegistrations       insertion
-	eventKeys, persons        insertion
-	unproven                  insertion
-	settlements               settlements
-	movable                   together
+	registrations, deliveries, holds insertion
+	events, eventDeliveries          insertion
+	resentDeliveries                 insertion
+	resentRegistrations              insertion
+	eventKeys, persons               insertion
+	unproven                         insertion
+	settlements                      settlements
+	movable                          together
 }
 
 var errClosed = errors.New("the store is closed")
@@ -74,6 +74,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), heartbeat: heartbeat{started: time.Now()}, patience: patience{within: s.acceptWithin},
 		registrations: newInsertion(s.dialect, insertRegistration, 12, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
+		holds:         newInsertion(s.dialect, insertHold, 5, ""),
 		events:        newInsertion(s.dialect, insertEvent, 10, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements:   newSettlements(s.dialect),
 		movable:       newMovable(s.dialect),
@@ -248,8 +249,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		signal(w.store.unsure)
 		return nil, nil, unavailable(fmt.Errorf("commit: %w", errors.Join(errUncertain, err)))
 	}
-	// what went into a file that has lost its name by now is not to be answered
-	if err := w.store.intact(); err != nil {
+	if err := w.store.intact(); err != nil { // what went into a file that has lost its name by now is not to be answered
 		return nil, nil, unavailable(err)
 	}
 	w.commits.Add(1)
