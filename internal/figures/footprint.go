@@ -45,6 +45,9 @@ func (r *Run) footprint(ctx context.Context, program string) (*bench.FootprintRe
 		rest := time.Duration(0)
 		if i == starts-1 {
 			rest = restAfter
+			if err := evict(program); err != nil {
+				return nil, fmt.Errorf("evict the program from the page cache: %w", err)
+			}
 		}
 		ready, memory, err := r.startOnce(ctx, program, rest)
 		if err != nil {
