@@ -25,6 +25,16 @@ const (
 	OpFindRow = "find row"
 	// OpDeleteRows is [Client.DeleteRows].
 	OpDeleteRows = "delete rows"
+	// OpDeleteContacts is [Client.DeleteContacts].
+	OpDeleteContacts = "delete contacts"
+	// OpRestrictContacts is [Client.RestrictContacts].
+	OpRestrictContacts = "restrict contacts"
+	// OpFindDeletion is [Client.FindDeletion].
+	OpFindDeletion = "find deletion of contacts"
+	// OpFindRestriction is [Client.FindRestriction].
+	OpFindRestriction = "find restriction of contacts"
+	// OpFindContacts is [Client.FindContacts].
+	OpFindContacts = "find contacts"
 	// OpAsyncStatus is [Client.AsyncStatus].
 	OpAsyncStatus = "get asynchronous status"
 	// OpAsyncResults is [Client.AsyncResults].
