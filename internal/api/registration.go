@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 
 	"onramp/internal/ignored"
 	"onramp/internal/onramp"
+	"onramp/internal/quota"
 	"onramp/internal/web"
 	"onramp/internal/web/media"
 )
@@ -55,6 +57,8 @@ type Public struct {
 	// Ignored counts the names of inputs that a form has no field for and ignores; nil:
 	// nobody counts them.
 	Ignored *ignored.Names
+	// Quota limits how much strangers make us store; nil: nothing does.
+	Quota *quota.Quota
 
 	statusPath string // of the route for a registration's status, up to the id
 }
@@ -164,8 +168,7 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 			wait = 0
 		}
 	}
-	// to its end: a client that has closed its half of the connection still reads the answer
-	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(r.Context()), &registration, form.IdempotencyKey(key, inputs, &registration), wait > 0)
+	accepted, err := p.save(r.Context(), &registration, form.IdempotencyKey(key, inputs, &registration), wait > 0)
 	if err != nil {
 		return err
 	}
@@ -175,6 +178,22 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 		return nil
 	}
 	return p.answer(w, r, accepted, wait, form.Suggest(inputs))
+}
+
+// save stores a registration, unless its sender, or all of them, have stored too much. What
+// is stored already, and what can't be stored, costs the sender nothing.
+func (p *Public) save(ctx context.Context, r *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error) {
+	from, _ := netip.ParseAddr(web.IP(ctx)) // those without one are counted together
+	size := quota.SizeOf(r)
+	if err := p.Quota.Take(from, size); err != nil {
+		return onramp.Accepted{}, err
+	}
+	// to its end: a client that has closed its half of the connection still reads the answer
+	accepted, err := p.Store.SaveRegistration(context.WithoutCancel(ctx), r, key, watch)
+	if err != nil || accepted.Repeated {
+		p.Quota.Return(from, size)
+	}
+	return accepted, err
 }
 
 // withoutCharset takes out the field by which the body has told its charset, unless

@@ -176,7 +176,7 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 	for kind, description := range map[onramp.Kind]string{
 		onramp.Malformed: "The body can't be parsed", onramp.Forbidden: "The form does not accept registrations from that page", onramp.NotFound: "No such form", onramp.Conflict: "The first request under this key is still being worked on",
 		onramp.TooLarge: "Body too large", onramp.Unsupported: "Content type, charset or content coding not supported; for the last one Accept-Encoding names those that are", onramp.Invalid: "Invalid fields, or the key was used with other values",
-		onramp.Unavailable: "Could not be stored; see Retry-After",
+		onramp.Unavailable: "Could not be stored; see Retry-After", onramp.Limited: "Too much was sent; see Retry-After",
 	} {
 		op.Responses[strconv.Itoa(web.Status(kind))] = problemResponse(description)
 	}

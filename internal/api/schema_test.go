@@ -125,7 +125,7 @@ func TestOpenAPI(t *testing.T) {
 			answers[method+" "+path] = slices.Sorted(maps.Keys(operation["responses"].(map[string]any)))
 		}
 	}
-	all := []string{"201", "202", "303", "400", "403", "404", "409", "413", "415", "422", "503"}
+	all := []string{"201", "202", "303", "400", "403", "404", "409", "413", "415", "422", "429", "503"}
 	if diff := cmp.Diff(map[string][]string{
 		"get /v1/forms/registration": {"200"}, "post /v1/forms/registration/registrations": all,
 		"get /v1/forms/survey": {"200"}, "post /v1/forms/survey/registrations": all,

@@ -25,6 +25,7 @@ import (
 	"onramp/internal/ignored"
 	"onramp/internal/metrics"
 	"onramp/internal/onramp"
+	"onramp/internal/quota"
 	"onramp/internal/store"
 	"onramp/internal/systemd"
 	"onramp/internal/tracing"
@@ -75,6 +76,7 @@ type App struct {
 
 	waiters   int           // how many may wait for an outcome
 	waiting   atomic.Int64  // how many do
+	quota     *quota.Quota  // of what strangers make us store, whatever the configuration
 	ignored   ignored.Names // what came with forms and is no field of theirs, whatever the configuration
 	settingUp sync.Mutex    // held while the Event Notification Service is set up
 }
@@ -109,6 +111,7 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (err error) {
 	if err := a.bind(ctx, cfg); err != nil {
 		return err
 	}
+	a.quota = quota.New(a.allowance(cfg), time.Now)
 	first, err := a.build(ctx, cfg)
 	if err != nil {
 		return err
@@ -183,7 +186,7 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 	mux := http.NewServeMux()
 	sites := &api.Public{
 		Forms: r.byName, Store: registrar{a.store, a}, Server: server, Now: time.Now, BaseURL: r.cfg.Public.URL,
-		Version: a.options.Version, Ending: a.ending, MaxWaiters: a.waiters, Waiters: &a.waiting, Ignored: &a.ignored,
+		Version: a.options.Version, Ending: a.ending, MaxWaiters: a.waiters, Waiters: &a.waiting, Ignored: &a.ignored, Quota: a.quota,
 	}
 	if err := sites.Routes(mux); err != nil {
 		return nil, err

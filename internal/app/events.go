@@ -157,7 +157,7 @@ func (a *App) buildReceiver(ctx context.Context, r *running) error {
 	}
 	log := a.options.Log.With("part", "ens")
 	receives := ens.ReceiverConfig{
-		Callbacks: r.cfg.Callbacks, Targets: targets, Events: tracedEvents{a.store, a.tracer}, Records: a.store, Tokens: r.tokens, Reason: oauth.Reason, Log: log,
+		Callbacks: r.cfg.Callbacks, Targets: targets, Events: tracedEvents{a.store, a.tracer}, Records: a.store, Tokens: r.tokens, Quota: a.quota, Reason: oauth.Reason, Log: log,
 	}
 	if before := a.running.Load(); before != nil && before.receiver != nil {
 		r.receiver = before.receiver.With(receives)

@@ -26,10 +26,17 @@ func (a *App) newHealth(r *running) health.Sources {
 
 		Certificates: a.certificateStatus,
 	}
-	if file := a.store.File(); file != "" {
-		h.Free = func() (free, total uint64, err error) { return alert.FreeSpace(filepath.Dir(file)) }
-	}
+	h.Free = a.freeSpace()
 	return h
+}
+
+// freeSpace tells the space on the database's disk; nil where it is not ours.
+func (a *App) freeSpace() func() (free, total uint64, err error) {
+	file := a.store.File()
+	if file == "" {
+		return nil
+	}
+	return func() (free, total uint64, err error) { return alert.FreeSpace(filepath.Dir(file)) }
 }
 
 // live answers 200 as long as the process answers at all: whoever restarts it when it
@@ -72,6 +79,9 @@ func (a *App) ready(ctx context.Context) error {
 		return errors.New("this process is ending")
 	}
 	if err := a.store.Trouble(); err != nil {
+		return err
+	}
+	if err := a.quota.Full(); err != nil {
 		return err
 	}
 	err := a.store.Ping(ctx)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"onramp/internal/config"
+	"onramp/internal/quota"
 	"onramp/internal/web"
 )
 
@@ -56,10 +57,22 @@ func (a *App) limitListeners(cfg *config.Config) {
 	}
 }
 
+// allowance is how much strangers may make us store.
+func (a *App) allowance(cfg *config.Config) quota.Config {
+	s := cfg.Storage
+	return quota.Config{
+		PerAddress: s.PerAddress, Total: s.Total, Exempt: prefixes(s.Exempt),
+		Reserve: quota.Reserve(s.Reserve), Free: a.freeSpace(),
+	}
+}
+
 // trusted are the proxies that bring many people.
-func trusted(cfg *config.Config) []netip.Prefix {
+func trusted(cfg *config.Config) []netip.Prefix { return prefixes(cfg.Public.TrustedProxies) }
+
+// prefixes reads a list of addresses and prefixes, which the configuration has checked.
+func prefixes(list []string) []netip.Prefix {
 	var all []netip.Prefix
-	for _, p := range cfg.Public.TrustedProxies { // which the configuration has checked
+	for _, p := range list {
 		prefix, err := netip.ParsePrefix(p)
 		if err != nil {
 			address := netip.MustParseAddr(p)

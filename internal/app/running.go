@@ -123,6 +123,7 @@ func (a *App) use(r *running) {
 	a.running.Store(r)
 	a.saving.Unlock()
 	a.calls.Change(contract(r.cfg))
+	a.quota.Change(a.allowance(r.cfg))
 	a.public.Trust(trusted(r.cfg))
 	a.public.Handle(r.public)
 	a.admin.Handle(r.admin)

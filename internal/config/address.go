@@ -27,8 +27,8 @@ func isSuccessURL(s string) bool {
 	return err == nil && !strings.HasPrefix(s, "//") && !strings.HasPrefix(s, `/\`)
 }
 
-// proxies reads the addresses of proxies whose word on the visitor's address is trusted.
-func (r *reader) proxies(v value) []string {
+// networks reads a list of IP addresses and CIDR prefixes.
+func (r *reader) networks(v value) []string {
 	var list []string
 	for _, s := range r.texts(v) {
 		_, prefixErr := netip.ParsePrefix(s.text)

@@ -27,6 +27,7 @@ type Config struct {
 	Database       string            // database: a file name or a postgres:// URL; "onramp.db"
 	EncryptionKey  onramp.Secret     // encryption_key: a keyset, see package keyset; "" is only possible with a file as the database or without callbacks
 	Public         Public            // public
+	Storage        Storage           // storage
 	Admin          Admin             // admin
 	MarketingCloud MarketingCloud    // marketing_cloud
 	OAuth          OAuth             // oauth
@@ -50,6 +51,14 @@ type Public struct {
 	TLS            TLS      // tls: cert and key; none
 	ACME           ACME     // tls.acme, in place of them; none
 	MaxConnections int      // max_connections: so many at once; 0: as many as the limit of open files allows, at most 4096
+}
+
+// Storage is how much strangers can make the gateway store.
+type Storage struct {
+	PerAddress int64    // per_address: bytes a minute of one client address; 2MB, or 0 with "off"
+	Total      int64    // total: bytes a minute of all; 256MB, or 0 with "off"
+	Exempt     []string // exempt: IP addresses and CIDR prefixes that per_address is not for; none
+	Reserve    Space    // disk_reserve: what stays free on the database's disk; 2%; zero with "off"
 }
 
 // Admin is the listener for operators.
@@ -147,6 +156,7 @@ func Default() *Config {
 	return &Config{
 		Database: "onramp.db",
 		Public:   Public{Listen: ":8080", ClientIPHeader: clientIPHeaders[0]},
+		Storage:  Storage{PerAddress: 2e6, Total: 256e6, Reserve: Space{Percent: 2}},
 		Admin:    Admin{Listen: "127.0.0.1:8081"},
 		OAuth:    OAuth{TokenLifetime: 20 * time.Minute},
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
@@ -267,7 +277,8 @@ func (r *reader) config(c *Config, root value) {
 		section, key := s.split()
 		r.apply(c, s, sections[section][key])
 	}
-	c.Public.TrustedProxies = r.proxies(sections["public"]["trusted_proxies"])
+	c.Public.TrustedProxies = r.networks(sections["public"]["trusted_proxies"])
+	c.Storage.Exempt = r.networks(sections["storage"]["exempt"])
 	r.checkMarketingCloud(c, top["marketing_cloud"])
 	r.checkAdmin(c)
 	r.checkListeners(c)

@@ -42,6 +42,9 @@ func settings() []single {
 		{"public.url", func(c *Config, s scalar) error { return setURL(&c.Public.URL, s) }},
 		{"public.max_connections", setMaxConnections},
 		{"public.client_ip_header", setClientIPHeader},
+		{"storage.per_address", func(c *Config, s scalar) error { return setRate(&c.Storage.PerAddress, s) }},
+		{"storage.total", func(c *Config, s scalar) error { return setRate(&c.Storage.Total, s) }},
+		{"storage.disk_reserve", setDiskReserve},
 		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
 		{"admin.token", setAdminToken},
 		{"marketing_cloud.subdomain", setSubdomain},
@@ -288,18 +291,60 @@ var (
 	}
 )
 
-func setDiskFree(c *Config, s scalar) error {
+func setDiskFree(c *Config, s scalar) error { return setSpace(&c.Watch.DiskFree, s) }
+
+func setDiskReserve(c *Config, s scalar) error {
+	if s.text == "off" {
+		c.Storage.Reserve = Space{}
+		return nil
+	}
+	if err := setSpace(&c.Storage.Reserve, s); err != nil {
+		return fmt.Errorf("%w, or off", err)
+	}
+	return nil
+}
+
+func setSpace(to *Space, s scalar) error {
 	var space Space
 	if m := percentage.FindStringSubmatch(s.text); m != nil {
 		space.Percent, _ = strconv.ParseFloat(m[1], 64)
-	} else if m := amount.FindStringSubmatch(s.text); m != nil {
-		n, _ := strconv.ParseUint(m[1], 10, 64)
-		space.Bytes = n * units[m[2]]
+	} else {
+		space.Bytes = bytesOf(s.text)
 	}
 	if space == (Space{}) {
 		return errors.New("must be a percentage of the disk or a size with a unit, such as 5% or 500MB")
 	}
-	c.Watch.DiskFree = space
+	*to = space
+	return nil
+}
+
+// bytesOf reads a size with a unit; 0: it is none.
+func bytesOf(text string) uint64 {
+	m := amount.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(m[1], 10, 64)
+	return n * units[m[2]]
+}
+
+// The limits of what may be stored in a minute: less would refuse single registrations,
+// more is no limit.
+const (
+	minRate = 100e3
+	maxRate = 1e15
+)
+
+func setRate(to *int64, s scalar) error {
+	if s.text == "off" {
+		*to = 0
+		return nil
+	}
+	bytes := bytesOf(s.text)
+	if bytes < minRate || bytes > maxRate {
+		return errors.New("must be a size with a unit, from 100kB, such as 2MB, or off")
+	}
+	*to = int64(bytes)
 	return nil
 }
 

@@ -11,6 +11,7 @@ const (
 	urlHint       = "must be an absolute http or https URL, such as https://signup.example.com"
 	durationHint  = "must be a duration with a unit, such as 30s, 5m or 72h"
 	labelHint     = "must be only the tenant subdomain: mc0123… of mc0123….rest.marketingcloudapis.com"
+	rateHint      = "must be a size with a unit, from 100kB, such as 2MB, or off"
 	spaceHint     = "must be a percentage of the disk or a size with a unit, such as 5% or 500MB"
 	separatorHint = "must be 1 to 8 characters that stand between two choices, such as \"; \""
 	alertHint     = "must be the URL of a service, such as slack://…, smtp://…, teams://…, pagerduty://… or generic+https://…"
@@ -61,7 +62,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is set twice, first on line 3"},
 			{7, "database", "is set twice, first on line 2"},
-			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, admin, marketing_cloud, delivery, log, tracing, watch or oauth"},
+			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, storage, admin, marketing_cloud, delivery, log, tracing, watch or oauth"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},
@@ -249,6 +250,10 @@ public: { max_connections: 15 }`, nil, []config.Problem{
 			{2, "tracing.endpoint", "must not contain a user or a password: send them in a header, such as headers: { Authorization: … }"}, {2, "tracing.sample", sampleHint},
 		}},
 		{"no sample", shortAccount, []string{"ONRAMP_TRACING_SAMPLE=NaN"}, []config.Problem{{0, "ONRAMP_TRACING_SAMPLE", sampleHint}}},
+		{"no reserve", shortAccount + "storage: { disk_reserve: 0%, per_address: 2, total: 99kB, exempt: [example.com] }", nil, []config.Problem{
+			{2, "storage.per_address", rateHint}, {2, "storage.total", rateHint}, {2, "storage.disk_reserve", spaceHint + ", or off"},
+			{2, "storage.exempt[0]", `"example.com" must be an IP address or a CIDR prefix, such as 10.0.0.0/8`},
+		}},
 		{"no space", shortAccount + "watch: { disk_free: 0% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"all space", shortAccount + "watch: { disk_free: 100% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},
 		{"no amount", shortAccount + "watch: { disk_free: 0GB }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"onramp/internal/onramp"
+	"onramp/internal/quota"
 	"onramp/internal/web"
 	"onramp/internal/web/media"
 )
@@ -64,6 +65,7 @@ type ReceiverConfig struct {
 	Records   Records
 	Tokens    Tokens
 	Reason    func(error) string // names why a token was refused, in a word for counting
+	Quota     *quota.Quota       // of what is stored; nil: none
 	Now       func() time.Time   // default time.Now
 	Log       *slog.Logger
 }
@@ -299,8 +301,7 @@ func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte,
 			receipt.Cut++
 		}
 	}
-	receipt.Stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
-	if err != nil {
+	if receipt.Stored, err = r.save(ctx, callback, events); err != nil {
 		return Receipt{}, r.refuse(callback, onramp.RefusedNotStored, busy(err))
 	}
 	if receipt.Cut > 0 {
@@ -308,6 +309,18 @@ func (r *Receiver) takeEvents(ctx context.Context, callback string, body []byte,
 	}
 	receipt.Repeated = len(events) - receipt.Stored
 	return receipt, nil
+}
+
+// save stores the events that are new, unless too much was stored already. What was known
+// is not counted.
+func (r *Receiver) save(ctx context.Context, callback string, events []onramp.Event) (stored int, err error) {
+	size := quota.SizeOfEvents(events)
+	if err := r.cfg.Quota.TakeProven(size); err != nil {
+		return 0, err
+	}
+	stored, err = r.cfg.Events.SaveEvents(ctx, callback, events)
+	r.cfg.Quota.ReturnProven(size * int64(len(events)-stored) / int64(len(events)))
+	return stored, err
 }
 
 func (r *Receiver) sinksFor(eventType string) []int {

@@ -100,7 +100,7 @@ func (v *view) problem(in *input, code string) string {
 // refusalOf is the text for an error that no field is to blame for.
 func refusalOf(k onramp.Kind) string {
 	switch k {
-	case onramp.Unavailable:
+	case onramp.Unavailable, onramp.Limited:
 		return "refused_unavailable"
 	case onramp.Forbidden:
 		return "refused_forbidden"

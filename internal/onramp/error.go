@@ -20,6 +20,7 @@ const (
 	Unavailable             // try again after RetryAfter
 	Denied                  // bring the right credentials
 	Forbidden               // nothing: it is not allowed, or not from whom it claims to be
+	Limited                 // send less, and try again after RetryAfter
 )
 
 // Error is an error with a kind and a message that is safe to show to anyone.
@@ -28,7 +29,7 @@ type Error struct {
 	Kind       Kind
 	Message    string        // for the caller; no secrets, no personal data, no SQL
 	Fields     []FieldError  // with Invalid: every field that is wrong; none when it is the key
-	RetryAfter time.Duration // with Unavailable: when it may work again
+	RetryAfter time.Duration // with Unavailable and Limited: when it may work again
 	Err        error         // for the log; may be nil
 }
 

@@ -34,7 +34,7 @@ const (
 		"`deliveries`, `destinations`, `events` and `ens` use it, too. [admin-api.md](../admin-api.md) says how lists, waiting and tries work."
 
 	errorsHead = "Errors are the same on both listeners: 400 the body or a parameter can't be parsed, 401 the token is missing or wrong, 403 not allowed from there, 404 there is no such thing, " +
-		"409 its state forbids it, 413 too large, 415 the content type is not supported, 422 fields are wrong, 429 too many wrong tokens, 503 try again after `Retry-After`."
+		"409 its state forbids it, 413 too large, 415 the content type is not supported, 422 fields are wrong, 429 too many wrong tokens, or too much was sent, 503 try again after `Retry-After`."
 )
 
 // routes writes the page of both listeners.

@@ -27,6 +27,18 @@ func Public() Section {
 	}}
 }
 
+// Storage is how much strangers can make the gateway store.
+func Storage() Section {
+	return Section{Title: "storage", Path: "storage", About: "How much strangers can make the gateway store; see [What strangers can store](../reliability.md#what-strangers-can-store).", Keys: []Key{
+		{Name: "per_address", Default: "2MB", Meaning: "what one client address, for IPv6 one /64, can have stored a minute; then its registrations are answered with 429. `off`: no limit. " +
+			"Private and loopback addresses have none"},
+		{Name: "total", Default: "256MB", Meaning: "what all can have stored a minute; registrations can use three quarters of it, events all of it. `off`: no limit"},
+		{Name: "exempt", Several: true, Meaning: "IP addresses or CIDR prefixes that `per_address` is not for, such as your own servers that pass on registrations"},
+		{Name: "disk_reserve", Default: "2%", Meaning: "what must stay free on the database's disk, a percentage or a size: below it registrations are answered with 503, and below half of it events, too. " +
+			"Deliveries and operators can use it. `off`: nothing. PostgreSQL's disk is not watched"},
+	}}
+}
+
 // certificateFiles are the keys of a certificate in files.
 func certificateFiles() []Key {
 	return []Key{

@@ -51,6 +51,8 @@ func Status(k onramp.Kind) int {
 		return http.StatusUnsupportedMediaType
 	case onramp.Invalid:
 		return http.StatusUnprocessableEntity
+	case onramp.Limited:
+		return http.StatusTooManyRequests
 	case onramp.Unavailable:
 		return http.StatusServiceUnavailable
 	}

@@ -54,6 +54,7 @@ func (s *gatewaySettings) config() (*config.Config, error) {
 	cfg.Public.Listen, cfg.Admin.Listen = cmp.Or(s.Listen, anyPort), anyPort
 	cfg.MarketingCloud.AuthURL = cmp.Or(s.Account, nowhere)
 	cfg.OAuth.Clients, cfg.OAuth.Users = nil, nil
+	cfg.Storage.Total = 1 << 50 // counted as ever, and never reached
 	if s.ClientSecret == "" {
 		cfg.Callbacks = nil
 	} else {
