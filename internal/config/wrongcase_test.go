@@ -251,7 +251,9 @@ public: { max_connections: 15 }`, nil, []config.Problem{
 		}},
 		{"no sample", shortAccount, []string{"ONRAMP_TRACING_SAMPLE=NaN"}, []config.Problem{{0, "ONRAMP_TRACING_SAMPLE", sampleHint}}},
 		{"no reserve", shortAccount + "storage: { disk_reserve: 0%, per_address: 2, total: 99kB, exempt: [example.com] }", nil, []config.Problem{
-			{2, "storage.per_address", rateHint}, {2, "storage.total", rateHint}, {2, "storage.disk_reserve", spaceHint + ", or off"},
+			{2, "storage.per_address", rateHint},
+			{2, "storage.total", rateHint},
+			{2, "storage.disk_reserve", spaceHint + ", or off"},
 			{2, "storage.exempt[0]", `"example.com" must be an IP address or a CIDR prefix, such as 10.0.0.0/8`},
 		}},
 		{"no space", shortAccount + "watch: { disk_free: 0% }", nil, []config.Problem{{2, "watch.disk_free", spaceHint}}},

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"onramp/internal/onramp"
@@ -31,7 +32,7 @@ func (d *disk) low(cfg Config, now time.Time, part uint64) bool {
 		d.at = now
 		var err error
 		if d.free, d.total, err = cfg.Free(); err != nil {
-			d.free, d.total = 0, 0
+			d.free, d.total = math.MaxUint64, 0
 		}
 	}
 	return d.free < cfg.Reserve.of(d.total)/part
