@@ -128,3 +128,6 @@ func countryOf(domain string) string {
 	}
 	return ""
 }
+
+// IsCommonDomain says whether a domain, in lower case, is that of a large provider.
+func IsCommonDomain(domain string) bool { return isCommon[domain] }

@@ -219,6 +219,8 @@ func (r *Rules) registration(ctx context.Context, form string, e, about *onramp.
 		switch {
 		case onramp.IsNotFound(err): // another Onramp of the same account has sent it
 			return registration, false, nil
+		case err == nil && !hasRow(&registration):
+			return registration, false, nil
 		case err != nil || registration.Form == form:
 			return registration, err == nil, err
 		}
@@ -228,6 +230,12 @@ func (r *Rules) registration(ctx context.Context, form string, e, about *onramp.
 		return onramp.Registration{}, false, nil
 	}
 	return r.cfg.Registrations.FindRegistrationOf(ctx, key, form, e, nil)
+}
+
+// hasRow says that a registration may have a row: an event about its confirmation must not
+// make one.
+func hasRow(r *onramp.Registration) bool {
+	return r.State != onramp.RegistrationHeld && r.State != onramp.RegistrationErased
 }
 
 // matched is a form with those of its rules that are for an event.
@@ -272,10 +280,10 @@ func (r *Rules) change(ctx context.Context, m *matched, e *onramp.Event, registr
 			continue
 		}
 		of, found := *registration, true
-		hasRow := func(one *onramp.Registration) bool { return m.form.Skips(d.ID, one) == "" }
-		if !hasRow(registration) {
+		counts := func(one *onramp.Registration) bool { return m.form.Skips(d.ID, one) == "" }
+		if !counts(registration) {
 			var err error
-			if of, found, err = r.cfg.Registrations.FindRegistrationOf(ctx, registration.SubscriberKey, m.form.Name, e, hasRow); err != nil {
+			if of, found, err = r.cfg.Registrations.FindRegistrationOf(ctx, registration.SubscriberKey, m.form.Name, e, counts); err != nil {
 				return err
 			}
 		}

@@ -39,6 +39,8 @@ type Delivery struct {
 	Reason          string    // why it is dead, unknown, discarded or skipped
 	Cause           string    // what dead and unknown ones have in common, see Outcome.Cause; empty: neither
 	Values          json.RawMessage
+	Confirmation    *Confirmation              // set of one that asks a person to confirm a registration: no step of a route, but Step 0
+	Address         string                     // of a confirmation that is sent: where it goes
 	Keys            map[string]json.RawMessage // of a row that is sent: the columns of its key that fields fill; Values has the others
 	Of              *Registration              // whose row an event changes: id, form, time and values; nil: no event does
 	Trace           Trace                      // of the acceptance that it goes on with; in a call that is traced, of this attempt
@@ -67,7 +69,8 @@ func (d *Delivery) QueuedAt() time.Time {
 
 // ID is the delivery's public name: the registration's id, a dot, and the step;
 // or the event's id, a dot, and the number of the destination. What is sent again has
-// a dot and the number of the resend after that.
+// a dot and the number of the resend after that. Confirmations of a registration have the
+// step 0 and their own number.
 func (d *Delivery) ID() string {
 	id := DeliveryID(d.RegistrationID, d.Step)
 	if d.Event != nil {
@@ -91,6 +94,7 @@ func ParseDeliveryID(id string) (registration string, step int, run int64, ok bo
 	step, err := strconv.Atoi(number)
 	ok = err == nil && step > 0
 	if isResent {
+		ok = err == nil && step >= 0
 		run, err = strconv.ParseInt(resent, 10, 64)
 		ok = ok && err == nil && run > 0
 	}

@@ -19,7 +19,7 @@ type Destination struct {
 	OnExisting          OnExisting // data extension only
 	EstablishContactKey bool       // journey only
 	OnUnknown           OnUnknown  // journey only
-	ToColumn            string     // message only: column that holds the address to send to
+	ToColumn            string     // of a message, and of a journey that takes confirmations: column that holds the address to send to
 	Batch               int        // most deliveries in one call; 0: what suits the call
 }
 
@@ -32,9 +32,10 @@ const (
 	Journey
 	Message
 	SinkDestination // takes events, and nothing else does
+	SMTP            // a mail server; takes confirmations, and nothing else
 )
 
-var destinationKinds = []string{"", "data_extension", "journey", "message", "sink"}
+var destinationKinds = []string{"", "data_extension", "journey", "message", "sink", "smtp"}
 
 // String gives the name that the configuration uses.
 func (k DestinationKind) String() string { return destinationKinds[k] }
@@ -77,7 +78,7 @@ func (d Destination) MostInCall(async bool) int {
 		return journeyBatch
 	case d.Kind == Message:
 		return messageBatch
-	case d.Kind == SinkDestination:
+	case d.Kind == SinkDestination, d.Kind == SMTP:
 		return 1
 	case async:
 		return asyncBatch

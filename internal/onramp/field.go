@@ -76,13 +76,15 @@ const (
 	FromPageURL
 	FromUUID
 	FromForm
+	FromConfirmedAt // when the person has confirmed the registration
+	FromConfirmedIP // from where
 	fromReferrer
 	fromLandingPage
 	firstParameter // and the others, as in sources
 )
 
 var sources = []string{
-	"", "received_at", "constant", "ip", "user_agent", "page_url", "uuid", "form", "referrer", "landing_page",
+	"", "received_at", "constant", "ip", "user_agent", "page_url", "uuid", "form", "confirmed_at", "confirmed_ip", "referrer", "landing_page",
 	"utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
 	"gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "yclid", "rdt_cid", "epik", "sccid",
 }
@@ -133,6 +135,8 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 		return Scalar{String, newRandomUUID()}, true, nil
 	case FromForm:
 		return f.filledIn(form)
+	case FromConfirmedAt, FromConfirmedIP: // nobody knows yet
+		return v, false, nil
 	case Submitted:
 	default:
 		return f.filledIn(f.ofPage(s))

@@ -25,6 +25,7 @@ type Form struct {
 	IgnoreUnknown    *bool         // inputs that are no field are left out, not refused; nil: those of a form post are
 	AllowedHeaders   []string      // that their scripts may send beside those that every form allows; "*": all
 	Page             Page          // how the hosted form looks
+	DoubleOptIn      *DoubleOptIn  // how its registrations are confirmed; nil: they need not be
 
 	byName      map[string]int
 	byKey       map[string]int            // fields by the name that their value is kept under, as JSON
@@ -61,6 +62,7 @@ type Submission struct {
 	ReceivedAt time.Time
 	IP         string
 	UserAgent  string
+	Languages  string // that the visitor prefers, as in Accept-Language
 	// PageURL is the page that the form stood on, as the Referer has it; inputs may know
 	// better, and they alone know the page before it and the first one of the visit. Only
 	// http and https URLs are believed.
@@ -97,7 +99,7 @@ const maxErrorName = 100
 // Invalid with every field's message; no message repeats a value.
 func (f *Form) Accept(s Submission) (Registration, error) {
 	submitted, problems := f.assign(s.Inputs, &s)
-	r := Registration{ID: NewID(s.ReceivedAt), Form: f.Name, ReceivedAt: s.ReceivedAt, Route: f.Route}
+	r := Registration{ID: NewID(s.ReceivedAt), Form: f.Name, ReceivedAt: s.ReceivedAt, Route: f.Route, Visitor: Visitor{IP: s.IP, Languages: s.Languages}}
 	values := append(make([]byte, 0, 512), '{')
 	var key, email string
 	for i := range f.Fields {
@@ -125,7 +127,7 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 		return Registration{}, invalid(problems)
 	}
 	r.Values = closeObject(values)
-	r.SubscriberKey = f.subscriberKey(key, email)
+	r.SubscriberKey, r.Visitor.Address = f.subscriberKey(key, email), email
 	return r, nil
 }
 

@@ -16,6 +16,10 @@ type Registration struct {
 	State         RegistrationState
 	Hold          Hold          // set on acceptance, and when a whole registration is read that is held
 	Route         []Destination // where it goes, step by step; only set on acceptance
+	Visitor       Visitor       // who has submitted it; only set on acceptance
+	OptIn         *OptIn        // how it is confirmed; only set on acceptance, nil: it need not be
+	Asked         bool          // its person was asked to confirm it; only set when a whole registration is read
+	ConfirmedAt   time.Time     // when they did; the same
 	Trace         Trace         // of its acceptance, which its deliveries go on with; only set on acceptance
 	Deliveries    []Delivery    // only set when a whole registration is read
 	Edits         []Edit        // by an operator, oldest first; the same

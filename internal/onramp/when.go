@@ -44,7 +44,7 @@ func (f *Form) Skips(destination int, r *Registration) (why string) {
 // SkipsDelivery does so for a delivery. What an event brought was decided by its rule, and
 // what is delivered and sent once more was for the person.
 func (f *Form) SkipsDelivery(d *Delivery) (why string) {
-	if len(f.When) == 0 || d.Event != nil || d.Resend {
+	if len(f.When) == 0 || d.Event != nil || d.Resend || d.Confirmation != nil {
 		return ""
 	}
 	return f.Skips(d.DestinationID, &Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: d.ReceivedAt, Values: d.Values})

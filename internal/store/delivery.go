@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"time"
 
 	"onramp/internal/onramp"
@@ -81,10 +82,15 @@ func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 			d.Of = &onramp.Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: fromNull(receivedAt), Values: valuesOf(string(row), int(byField.Int64))}
 		}
 	}
+	if !e.seq.Valid && row != nil {
+		d.Confirmation = &onramp.Confirmation{}
+		err = json.Unmarshal(d.Values, d.Confirmation)
+		d.Values = row
+	}
 	if d.Run, d.ResentAt = run.Int64, fromNull(resentAt); run.Valid && e.seq.Valid {
 		d.ReceivedAt = d.ResentAt
 	}
-	return d, nil
+	return d, err
 }
 
 const (

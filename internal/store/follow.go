@@ -52,7 +52,7 @@ func (s *Store) followAll(ctx context.Context, forms []*onramp.Form, known []for
 	}
 	for _, k := range known {
 		f := byID[k.form]
-		if f != nil && slices.ContainsFunc(f.Route, func(d onramp.Destination) bool { return d.ID == k.destination }) {
+		if f != nil && slices.ContainsFunc(f.Destinations(), func(d onramp.Destination) bool { return d.ID == k.destination }) {
 			continue
 		}
 		to, ok := s.follow(f, k, known)
@@ -81,12 +81,13 @@ func (s *Store) follow(f *onramp.Form, k formStep, known []formStep) (to onramp.
 	}
 	kind := onramp.KindOf(s.names.destinationName(k.destination))
 	var candidates []onramp.Destination
-	for i, d := range f.Route {
+	for i, d := range f.Destinations() {
 		isKnown := slices.ContainsFunc(known, func(other formStep) bool { return other.form == k.form && other.destination == d.ID })
 		switch {
 		case d.Kind != kind || isKnown:
-		case i+1 == k.step:
+		case stepOf(f, i) == k.step:
 			return d, true
+		case k.step == 0 || i >= len(f.Route): // confirmations don't become steps, nor steps confirmations
 		default:
 			candidates = append(candidates, d)
 		}
@@ -95,6 +96,14 @@ func (s *Store) follow(f *onramp.Form, k formStep, known []formStep) (to onramp.
 		return to, false
 	}
 	return candidates[0], true
+}
+
+// stepOf is the step of a form's i-th destination: 0 of the one that takes confirmations.
+func stepOf(f *onramp.Form, i int) int {
+	if i >= len(f.Route) {
+		return 0
+	}
+	return i + 1
 }
 
 func (s *Store) listFormSteps(ctx context.Context) ([]formStep, error) {
@@ -114,9 +123,9 @@ func (s *Store) saveFormSteps(ctx context.Context, forms []*onramp.Form, over []
 		}
 		for _, f := range forms {
 			id, _ := s.names.form(f.Name)
-			for i, d := range f.Route {
+			for i, d := range f.Destinations() {
 				err := t.exec(`INSERT INTO form_step (form_id, step, destination_id) VALUES ($1, $2, $3)
-					ON CONFLICT (form_id, destination_id) DO UPDATE SET step = excluded.step`, id, i+1, d.ID)
+					ON CONFLICT (form_id, destination_id) DO UPDATE SET step = excluded.step`, id, stepOf(f, i), d.ID)
 				if err != nil {
 					return err
 				}

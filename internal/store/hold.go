@@ -91,21 +91,34 @@ func (s *Store) DiscardHeld(ctx context.Context, id, reason string) error {
 		if err != nil {
 			return err
 		}
-		for seq := d.Seq; seq < d.Seq+int64(d.Steps); seq++ {
-			var destination int
-			found, err := t.find(`UPDATE delivery SET state = $1, settled_at = $2, reason = $3 WHERE seq = $4 AND state = $5 RETURNING destination_id`,
-				[]any{uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), seq, uint8(onramp.DeliveryHeld)}, &destination)
-			if err != nil {
-				return err
-			}
-			if found {
-				t.moveDelivery(destination, onramp.DeliveryHeld, onramp.DeliveryDiscarded)
-			}
-		}
-		t.moveRegistrationOf(&d, onramp.RegistrationHeld, onramp.RegistrationFailed)
-		return t.exec(`DELETE FROM hold WHERE registration_seq = $1`, d.RegistrationSeq)
+		return t.discardHeld(&d, reason)
 	}})
 	return wrapUnlessKnown("discard registration", err)
+}
+
+// discardHeld gives up a registration whose first step is held.
+func (t *tx) discardHeld(d *onramp.Delivery, reason string) error {
+	if err := t.moveHeld(d, onramp.DeliveryDiscarded, storable(reason)); err != nil {
+		return err
+	}
+	t.moveRegistrationOf(d, onramp.RegistrationHeld, onramp.RegistrationFailed)
+	return nil
+}
+
+// moveHeld settles all steps of a held registration in one state, and ends the hold.
+func (t *tx) moveHeld(d *onramp.Delivery, to onramp.DeliveryState, reason string) error {
+	for seq := d.Seq; seq < d.Seq+int64(d.Steps); seq++ {
+		var destination int
+		found, err := t.find(`UPDATE delivery SET state = $1, settled_at = $2, reason = $3 WHERE seq = $4 AND state = $5 RETURNING destination_id`,
+			[]any{uint8(to), micros(t.now), reason, seq, uint8(onramp.DeliveryHeld)}, &destination)
+		if err != nil {
+			return err
+		}
+		if found {
+			t.moveDelivery(destination, onramp.DeliveryHeld, to)
+		}
+	}
+	return t.exec(`DELETE FROM hold WHERE registration_seq = $1`, d.RegistrationSeq)
 }
 
 // findHeld finds a registration that is held.

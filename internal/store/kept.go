@@ -46,6 +46,8 @@ var hints = map[string]string{
 	keptKey:      "nothing to do: access tokens are signed with another key",
 	keptClient:   "give the client a new secret with onramp keys new client --save --client ID, then run onramp ens setup",
 
+	keptConsent: "remove it with onramp keys reset: another one is made, links that were sent work no longer, and everybody is asked to confirm again",
+
 	keptCertificate: "nothing to do: another one is asked for",
 }
 
@@ -184,6 +186,8 @@ func (s *Store) tryKept(k keptOfKind) (err error) {
 		_, err = openKept[onramp.SigningKey](s.cipher, k.kind, k.keptRow)
 	case keptClient:
 		_, err = openKept[onramp.TokenClient](s.cipher, k.kind, k.keptRow)
+	case keptConsent:
+		_, err = openKept[onramp.Secret](s.cipher, k.kind, k.keptRow)
 	case keptCertificate:
 		_, err = openKept[[]byte](s.cipher, k.kind, k.keptRow)
 	}

@@ -289,7 +289,7 @@ func (s *Store) Timeline(ctx context.Context, id string) ([]onramp.TimelineItem,
 	if err != nil {
 		return nil, err
 	}
-	items := []onramp.TimelineItem{{At: r.ReceivedAt, What: "accepted", Detail: "form " + r.Form}}
+	items := append([]onramp.TimelineItem{{At: r.ReceivedAt, What: "accepted", Detail: "form " + r.Form}}, holdItems(&r)...)
 	for i := range r.Deliveries {
 		d := &r.Deliveries[i]
 		if d.Attempts, err = s.listAttempts(ctx, d.Seq); err != nil {
@@ -350,6 +350,31 @@ func (s *Store) lateItems(ctx context.Context, r *onramp.Registration) (map[int6
 		return item, err
 	})
 	return late, err
+}
+
+// holdItems tell why a registration is or was held, and when it was confirmed.
+func holdItems(r *onramp.Registration) (items []onramp.TimelineItem) {
+	switch {
+	case r.Hold.Reason != 0:
+		detail := r.Hold.Reason.String()
+		if r.Hold.Detail != "" {
+			detail += "; " + r.Hold.Detail
+		}
+		items = append(items, onramp.TimelineItem{At: r.Hold.Since, What: "held", Detail: detail})
+	case r.Asked:
+		items = append(items, onramp.TimelineItem{At: r.ReceivedAt, What: "held", Detail: onramp.HoldConfirmation.String()})
+	}
+	if r.State == onramp.RegistrationErased {
+		for i := range r.Deliveries {
+			if d := &r.Deliveries[i]; d.Step == 1 {
+				items = append(items, onramp.TimelineItem{At: d.SettledAt, What: "erased", Detail: d.Reason})
+			}
+		}
+	}
+	if !r.ConfirmedAt.IsZero() && r.State != onramp.RegistrationFailed {
+		items = append(items, onramp.TimelineItem{At: r.ConfirmedAt, What: "confirmed"})
+	}
+	return items
 }
 
 func deliveryItems(d *onramp.Delivery) []onramp.TimelineItem {

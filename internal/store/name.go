@@ -220,7 +220,7 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 			if err := t.exec(`INSERT INTO form (id, name) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM form), $1) ON CONFLICT (name) DO NOTHING`, f.Name); err != nil {
 				return err
 			}
-			for _, d := range f.Route {
+			for _, d := range f.Destinations() {
 				if err := t.registerDestination(d); err != nil {
 					return err
 				}
@@ -239,6 +239,11 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 		f.Route = append([]onramp.Destination(nil), f.Route...)
 		for j := range f.Route {
 			f.Route[j].ID, _ = s.names.destination(f.Route[j].Name())
+		}
+		if f.DoubleOptIn != nil {
+			own := *f.DoubleOptIn
+			own.Confirmation.ID, _ = s.names.destination(own.Confirmation.Name())
+			f.DoubleOptIn = &own
 		}
 		s.names.learn(&f)
 		registered[i] = onramp.NewForm(f, secret)

@@ -62,46 +62,20 @@ func (t *tx) saveRegistrations(group []*op) error {
 		return err
 	}
 	// int64 throughout: of any other integer database/sql makes one by reflection
-	registrations := make([]any, 0, len(fresh)*t.store.writer.registrations.columns)
-	deliveries := make([]any, 0, len(fresh)*16)
-	var holds []any
+	rows := acceptedRows{
+		registrations: make([]any, 0, len(fresh)*t.store.writer.registrations.columns), deliveries: make([]any, 0, len(fresh)*16),
+	}
 	woken := map[int]wakeUp{}
 	for _, a := range fresh {
-		r := a.registration
-		form, ok := t.store.names.form(r.Form)
-		if !ok {
-			return fmt.Errorf("form %q was not registered", r.Form)
+		save := func() error { return t.accept(a, &rows, woken) }
+		if r := a.registration; r.OptIn != nil && r.Hold.Reason != onramp.HoldSuspicion {
+			save = func() error { return t.saveOptIn(a, woken) }
 		}
-		key := onramp.OrderingKey(r.SubscriberKey)
-		keyHash, bodyHash := hashesOf(&a.key)
-		registrations = append(registrations,
-			r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)), int64(1),
-			keyHash, bodyHash, nullTrace(r.Trace))
-		for i, d := range r.Route {
-			state := stateAtFirst(r, i)
-			woken[d.ID] |= freshUp
-			t.deliverySeq++
-			deliveries = append(deliveries,
-				t.deliverySeq, r.Seq, int64(i+1), int64(d.ID), int64(uint64(key)%partitions), key, int64(state), int64(0))
-			t.moveDelivery(d.ID, 0, state)
-		}
-		if err := t.noteFollowed(r, key, t.deliverySeq-int64(len(r.Route))+1, woken); err != nil {
+		if err := save(); err != nil {
 			return err
 		}
-		r.State = onramp.RegistrationQueued
-		if r.Hold.Reason != 0 {
-			r.State = onramp.RegistrationHeld
-			holds = append(holds, t.holdRow(r)...)
-		}
-		t.moveRegistration(0, r.State)
 	}
-	if err := t.insert(t.store.writer.registrations, registrations); err != nil {
-		return err
-	}
-	if err := t.insert(t.store.writer.deliveries, deliveries); err != nil {
-		return err
-	}
-	if err := t.insert(t.store.writer.holds, holds); err != nil {
+	if err := t.insertAccepted(&rows); err != nil {
 		return err
 	}
 	for _, a := range repeats {
@@ -114,6 +88,51 @@ func (t *tx) saveRegistrations(group []*op) error {
 	}
 	t.watchAll(fresh)
 	t.wakeAfter(woken)
+	return nil
+}
+
+// acceptedRows are the rows of registrations that are to be inserted.
+type acceptedRows struct{ registrations, deliveries, holds []any }
+
+func (t *tx) insertAccepted(rows *acceptedRows) error {
+	if err := t.insert(t.store.writer.registrations, rows.registrations); err != nil {
+		return err
+	}
+	if err := t.insert(t.store.writer.deliveries, rows.deliveries); err != nil {
+		return err
+	}
+	return t.insert(t.store.writer.holds, rows.holds)
+}
+
+// accept adds the rows of a registration.
+func (t *tx) accept(a *acceptance, rows *acceptedRows, woken map[int]wakeUp) error {
+	r := a.registration
+	form, ok := t.store.names.form(r.Form)
+	if !ok {
+		return fmt.Errorf("form %q was not registered", r.Form)
+	}
+	key := onramp.OrderingKey(r.SubscriberKey)
+	keyHash, bodyHash := hashesOf(&a.key)
+	rows.registrations = append(rows.registrations,
+		r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)), int64(1),
+		keyHash, bodyHash, nullTrace(r.Trace))
+	for i, d := range r.Route {
+		state := stateAtFirst(r, i)
+		woken[d.ID] |= freshUp
+		t.deliverySeq++
+		rows.deliveries = append(rows.deliveries,
+			t.deliverySeq, r.Seq, int64(i+1), int64(d.ID), int64(uint64(key)%partitions), key, int64(state), int64(0))
+		t.moveDelivery(d.ID, 0, state)
+	}
+	if err := t.noteFollowed(r, key, t.deliverySeq-int64(len(r.Route))+1, woken); err != nil {
+		return err
+	}
+	r.State = onramp.RegistrationQueued
+	if r.Hold.Reason != 0 {
+		r.State = onramp.RegistrationHeld
+		rows.holds = append(rows.holds, t.holdRow(r)...)
+	}
+	t.moveRegistration(0, r.State)
 	return nil
 }
 
@@ -274,6 +293,9 @@ func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registr
 		if r.Hold, err = s.findHold(ctx, r.Seq); err != nil {
 			return r, readerErr("find why a registration is held", err)
 		}
+	}
+	if err := s.findAsked(ctx, &r); err != nil {
+		return r, readerErr("find whether a registration is to be confirmed", err)
 	}
 	r.Edits, err = s.listEdits(ctx, r.Seq)
 	return r, readerErr("list edits", err)

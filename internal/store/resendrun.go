@@ -193,7 +193,7 @@ func (s *Store) stepRun(ctx context.Context, run *resend.Run, to int64, rows int
 	}})
 }
 
-var countUnsent = numbered(`SELECT COUNT(*) FROM delivery WHERE seq >= $1 AND seq <= $2 AND run_id = $3 AND state = {{pending}} AND due_at IS NULL`)
+var countUnsent = numbered(`SELECT COUNT(*) FROM delivery WHERE seq >= $1 AND seq <= $2 AND run_id = $3 AND (step > 0 OR event_seq IS NOT NULL) AND state = {{pending}} AND due_at IS NULL`)
 
 // countUnsent counts what the pump has not come to yet of the newest portion of a run.
 // The next one waits for it: whatever else is to be sent to the destination meanwhile is

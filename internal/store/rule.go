@@ -116,7 +116,7 @@ func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, 
 }
 
 // FindRegistrationOf returns the newest registration of a subscriber in a form
-// that was accepted before an event came and counts, without its deliveries; false when
+// that was accepted before an event came, is not held and counts, without its deliveries; false when
 // there is none. A nil counts lets any count.
 func (s *Store) FindRegistrationOf(
 	ctx context.Context, subscriberKey, form string, e *onramp.Event, counts func(*onramp.Registration) bool,
@@ -129,7 +129,8 @@ func (s *Store) FindRegistrationOf(
 		return onramp.Registration{}, false, err
 	}
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
-		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3 ORDER BY p.registration_seq DESC LIMIT 20`,
+		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3
+		AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.registration_seq = r.seq) ORDER BY p.registration_seq DESC LIMIT 20`,
 		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt))
 	found, err := collect(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
 		err = rows.Scan(row.into()...)

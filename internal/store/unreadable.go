@@ -29,6 +29,8 @@ var losses = map[string]string{
 	keptToken:       "nothing: a new one is requested",
 	keptCertificate: "nothing: another certificate is asked for",
 
+	keptConsent: "who has confirmed and the links that were sent: they are asked again when they register",
+
 	keptSecret: "what subscriber_key: uuid is made from: people who register again get another subscriber key",
 }
 

@@ -418,7 +418,7 @@ func (w *world) checkCounts() {
 func (w *world) eventDeliveries() map[string]map[onramp.DeliveryState]int64 {
 	w.t.Helper()
 	counts := map[string]map[onramp.DeliveryState]int64{}
-	for state := onramp.DeliveryWaiting; state <= onramp.DeliveryOutOfReach; state++ {
+	for state := onramp.DeliveryWaiting; state <= onramp.DeliverySkipped; state++ {
 		for name, n := range w.countBy(fmt.Sprintf(`SELECT n.name, COUNT(*) FROM delivery d JOIN destination n ON n.id = d.destination_id
 			WHERE (d.event_seq IS NOT NULL OR d.steps IS NOT NULL) AND d.state = %d GROUP BY n.name`, state)) {
 			if counts[name] == nil {
@@ -485,6 +485,10 @@ func recount(deliveries []onramp.Delivery) onramp.RegistrationState {
 			return onramp.RegistrationFailed
 		case onramp.DeliveryUnknown:
 			return onramp.RegistrationUnknown
+		case onramp.DeliveryHeld:
+			return onramp.RegistrationHeld
+		case onramp.DeliveryErased:
+			return onramp.RegistrationErased
 		default:
 			if d.Step == 1 && d.Tries == 0 {
 				return onramp.RegistrationQueued

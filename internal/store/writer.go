@@ -58,6 +58,7 @@ type writer struct {
 	patience patience // of registrations
 
 	registrations, deliveries, holds insertion
+	confirmations                    insertion
 	events, eventDeliveries          insertion
 	resentDeliveries                 insertion
 	resentRegistrations              insertion
@@ -75,6 +76,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		registrations: newInsertion(s.dialect, insertRegistration, 12, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
 		holds:         newInsertion(s.dialect, insertHold, 5, ""),
+		confirmations: newInsertion(s.dialect, insertConfirmation, 12, ""),
 		events:        newInsertion(s.dialect, insertEvent, 10, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements:   newSettlements(s.dialect),
 		movable:       newMovable(s.dialect),
