@@ -151,7 +151,7 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 	p.Ignored.Count(form.Name, dropped)
 	registration, err := form.Accept(onramp.Submission{
 		Inputs: inputs, ReceivedAt: p.Now().UTC().Truncate(time.Microsecond),
-		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: r.Referer(),
+		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: r.Referer(), Languages: languages(r),
 	})
 	if err != nil {
 		web.Annotate(w, web.Note{Form: form.Name, Fields: refusedFields(form, err)})
@@ -159,8 +159,8 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	page := web.WantsPage(r)
 	wait := preferredWait(r)
-	if page {
-		wait = 0 // the answer is the same whatever the outcome
+	if page || form.DoubleOptIn != nil {
+		wait = 0 // the answer is the same whatever the outcome, or waits for a person
 	}
 	if wait > 0 {
 		defer p.Waiters.Add(-1)
@@ -176,6 +176,9 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 	if page {
 		http.Redirect(w, r, successURL(form, r), http.StatusSeeOther)
 		return nil
+	}
+	if form.DoubleOptIn != nil { // nobody is to learn who has confirmed before
+		accepted.Registration.State = onramp.RegistrationHeld
 	}
 	return p.answer(w, r, accepted, wait, form.Suggest(inputs))
 }
@@ -194,6 +197,16 @@ func (p *Public) save(ctx context.Context, r *onramp.Registration, key onramp.Id
 		p.Quota.Return(from, size)
 	}
 	return accepted, err
+}
+
+// languages are those that a visitor prefers: the one that was chosen in the hosted form,
+// before those of the browser.
+func languages(r *http.Request) string {
+	accepted := r.Header.Get("Accept-Language")
+	if chosen := r.URL.Query().Get("lang"); chosen != "" && !strings.ContainsAny(chosen, ",;") {
+		return strings.TrimSuffix(chosen+","+accepted, ",")
+	}
+	return accepted
 }
 
 // withoutCharset takes out the field by which the body has told its charset, unless

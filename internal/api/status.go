@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"onramp/internal/onramp"
 	"onramp/internal/web"
 )
 
@@ -25,6 +26,9 @@ func (p *Public) status(pages *pages, w http.ResponseWriter, r *http.Request) er
 	policy.HandlerFunc(w, r)
 	if err != nil {
 		return err
+	}
+	if form := p.Forms[found.Form]; form != nil && form.DoubleOptIn != nil && !found.Asked && found.State != onramp.RegistrationErased {
+		found.State = onramp.RegistrationHeld // as it was answered: nobody is to learn who has confirmed before
 	}
 	return web.WriteJSON(w, http.StatusOK, struct {
 		Status string `json:"status"`

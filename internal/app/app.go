@@ -182,6 +182,9 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.consent != nil {
+		pages.Confirm, pages.Origin = r.consent, originOf(r.cfg.Public.URL)
+	}
 	server.Failed = pages.Failed
 	mux := http.NewServeMux()
 	sites := &api.Public{

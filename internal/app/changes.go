@@ -50,6 +50,8 @@ func parts() []part {
 		{"delivery.give_up_after", func(c *config.Config) any { return &c.Delivery.GiveUpAfter }},
 		{"delivery.senders", func(c *config.Config) any { return &c.Delivery.Senders }},
 		{"delivery.timeout", func(c *config.Config) any { return &c.Delivery.Timeout }},
+		{"smtp.url", func(c *config.Config) any { return &c.SMTP.URL }},
+		{"smtp.from", func(c *config.Config) any { return &c.SMTP.From }},
 		{"drain_timeout", func(c *config.Config) any { return &c.Drain }},
 		{"log.level", func(c *config.Config) any { return &c.Log.Level }},
 		{"watch", func(c *config.Config) any { return &c.Watch }},

@@ -15,6 +15,7 @@ import (
 	"onramp/internal/config"
 	"onramp/internal/ens"
 	"onramp/internal/keyset"
+	"onramp/internal/mailing"
 	"onramp/internal/oauth"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -276,6 +277,7 @@ func (a *App) SetUpEvents(ctx context.Context) error {
 // senders sends each delivery to where its destination is.
 type senders struct {
 	account, sinks pump.Sender
+	mail           *mailing.Sender                                    // nil: there is no mail server
 	blocked        func(to onramp.Destination) (onramp.Outcome, bool) // why nothing may be sent there
 	sent           func(destination string, outcomes []onramp.Outcome, took time.Duration)
 }
@@ -286,6 +288,8 @@ func (s senders) Send(ctx context.Context, c onramp.Call) []onramp.Outcome {
 	to := s.account
 	if c.Destination.Kind == onramp.SinkDestination {
 		to = s.sinks
+	} else if c.Destination.Kind == onramp.SMTP {
+		to = s.mail
 	} else if o, blocked := s.blocked(c.Destination); blocked && c.RequestID == "" {
 		return slices.Repeat([]onramp.Outcome{o}, len(c.Deliveries))
 	}

@@ -61,6 +61,7 @@ func (a *App) startLanes(claim, work context.Context) *lanes {
 		var parts sync.WaitGroup
 		parts.Go(func() { running.run(claim) })
 		parts.Go(func() { running.desk.Resends.Run(claim) })
+		parts.Go(func() { running.consent.Run(claim) })
 		if !a.options.NoPump {
 			parts.Go(func() { running.checks.Run(claim) })
 			parts.Go(func() { running.account.ReadBack(claim) })

@@ -10,7 +10,9 @@ import (
 
 	"onramp/internal/check"
 	"onramp/internal/config"
+	"onramp/internal/consent"
 	"onramp/internal/health"
+	"onramp/internal/mailing"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 	"onramp/internal/outbound"
@@ -28,6 +30,8 @@ type running struct {
 	byName        map[string]*onramp.Form
 	account       *outbound.Sender
 	checks        *health.Checks
+	consent       *consent.Desk   // nil: nothing was ever to be confirmed
+	mail          *mailing.Sender // nil: there is no mail server
 	desk          *operator.Desk
 	public, admin http.Handler
 }
@@ -59,6 +63,9 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 		}
 	}
 	if r.account, err = a.newAccount(r.cfg); err != nil {
+		return err
+	}
+	if err := a.buildConsent(ctx, r); err != nil {
 		return err
 	}
 	if err := a.buildEvents(ctx, r); err != nil {
@@ -95,6 +102,7 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 	mc := cfg.MarketingCloud
 	return outbound.New(outbound.Config{
 		Forms:     func(name string) *onramp.Form { return a.running.Load().byName[name] },
+		Confirm:   a.letter,
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
 		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Called: a.metrics.Called, Trace: a.tracer.Transport, Log: a.options.Log.With("part", "outbound"),
 	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
@@ -142,7 +150,7 @@ func (a *App) prepareLanes(ctx context.Context) error {
 	a.pump.Store(pump.New(pump.Config{
 		Senders: r.cfg.Delivery.Senders, GiveUpAfter: r.cfg.Delivery.GiveUpAfter, Log: a.options.Log.With("part", "pump"),
 		Fence: a.store.Fence(), Before: before, Skips: a.skips(r), Saving: a.longestFill,
-	}, a.store, a.store, a.tracer.Sender(senders{r.account, r.sinks, a.watch.Blocked, a.metrics.Sent}), append(r.formDestinations(), r.sinkDestinations...)))
+	}, a.store, a.store, a.tracer.Sender(senders{r.account, r.sinks, r.mail, a.watch.Blocked, a.metrics.Sent}), append(r.formDestinations(), r.sinkDestinations...)))
 	a.watch.Change(a.watched(r))
 	left, err := a.store.FollowRoutes(ctx, r.forms)
 	if err == nil {
@@ -176,7 +184,7 @@ func (a *App) listLeft() []onramp.Left {
 func (r *running) formDestinations() []onramp.Destination {
 	var all []onramp.Destination
 	for _, f := range r.forms {
-		all = append(all, f.Route...)
+		all = append(all, f.Destinations()...)
 	}
 	return all
 }
@@ -232,9 +240,11 @@ type registrar struct {
 func (r registrar) SaveRegistration(ctx context.Context, to *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error) {
 	r.app.saving.RLock()
 	defer r.app.saving.RUnlock()
-	if form := r.app.running.Load().byName[to.Form]; form != nil {
+	running := r.app.running.Load()
+	if form := running.byName[to.Form]; form != nil {
 		to.Route = form.Route
 	}
+	to.OptIn = running.consent.Ask(to)
 	ctx, at, end := r.app.tracer.Accept(ctx, to.Form)
 	to.Trace = at
 	accepted, err := r.Store.SaveRegistration(ctx, to, key, watch)

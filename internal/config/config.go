@@ -32,6 +32,7 @@ type Config struct {
 	MarketingCloud MarketingCloud    // marketing_cloud
 	OAuth          OAuth             // oauth
 	Delivery       Delivery          // delivery
+	SMTP           SMTP              // smtp
 	Drain          time.Duration     // drain_timeout: how long a stop waits for work in hand; 25s
 	Log            Log               // log
 	Tracing        Tracing           // tracing
@@ -107,6 +108,12 @@ type Delivery struct {
 	Senders     int           // senders: how many requests run at once, 1 to 256; 16
 	Timeout     time.Duration // timeout: the longest time for one request; 30s
 	LongestCall time.Duration // longest_call: how long Marketing Cloud may take to carry out a request whose answer was lost; 2m
+}
+
+// SMTP is the mail server that takes confirmations.
+type SMTP struct {
+	URL  onramp.Secret // url: smtps:// or smtp://, with user and password; ""
+	From string        // from: an address, perhaps with a name; ""
 }
 
 // Log is what the gateway writes about itself.
@@ -241,7 +248,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 
 func newReader(environ []string) *reader {
 	return &reader{
-		environ: environment(environ), steps: map[string]step{}, given: map[string]position{}, literals: map[string]string{},
+		environ: environment(environ), steps: map[string]step{}, confirmations: map[string]placed{}, given: map[string]position{}, literals: map[string]string{},
 	}
 }
 
@@ -286,6 +293,7 @@ func (r *reader) config(c *Config, root value) {
 	c.Alerts = r.alerts(top["alerts"])
 	r.publicURL = c.Public.URL
 	c.Forms = r.forms(top["forms"])
+	r.checkOptIns(c, sections)
 	r.checkCanary(c)
 	c.OAuth.Clients = r.clients(sections["oauth"]["clients"])
 	c.OAuth.Users = r.users(sections["oauth"]["users"])

@@ -43,6 +43,7 @@ func (r *reader) form(v value) onramp.Form {
 	if !ok {
 		return onramp.Form{}
 	}
+	r.asks = keys["double_opt_in"].node != nil
 	f := onramp.Form{Name: v.name, Page: r.page(keys["page"]), Origins: r.origins(keys["origins"]), AllowedHeaders: r.allowedHeaders(keys)}
 	f.Title, f.Titles = r.said(keys["title"])
 	if s, ok := r.scalar(keys["success_url"]); ok {
@@ -61,6 +62,7 @@ func (r *reader) form(v value) onramp.Form {
 	f.Route, f.When = r.route(keys, set, f.SubscriberKey)
 	routed := len(r.problems) == before
 	r.once(&f, keys, set)
+	f.DoubleOptIn = r.doubleOptIn(keys["double_opt_in"], set)
 	f.OnEvent = r.rules(keys["on_event"], set, f.Route, routed)
 	return f
 }

@@ -20,16 +20,18 @@ import (
 // instead of having them decoded into structs, because only a node knows its
 // line and only a walk goes on after the first mistake.
 type reader struct {
-	problems   []Problem
-	visited    int // keys and items of lists
-	environ    map[string]string
-	given      map[string]position // settings that have a value, right or wrong
-	steps      map[string]step     // the routes' steps by the names of their destinations
-	formNames  []string            // of all forms in the file
-	publicURL  string
-	readsFiles bool              // those that tls names
-	languages  []string          // of the page of the form that is being read; nil: English
-	literals   map[string]string // paths of the values that stand in the file themselves, by their text
+	problems      []Problem
+	visited       int // keys and items of lists
+	environ       map[string]string
+	given         map[string]position // settings that have a value, right or wrong
+	steps         map[string]step     // the routes' steps by the names of their destinations
+	confirmations map[string]placed   // what takes the confirmations of forms, by the name of the destination
+	asks          bool                // the form that is being read has double opt-in
+	formNames     []string            // of all forms in the file
+	publicURL     string
+	readsFiles    bool              // those that tls names
+	languages     []string          // of the page of the form that is being read; nil: English
+	literals      map[string]string // paths of the values that stand in the file themselves, by their text
 }
 
 // position is where a value stands in the file: its line, and its path for messages.

@@ -80,7 +80,7 @@ func (r *reader) checkLanguages(v value, p onramp.Page) {
 		}
 		var missing []string
 		for _, key := range texts.Keys() {
-			if p.Texts[key].In(name) == "" {
+			if p.Texts[key].In(name) == "" && (r.asks || !texts.ForDoubleOptIn(key)) {
 				missing = append(missing, key)
 			}
 		}

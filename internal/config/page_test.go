@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,7 +108,8 @@ func TestWrongPages(t *testing.T) {
 		badLink = "a link must be an http, https or mailto URL, or a path"
 		nowhere = "is on the gateway itself, which has no page there: use a page of your site"
 	)
-	missing := strings.Join(texts.Keys()[1:], ", ") // all but the first, which is there
+	needed := slices.DeleteFunc(texts.Keys(), texts.ForDoubleOptIn)
+	missing := strings.Join(needed[1:], ", ") // all but the first, which is there
 	for _, w := range []wrong{
 		{"page", "forms:\n" + form("a", "      language: de\n") + "  b:\n    page: de\n" + rightFields + rightRoute, nil, []config.Problem{
 			{5, "forms.a.page.language", "unknown key; use lang, texts, logo, logo_text, colors, stylesheet or frame_ancestors"},
@@ -120,7 +122,7 @@ func TestWrongPages(t *testing.T) {
 			{10, "forms.b.page.lang[3]", `""` + tag},
 			{15, "forms.c.page.lang", "must be a single value, not a map"},
 		}},
-		{"not built in", "forms:\n" + form("a", "      lang: [en, sv]\n      texts: { "+texts.Keys()[0]+": { sv: x } }\n"), nil, []config.Problem{
+		{"not built in", "forms:\n" + form("a", "      lang: [en, sv]\n      texts: { "+needed[0]+": { sv: x } }\n"), nil, []config.Problem{
 			{5, "forms.a.page.lang", "sv is not built in (de, en, es, fr, it, ja, nl, pl, pt are): add to texts what is missing, " + missing},
 		}},
 		{"texts", "forms:\n" + form("a", "      lang: de\n      texts:\n        sent: x\n        send: \"\"\n        thanks: \"[a](javascript:b)\"\n        yes: { fr: Oui, de: Ja, x y: z }\n        no: {}\n        choose: [a]\n"), nil, []config.Problem{

@@ -64,6 +64,12 @@ forms:
     route:
       - data_extension: { key: Web_Registrations }
       - journey: { event_definition_key: APIEvent-welcome }
+  confirmed:
+    double_opt_in: { journey: { event_definition_key: APIEvent-confirm }, limits: { per_form: 5000 } }
+    fields:
+      - { name: email, column: EmailAddress, type: email, required: true }
+    route:
+      - data_extension: { key: Web_Registrations }
 ens:
   callbacks:
     events: { subscribe: [TransactionalSendEvents.EmailSent] }

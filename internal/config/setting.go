@@ -59,6 +59,8 @@ func settings() []single {
 		{"delivery.senders", setSenders},
 		{"delivery.timeout", func(c *Config, s scalar) error { return setDuration(&c.Delivery.Timeout, s) }},
 		{"delivery.longest_call", func(c *Config, s scalar) error { return setDuration(&c.Delivery.LongestCall, s) }},
+		{"smtp.url", setMailServer},
+		{"smtp.from", setSender},
 		{"drain_timeout", func(c *Config, s scalar) error { return setDuration(&c.Drain, s) }},
 		{"log.level", func(c *Config, s scalar) error { return setWord(&c.Log.Level, s, "debug", "info", "warn", "error") }},
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},

@@ -62,7 +62,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is set twice, first on line 3"},
 			{7, "database", "is set twice, first on line 2"},
-			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, storage, admin, marketing_cloud, delivery, log, tracing, watch or oauth"},
+			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, storage, admin, marketing_cloud, delivery, smtp, log, tracing, watch or oauth"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},
@@ -417,7 +417,7 @@ func wrongForms() []wrong {
   b:
 ` + rightFields + rightRoute + `    success_url: //example.com/thanks
     origins: https://example.com
-    double_opt_in: true
+    opt_in_twice: true
 `, nil, []config.Problem{
 			{6, "forms.a.titel", "unknown key; did you mean title?"},
 			{7, "forms.a.title", "must be a single value, not a list"},
@@ -427,7 +427,7 @@ func wrongForms() []wrong {
 			{12, "forms.a.origins[2]", "is empty: fill it in or remove the line"},
 			{16, "forms.b.success_url", "must be an absolute http or https URL or a path that starts with /"},
 			{17, "forms.b.origins", "must be a list, not a single value"},
-			{18, "forms.b.double_opt_in", "unknown key; use title, success_url, origins, allowed_headers, once_per, idempotency_field, subscriber_key, country, page, fields, on_existing, route, unknown_fields, decimal_comma, time_zone or on_event"},
+			{18, "forms.b.opt_in_twice", "unknown key; use title, success_url, origins, allowed_headers, once_per, idempotency_field, subscriber_key, country, page, fields, on_existing, route, unknown_fields, double_opt_in, decimal_comma, time_zone or on_event"},
 		}},
 		{"origins that can't match", "forms:\n  a:\n    origins:\n" + lines("      - ", `"null"`, "https://example.com?a", "https://example.com#a", `'https://example.com\a'`,
 			"https://ana@example.com", "ftp://example.com", "https:/example.com", "http://*", "https://*:*", "https://*.com", "https://*.co.uk", "https://www.*.example.com",

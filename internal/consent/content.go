@@ -2,16 +2,17 @@ package consent
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/language"
+
 	"onramp/internal/hosted/texts"
 	"onramp/internal/onramp"
 	"onramp/internal/visible"
-
-	"golang.org/x/text/language"
 )
 
 // The names of what a journey or a message gets in its data.
@@ -28,12 +29,12 @@ type Letter struct {
 }
 
 // Included is the value of a field that may stand in a confirmation.
-type Included struct{ Column, Value string }
+type Included struct{ Column, Label, Value string }
 
 // Letter makes the confirmation of a delivery. ok is false when there is nobody to ask.
 func (d *Desk) Letter(form *onramp.Form, delivery *onramp.Delivery) (l Letter, ok bool) {
 	to := form.FindAddress(delivery.Values)
-	if form.DoubleOptIn == nil || delivery.Confirmation == nil || to == "" {
+	if form.DoubleOptIn == nil || delivery.Confirmation == nil || to == "" || !onramp.ValidID(delivery.RegistrationID) {
 		return l, false
 	}
 	own := delivery.Confirmation
@@ -41,19 +42,19 @@ func (d *Desk) Letter(form *onramp.Form, delivery *onramp.Delivery) (l Letter, o
 	l.ConfirmURL = d.confirmURL(Token{Form: form.Name, ID: delivery.RegistrationID, Expires: own.LinkUntil})
 	for _, name := range form.DoubleOptIn.Include {
 		if value := form.KeptText(name, delivery.Values); isHarmless(value) {
-			l.Include = append(l.Include, Included{columnOf(form, name), value})
+			l.Include = append(l.Include, included(form, name, own.Language, value))
 		}
 	}
 	return l, true
 }
 
-func columnOf(form *onramp.Form, name string) string {
+func included(form *onramp.Form, name, language, value string) Included {
 	for i := range form.Fields {
-		if form.Fields[i].Name == name {
-			return form.Fields[i].Column
+		if f := &form.Fields[i]; f.Name == name {
+			return Included{f.Column, cmp.Or(f.Labels.In(language), f.Label, name), value}
 		}
 	}
-	return ""
+	return Included{}
 }
 
 // Data are the values of a letter as an object by name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"time"
 
 	"onramp/internal/email"
@@ -59,6 +60,9 @@ func (d *Desk) Ask(r *onramp.Registration) *onramp.OptIn {
 	if form == nil {
 		return nil
 	}
+	if r.Visitor.Address == "" { // it was accepted before the form asked for this
+		r.Visitor.Address = form.FindAddress(r.Values)
+	}
 	return d.ask(form, r, languageOf(form, r.Visitor.Languages), r.ReceivedAt.Add(form.DoubleOptIn.ExpireAfter), r.ReceivedAt)
 }
 
@@ -77,7 +81,7 @@ func (d *Desk) form(name string) *onramp.Form {
 func (d *Desk) ask(form *onramp.Form, r *onramp.Registration, language string, until, now time.Time) *onramp.OptIn {
 	optIn, address, typed := form.DoubleOptIn, email.Fold(r.Visitor.Address), r.Values
 	o := &onramp.OptIn{
-		Person: d.keys.person("consent", form.Name, r.SubscriberKey, address), Subscriber: d.keys.Subscriber(r.SubscriberKey),
+		Person: d.keys.person("consent", form.Name, strings.ToLower(r.SubscriberKey), address), Subscriber: d.keys.Subscriber(r.SubscriberKey),
 		Confirmation: optIn.Confirmation, Language: language, Until: until, LinkUntil: earlier(now.Add(optIn.LinkFor), until),
 		Counters: d.keys.counters(form.Name, &r.Visitor),
 		Decide:   func(counts []int64) onramp.Limit { return decide(optIn.Limits, domainOf(address), counts) },
@@ -116,7 +120,7 @@ func (d *Desk) read(token string) (Token, *onramp.Form) {
 	if err != nil {
 		return t, nil
 	}
-	return t, d.form(t.Form)
+	return t, d.cfg.Forms[t.Form] // also one that no longer asks: what waits may still be confirmed
 }
 
 // Confirm confirms the registration that a link is for, from an IP address. A link that was

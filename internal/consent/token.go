@@ -12,7 +12,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ const (
 	tokenVersion   = 1
 	purposeConfirm = 1
 	headBytes      = 2 + 5 + idBytes
-	idBytes        = 16
+	idBytes        = 36
 	macBytes       = sha256.Size
 	longestToken   = 4 * (headBytes + longestForm + macBytes) / 3
 	longestForm    = 63
@@ -61,16 +60,12 @@ func mac(key []byte, message ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// Sign makes the text of a token; "" if the registration's id is none.
+// Sign makes the text of a token. The id is one that onramp.NewID has made.
 func (k Keys) Sign(t Token) string {
-	id, err := hex.DecodeString(strings.ReplaceAll(t.ID, "-", ""))
-	if err != nil || len(id) != idBytes {
-		return ""
-	}
 	b := make([]byte, 8, headBytes+len(t.Form)+macBytes)
 	binary.BigEndian.PutUint64(b, uint64(t.Expires.Unix()))
 	b = append([]byte{tokenVersion, purposeConfirm}, b[3:]...)
-	b = append(append(b, id...), t.Form...)
+	b = append(append(b, t.ID...), t.Form...)
 	return encoding.EncodeToString(append(b, mac(k.tokens, b)...))
 }
 
@@ -88,13 +83,7 @@ func (k Keys) Parse(text string) (Token, error) {
 		return Token{}, ErrForged
 	}
 	seconds := binary.BigEndian.Uint64(append([]byte{0, 0, 0}, signed[2:7]...))
-	return Token{Form: string(signed[headBytes:]), ID: idText(signed[7:headBytes]), Expires: time.Unix(int64(seconds), 0).UTC()}, nil
-}
-
-// idText writes an id as UUIDs are written (RFC 9562, 4).
-func idText(id []byte) string {
-	h := hex.EncodeToString(id)
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	return Token{Form: string(signed[headBytes:]), ID: string(signed[7:headBytes]), Expires: time.Unix(int64(seconds), 0).UTC()}, nil
 }
 
 // person is the keyed hash of what tells one person from another; the length of each part

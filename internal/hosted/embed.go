@@ -136,7 +136,8 @@ func embeddedOf(v *view) embedded {
 			}
 		}
 	}
-	say("required", "send", "thanks", "heading_error", "error_required", "error_text", "refused_unavailable", "embed_refused")
+	say("required", "send", "heading_error", "error_required", "error_text", "refused_unavailable", "embed_refused")
+	e.Texts["thanks"] = v.Text(v.ThanksKey())
 	for i := range v.Inputs {
 		in := &v.Inputs[i]
 		e.Fields = append(e.Fields, v.embeddedField(in))

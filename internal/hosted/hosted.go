@@ -14,12 +14,17 @@ import (
 	"onramp/internal/web"
 )
 
-//go:embed page.html style.css form.js embed.min.js
+//go:embed page.html confirm.html style.css form.js confirm.js embed.min.js
 var files embed.FS
 
 // Pages serves the hosted forms.
 type Pages struct {
 	Server *web.Server
+	// Confirm confirms registrations; nil: no form has double opt-in.
+	Confirm Confirmer
+	// Origin is that of the public URL, from which pages may post, beside the one that requests
+	// come by; "": there is none.
+	Origin string
 
 	forms     map[string]*page
 	strangers *page // for addresses at which there is no form
@@ -29,7 +34,7 @@ type Pages struct {
 
 // New prepares the pages of forms.
 func New(forms map[string]*onramp.Form, server *web.Server) (*Pages, error) {
-	parsed, err := template.ParseFS(files, "page.html")
+	parsed, err := template.ParseFS(files, "page.html", "confirm.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse page: %w", err)
 	}
@@ -54,6 +59,9 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 	mux.Handle("GET /f/style.css", p.Server.Handle(file("style.css", "text/css; charset=utf-8")))
 	mux.Handle("GET /f/form.js", p.Server.Handle(file("form.js", "text/javascript; charset=utf-8")))
 	mux.Handle("GET /embed/{script}", p.Server.Handle(p.embed))
+	if p.Confirm != nil {
+		p.confirmRoutes(mux)
+	}
 }
 
 var errNoForm = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such form"}
@@ -103,7 +111,7 @@ func serve(w http.ResponseWriter, contentType string, content []byte) error {
 
 func (p *Pages) write(w http.ResponseWriter, status int, v *view) error {
 	var body bytes.Buffer
-	if err := p.template.Execute(&body, v); err != nil {
+	if err := p.template.ExecuteTemplate(&body, "page.html", v); err != nil {
 		return fmt.Errorf("render form: %w", err)
 	}
 	h := w.Header()

@@ -74,6 +74,14 @@ func (v *view) Text(key string) string {
 // Marked gives a text of the page as HTML.
 func (v *view) Marked(key string) template.HTML { return markdown.HTML(v.Text(key)) }
 
+// ThanksKey is the text that says what comes next.
+func (v *view) ThanksKey() string {
+	if v.page.form.DoubleOptIn != nil {
+		return "thanks_confirm"
+	}
+	return "thanks"
+}
+
 // Lang is the language of the page, for HTML.
 func (v *view) Lang() string { return v.language }
 

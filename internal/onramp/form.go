@@ -99,7 +99,7 @@ const maxErrorName = 100
 // Invalid with every field's message; no message repeats a value.
 func (f *Form) Accept(s Submission) (Registration, error) {
 	submitted, problems := f.assign(s.Inputs, &s)
-	r := Registration{ID: NewID(s.ReceivedAt), Form: f.Name, ReceivedAt: s.ReceivedAt, Route: f.Route, Visitor: Visitor{IP: s.IP, Languages: s.Languages}}
+	r := Registration{ID: NewID(s.ReceivedAt), Form: f.Name, ReceivedAt: s.ReceivedAt, Route: f.Route}
 	values := append(make([]byte, 0, 512), '{')
 	var key, email string
 	for i := range f.Fields {
@@ -127,7 +127,10 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 		return Registration{}, invalid(problems)
 	}
 	r.Values = closeObject(values)
-	r.SubscriberKey, r.Visitor.Address = f.subscriberKey(key, email), email
+	r.SubscriberKey = f.subscriberKey(key, email)
+	if f.DoubleOptIn != nil {
+		r.Visitor = Visitor{Address: email, IP: s.IP, Languages: s.Languages}
+	}
 	return r, nil
 }
 

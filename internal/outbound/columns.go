@@ -2,8 +2,10 @@ package outbound
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"onramp/internal/onramp"
@@ -71,6 +73,8 @@ func (s *Sender) columns(to onramp.Destination, d *onramp.Delivery) (unsent onra
 	switch {
 	case d.Event != nil:
 		return rowOfEvent(to, d, form)
+	case d.Confirmation != nil:
+		return s.confirmation(to, d, form)
 	case form == nil:
 		columns, ok := onramp.ColumnsAsStored(d.Values) // by an older version, which could send it without its form
 		if !ok {
@@ -86,6 +90,32 @@ func (s *Sender) columns(to onramp.Destination, d *onramp.Delivery) (unsent onra
 	d.Values = columns
 	s.gone.note(d.Form, gone)
 	return takeKeys(to, d, form.Fills)
+}
+
+// confirmation makes what asks a person to confirm their registration. A journey takes the
+// address among its data, a message beside them.
+func (s *Sender) confirmation(to onramp.Destination, d *onramp.Delivery, form *onramp.Form) (unsent onramp.Outcome, ready bool) {
+	if form == nil || s.confirm == nil {
+		return withhold(fmt.Sprintf("the form %q is no longer in the configuration", d.Form)), false
+	}
+	data, address, ok := s.confirm(form, d)
+	if !ok {
+		return withhold(fmt.Sprintf("the form %q has no double opt-in any more", d.Form)), false
+	}
+	d.Values, d.Address = data, address
+	if to.Kind != onramp.Journey {
+		return unsent, true
+	}
+	for _, column := range to.KeyColumns {
+		if strings.EqualFold(column, to.ToColumn) {
+			quoted, _ := json.Marshal(address) // a text can always be written
+			d.Keys = map[string]json.RawMessage{column: quoted}
+			return unsent, true
+		}
+	}
+	to.KeyColumns = []string{to.ToColumn}
+	d.Values = withKeys(to, d, address)
+	return unsent, true
 }
 
 // rowOfEvent finds the key of the row that an event changes among what its registration

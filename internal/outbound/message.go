@@ -25,7 +25,11 @@ func (s *Sender) sendMessages(ctx context.Context, c onramp.Call) []onramp.Outco
 // recipient is who gets the message of a delivery. A missing address is left to
 // Marketing Cloud to refuse.
 func recipient(to onramp.Destination, d *onramp.Delivery) sfmc.Recipient {
-	return sfmc.Recipient{ContactKey: d.SubscriberKey, To: text(d.Values, to.ToColumn), MessageKey: d.ID(), Attributes: d.Values}
+	address := d.Address
+	if d.Confirmation == nil {
+		address = text(d.Values, to.ToColumn)
+	}
+	return sfmc.Recipient{ContactKey: d.SubscriberKey, To: address, MessageKey: d.ID(), Attributes: d.Values}
 }
 
 func (s *Sender) sendMessage(ctx context.Context, b *blame, one []onramp.Delivery) (outcomes []onramp.Outcome, refused []int) {

@@ -4,6 +4,7 @@ package outbound
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,10 @@ type Config struct {
 	// Trace puts requests into the traces that their contexts name; nil: they are in none.
 	Trace func(network http.RoundTripper) http.RoundTripper
 
+	// Confirm gives what a confirmation has in its data and the address that it goes to; false
+	// when its form asks for none any more. nil: there are no confirmations.
+	Confirm func(form *onramp.Form, d *onramp.Delivery) (data json.RawMessage, address string, ok bool)
+
 	Forms Forms        // makes the columns; nil: values are columns already
 	Log   *slog.Logger // default: nowhere
 }
@@ -57,6 +62,7 @@ type Sender struct {
 	clock    *clock
 	timeout  time.Duration
 	forms    Forms
+	confirm  func(form *onramp.Form, d *onramp.Delivery) (data json.RawMessage, address string, ok bool)
 	gone     goneFields
 	readback *readback
 	calls    *budget.Meter
@@ -103,7 +109,7 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 		sfmc.WithRequestTimeout(cfg.Timeout))
 	client := sfmc.NewClient(tokenSource{cache}, options...)
 	return &Sender{
-		client: client, tokens: tokens, clock: clock, timeout: cfg.Timeout, forms: cfg.Forms, calls: cfg.Calls,
+		client: client, tokens: tokens, clock: clock, timeout: cfg.Timeout, forms: cfg.Forms, confirm: cfg.Confirm, calls: cfg.Calls,
 		readback: newReadback(client, cfg), renewal: renewal{tokens: tokenSource{cache}},
 	}, nil
 }

@@ -16,10 +16,57 @@ func Form() Section {
 		{Name: "on_existing", Default: "update", Meaning: "what to do if a row with the same key exists: `update` it, `skip` the new one, or `new`: add a row whose key is the registration's id. A step can override it"},
 		{Name: "route", Meaning: "list of [steps](#a-step); at least one"},
 		{Name: "unknown_fields", Without: "refused in JSON, ignored in a form post", Meaning: "what to do with inputs that are no field: `refuse` or `ignore` them; see [What a field takes](../forms.md#what-a-field-takes)"},
+		{Name: "double_opt_in", Without: "registrations are sent at once", Meaning: "registrations wait until their persons [confirm](#double_opt_in) them"},
 		{Name: "decimal_comma", Default: "false", Meaning: "`true`: a text such as `12,50` is taken for the number 12.50"},
 		{Name: "time_zone", Without: "such a value is refused", Meaning: "IANA name, such as `Europe/Berlin`, of the zone of a date and time that comes without one"},
 		{Name: "on_event", Meaning: "list of [rules](#a-rule): what events change in the person's row"},
 	}}
+}
+
+// DoubleOptIn is how registrations are confirmed.
+func DoubleOptIn() Section {
+	return Section{Title: "double_opt_in", Path: "forms.NAME.double_opt_in", About: "Needs `public.url`, and one of `message`, `journey` and `smtp`; see [Double opt-in](../double-opt-in.md).", Keys: []Key{
+		{Name: "message", Meaning: "a transactional [message](#double_opt_in-message) carries the link"},
+		{Name: "journey", Meaning: "a [journey](#double_opt_in-journey) carries it"},
+		{Name: "smtp", Meaning: "`true`: an email by the [mail server](#smtp) does, in Onramp's own words"},
+		{Name: "include", Meaning: "names of fields whose values may stand in the confirmation. A value that has a link, markup or characters that can't be seen is left out all the same"},
+		{Name: "expire_after", Default: "168h", Meaning: "a registration that is not confirmed by then is erased, 1h to 2160h"},
+		{Name: "link_expires_after", Default: "72h", Meaning: "how long a link works, 10m to `expire_after`. From then on its page offers to send another one"},
+		{Name: "remind_after", Default: "off", Meaning: "whoever has not confirmed by then is asked once more: 1h to `expire_after`, or `off`"},
+		{Name: "success_url", Without: "a page of Onramp's", Meaning: "where whoever has confirmed is sent: a URL or a path"},
+		{Name: "limits", Meaning: "how many confirmations go out [at most](#limits)"},
+	}}
+}
+
+// ConfirmationMessage is a message that asks for a confirmation.
+func ConfirmationMessage() Section {
+	return Section{Title: "double_opt_in: message", Path: "forms.NAME.double_opt_in.message", Keys: []Key{
+		{Name: "definition_key", Meaning: "definition key of the transactional message; required. No route may have it as a step"},
+	}}
+}
+
+// ConfirmationJourney is a journey that asks for one.
+func ConfirmationJourney() Section {
+	return Section{Title: "double_opt_in: journey", Path: "forms.NAME.double_opt_in.journey", Keys: []Key{
+		{Name: "event_definition_key", Meaning: "from the journey's API event; required. No route may have it as a step"},
+		{Name: "establish_contact_key", Default: "true", Meaning: "create the contact if it doesn't exist"},
+		{Name: "key_column", Default: "SubscriberKey", Meaning: "the primary key in the event's data; `\"\"` for none"},
+		{Name: "on_unknown", Default: "hold", Meaning: "what to do if the answer was lost: `hold` or `retry`, as in a [step](#journey)"},
+	}}
+}
+
+// ConfirmationLimits are how many confirmations go out.
+func ConfirmationLimits() Section {
+	return Section{
+		Title: "limits", Path: "forms.NAME.double_opt_in.limits",
+		About: "What is over a limit is accepted and answered like the rest, but no confirmation goes out for it; see [Limits](../double-opt-in.md#limits).",
+		Keys: []Key{
+			{Name: "per_person", Default: "1", Meaning: "to one address in 24 hours, for this form"},
+			{Name: "per_person_all_forms", Default: "3", Meaning: "to one address in 24 hours, for all forms"},
+			{Name: "per_domain", Default: "500", Meaning: "to the addresses of one domain in an hour; ten times as many to those of large providers"},
+			{Name: "per_form", Default: "5000", Meaning: "for this form in an hour. The second half is for visitors who have had none in that hour"},
+		},
+	}
 }
 
 // Page is how a hosted form looks and speaks.
@@ -70,7 +117,7 @@ func Field() Section {
 			{Name: "choices", Meaning: "for `choice` and `choices`: the permitted values"},
 			{Name: "separator", Default: `", "`, Meaning: "for `choices`: what stands between them in the column, 1 to 8 characters. No choice may contain it, and the column needs room for all of them at once"},
 			{Name: "default", Meaning: "the value sent if the visitor leaves the field empty"},
-			{Name: "from", Meaning: "`received_at`, `constant`, `ip` (the [visitor's address](../forms.md#the-visitors-address)), `user_agent`, `page_url`, `uuid`, `form`, or where the visitor came from: " +
+			{Name: "from", Meaning: "`received_at`, `constant`, `ip` (the [visitor's address](../forms.md#the-visitors-address)), `user_agent`, `page_url`, `uuid`, `form`, `confirmed_at` and `confirmed_ip` (of the [confirmation](../double-opt-in.md)), or where the visitor came from: " +
 				"`referrer`, `landing_page`, `utm_source`, `gclid` and [others](../forms.md#where-a-visitor-came-from)"},
 			{Name: "value", Meaning: "for `from: constant`: the value"},
 			{Name: "query", Without: "campaign parameters only", Meaning: "for `from: page_url`: the query parameters to keep, `*` at the end for any text, such as `[utm_*, ref]`; `[\"*\"]` keeps all, `[]` none. " +

@@ -81,6 +81,14 @@ func Admin() Section {
 	}}
 }
 
+// SMTP is the mail server.
+func SMTP() Section {
+	return Section{Title: "smtp", Path: "smtp", About: "The mail server for the confirmations of forms with `double_opt_in: { smtp: true }`; see [By email](../double-opt-in.md#by-email).", Keys: []Key{
+		{Name: "url", Meaning: "`smtps://user:password@mail.example.com:465` for TLS from the start, `smtp://user:password@mail.example.com:587` for STARTTLS, without which nothing is sent to any host but this one"},
+		{Name: "from", Meaning: "the sender, such as `News <news@example.com>`"},
+	}}
+}
+
 // MarketingCloud is the account and the installed package.
 func MarketingCloud() Section {
 	return Section{Title: "marketing_cloud", Path: "marketing_cloud", About: "The account and its installed package; see [real-account.md](../real-account.md). Either `subdomain` or `auth_url` is required.", Keys: []Key{

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/gob"
+	"errors"
 	"fmt"
 
 	"onramp/internal/onramp"
@@ -17,26 +18,36 @@ const (
 	consentName = "1"
 )
 
-// ConsentKey gives the secret behind the links of double opt-in and the hashes of persons. It
-// makes one where there is none; of several processes that do so one wins. Without a
-// cipher, or with one that can't decrypt it, it is an error.
-func (s *Store) ConsentKey(ctx context.Context) (onramp.Secret, error) {
-	if s.cipher == nil {
-		return "", errNoCipher
+// ConsentKey gives the secret behind the links of double opt-in and the hashes of persons. Where
+// there is none it makes one, if create says so, else it is "". Of several processes that
+// make one, one wins. Without a cipher, or with one that can't decrypt it, it is an error.
+func (s *Store) ConsentKey(ctx context.Context, create bool) (onramp.Secret, error) {
+	if s.cipher == nil && !create {
+		return "", nil
 	}
-	kept, err := listKept[onramp.Secret](ctx, s, keptConsent)
-	if err == nil && len(kept) == 0 {
+	kept, err := s.listConsentKeys(ctx)
+	if err == nil && len(kept) == 0 && create {
 		if err = s.makeConsentKey(ctx); err == nil {
-			kept, err = listKept[onramp.Secret](ctx, s, keptConsent)
+			kept, err = s.listConsentKeys(ctx)
 		}
-	}
-	if err == nil && len(kept) == 0 {
-		err = fmt.Errorf("%s", hintKey)
+		if err == nil && len(kept) == 0 {
+			err = errors.New(hintKey) // there is one, under another key
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("the key behind the links of double opt-in can't be read: %w", err)
 	}
+	if len(kept) == 0 {
+		return "", nil
+	}
 	return kept[0], nil
+}
+
+func (s *Store) listConsentKeys(ctx context.Context) ([]onramp.Secret, error) {
+	if s.cipher == nil {
+		return nil, errNoCipher
+	}
+	return listKept[onramp.Secret](ctx, s, keptConsent)
 }
 
 func (s *Store) makeConsentKey(ctx context.Context) error {

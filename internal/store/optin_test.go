@@ -283,17 +283,17 @@ func TestConfirmations(t *testing.T) {
 // A restart and another node agree on the key of the links; without a cipher there is none.
 func TestConsentKey(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
-		if _, err := w.s.ConsentKey(t.Context()); err == nil {
+		if _, err := w.s.ConsentKey(t.Context(), true); err == nil {
 			t.Error("a key without a cipher")
 		}
 		w.cipher = reversing{}
 		w.reopen()
-		key, err := w.s.ConsentKey(t.Context())
+		key, err := w.s.ConsentKey(t.Context(), true)
 		if err != nil || len(key) < 32 {
 			t.Fatal(err)
 		}
 		w.reopen()
-		if again, err := w.s.ConsentKey(t.Context()); err != nil || again != key {
+		if again, err := w.s.ConsentKey(t.Context(), true); err != nil || again != key {
 			t.Error("another key after a restart", err)
 		}
 	})

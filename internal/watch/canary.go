@@ -89,6 +89,9 @@ var errPaused = errors.New("a destination is paused")
 // arrive the next one comes sooner, so that it is seen when the mend works.
 func (w *Watch) runCanary(ctx context.Context, cfg Config, form *onramp.Form) {
 	_, err := fill(form, cfg.Canary.address(markPrefix), newMark(nil))
+	if form.DoubleOptIn != nil {
+		err = errors.New("its registrations wait until somebody confirms them")
+	}
 	w.change(ctx, func(s *state) {
 		c := s.canary(form.Name)
 		c.Unfit = ""

@@ -26,6 +26,11 @@ func Languages() []string { return slices.Sorted(maps.Keys(builtIn)) }
 // Keys lists the names of all texts.
 func Keys() []string { return slices.Sorted(maps.Keys(english)) }
 
+// ForDoubleOptIn says whether a text is only for forms with double opt-in.
+func ForDoubleOptIn(key string) bool {
+	return key == "thanks_confirm" || strings.HasPrefix(key, "confirm_") || strings.HasPrefix(key, "mail_")
+}
+
 // In gives the texts of a language by key: for de-AT, which has none of its own, those
 // of de. nil: it is not built in.
 func In(tag language.Tag) map[string]string {
