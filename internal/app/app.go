@@ -21,6 +21,7 @@ import (
 	"onramp/internal/bundle"
 	"onramp/internal/certificate"
 	"onramp/internal/config"
+	"onramp/internal/egress"
 	"onramp/internal/hosted"
 	"onramp/internal/ignored"
 	"onramp/internal/metrics"
@@ -50,6 +51,10 @@ type Options struct {
 
 	Manager systemd.Manager // of the process; it is told when a reload begins and ends, and when the end begins
 
+	// Guard is that of outgoing calls, where the program has put one under its libraries, too;
+	// nil: the gateway makes its own. See NewGuard.
+	Guard *egress.Guard
+
 	Recent *bundle.Log // the newest lines of Log, for debug bundles; nil: none are kept
 }
 
@@ -76,6 +81,7 @@ type App struct {
 
 	waiters   int           // how many may wait for an outcome
 	waiting   atomic.Int64  // how many do
+	guard     *egress.Guard // of where calls lead, whatever the configuration
 	quota     *quota.Quota  // of what strangers make us store, whatever the configuration
 	ignored   ignored.Names // what came with forms and is no field of theirs, whatever the configuration
 	settingUp sync.Mutex    // held while the Event Notification Service is set up
@@ -84,7 +90,10 @@ type App struct {
 // Start opens the database and binds the listeners, so that whatever is wrong
 // is reported before anything runs. The caller must Run what it returns.
 func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
-	a := &App{options: o, ending: make(chan struct{})}
+	a := &App{options: o, ending: make(chan struct{}), guard: o.Guard}
+	if a.guard == nil {
+		a.guard = NewGuard(cfg)
+	}
 	if err := a.startTracing(ctx, cfg); err != nil {
 		return nil, err
 	}

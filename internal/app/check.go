@@ -93,7 +93,7 @@ func Check(ctx context.Context, cfg *config.Config, o CheckOptions, names ...str
 	if err != nil {
 		return check.Report{}, err
 	}
-	sinks, err := sink.New(sink.Config{Source: cfg.Public.URL, Timeout: cfg.Delivery.Timeout}, cfg.Sinks)
+	sinks, err := sink.New(sink.Config{Source: cfg.Public.URL, Timeout: cfg.Delivery.Timeout, Guard: NewGuard(cfg)}, cfg.Sinks)
 	if err != nil {
 		return check.Report{}, err
 	}

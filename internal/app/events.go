@@ -113,7 +113,7 @@ func ResetKeys(ctx context.Context, cfg *config.Config, callbacks []string, remo
 // buildEvents makes the parts of a configuration.
 func (a *App) buildEvents(ctx context.Context, r *running) (err error) {
 	if r.sinks, err = sink.New(sink.Config{
-		Source: r.cfg.Public.URL, Timeout: r.cfg.Delivery.Timeout, Fence: a.store.Fence(), Log: a.options.Log.With("part", "sink"),
+		Source: r.cfg.Public.URL, Timeout: r.cfg.Delivery.Timeout, Fence: a.store.Fence(), Guard: a.guard, Log: a.options.Log.With("part", "sink"),
 	}, r.cfg.Sinks); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"onramp/internal/config"
+	"onramp/internal/egress"
 	"onramp/internal/quota"
 	"onramp/internal/web"
 )
@@ -64,6 +65,14 @@ func (a *App) allowance(cfg *config.Config) quota.Config {
 		PerAddress: s.PerAddress, Total: s.Total, Exempt: prefixes(s.Exempt),
 		Reserve: quota.Reserve(s.Reserve), Free: a.freeSpace(),
 	}
+}
+
+// NewGuard makes a guard for the outgoing calls of a configuration.
+func NewGuard(cfg *config.Config) *egress.Guard { return egress.New(callable(cfg)) }
+
+// callable is where outgoing calls may lead.
+func callable(cfg *config.Config) egress.Policy {
+	return egress.Policy{NoPrivate: !cfg.Egress.Private, Allow: prefixes(cfg.Egress.Allow)}
 }
 
 // trusted are the proxies that bring many people.

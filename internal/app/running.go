@@ -104,7 +104,7 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 		Forms:     func(name string) *onramp.Form { return a.running.Load().byName[name] },
 		Confirm:   a.letter,
 		Subdomain: mc.Subdomain, AuthURL: mc.AuthURL, ClientID: mc.ClientID, ClientSecret: mc.ClientSecret,
-		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Calls: a.calls, Called: a.metrics.Called, Trace: a.tracer.Transport, Log: a.options.Log.With("part", "outbound"),
+		AccountID: mc.AccountID, Timeout: cfg.Delivery.Timeout, Fence: a.store.Fence(), Dial: a.guard.DialContext, Calls: a.calls, Called: a.metrics.Called, Trace: a.tracer.Transport, Log: a.options.Log.With("part", "outbound"),
 	}, a.store, func(err error) { a.options.Log.Warn("token could not be stored", "err", err) })
 }
 
@@ -132,6 +132,7 @@ func (a *App) use(r *running) {
 	a.saving.Unlock()
 	a.calls.Change(contract(r.cfg))
 	a.quota.Change(a.allowance(r.cfg))
+	a.guard.Change(callable(r.cfg))
 	a.public.Trust(trusted(r.cfg))
 	a.public.Handle(r.public)
 	a.admin.Handle(r.admin)

@@ -45,14 +45,17 @@ func Unsent(err error) (o onramp.Outcome, unsent bool) {
 // idleConnections are as many as calls are usually under way to one host at once.
 const idleConnections = 64
 
+// Dial makes a connection, as [net.Dialer.DialContext] does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Transport is the network for clients that call one host often: net/http's default
 // one with more idle connections, each of them kept for so long. With a fence it is
 // HTTP/1 only: on a connection that requests share, a write that is stopped would
-// cost others their answers.
-func (f Fence) Transport(idle time.Duration) *http.Transport {
+// cost others their answers. Connections are made by dial; nil: anywhere.
+func (f Fence) Transport(idle time.Duration, dial Dial) *http.Transport {
 	network := http.DefaultTransport.(*http.Transport).Clone()
 	network.MaxIdleConns, network.MaxIdleConnsPerHost, network.IdleConnTimeout = 2*idleConnections, idleConnections, idle
-	network.DialContext = f.Dial
+	network.DialContext = f.Dialer(dial)
 	if f != nil {
 		network.ForceAttemptHTTP2, network.Protocols = false, new(http.Protocols)
 		network.Protocols.SetHTTP1(true)
@@ -60,17 +63,21 @@ func (f Fence) Transport(idle time.Duration) *http.Transport {
 	return network
 }
 
-// Dial connects to an address behind the fence.
-func (f Fence) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if err := f.Check(); err != nil {
-		return nil, err
+// Dialer makes connections by dial behind the fence; nil: anywhere.
+func (f Fence) Dialer(dial Dial) Dial {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	}
-	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil || f == nil {
-		return conn, err
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if err := f.Check(); err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, network, address)
+		if err != nil || f == nil {
+			return conn, err
+		}
+		return &fencedConn{conn, f}, nil
 	}
-	return &fencedConn{conn, f}, nil
 }
 
 // fencedConn asks the fence before each write. A request whose write is stopped has

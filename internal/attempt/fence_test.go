@@ -67,7 +67,7 @@ func TestTransport(t *testing.T) {
 				}
 				t.Cleanup(server.Close)
 				g := new(gate)
-				network := attempt.Fence(g.check).Transport(time.Minute)
+				network := attempt.Fence(g.check).Transport(time.Minute, nil)
 				t.Cleanup(network.CloseIdleConnections)
 				if c.secure {
 					network.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
@@ -106,7 +106,7 @@ func TestNoFence(t *testing.T) {
 	if err := attempt.Fence(nil).Check(); err != nil {
 		t.Error(err)
 	}
-	if !attempt.Fence(nil).Transport(time.Minute).ForceAttemptHTTP2 {
+	if !attempt.Fence(nil).Transport(time.Minute, nil).ForceAttemptHTTP2 {
 		t.Error("HTTP/2 is off")
 	}
 }

@@ -26,10 +26,13 @@ type System struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Environ        []string
+	// OwnProcess says that the command has the process for itself, and may change what all
+	// parts of it share.
+	OwnProcess bool
 }
 
 // OS is the real system.
-func OS() System { return System{os.Stdin, os.Stdout, os.Stderr, os.Environ()} }
+func OS() System { return System{os.Stdin, os.Stdout, os.Stderr, os.Environ(), true} }
 
 // The exit statuses.
 const (

@@ -54,9 +54,13 @@ func (c *command) runServe(ctx context.Context, restored bool) error {
 	log, level, recent := c.logger(cfg)
 	build := version.Read().Version
 	manager := systemd.Manager{Socket: c.getenv("NOTIFY_SOCKET"), Log: log}
+	guard := app.NewGuard(cfg)
+	if c.OwnProcess {
+		guard.Default() // alerts are sent by a library
+	}
 	a, err := app.Start(ctx, cfg, app.Options{
 		Log: named(log, cfg), Version: build, Restored: restored, Hangups: hangups, Load: load, Level: level, Recent: recent,
-		Manager: manager,
+		Manager: manager, Guard: guard,
 	})
 	if err != nil {
 		return err

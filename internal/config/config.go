@@ -28,6 +28,7 @@ type Config struct {
 	EncryptionKey  onramp.Secret     // encryption_key: a keyset, see package keyset; "" is only possible with a file as the database or without callbacks
 	Public         Public            // public
 	Storage        Storage           // storage
+	Egress         Egress            // egress
 	Admin          Admin             // admin
 	MarketingCloud MarketingCloud    // marketing_cloud
 	OAuth          OAuth             // oauth
@@ -60,6 +61,12 @@ type Storage struct {
 	Total      int64    // total: bytes a minute of all; 256MB, or 0 with "off"
 	Exempt     []string // exempt: IP addresses and CIDR prefixes that per_address is not for; none
 	Reserve    Space    // disk_reserve: what stays free on the database's disk; 2%; zero with "off"
+}
+
+// Egress is where outgoing calls may lead, beside public addresses.
+type Egress struct {
+	Private bool     // private: whether names may lead to private addresses; true
+	Allow   []string // allow: IP addresses and CIDR prefixes that may be called in any case; none
 }
 
 // Admin is the listener for operators.
@@ -164,6 +171,7 @@ func Default() *Config {
 		Database: "onramp.db",
 		Public:   Public{Listen: ":8080", ClientIPHeader: clientIPHeaders[0]},
 		Storage:  Storage{PerAddress: 2e6, Total: 256e6, Reserve: Space{Percent: 2}},
+		Egress:   Egress{Private: true},
 		Admin:    Admin{Listen: "127.0.0.1:8081"},
 		OAuth:    OAuth{TokenLifetime: 20 * time.Minute},
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
@@ -285,6 +293,7 @@ func (r *reader) config(c *Config, root value) {
 		r.apply(c, s, sections[section][key])
 	}
 	c.Public.TrustedProxies = r.networks(sections["public"]["trusted_proxies"])
+	c.Egress.Allow = r.networks(sections["egress"]["allow"])
 	c.Storage.Exempt = r.networks(sections["storage"]["exempt"])
 	r.checkMarketingCloud(c, top["marketing_cloud"])
 	r.checkAdmin(c)

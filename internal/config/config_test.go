@@ -122,6 +122,7 @@ func TestExample(t *testing.T) {
 	want := &config.Config{
 		Database: "onramp.db",
 		Public:   config.Public{Listen: ":8080", URL: "https://signup.example.com", ClientIPHeader: "X-Forwarded-For"},
+		Egress:   config.Egress{Private: true},
 		Storage:  config.Storage{PerAddress: 2e6, Total: 256e6, Reserve: config.Space{Percent: 2}},
 		Admin:    config.Admin{Listen: "127.0.0.1:8081", Token: "t0ken-of-the-operator"},
 		MarketingCloud: config.MarketingCloud{
@@ -164,6 +165,7 @@ delivery: { give_up_after: 90m, senders: 256, timeout: 1m30s, longest_call: 4m }
 drain_timeout: 5s
 log: { level: debug, format: text }
 tracing: { endpoint: "https://otlp.example.com/otlp", sample: 0.25, trust_parent: true, headers: { X-Api-Key: "${env:CLIENT}" } }
+egress: { private: false, allow: [169.254.10.20, "fd00::/8"] }
 storage: { per_address: 500kB, total: off, exempt: [192.0.2.10], disk_reserve: 2GiB }
 watch: { oldest: 1h, disk_free: 500MB, events: off, canary: 2h, canary_form: first, canary_email: Ops@example.com, canary_timeout: 5m, sample: off, schema: 30m, usual: false }
 oauth:
@@ -285,6 +287,7 @@ func TestEveryKey(t *testing.T) {
 			Listen: "0.0.0.0:80", URL: "https://signup.example.com",
 			TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"}, MaxConnections: 16, ClientIPHeader: "Forwarded",
 		},
+		Egress:         config.Egress{Allow: []string{"169.254.10.20", "fd00::/8"}},
 		Storage:        config.Storage{PerAddress: 500e3, Exempt: []string{"192.0.2.10"}, Reserve: config.Space{Bytes: 2 << 30}},
 		Admin:          config.Admin{Listen: "[::1]:9000"},
 		MarketingCloud: config.MarketingCloud{AuthURL: "http://127.0.0.1:8090", ClientID: "0012", ClientSecret: "1e3"},
@@ -557,7 +560,7 @@ func TestTemplate(t *testing.T) {
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
-	for _, key := range strings.Fields(`database public listen url trusted_proxies client_ip_header max_connections storage per_address total exempt disk_reserve admin token marketing_cloud
+	for _, key := range strings.Fields(`database public listen url trusted_proxies client_ip_header max_connections storage per_address total exempt disk_reserve egress private allow admin token marketing_cloud
 		subdomain auth_url client_id client_secret account_id calls_per_year contract_start delivery give_up_after senders timeout longest_call drain_timeout
 		log level format tracing endpoint sample trust_parent headers forms title success_url origins allowed_headers subscriber_key fields name label column type required max
 		pattern choices separator unknown_fields decimal_comma time_zone default query from value route data_extension key key_column mode journey event_definition_key

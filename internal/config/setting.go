@@ -45,6 +45,7 @@ func settings() []single {
 		{"storage.per_address", func(c *Config, s scalar) error { return setRate(&c.Storage.PerAddress, s) }},
 		{"storage.total", func(c *Config, s scalar) error { return setRate(&c.Storage.Total, s) }},
 		{"storage.disk_reserve", setDiskReserve},
+		{"egress.private", func(c *Config, s scalar) error { return setSwitch(&c.Egress.Private, s) }},
 		{"admin.listen", func(c *Config, s scalar) error { return setListen(&c.Admin.Listen, s) }},
 		{"admin.token", setAdminToken},
 		{"marketing_cloud.subdomain", setSubdomain},

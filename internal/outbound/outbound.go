@@ -32,6 +32,7 @@ type Config struct {
 	AccountID    string            // MID
 	Timeout      time.Duration     // of one call; default 30 s
 	Fence        attempt.Fence     // of the network; default: always open
+	Dial         attempt.Dial      // makes its connections; default: anywhere
 	Transport    http.RoundTripper // default: the network
 	Calls        *budget.Meter     // counts the calls, and says whether they are saved; nil: neither
 
@@ -84,7 +85,7 @@ func New(cfg Config, keeper TokenKeeper, onStoreError func(error)) (*Sender, err
 		return nil, err
 	}
 	if cfg.Transport == nil {
-		cfg.Transport = cfg.Fence.Transport(idleFor)
+		cfg.Transport = cfg.Fence.Transport(idleFor, cfg.Dial)
 	}
 	if cfg.Called == nil {
 		cfg.Called = func(budget.Kind, int, time.Duration) {}

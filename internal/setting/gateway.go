@@ -39,6 +39,15 @@ func Storage() Section {
 	}}
 }
 
+// Egress is where outgoing calls may lead.
+func Egress() Section {
+	return Section{Title: "egress", Path: "egress", About: "Where calls to Marketing Cloud, sinks and alert receivers may lead; see [Outgoing calls](../running.md#outgoing-calls).", Keys: []Key{
+		{Name: "private", Default: "true", Meaning: "whether host names may lead to private addresses, such as `10.0.0.0/8`. An address in the configuration may be private in any case"},
+		{Name: "allow", Several: true, Meaning: "IP addresses or CIDR prefixes that may be called though they would be refused: link-local ones, a cloud's metadata service, private ones with `private: false`, " +
+			"and loopback for names other than `localhost`"},
+	}}
+}
+
 // certificateFiles are the keys of a certificate in files.
 func certificateFiles() []Key {
 	return []Key{

@@ -85,7 +85,7 @@ func newKafka(cfg Config, s *onramp.Kafka) (*kafka, error) {
 	k.options = append(k.options, kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, step)
 		defer cancel()
-		return dialBroker(ctx, cfg.Fence, config, network, address)
+		return dialBroker(ctx, cfg.Fence.Dialer(cfg.Guard.DialContext), config, network, address)
 	}))
 	if s.SASL != "" {
 		mechanism, err := saslMechanism(s)
@@ -101,8 +101,8 @@ func newKafka(cfg Config, s *onramp.Kafka) (*kafka, error) {
 }
 
 // dialBroker connects to a broker, with TLS unless there is no configuration for it.
-func dialBroker(ctx context.Context, fence attempt.Fence, config *tls.Config, network, address string) (net.Conn, error) {
-	conn, err := fence.Dial(ctx, network, address)
+func dialBroker(ctx context.Context, dial attempt.Dial, config *tls.Config, network, address string) (net.Conn, error) {
+	conn, err := dial(ctx, network, address)
 	if err != nil || config == nil {
 		return conn, err
 	}

@@ -80,7 +80,7 @@ func newNATS(cfg Config, s onramp.Sink) (*natsSubject, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectBufSize(-1), // nothing is kept for later: the pump tries again
-		nats.SetCustomDialer(fencedDialer{cfg.Fence, min(cfg.Timeout, longestConnect)}),
+		nats.SetCustomDialer(fencedDialer{cfg.Fence.Dialer(cfg.Guard.DialContext), min(cfg.Timeout, longestConnect)}),
 	}
 	if n.CAFile != "" {
 		config, err := tlsConfig(n.CAFile)
@@ -105,7 +105,7 @@ func newNATS(cfg Config, s onramp.Sink) (*natsSubject, error) {
 
 // fencedDialer is the network for NATS.
 type fencedDialer struct {
-	fence   attempt.Fence
+	dial    attempt.Dial
 	timeout time.Duration
 }
 
@@ -113,7 +113,7 @@ type fencedDialer struct {
 func (d fencedDialer) Dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
 	defer cancel()
-	return d.fence.Dial(ctx, network, address)
+	return d.dial(ctx, network, address)
 }
 
 func (n *natsSubject) route(m *message) string {

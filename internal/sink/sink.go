@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"onramp/internal/attempt"
+	"onramp/internal/egress"
 	"onramp/internal/onramp"
 )
 
@@ -31,7 +32,8 @@ type Config struct {
 	Source    string            // what CloudEvents' source begins with, such as the public URL
 	Timeout   time.Duration     // of one request, or one batch to a broker; default 30 s
 	Fence     attempt.Fence     // of the network and the files; default: always open
-	Transport http.RoundTripper // of webhooks; default: the network
+	Transport http.RoundTripper // of webhooks; default: the network, as Guard allows
+	Guard     *egress.Guard     // of where connections lead; default: one without a setting
 	Log       *slog.Logger      // default: nowhere
 }
 
@@ -40,6 +42,9 @@ const defaultTimeout = 30 * time.Second
 func (c Config) withDefaults() Config {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
+	}
+	if c.Guard == nil {
+		c.Guard = egress.New(egress.Policy{})
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

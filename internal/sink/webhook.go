@@ -57,7 +57,9 @@ func newWebhook(cfg Config, s onramp.Sink) (*webhook, error) {
 	w.header.Del("Host") // net/http takes it from elsewhere
 	transport := cfg.Transport
 	if transport == nil {
-		transport = cfg.Fence.Transport(idleFor)
+		network := cfg.Fence.Transport(idleFor, cfg.Guard.DialContext)
+		cfg.Guard.Requests(network)
+		transport = network
 	}
 	w.client = &http.Client{
 		Transport:     transport,

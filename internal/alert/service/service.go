@@ -7,14 +7,18 @@ package service
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/nicholas-fedor/shoutrrr/pkg/services/push/ntfy"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 
 	"onramp/internal/onramp"
@@ -119,7 +123,29 @@ func (t Target) Open() (s types.Service, err error) {
 			return nil, err
 		}
 	}
-	return s, s.Initialize(u, nil) // nil: what it would log may hold the URL
+	if err := s.Initialize(u, nil); err != nil { // nil: what it would log may hold the URL
+		return nil, err
+	}
+	useNetwork(s)
+	return s, nil
+}
+
+// useNetwork has a service that comes with a transport of its own make its connections as
+// all others do: by the default one, which the program may have put a guard under.
+func useNetwork(s types.Service) {
+	network := http.DefaultTransport.(*http.Transport)
+	switch s := s.(type) {
+	case *ntfy.Service:
+		own := network.Clone()
+		own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.Config.DisableTLSVerification} //nolint:gosec // the operator's own setting
+		s.SetHTTPClient(&http.Client{Timeout: ntfy.HTTPTimeout * time.Second, Transport: own})
+	case interface{ GetHTTPClient() *http.Client }: // gotify, mattermost
+		if client := s.GetHTTPClient(); client != nil {
+			if own, ok := client.Transport.(*http.Transport); ok {
+				own.DialContext, own.Proxy = network.DialContext, network.Proxy
+			}
+		}
+	}
 }
 
 // minRedacted is the length of the shortest part of a URL that is looked for: a
