@@ -60,6 +60,7 @@ func (s *Sender) sendReady(ctx context.Context, c onramp.Call) []onramp.Outcome 
 	outcomes := s.send(ctx, c)
 	s.readback.offer(c, outcomes)
 	s.renewal.after(ctx, outcomes)
+	withoutEchoes(c, outcomes)
 	return outcomes
 }
 
