@@ -56,7 +56,7 @@ func (c *command) runCheck(ctx context.Context, only []string, o app.CheckOption
 	if c.output == "json" {
 		err = c.printJSON(report)
 	} else {
-		err = report.Text(c.Stdout, terminal.ShowsMarks(c.Stdout, c.getenv), oneLine)
+		err = report.Text(c.Stdout, terminal.ShowsMarks(c.terminal, c.getenv), oneLine)
 	}
 	if err == nil && report.Level != check.OK {
 		return levelError{level: report.Level}

@@ -11,13 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/visible"
 )
 
 func (c *command) deliveries() *cobra.Command {
@@ -360,7 +360,7 @@ func (c *command) printDelivery(d *operator.Delivery) {
 		tries = fmt.Sprintf("%d (of %d attempts, these count towards giving up)", d.Tries, n)
 	}
 	fmt.Fprintf(c.Stdout, "destination     %s\nstate           %s\ntries           %s\nsubscriber key  %s\n",
-		d.Destination, d.State, tries, orNone(visible(d.SubscriberKey)))
+		d.Destination, d.State, tries, orNone(visible.Escape(d.SubscriberKey)))
 	if d.Waits != "" {
 		fmt.Fprintf(c.Stdout, "waits for       %s\n", oneLine(waitsFor(d)))
 	}
@@ -388,9 +388,9 @@ func (c *command) printDelivery(d *operator.Delivery) {
 // printSent prints what a registration holds, and what is sent of it now.
 func (c *command) printSent(d *operator.Delivery) {
 	if d.Fields != nil {
-		fmt.Fprintf(c.Stdout, "fields          %s\n", visible(string(d.Fields)))
+		fmt.Fprintf(c.Stdout, "fields          %s\n", visible.Escape(string(d.Fields)))
 	}
-	sent := visible(string(d.Values))
+	sent := visible.Escape(string(d.Values))
 	if d.Values == nil {
 		sent = "(nothing: the form is no longer in the configuration)"
 	}
@@ -420,15 +420,5 @@ func indented(text string) string {
 	if json.Indent(&spread, []byte(body), "", "  ") == nil {
 		text = strings.TrimPrefix(head+"\n"+spread.String(), "\n")
 	}
-	return "    " + strings.ReplaceAll(visible(text), "\n", "\n    ") + "\n"
-}
-
-// visible removes what a terminal would obey: an answer may hold anything.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
+	return "    " + strings.ReplaceAll(visible.Escape(text), "\n", "\n    ") + "\n"
 }

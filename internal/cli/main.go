@@ -18,6 +18,7 @@ import (
 	"onramp/internal/cli/measure"
 	"onramp/internal/config"
 	"onramp/internal/shell"
+	"onramp/internal/visible"
 )
 
 // System is what a program gets from the operating system. In a test all of it
@@ -45,7 +46,8 @@ const (
 // Main runs one command and returns the exit status: 0 done, 1 failed, 2 wrong
 // use.
 func Main(ctx context.Context, args []string, system System) int {
-	c := &command{System: system}
+	c := &command{System: system, terminal: system.Stdout}
+	c.Stdout = visible.NewWriter(system.Stdout) // what is printed may be a stranger's text
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(system.Stdin)
@@ -57,11 +59,11 @@ func Main(ctx context.Context, args []string, system System) int {
 	}
 	if ended, ok := errors.AsType[levelError](err); ok {
 		if ended.err != nil {
-			fmt.Fprintln(system.Stderr, "onramp:", ended.err)
+			fmt.Fprintln(system.Stderr, "onramp:", visible.Escape(ended.err.Error()))
 		}
 		return ended.level.Status()
 	}
-	fmt.Fprintln(system.Stderr, "onramp:", err)
+	fmt.Fprintln(system.Stderr, "onramp:", visible.Escape(err.Error()))
 	if _, ran := errors.AsType[*frame.RunError](err); ran {
 		return failed
 	}
@@ -77,7 +79,8 @@ func Root(system System) *cobra.Command {
 
 // command holds what the commands share.
 type command struct {
-	System
+	System               // its Stdout escapes what a terminal would obey
+	terminal   io.Writer // standard output itself
 	configFile string
 	adminURL   adminAddress
 	output     string
@@ -99,7 +102,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.steps().Command(c.provisioner))
 	root.AddCommand(asking...)
-	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.debug(), measure.Command(c.Stdin, c.Stdout, c.Stderr), c.version())
+	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.debug(), measure.Command(c.Stdin, c.terminal, c.Stderr), c.version())
 	return root
 }
 

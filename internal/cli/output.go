@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -12,11 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"onramp/internal/cli/frame"
+	"onramp/internal/csvfile"
 	"onramp/internal/operator"
 )
 
 // outputFlag lets a command that prints data print JSON instead.
 func (c *command) outputFlag(cmd *cobra.Command) { frame.OutputFlag(cmd, &c.output) }
+
+func (c *command) listFlag(cmd *cobra.Command) { frame.ListFlag(cmd, &c.output) }
 
 func (c *command) printJSON(value any) error { return frame.PrintJSON(c.Stdout, value) }
 
@@ -58,6 +62,9 @@ func printList[T any](ctx context.Context, c *command, path string, query url.Va
 	for i := range page.Items {
 		rows = append(rows, row(&page.Items[i]))
 	}
+	if c.output == "csv" {
+		return printCSV(c.terminal, rows)
+	}
 	if err := c.table(rows); err != nil {
 		return err
 	}
@@ -65,6 +72,17 @@ func printList[T any](ctx context.Context, c *command, path string, query url.Va
 		fmt.Fprintf(c.Stdout, "\nMore with --cursor %s\n", page.Next)
 	}
 	return nil
+}
+
+// printCSV prints rows for a spreadsheet, as they are: it is for a file.
+func printCSV(out io.Writer, rows [][]string) error {
+	w := csvfile.NewWriter(out)
+	for _, row := range rows {
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
 }
 
 // fillPage reads a page of a list. The gateway ends one early that takes long: then it goes on until

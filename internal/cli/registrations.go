@@ -14,6 +14,7 @@ import (
 	"onramp/internal/cli/frame"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/visible"
 )
 
 // listFlags are the flags of the commands that list.
@@ -77,12 +78,13 @@ func (c *command) registrations() *cobra.Command {
 		Use: "list", Short: "List registrations, newest first",
 		Example: `  onramp registrations list --state failed
   onramp registrations list --form registration --since 24h
-  onramp registrations list -q user@example.com --output json`,
+  onramp registrations list -q user@example.com --output json
+  onramp registrations list --since 7d --output csv > registrations.csv`,
 		Args: cobra.NoArgs,
 		RunE: c.runList(flags.values, c.listRegistrations),
 	}
 	addListFlags(list, &flags, onramp.RegistrationStates())
-	c.outputFlag(list)
+	c.listFlag(list)
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show a registration, its deliveries and its timeline",
 		Example: "  onramp registrations show 0197c2f0-6f5e-7a3b-8d14-0a1b2c3d4e5f",
@@ -150,4 +152,4 @@ func (c *command) printTimeline(items []onramp.TimelineItem) error {
 	return c.table(rows)
 }
 
-func oneLine(s string) string { return visible(strings.Join(strings.Fields(s), " ")) }
+func oneLine(s string) string { return visible.Escape(strings.Join(strings.Fields(s), " ")) }

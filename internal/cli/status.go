@@ -14,6 +14,7 @@ import (
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/visible"
 )
 
 func (c *command) status() *cobra.Command {
@@ -115,7 +116,7 @@ func (c *command) printIgnored(forms []operator.FormStatus) error {
 			if field.DidYouMean != "" {
 				hint = "did you mean " + field.DidYouMean + "?"
 			}
-			rows = append(rows, []string{form.Name, visible(field.Field), strconv.FormatInt(field.Count, 10), visible(hint)})
+			rows = append(rows, []string{form.Name, visible.Escape(field.Field), strconv.FormatInt(field.Count, 10), visible.Escape(hint)})
 		}
 		if form.Others > 0 {
 			rows = append(rows, []string{form.Name, "(other names)", strconv.FormatInt(form.Others, 10), ""})
@@ -163,7 +164,7 @@ func healthRows(s *health.Status, more [][]string) [][]string {
 	}
 	rows = append(rows, more...)
 	for _, row := range rows {
-		row[2] = visible(row[2])
+		row[2] = visible.Escape(row[2])
 	}
 	return rows
 }

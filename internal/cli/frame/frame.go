@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,11 +54,18 @@ func names(commands []*cobra.Command) []string {
 
 // OutputFlag lets a command that prints data print JSON instead: format becomes "text" or
 // "json".
-func OutputFlag(cmd *cobra.Command, format *string) {
-	cmd.Flags().StringVarP(format, "output", "o", "text", "output format: text or json")
+func OutputFlag(cmd *cobra.Command, format *string) { outputFlag(cmd, format, "text or json", "json") }
+
+// ListFlag is OutputFlag for a list: format can also become "csv".
+func ListFlag(cmd *cobra.Command, format *string) {
+	outputFlag(cmd, format, "text, json or csv", "json", "csv")
+}
+
+func outputFlag(cmd *cobra.Command, format *string, known string, others ...string) {
+	cmd.Flags().StringVarP(format, "output", "o", "text", "output format: "+known)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if *format != "text" && *format != "json" {
-			return errors.New("--output must be text or json")
+		if *format != "text" && !slices.Contains(others, *format) {
+			return errors.New("--output must be " + known)
 		}
 		return nil
 	}
