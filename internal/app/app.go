@@ -222,7 +222,7 @@ func (a *App) adminHandler(r *running) http.Handler {
 	mux.Handle("GET /healthz", server.Handle(live))
 	mux.Handle("GET /readyz", server.Handle(a.readiness))
 	server.Unmatched(mux)
-	return web.Harden(http.NewCrossOriginProtection().Handler(mux))
+	return web.Harden(private(http.NewCrossOriginProtection().Handler(mux)))
 }
 
 func (a *App) isEnding() bool {

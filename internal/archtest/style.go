@@ -12,17 +12,18 @@ type Rule string
 
 // The rules. All are about code, and about tests too where that makes sense.
 const (
-	NoComment    Rule = "a package or exported name without a comment"
-	InitFunction Rule = "an init function"
-	LoggedTwice  Rule = "an error that is both logged and returned"
-	ErrorText    Rule = "a decision by the text of an error"
-	SleepingTest Rule = "a test that sleeps"
-	BareDuration Rule = "a duration in the log that is a number in JSON: log its String()"
+	NoComment      Rule = "a package or exported name without a comment"
+	InitFunction   Rule = "an init function"
+	LoggedTwice    Rule = "an error that is both logged and returned"
+	ErrorText      Rule = "a decision by the text of an error"
+	SleepingTest   Rule = "a test that sleeps"
+	ComparedSecret Rule = "secrets compared so that it takes longer the more is right: use crypto/subtle or hmac.Equal"
+	BareDuration   Rule = "a duration in the log that is a number in JSON: log its String()"
 )
 
 // Rules gives all rules.
 func Rules() []Rule {
-	return []Rule{NoComment, InitFunction, LoggedTwice, ErrorText, SleepingTest, BareDuration}
+	return []Rule{NoComment, InitFunction, LoggedTwice, ErrorText, SleepingTest, BareDuration, ComparedSecret}
 }
 
 // Finding is a place that breaks a rule.
@@ -46,6 +47,9 @@ func (t *Tree) CheckStyle() []Finding {
 		}
 		for _, f := range p.code {
 			ast.Inspect(f.syntax, s.lookForText)
+			if slices.Contains(doors(), p.name) {
+				ast.Inspect(f.syntax, s.lookForSecrets)
+			}
 		}
 		for _, f := range p.tests {
 			ast.Inspect(f.syntax, s.lookForSleep)

@@ -117,3 +117,37 @@ func Undocumented() {}
 		}
 	}
 }
+
+// Comparisons of secrets that end at the first difference are found where strangers come in.
+func TestComparedSecrets(t *testing.T) {
+	t.Parallel()
+	const code = `// Package x has a comment.
+package x
+
+func wrong() {
+	_ = got.Reveal() == want
+	_ = string(sum) != cfg.Secret.Reveal()
+	_ = bytes.Equal(mac, theirs)
+	_ = token == other.token
+	_ = strings.HasPrefix(header, "Bearer "+password) || password[1:] == given
+}
+
+func right() {
+	_ = cfg.Secret == "" || token != nil || proof == byToken
+	_ = subtle.ConstantTimeCompare(mac, theirs) == 1
+	_ = hmac.Equal(mac, theirs)
+	_ = strings.EqualFold(scheme, "Bearer")
+}
+`
+	tree, err := archtest.Load(fstest.MapFS{"go.mod": {Data: []byte("module example\n")}, "internal/web/x.go": {Data: []byte(code)}, "internal/bench/x.go": {Data: []byte(code)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range tree.CheckStyle() {
+		got = append(got, f.Place)
+	}
+	if diff := cmp.Diff([]string{"internal/web/x.go:5", "internal/web/x.go:6", "internal/web/x.go:7", "internal/web/x.go:8", "internal/web/x.go:9"}, got); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+}

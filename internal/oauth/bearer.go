@@ -112,6 +112,9 @@ func (s *Server) verify(ctx context.Context, token string) (checkedToken, error)
 		if typ, _ := t.Header["typ"].(string); !strings.EqualFold(strings.TrimPrefix(typ, "application/"), tokenType) {
 			return nil, &denial{reason: reasonType}
 		}
+		if _, must := t.Header["crit"]; must { // RFC 7515, 4.1.11: we know none of what it may name
+			return nil, &denial{reason: reasonMalformed}
+		}
 		id, _ := t.Header["kid"].(string)
 		var err error
 		if key, err = s.keyOf(ctx, id); key == nil {
