@@ -107,9 +107,12 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 func (a *App) start(ctx context.Context, cfg *config.Config) (err error) {
 	if a.store, err = store.Open(ctx, store.Config{
 		URL: cfg.Database, OpenCipher: a.openKeyset(cfg), Restored: a.options.Restored, LongestCall: cfg.Delivery.LongestCall,
-		Committed: a.metrics.Committed, Log: a.options.Log.With("part", "store"),
+		Clear: !cfg.Privacy.Encrypt, Committed: a.metrics.Committed, Log: a.options.Log.With("part", "store"),
 	}); err != nil {
 		return err
+	}
+	if cfg.Privacy.Encrypt && !a.store.Encrypts() {
+		a.options.Log.Warn("personal data is stored in clear text, since there is no encryption key", "hint", "set encryption_key (onramp keys new encryption creates one), or privacy.encrypt: false")
 	}
 	if a.calls, err = budget.Open(ctx, a.store, contract(cfg), time.Now); err != nil {
 		return err

@@ -93,7 +93,7 @@ type LostSecret = store.Unreadable
 // ResetKeys lists what the database keeps and can't decrypt, of the named callbacks or
 // of all, and with remove removes it. The gateway must not be running.
 func ResetKeys(ctx context.Context, cfg *config.Config, callbacks []string, remove bool) (lost []LostSecret, err error) {
-	s, err := store.Open(ctx, store.Config{URL: cfg.Database, OpenCipher: func(bool) (store.Cipher, error) {
+	s, err := store.Open(ctx, store.Config{URL: cfg.Database, Keyless: true, OpenCipher: func(bool) (store.Cipher, error) {
 		if cfg.EncryptionKey == "" && postgres.IsURL(cfg.Database) {
 			return nil, nil
 		}

@@ -47,7 +47,7 @@ func (a *App) files(cfg *config.Config) []string { return keptFiles(a.store.File
 func keptFiles(database string, cfg *config.Config) []string {
 	var all []string
 	if database != "" {
-		all = append(all, database, database+"-wal", database+"-shm", database+".key")
+		all = append(all, database, database+"-wal", database+"-shm", database+".key", database+".persons")
 	}
 	for _, s := range cfg.Sinks {
 		if s.File != nil {

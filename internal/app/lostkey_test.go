@@ -79,26 +79,29 @@ func TestLostKey(t *testing.T) {
 	if err := os.WriteFile(path+".key", []byte(text.Reveal()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const all = "access token callback key secret probe scheme signing key"
+	const all = "access token callback key secret probe scheme signing key keys of persons"
 	if lost := strings.Join(reset(nil, false), " "); lost != all {
 		t.Errorf("all that is lost is %q, want %q", lost, all)
 	}
 	if lost := strings.Join(reset([]string{"other"}, true), " "); lost != "access token scheme signing key" {
 		t.Errorf("removed for another callback: %q", lost)
 	}
-	if lost := strings.Join(reset(nil, false), " "); lost != "callback key secret probe" {
+	if lost := strings.Join(reset(nil, false), " "); lost != "callback key secret probe keys of persons" {
 		t.Errorf("after that %q is lost", lost)
 	}
 	reset([]string{"events"}, true)
+	if _, err = app.Start(t.Context(), cfg, app.Options{Log: slog.New(slog.DiscardHandler), Version: "test", OwnURL: true}); err == nil || !strings.Contains(err.Error(), "onramp keys reset") {
+		t.Errorf("without the keys of persons it starts, or says %v", err)
+	}
+	if lost := strings.Join(reset(nil, true), " "); lost != "key secret keys of persons" {
+		t.Errorf("without its callback %q is lost", lost)
+	}
 	w.start(nil, path)
 	setUp()
 	if a := w.post(`{"email":"ana@example.org"}`, map[string]string{"Prefer": wait}); a.Status != "delivered" {
 		t.Errorf("a registration is %s", a.Status)
 	}
 	w.end()
-	if lost := strings.Join(reset(nil, true), " "); lost != "key secret" {
-		t.Errorf("after a new set-up %q is lost", lost)
-	}
 	if lost := reset(nil, false); lost != nil {
 		t.Errorf("in the end %q is lost", lost)
 	}

@@ -32,12 +32,15 @@ type Options struct {
 	Force         bool // overwrite FILE; or move the existing database aside
 	NewestVersion int  // of the tables that may be restored
 	Progress      func(done float64)
+
+	found string // the path of the database without symbolic links
 }
 
 // Report is what was saved or restored.
 type Report struct {
 	File          string     `json:"file"`
-	KeyFile       string     `json:"key_file,omitempty"` // "": the key is in FILE or in the configuration, or there is none
+	KeyFile       string     `json:"key_file,omitempty"`     // "": the key is in FILE or in the configuration, or there is none
+	PersonsFile   string     `json:"persons_file,omitempty"` // the keys of persons, of all backups of the folder; restored, where they came from
 	Encrypted     bool       `json:"encrypted"`
 	MadeAt        *time.Time `json:"made_at,omitempty"`
 	Registrations int64      `json:"registrations"`
@@ -99,8 +102,12 @@ func Save(ctx context.Context, o Options) (_ Report, err error) {
 	if err := staged.sync(); err != nil {
 		return Report{}, fmt.Errorf("backup: %w", err)
 	}
+	personsFile, err := o.savePersons(key, summary) // first: where a backup is, its keys are
+	if err != nil {
+		return Report{}, err
+	}
 	r := report(o.File, summary, staged.size())
-	r.MadeAt, r.Encrypted = &made, o.Encrypt
+	r.MadeAt, r.Encrypted, r.PersonsFile = &made, o.Encrypt, personsFile
 	if o.Encrypt {
 		err = o.placeEncrypted(staged, key, passphrase)
 	} else {
@@ -126,12 +133,15 @@ func report(file string, s snapshot.Summary, size int64) Report {
 // checkTarget refuses a file that exists, and one that belongs to the database
 // whatever is forced.
 func (o *Options) checkTarget() error {
+	if filepath.Base(o.File)+keyEnding == snapshot.PersonsCopy || filepath.Base(o.File) == snapshot.PersonsCopy {
+		return fmt.Errorf("%s and its key would take the name of %s, in which the keys of persons are; choose another file", o.File, snapshot.PersonsCopy)
+	}
 	for _, file := range []string{o.File, o.File + keyEnding} {
 		info, err := os.Stat(file)
 		if err != nil {
 			continue // it will be known when it is written
 		}
-		for _, ending := range []string{"", "-wal", "-shm", ".state", ".lock", keyEnding} {
+		for _, ending := range []string{"", "-wal", "-shm", ".state", ".lock", keyEnding, snapshot.PersonsEnding} {
 			if own, err := os.Stat(o.Database + ending); err == nil && os.SameFile(own, info) {
 				return fmt.Errorf("%s belongs to the database itself; choose another file", file)
 			}
@@ -170,6 +180,7 @@ func (o *Options) copyDatabase(ctx context.Context, to string, made time.Time) (
 		}
 		source.Path, source.Closed = locked.Path, true
 	}
+	o.found = source.Path
 	if err := source.CopyTo(ctx, to, o.Progress); err != nil {
 		return 0, fmt.Errorf("copy the database: %w", err)
 	}

@@ -48,6 +48,10 @@ func Restore(ctx context.Context, o Options) (_ Report, err error) {
 	if key, err = o.chooseKey(key, summary); err != nil {
 		return Report{}, err
 	}
+	chosen, err := o.choosePersons(place.Path, key, summary)
+	if err != nil {
+		return Report{}, fmt.Errorf("%s can't be restored: %w", o.File, err)
+	}
 	if summary.Made == "" {
 		if err := snapshot.Mark(ctx, staged.path, dbfile.MadeElsewhere); err != nil {
 			return Report{}, err
@@ -61,7 +65,8 @@ func Restore(ctx context.Context, o Options) (_ Report, err error) {
 	if key != "" {
 		r.KeyFile = o.Database + keyEnding
 	}
-	r.MovedTo, err = o.replace(place, staged, key)
+	r.PersonsFile = strings.Join(chosen.from, " and ")
+	r.MovedTo, err = o.replace(place, staged, key, &chosen)
 	return r, err
 }
 
@@ -144,11 +149,14 @@ func (o *Options) chooseKey(key onramp.Secret, s snapshot.Summary) (onramp.Secre
 }
 
 // replace moves aside what is there, and gives the database and its key their names.
-func (o *Options) replace(place *dbfile.File, staged *temporary, key onramp.Secret) (movedTo string, err error) {
+func (o *Options) replace(place *dbfile.File, staged *temporary, key onramp.Secret, chosen *chosenPersons) (movedTo string, err error) {
 	aside := place.Beside("before-restore")
 	moved, err := place.MoveTo(aside)
 	if err == nil {
 		err = o.replaceKey(key, filepath.Base(aside)+keyEnding)
+	}
+	if err == nil {
+		err = chosen.place(place.Path, aside)
 	}
 	if err == nil {
 		err = staged.place(place.Path, false)

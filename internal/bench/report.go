@@ -45,6 +45,7 @@ type Report struct {
 	Rounds          []Round `json:"rounds"`
 	Connections     int     `json:"connections"`
 	IdempotencyKeys bool    `json:"idempotency_keys"`
+	ClearText       bool    `json:"clear_text,omitempty"` // personal data was not encrypted
 
 	Medians
 
@@ -178,6 +179,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	keys := "no idempotency keys"
 	if r.IdempotencyKeys {
 		keys = "a fresh idempotency key on every request"
+	}
+	if r.ClearText {
+		keys += ", personal data in clear text"
 	}
 	fmt.Fprintf(&b, "\n%s, %d connections, %s\n", roundsText(len(r.Rounds)), r.Connections, keys)
 	r.Medians.writeText(&b)

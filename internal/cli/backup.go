@@ -37,6 +37,11 @@ copy. The copy is checked, on disk, and readable by its owner only, before it ge
 name; an existing FILE is kept unless --force is given. Run it on the gateway's machine
 as the gateway's user, with its configuration: it reads the database's file.
 
+The keys of persons, with which personal data in the database is encrypted, are not in
+FILE, so that someone who is erased later can't be read in it. They are saved, encrypted,
+beside it as persons.key: one file for all backups of the folder, which each backup brings
+up to date. Keep it with the backups, and only its newest version.
+
 The key that encrypts secrets in the database is saved beside it, as FILE.key: keep the
 two apart, since whoever has both can read everything. With --encrypt, both go into one
 FILE that is encrypted with a passphrase, read from --passphrase-file, the environment
@@ -68,7 +73,9 @@ func (c *command) restore() *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Put a backup in the place of the database",
 		Long: `Puts a file that onramp backup has made where the configuration says the database is,
-and the key beside it: FILE.key, or the one in an encrypted FILE. The gateway must not be
+and the key beside it: FILE.key, or the one in an encrypted FILE. The keys of persons are
+those that are there already, else those in persons.key beside FILE; where both are, what
+either has destroyed stays destroyed. The gateway must not be
 running. The backup is checked first: that it is whole, that its key decrypts it, and that
 this onramp supports its version.
 
@@ -99,6 +106,9 @@ func (c *command) runBackup(ctx context.Context, file string, f backupFlags) err
 		return err
 	}
 	fmt.Fprintf(c.Stdout, "Saved %s to %s.\n", r.Contents(), r.File)
+	if r.PersonsFile != "" {
+		fmt.Fprintf(c.Stdout, "The keys of persons are in %s, for all backups of the folder: keep its newest version with them.\n", r.PersonsFile)
+	}
 	switch {
 	case r.KeyFile != "":
 		fmt.Fprintf(c.Stdout, "The encryption key is in %s: keep it apart from the backup.\n", r.KeyFile)
@@ -116,6 +126,9 @@ func (c *command) runRestore(ctx context.Context, file string, f backupFlags) er
 	fmt.Fprintf(c.Stdout, "Restored %s to %s.\n", r.Contents(), r.File)
 	if r.MadeAt != nil {
 		fmt.Fprintf(c.Stdout, "The backup was made at %s, %s ago.\n", r.MadeAt.UTC().Format(time.DateTime+" UTC"), time.Since(*r.MadeAt).Round(time.Second))
+	}
+	if r.PersonsFile != "" {
+		fmt.Fprintf(c.Stdout, "The keys of persons are from %s: whoever was erased since can't be read.\n", r.PersonsFile)
 	}
 	if r.MovedTo != "" {
 		fmt.Fprintf(c.Stdout, "What was there before is now %s, with all that belongs to it.\n", r.MovedTo)

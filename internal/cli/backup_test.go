@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,9 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"onramp/internal/keyset"
 	"onramp/internal/sandbox"
+	"onramp/internal/store"
 )
 
 // place is where a gateway lives: a folder with its configuration.
@@ -199,7 +202,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Error("nothing was accepted while the backup was made")
 	}
 	find(t, `^(Saved) \d+ registrations, the newest of 20.* UTC \(\d+\.\d MB\) to `+file, printed)
-	if got := files(t, folder); !slices.Equal(got, []string{"backup.db", "backup.db.key"}) {
+	if got := files(t, folder); !slices.Equal(got, []string{"backup.db", "backup.db.key", "persons.key"}) {
 		t.Errorf("the backup is %q", got)
 	}
 	for _, name := range files(t, folder) {
@@ -245,7 +248,7 @@ func TestEncryptedBackup(t *testing.T) {
 	here.fail("the backup's passphrase is missing", "backup", "--encrypt", file)
 	here.fail("the passphrase is empty", "backup", "--encrypt", "--passphrase-file", empty, file)
 	find(t, `^(Saved) 1 registration, `, here.run("backup", "--encrypt", "--passphrase-file", right, file))
-	if got := files(t, folder); !slices.Equal(got, []string{"backup.age"}) {
+	if got := files(t, folder); !slices.Equal(got, []string{"backup.age", "persons.key"}) {
 		t.Errorf("the backup is %q", got)
 	}
 	sealed, err := os.ReadFile(file)
@@ -399,7 +402,7 @@ func TestRestoreOver(t *testing.T) {
 	find(t, `(?m)^accepted +(1)$`, here.status(g))
 	g.kill()
 
-	for _, ending := range []string{"", "-wal", "-shm", ".state", ".key"} {
+	for _, ending := range []string{"", "-wal", "-shm", ".state", ".key", ".persons"} {
 		if err := os.Rename(aside+ending, here.database()+ending); err != nil {
 			t.Fatal(err)
 		}
@@ -407,6 +410,82 @@ func TestRestoreOver(t *testing.T) {
 	g = startGateway(t, here.config)
 	find(t, `(?m)^accepted +(2)$`, here.status(g))
 	here.run("registrations", "show", id)
+}
+
+// TestBackupErased erases a person after a backup was made: the next backup brings the keys of
+// persons up to date, and the older one can't be read for that person any more, also where no
+// database is left, and can for all others.
+func TestBackupErased(t *testing.T) {
+	t.Parallel()
+	here, there := newPlace(t, "http://127.0.0.1:1"), newPlace(t, "http://127.0.0.1:1")
+	g := startGateway(t, here.config)
+	ids := map[string]string{}
+	for _, email := range []string{"ana@example.org", "bea@example.org"} {
+		id, err := register(t.Context(), g, email)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[email] = id
+	}
+	folder := t.TempDir()
+	old, next := filepath.Join(folder, "old.db"), filepath.Join(folder, "next.db")
+	find(t, `(?m)^The keys of persons are in (\S+)/persons.key, for all backups of the folder`, here.run("backup", old))
+	g.kill()
+	keys, err := keyset.OpenFile(here.database() + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Config{URL: here.database(), Cipher: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.DestroyPerson(t.Context(), "ana@example.org"), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	here.run("backup", next)
+	saved, err := os.ReadFile(filepath.Join(folder, "persons.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there.fail("the keys of persons are missing", "restore", func() string {
+		alone := filepath.Join(t.TempDir(), "old.db")
+		for _, ending := range []string{"", ".key"} {
+			content, err := os.ReadFile(old + ending)
+			if err == nil {
+				err = os.WriteFile(alone+ending, content, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return alone
+	}())
+	find(t, `(?m)^(The keys of persons are from) .*persons.key: whoever was erased`, there.run("restore", old))
+	if restored, err := os.ReadFile(there.database() + ".persons"); err != nil || !bytes.Equal(restored, saved) {
+		t.Errorf("the keys of persons are others than those of the folder, %v", err)
+	}
+	g = startGateway(t, there.config)
+	there.status(g)
+	shown := map[string]string{}
+	for email, id := range ids {
+		shown[email] = there.run("registrations", "show", id)
+	}
+	if strings.Contains(shown["ana@example.org"], "ana@example.org") || !strings.Contains(shown["ana@example.org"], "erased") {
+		t.Errorf("she is shown as\n%s", shown["ana@example.org"])
+	}
+	if !strings.Contains(shown["bea@example.org"], "bea@example.org") {
+		t.Errorf("the other one is shown as\n%s", shown["bea@example.org"])
+	}
+	g.kill()
+
+	// the keys beside the database have destroyed more than an older copy in a folder
+	there.run("restore", "--force", next)
+	here.run("restore", "--force", old)
+	g = startGateway(t, here.config)
+	here.status(g)
+	if again := here.run("registrations", "show", ids["ana@example.org"]); strings.Contains(again, "ana@example.org") {
+		t.Errorf("restored where she was erased, she is shown as\n%s", again)
+	}
 }
 
 // TestBareCopy copies the file of a running gateway without its write-ahead log, and
@@ -417,7 +496,7 @@ func TestBareCopy(t *testing.T) {
 	here, there := newPlace(t, cloud), newPlace(t, cloud)
 	g := startGateway(t, here.config)
 	l := startLoad(t, g, 120)
-	for _, ending := range []string{"", ".key"} {
+	for _, ending := range []string{"", ".key", ".persons"} {
 		content, err := os.ReadFile(here.database() + ending)
 		if err != nil {
 			t.Fatal(err)

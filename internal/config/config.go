@@ -36,6 +36,7 @@ type Config struct {
 	SMTP           SMTP              // smtp
 	Drain          time.Duration     // drain_timeout: how long a stop waits for work in hand; 25s
 	Log            Log               // log
+	Privacy        Privacy           // privacy
 	Tracing        Tracing           // tracing
 	Watch          Watch             // watch
 	Alerts         []onramp.Secret   // alerts: URLs to send alerts to, such as slack://…; secret, since they hold credentials; none
@@ -67,6 +68,11 @@ type Storage struct {
 type Egress struct {
 	Private bool     // private: whether names may lead to private addresses; true
 	Allow   []string // allow: IP addresses and CIDR prefixes that may be called in any case; none
+}
+
+// Privacy says how what is stored of persons is protected.
+type Privacy struct {
+	Encrypt bool // encrypt: with a key of each person's own, as far as there is an encryption key; true
 }
 
 // Admin is the listener for operators.
@@ -177,6 +183,7 @@ func Default() *Config {
 		Delivery: Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
+		Privacy:  Privacy{Encrypt: true},
 		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour, Canary: Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true},
 	}
 }

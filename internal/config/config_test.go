@@ -132,6 +132,7 @@ func TestExample(t *testing.T) {
 		Delivery: config.Delivery{GiveUpAfter: 72 * time.Hour, Senders: 16, Timeout: 30 * time.Second, LongestCall: 2 * time.Minute},
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
+		Privacy:  config.Privacy{Encrypt: true},
 		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour, Canary: config.Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true},
 		Forms:    []onramp.Form{exampleForm()},
 		Callbacks: []onramp.Callback{{
@@ -167,6 +168,7 @@ log: { level: debug, format: text }
 tracing: { endpoint: "https://otlp.example.com/otlp", sample: 0.25, trust_parent: true, headers: { X-Api-Key: "${env:CLIENT}" } }
 egress: { private: false, allow: [169.254.10.20, "fd00::/8"] }
 storage: { per_address: 500kB, total: off, exempt: [192.0.2.10], disk_reserve: 2GiB }
+privacy: { encrypt: false }
 watch: { oldest: 1h, disk_free: 500MB, events: off, canary: 2h, canary_form: first, canary_email: Ops@example.com, canary_timeout: 5m, sample: off, schema: 30m, usual: false }
 oauth:
   token_lifetime: 1m
@@ -294,6 +296,7 @@ func TestEveryKey(t *testing.T) {
 		Delivery:       config.Delivery{GiveUpAfter: 90 * time.Minute, Senders: 256, Timeout: 90 * time.Second, LongestCall: 4 * time.Minute},
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
+		Privacy:        config.Privacy{Encrypt: false},
 		Tracing: config.Tracing{
 			Endpoint: "https://otlp.example.com/otlp", Sample: 0.25, TrustParent: true, Headers: map[string]onramp.Secret{"X-Api-Key": "c1ient-secret"},
 		},

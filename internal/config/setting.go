@@ -68,6 +68,7 @@ func settings() []single {
 		{"tracing.endpoint", setCollector},
 		{"tracing.sample", setSample},
 		{"tracing.trust_parent", func(c *Config, s scalar) error { return setSwitch(&c.Tracing.TrustParent, s) }},
+		{"privacy.encrypt", func(c *Config, s scalar) error { return setSwitch(&c.Privacy.Encrypt, s) }},
 		{"watch.oldest", func(c *Config, s scalar) error { return setDuration(&c.Watch.Oldest, s) }},
 		{"watch.disk_free", setDiskFree},
 		{"watch.events", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Events, s) }},

@@ -27,6 +27,20 @@ func CreateFile(path string, content []byte, mode fs.FileMode) error {
 	return errors.Join(err, SyncFolder(folder))
 }
 
+// ReplaceFile gives a file another content, or makes it: at every moment the name stands for
+// all of the one or all of the other, and for the new one, on disk, when ReplaceFile returns.
+func ReplaceFile(path string, content []byte, mode fs.FileMode) error {
+	folder := filepath.Dir(path)
+	unnamed, err := writeTemporary(folder, content, mode)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(unnamed, path); err != nil {
+		return errors.Join(err, os.Remove(unnamed))
+	}
+	return SyncFolder(folder)
+}
+
 // writeTemporary writes a file and has it on disk.
 func writeTemporary(folder string, content []byte, mode fs.FileMode) (path string, err error) {
 	f, err := os.CreateTemp(folder, ".onramp-*") // mode 0600

@@ -44,6 +44,8 @@ type Delivery struct {
 	Keys            map[string]json.RawMessage // of a row that is sent: the columns of its key that fields fill; Values has the others
 	Of              *Registration              // whose row an event changes: id, form, time and values; nil: no event does
 	Trace           Trace                      // of the acceptance that it goes on with; in a call that is traced, of this attempt
+	PersonKey       uint64                     // where the key is that its personal data are encrypted with; 0: they are not
+	Unreadable      error                      // why its personal data can't be read, and are left out; nil: they can
 	WaitsFor        string                     // id of the earlier one of its key that it is behind
 	Later           []Delivery                 // steps of its route after it; only set when a whole delivery is read
 	Attempts        []Attempt                  // only set when a whole delivery is read

@@ -263,6 +263,35 @@ func TestComeBack(t *testing.T) {
 	}
 }
 
+// An older copy learns from a tombstone what the newer one has destroyed.
+func TestBury(t *testing.T) {
+	t.Parallel()
+	s := personkey.NewState()
+	ana, bea := s.Leaf("ana"), s.Leaf("bea")
+	older := s.Clone()
+	s.Destroy("ana")
+	s.Destroy("ana")
+	stone := s.Tombstone("ana")
+	for _, want := range []bool{true, false} {
+		if got, err := older.Bury(stone); got != want || err != nil {
+			t.Fatalf("got %v, %v, want %v", got, err, want)
+		}
+	}
+	if !bytes.Equal(older.Encode(), s.Encode()) {
+		t.Error("the older copy is not what the newer one is")
+	}
+	_, errAna := older.Key(1, ana)
+	_, errBea := older.Key(1, bea)
+	if !errors.Is(errAna, personkey.ErrDestroyed) || errBea != nil {
+		t.Errorf("ana %v, bea %v", errAna, errBea)
+	}
+	for _, digest := range []string{"", "ana", stone.Digest + "00", stone.Digest[2:]} {
+		if _, err := older.Bury(personkey.Tombstone{Digest: digest, Times: 9}); err == nil {
+			t.Errorf("the digest %q was taken", digest)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	s := personkey.NewState()
 	f.Add(s.Encode())

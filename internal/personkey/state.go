@@ -84,7 +84,7 @@ func (s *State) Leaf(person string) Leaf {
 	d := s.digestOf(person)
 	generation := s.erased[d]
 	leaf := s.leaf(d, generation)
-	for !s.trees[len(s.trees)-1].Has(leaf) { // it is that of an erased person: one in some billions
+	for !s.Has(leaf) { // it is that of an erased person: one in some billions
 		generation++
 		leaf = s.leaf(d, generation)
 	}
@@ -104,6 +104,9 @@ func (s *State) Key(tree uint32, leaf Leaf) (Key, error) {
 	return s.trees[tree-s.first].Key(leaf)
 }
 
+// Has says whether the newest tree has the key of a leaf.
+func (s *State) Has(leaf Leaf) bool { return s.trees[len(s.trees)-1].Has(leaf) }
+
 // Destroy destroys a person's present key, in all trees. The next one is another.
 func (s *State) Destroy(person string) {
 	leaf := s.Leaf(person)
@@ -111,6 +114,38 @@ func (s *State) Destroy(person string) {
 		t.Destroy(leaf)
 	}
 	s.erased[s.digestOf(person)]++
+}
+
+// Tombstone says of a person, whom nobody can name without the state, how often they were
+// erased.
+type Tombstone struct {
+	Digest string // hexadecimal
+	Times  uint32
+}
+
+// Tombstone is that of a person; Times is 0 when they were never erased.
+func (s *State) Tombstone(person string) Tombstone {
+	d := s.digestOf(person)
+	return Tombstone{hex.EncodeToString(d[:]), s.erased[d]}
+}
+
+// Bury destroys the keys that a tombstone says were destroyed, and says whether it had to:
+// then the state is an older copy than the one that the tombstone was made with.
+func (s *State) Bury(t Tombstone) (destroyed bool, err error) {
+	var d digest
+	if len(t.Digest) != 2*len(d) {
+		return false, errNotState
+	}
+	if _, err := hex.Decode(d[:], []byte(t.Digest)); err != nil {
+		return false, errNotState
+	}
+	for generation := s.erased[d]; generation < t.Times; generation++ {
+		for _, tree := range s.trees {
+			tree.Destroy(s.leaf(d, generation))
+		}
+		s.erased[d], destroyed = generation+1, true
+	}
+	return destroyed, nil
 }
 
 // Rotate adds a tree, whose keys encrypt from now on. Nobody is erased in it, and it is as

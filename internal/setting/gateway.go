@@ -141,6 +141,14 @@ func Tracing() Section {
 	}}
 }
 
+// Privacy is how what is stored of persons is protected.
+func Privacy() Section {
+	return Section{Title: "privacy", Path: "privacy", About: "How what is stored of persons is protected; see [Encryption](../encryption.md).", Keys: []Key{
+		{Name: "encrypt", Default: "true", Restart: true, Meaning: "encrypt personal data in the database, with a key of each person's own. PostgreSQL needs `encryption_key` for it; without one, personal data is stored in clear text, with a warning at each start. " +
+			"With `false`, what is stored from then on is in clear text, and what is encrypted already stays so"},
+	}}
+}
+
 // Watch is when operators are alerted beside what always alerts.
 func Watch() Section {
 	return Section{Title: "watch", Path: "watch", About: "When to alert, beside what always alerts; see [Proof of arrival](../reliability.md#proof-of-arrival).", Keys: []Key{

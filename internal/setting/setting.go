@@ -59,7 +59,7 @@ func NeedsRestart(path string) bool {
 // Sections are all keys, in the order of the reference.
 func Sections() []Section {
 	return []Section{
-		Top(), Public(), PublicTLS(), ACME(), Storage(), Egress(), Admin(), AdminTLS(), MarketingCloud(), Delivery(), SMTP(), Log(), Tracing(), Watch(),
+		Top(), Public(), PublicTLS(), ACME(), Storage(), Egress(), Admin(), AdminTLS(), MarketingCloud(), Delivery(), SMTP(), Log(), Tracing(), Privacy(), Watch(),
 		Form(), DoubleOptIn(), ConfirmationMessage(), ConfirmationJourney(), ConfirmationLimits(), Page(), Colors(), DarkColors(), Field(), Rule(), Step(), DataExtension(), Journey(), Message(), When(),
 		OAuth(), Client(), User(), ENS(), Callback(), Subscription(),
 		Sink(), Webhook(), Kafka(), NATS(), File(),

@@ -111,7 +111,7 @@ func (s *Store) confirm(
 	ctx context.Context, link, id string, at time.Time, values func(json.RawMessage) json.RawMessage,
 ) (result onramp.ConfirmResult, err error) {
 	r, err := s.FindRegistration(ctx, id)
-	if err != nil {
+	if err != nil || r.State == onramp.RegistrationErased {
 		return onramp.LinkGone, err
 	}
 	first := r.Deliveries[0].Seq
@@ -138,7 +138,10 @@ func (s *Store) confirm(
 		}
 		retries.decide(t, first)
 		result = onramp.LinkConfirmed
-		return t.confirm(&d, row.person, at, string(values(r.Values)))
+		if err := t.saveValues(r.Seq, r.ID, r.SubscriberKey, values(r.Values)); err != nil {
+			return err
+		}
+		return t.confirm(&d, row.person, at)
 	}})
 	return result, err
 }
@@ -153,10 +156,7 @@ func (t *tx) findRow(query string, args []any, scan func(func(...any) error) err
 }
 
 // confirm has a registration go its way, and notes that its person has confirmed.
-func (t *tx) confirm(d *onramp.Delivery, person string, at time.Time, values string) error {
-	if err := t.exec(`UPDATE registration SET data = $1, by_field = 1 WHERE seq = $2`, values, d.RegistrationSeq); err != nil {
-		return err
-	}
+func (t *tx) confirm(d *onramp.Delivery, person string, at time.Time) error {
 	woken := map[int]wakeUp{}
 	if err := t.release(d, woken); err != nil {
 		return err

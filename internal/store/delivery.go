@@ -1,18 +1,21 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/personal"
 )
 
 const deliveryColumns = `d.seq, d.registration_seq, d.step, d.destination_id, d.state, d.tries, d.ordering_key,
 	d.due_at, d.settled_at, d.reason, d.cause, r.id, r.form_id, r.subscriber_key, r.received_at, COALESCE(d.steps, r.steps),
-	CASE WHEN d.steps IS NULL THEN d.seq ELSE r.delivery_seq + r.steps - 1 END, COALESCE(d.data, r.data), r.by_field, d.run_id, d.resent_at, e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body,
-	CASE WHEN d.data IS NOT NULL THEN r.data END, r.trace, e.trace`
+	CASE WHEN d.steps IS NULL THEN d.seq ELSE r.delivery_seq + r.steps - 1 END, d.data, r.by_field, d.run_id, d.resent_at, e.seq, e.at, e.hash, e.callback_id, e.received_at, e.type, e.body,
+	r.data, r.trace, e.trace`
 
 // fromDeliveries joins deliveries with their registrations and events: each has one
 // or the other, or both.
@@ -51,46 +54,72 @@ func (s *Store) queryDeliveries(ctx context.Context, query string, args ...any) 
 
 func (s *Store) scanDelivery(rows *sql.Rows) (d onramp.Delivery, err error) {
 	var due, settled, receivedAt, firstFailure, run, resentAt sql.NullInt64
-	var reason, cause, id, subscriberKey, trace, eventTrace sql.NullString
+	var cause, id, subscriberKey, trace, eventTrace sql.NullString
 	var form, steps, byField sql.NullInt64
 	var e eventRow
-	var row []byte
+	var row, data, reason []byte
 	err = rows.Scan(&d.Seq, &d.RegistrationSeq, &d.Step, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey,
-		&due, &settled, &reason, &cause, &id, &form, &subscriberKey, &receivedAt, &steps, &d.Age, (*[]byte)(&d.Values), &byField,
-		&run, &resentAt, &e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.body, &row, &trace, &eventTrace, &d.Behind, &firstFailure)
+		&due, &settled, &reason, &cause, &id, &form, &subscriberKey, &receivedAt, &steps, &d.Age, &data, &byField,
+		&run, &resentAt, &e.seq, &e.at, &e.hash, &e.callback, &e.receivedAt, &e.eventType, &e.body, &row, &trace, &eventTrace, &d.Behind, &firstFailure)
 	if err != nil {
 		return d, err
 	}
-	d.Form, d.Destination = s.names.formName(int(form.Int64)), s.names.destinationName(d.DestinationID)
-	d.RegistrationID, d.SubscriberKey, d.Steps = id.String, subscriberKey.String, int(steps.Int64)
-	d.ReceivedAt, d.DueAt, d.SettledAt, d.FirstFailure = fromNull(receivedAt), fromNull(due), fromNull(settled), fromNull(firstFailure)
-	d.Reason, d.Cause, d.Trace = reason.String, cause.String, onramp.Trace(trace.String)
-	if !e.seq.Valid && byField.Int64 == 0 {
-		d.Values = onramp.ValuesOfColumns(d.Values)
+	r := registrationRow{id: id.String, subscriberKey: subscriberKey.String, data: row, byField: int(byField.Int64)}
+	if id.Valid {
+		r.open(s)
 	}
+	d.Form, d.Destination = s.names.formName(int(form.Int64)), s.names.destinationName(d.DestinationID)
+	d.RegistrationID, d.SubscriberKey, d.Steps, d.PersonKey, d.Unreadable = id.String, r.subscriberKey, int(steps.Int64), uint64(r.leaf), r.lost
+	d.ReceivedAt, d.DueAt, d.SettledAt, d.FirstFailure = fromNull(receivedAt), fromNull(due), fromNull(settled), fromNull(firstFailure)
+	d.Reason, d.Cause, d.Trace = s.revealOrDrop(reason, placeOfDelivery(d.Seq, "reason")), cause.String, onramp.Trace(trace.String)
+	s.readValues(&d, &r, data)
 	if e.seq.Valid {
-		event := e.event(&s.names)
+		event := e.event(s)
 		event.Trace = onramp.Trace(eventTrace.String)
 		d.Event, d.Step, d.Steps, d.ReceivedAt = &event, 1, 1, event.ReceivedAt
-		if d.Values == nil {
+		if data == nil {
 			d.Values = event.Body // what goes on to a sink is the event as it came
 		}
 		if d.RegistrationID == "" {
-			d.SubscriberKey, d.Trace = event.SubscriberKey, event.Trace
+			d.SubscriberKey, d.Trace, d.PersonKey, d.Unreadable = event.SubscriberKey, event.Trace, uint64(e.leaf), e.lost
 		}
-		if row != nil {
-			d.Of = &onramp.Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: fromNull(receivedAt), Values: valuesOf(string(row), int(byField.Int64))}
+		if data != nil && r.opened {
+			d.Of = &onramp.Registration{ID: d.RegistrationID, Form: d.Form, ReceivedAt: fromNull(receivedAt), Values: valuesOf(r.data, r.byField)}
 		}
 	}
-	if !e.seq.Valid && row != nil {
+	if !e.seq.Valid && data != nil {
 		d.Confirmation = &onramp.Confirmation{}
 		err = json.Unmarshal(d.Values, d.Confirmation)
-		d.Values = row
+		d.Values = valuesOf(r.data, r.byField)
 	}
+	noteUnreadable(&d)
 	if d.Run, d.ResentAt = run.Int64, fromNull(resentAt); run.Valid && e.seq.Valid {
 		d.ReceivedAt = d.ResentAt
 	}
 	return d, err
+}
+
+// readValues decrypts what a delivery brings: its own data, or that of its registration.
+func (s *Store) readValues(d *onramp.Delivery, r *registrationRow, data []byte) {
+	if data == nil {
+		if r.opened {
+			d.Values = valuesOf(r.data, r.byField)
+		}
+		return
+	}
+	values, _, err := s.reveal(data, placeOfDelivery(d.Seq, "data"))
+	if d.Values = values; err != nil {
+		d.Values, d.Unreadable = []byte(noValues), cmp.Or(d.Unreadable, err)
+	}
+}
+
+// noteUnreadable has a delivery say that it can't be read.
+func noteUnreadable(d *onramp.Delivery) {
+	if errors.Is(d.Unreadable, personal.ErrErased) {
+		d.State = onramp.DeliveryErased
+	} else if d.Unreadable != nil {
+		d.Reason = cmp.Or(d.Reason, withheld(d.Unreadable))
+	}
 }
 
 const (
@@ -126,6 +155,9 @@ func (s *Store) ListFresh(ctx context.Context, destination int, after int64, n i
 	if more || len(found) == n {
 		to = found[len(found)-1].Seq
 	}
+	if found, err = s.leaveUnreadable(ctx, found); err != nil {
+		return nil, after, true, err
+	}
 	return found, to, to < newest, nil
 }
 
@@ -148,12 +180,18 @@ func (s *Store) ListFreshOf(ctx context.Context, seqs []int64) (found []onramp.D
 		if err != nil {
 			return nil, 0, readerErr("list fresh deliveries by their seqs", because(ctx, err))
 		}
-		found = append(found, page...)
-		if more {
-			return found, found[len(found)-1].Seq, nil
+		if len(page) > 0 {
+			to = page[len(page)-1].Seq
 		}
 		for i := range page {
 			size += deliverySize(&page[i])
+		}
+		if page, err = s.leaveUnreadable(ctx, page); err != nil {
+			return nil, 0, err
+		}
+		found = append(found, page...)
+		if more {
+			return found, to, nil
 		}
 		seqs, to = seqs[len(part):], part[len(part)-1]
 	}
@@ -199,6 +237,9 @@ func (s *Store) ListDue(ctx context.Context, destination int, to int64, now time
 		var found []onramp.Delivery
 		if found, more, err = list(n - len(due)); err != nil {
 			return nil, now, readerErr("list due deliveries", because(ctx, err))
+		}
+		if found, err = s.leaveUnreadable(ctx, found); err != nil {
+			return nil, now, err
 		}
 		if due = append(due, found...); more || len(due) == n {
 			return due, now, nil
@@ -337,7 +378,11 @@ func (s *Store) listAttempts(ctx context.Context, delivery int64) ([]onramp.Atte
 	rows, err := s.readers.QueryContext(ctx, listAttempts, delivery)
 	return collect(rows, err, func(rows *sql.Rows) (a onramp.Attempt, err error) {
 		var started, took int64
-		err = rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &a.Detail, &a.Hint, &a.Request, &a.Answer, &a.NotSent)
+		var detail, request, answer []byte
+		err = rows.Scan(&a.Number, &started, &took, &a.Verdict, &a.Status, &a.Code, &detail, &a.Hint, &request, &answer, &a.NotSent)
+		a.Detail = s.revealOrDrop(detail, placeOfAttempt(delivery, a.Number, "detail"))
+		a.Request = s.revealOrDrop(request, placeOfAttempt(delivery, a.Number, "request"))
+		a.Answer = s.revealOrDrop(answer, placeOfAttempt(delivery, a.Number, "answer"))
 		a.StartedAt, a.Took = fromMicros(started), time.Duration(took)*time.Microsecond
 		return a, err
 	})

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,13 +30,13 @@ func (s *Store) ListDeliveries(ctx context.Context, f onramp.Filter) (page []onr
 	}
 	l.portion = func(ctx context.Context, below int64, most int) ([]onramp.Delivery, int64, error) {
 		if failed {
-			return s.failedDeliveries(ctx, where, below, most)
+			return s.failedDeliveries(ctx, where, f.Query, below, most)
 		}
 		from, err := s.portionFrom(ctx, "delivery", below, rows)
 		if err != nil {
 			return nil, 0, err
 		}
-		return s.portionOfDeliveries(ctx, where.portion("d.seq", from, below), "", from, most)
+		return s.portionOfDeliveries(ctx, where.portion("d.seq", from, below), f.Query, from, most)
 	}
 	if l.end, err = s.firstDelivery(ctx, f.Since); err == nil {
 		page, next, looked, err = lookPage(ctx, s, &l, lookedToDelivery)
@@ -72,7 +73,6 @@ func (s *Store) chosenDeliveries(f onramp.Filter) (where chosen, failed bool, er
 		where.and(`r.form_id = ?`, form)
 	}
 	where.within("COALESCE(e.received_at, r.received_at)", f.Since, f.Until)
-	where.contains(f.Query, "r.subscriber_key", "r.data", "e.body")
 	return where, failed, nil
 }
 
@@ -119,18 +119,45 @@ func (s *Store) firstDelivery(ctx context.Context, since time.Time) (seq int64, 
 }
 
 // failedDeliveries are the portion of a list of those in the index of failed deliveries.
-func (s *Store) failedDeliveries(ctx context.Context, where chosen, below int64, most int) ([]onramp.Delivery, int64, error) {
+func (s *Store) failedDeliveries(ctx context.Context, where chosen, query string, below int64, most int) ([]onramp.Delivery, int64, error) {
 	seqs, from, err := s.failedBelow(ctx, below, s.looking.joined)
 	if err != nil || len(seqs) == 0 {
 		return nil, 1, err
 	}
-	return s.portionOfDeliveries(ctx, where.portion("d.seq", from, below), ` AND d.seq IN (`+numberList(seqs)+`)`, from, most)
+	where = where.portion("d.seq", from, below)
+	where.and(`d.seq IN (` + numberList(seqs) + `)`)
+	return s.portionOfDeliveries(ctx, where, query, from, most)
 }
 
-func (s *Store) portionOfDeliveries(ctx context.Context, where chosen, and string, from int64, most int) ([]onramp.Delivery, int64, error) {
-	found, more, err := s.pageDeliveries(ctx, `WHERE `+where.text+and+` ORDER BY d.seq DESC LIMIT `+strconv.Itoa(most), where.args...)
+func (s *Store) portionOfDeliveries(ctx context.Context, where chosen, query string, from int64, most int) ([]onramp.Delivery, int64, error) {
+	limit := most
+	if query != "" {
+		limit = s.looking.joined // what contains the text is only known when it is read
+	}
+	found, more, err := s.pageDeliveries(ctx, `WHERE `+where.text+` ORDER BY d.seq DESC LIMIT `+strconv.Itoa(limit), where.args...)
 	if more {
 		from = found[len(found)-1].Seq
 	}
+	if query != "" {
+		found = slices.DeleteFunc(found, func(d onramp.Delivery) bool { return !contains(&d, query) })
+	}
+	if len(found) > most {
+		found, from = found[:most], found[most-1].Seq
+	}
 	return found, from, err
+}
+
+// contains says whether anything that a delivery brings contains a text.
+func contains(d *onramp.Delivery, query string) bool {
+	if d.Unreadable != nil {
+		return false
+	}
+	texts := []string{d.SubscriberKey, string(d.Values)}
+	if d.Event != nil {
+		texts = append(texts, string(d.Event.Body))
+	}
+	if d.Of != nil {
+		texts = append(texts, string(d.Of.Values))
+	}
+	return matches(query, texts...)
 }

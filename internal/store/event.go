@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"onramp/internal/onramp"
+	"onramp/internal/personkey"
 	"onramp/internal/store/eventtail"
 )
 
@@ -49,8 +50,12 @@ func (s *Store) SaveEvents(ctx context.Context, callback string, events []onramp
 	counts := make([]int, (len(events)+portionOfEvents-1)/portionOfEvents)
 	for portion := range slices.Chunk(events, portionOfEvents) {
 		count := &counts[len(ops)]
+		sealed, err := s.protectEvents(portion)
+		if err != nil {
+			return 0, err
+		}
 		o := &op{rows: len(portion), done: make(chan error, 1), run: func(t *tx) (err error) {
-			*count, err = t.saveEvents(id, portion)
+			*count, err = t.saveEvents(id, portion, sealed)
 			return err
 		}}
 		if err := s.writer.enqueue(ctx, o, nil); err != nil {
@@ -67,7 +72,33 @@ func (s *Store) SaveEvents(ctx context.Context, callback string, events []onramp
 	return stored, nil
 }
 
-func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err error) {
+// protectedEvents are what is stored of the bodies of events, as they were made with the keys
+// of persons.
+type protectedEvents struct {
+	bodies []any
+	keys   *personkey.State
+}
+
+func (s *Store) protectEvents(events []onramp.Event) (p protectedEvents, err error) {
+	if s.vault != nil {
+		p.keys = s.vault.State()
+	}
+	p.bodies = make([]any, len(events))
+	for i := range events {
+		e := &events[i]
+		if p.bodies[i], err = s.protect(s.leafOf(personOfEvent(e)), storableJSON(e.Body), placeOfEvent(e.Identity)); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (t *tx) saveEvents(callback int, events []onramp.Event, sealed protectedEvents) (stored int, err error) {
+	if t.store.vault != nil && sealed.keys != t.store.vault.State() {
+		if sealed, err = t.store.protectEvents(events); err != nil { // someone was erased since
+			return 0, err
+		}
+	}
 	statement := &t.store.writer.events
 	first := t.eventSeq + 1
 	values := make([]any, 0, len(events)*statement.columns)
@@ -76,12 +107,13 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 		e := &events[i]
 		t.eventSeq++
 		person, isAbout := e.Person()
+		person = t.store.hashing.event(person)
 		tail[i] = eventtail.Event{Seq: t.eventSeq, Person: person}
 		if e.Send != "" {
-			tail[i].Send = onramp.SendKey(e.Send)
+			tail[i].Send = t.store.hashing.event(onramp.SendKey(e.Send))
 		}
 		values = append(values, t.eventSeq, e.Identity.At, e.Identity.Hash, callback, micros(e.ReceivedAt), storable(e.Type),
-			nullKey(person, isAbout), nullKey(tail[i].Send, e.Send != ""), storableJSON(e.Body), nullTrace(e.Trace))
+			nullKey(person, isAbout), nullKey(tail[i].Send, e.Send != ""), sealed.bodies[i], nullTrace(e.Trace))
 	}
 	n, err := t.insertNew(*statement, values)
 	if err != nil {
@@ -115,7 +147,13 @@ func (t *tx) saveEvents(callback int, events []onramp.Event) (stored int, err er
 	}
 	t.countEvents(callback, n, int64(len(events)-len(masked))-n)
 	if len(masked) > 0 {
-		stored, err = t.saveEvents(callback, masked)
+		more, err := t.store.protectEvents(masked)
+		if err != nil {
+			return 0, err
+		}
+		if stored, err = t.saveEvents(callback, masked, more); err != nil {
+			return 0, err
+		}
 	}
 	return stored + int(n), err
 }
@@ -129,9 +167,9 @@ func (t *tx) forward(events []onramp.Event, first int64, isNew func(seq int64) b
 		if len(e.Sinks) == 0 || !isNew(seq) {
 			continue
 		}
-		key := sinkKey(e)
+		key := t.store.hashing.sinkKey(e)
 		for _, destination := range e.Sinks {
-			values = append(values, t.eventDelivery(destination, 0, key, seq, sql.NullString{}, woken)...)
+			values = append(values, t.eventDelivery(destination, 0, key, seq, nil, woken)...)
 		}
 	}
 	if len(values) == 0 {
@@ -144,16 +182,8 @@ func (t *tx) forward(events []onramp.Event, first int64, isNew func(seq int64) b
 	return nil
 }
 
-// sinkKey is the key under which an event keeps its order on the way to a sink.
-func sinkKey(e *onramp.Event) int64 {
-	if e.Subject == "" {
-		return e.Identity.Hash // about nobody: it need not wait for any other
-	}
-	return onramp.OrderingKey(e.Subject)
-}
-
 // eventDelivery is the row of a delivery that an event has brought.
-func (t *tx) eventDelivery(destination int, registration, key, event int64, data sql.NullString, woken map[int]wakeUp) []any {
+func (t *tx) eventDelivery(destination int, registration, key, event int64, data any, woken map[int]wakeUp) []any {
 	t.deliverySeq++
 	woken[destination] |= freshUp
 	t.moveDelivery(destination, 0, onramp.DeliveryPending)
@@ -170,18 +200,32 @@ func storableJSON(b []byte) string { return storable(string(b)) }
 // eventRow receives what is stored of an event, also where there may be none.
 type eventRow struct {
 	seq, at, hash, callback, receivedAt sql.NullInt64
+	eventType                           sql.NullString
 	body                                []byte
+
+	leaf personkey.Leaf
+	lost error // why the body can't be read; nil: it can
 }
 
-const eventColumns = `e.seq, e.at, e.hash, e.callback_id, e.received_at, e.body`
+const eventColumns = `e.seq, e.at, e.hash, e.callback_id, e.received_at, e.type, e.body`
 
 func (r *eventRow) into() []any {
-	return []any{&r.seq, &r.at, &r.hash, &r.callback, &r.receivedAt, &r.body}
+	return []any{&r.seq, &r.at, &r.hash, &r.callback, &r.receivedAt, &r.eventType, &r.body}
 }
 
-func (r *eventRow) event(n *names) onramp.Event {
-	e := onramp.ReadStoredEvent(r.body, onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64})
-	e.Seq, e.Callback, e.ReceivedAt = r.seq.Int64, n.callbackName(int(r.callback.Int64)), fromNull(r.receivedAt)
+// event decrypts and reads an event. Of one that can't be read only its type is known.
+func (r *eventRow) event(s *Store) onramp.Event {
+	identity := onramp.EventIdentity{At: r.at.Int64, Hash: r.hash.Int64}
+	body, leaf, err := s.reveal(r.body, placeOfEvent(identity))
+	if r.leaf, r.lost = leaf, err; err != nil {
+		s.noteUnreadable(err)
+		body = []byte(noValues)
+	}
+	e := onramp.ReadStoredEvent(body, identity)
+	if err != nil {
+		e.Type = r.eventType.String
+	}
+	e.Seq, e.Callback, e.ReceivedAt = r.seq.Int64, s.names.callbackName(int(r.callback.Int64)), fromNull(r.receivedAt)
 	return e
 }
 
@@ -203,7 +247,7 @@ func (s *Store) scanEvent(rows *sql.Rows) (onramp.Event, error) {
 	if err := rows.Scan(r.into()...); err != nil {
 		return onramp.Event{}, err
 	}
-	return r.event(&s.names), nil
+	return r.event(s), nil
 }
 
 func eventSize(e *onramp.Event) int { return len(e.Body) }
@@ -224,11 +268,21 @@ func (s *Store) ListEvents(ctx context.Context, f onramp.EventFilter) (page []on
 			return nil, 0, err
 		}
 		where := where.portion("e.seq", from, below)
-		found, more, err := s.pageEvents(ctx, `WHERE `+where.text+` ORDER BY e.seq DESC LIMIT `+strconv.Itoa(most), where.args...)
-		if more || len(found) == most {
+		limit := most
+		if f.Query != "" {
+			limit = s.looking.joined // what contains the text is only known when it is read
+		}
+		found, more, err := s.pageEvents(ctx, `WHERE `+where.text+` ORDER BY e.seq DESC LIMIT `+strconv.Itoa(limit), where.args...)
+		if more || len(found) == limit {
 			from = found[len(found)-1].Seq
 		}
-		return slices.DeleteFunc(found, func(e onramp.Event) bool { return f.Type != "" && !onramp.MatchesType(f.Type, e.Type) }), from, err
+		found = slices.DeleteFunc(found, func(e onramp.Event) bool {
+			return f.Type != "" && !onramp.MatchesType(f.Type, e.Type) || f.Query != "" && !matches(f.Query, string(e.Body))
+		})
+		if len(found) > most {
+			found, from = found[:most], found[most-1].Seq
+		}
+		return found, from, err
 	}
 	end, below, err := s.period(ctx, "event", f.Since, f.Until)
 	if err == nil {
@@ -259,7 +313,6 @@ func (s *Store) chosenEvents(f onramp.EventFilter) (where chosen, err error) {
 		where.and(`lower(e.type) LIKE ? ESCAPE '\'`, likeType(storable(f.Type)))
 	}
 	where.within("e.received_at", f.Since, f.Until)
-	where.contains(f.Query, "e.body")
 	return where, nil
 }
 
@@ -324,11 +377,11 @@ const mostEvents = 500
 // of its subscriber since it was accepted, and the engagement that belongs to
 // either by its send.
 func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.Event, error) {
-	ofMessages, err := s.eventsByKey(ctx, onramp.MessagePerson(r.ID), "", mostEvents)
+	ofMessages, err := s.eventsByKey(ctx, s.hashing.event(onramp.MessagePerson(r.ID)), "", mostEvents)
 	if err != nil {
 		return nil, err
 	}
-	ofSubscriber, err := s.eventsByKey(ctx, onramp.SubscriberPerson(r.SubscriberKey), ` AND e.received_at >= $2`, mostEvents, micros(r.ReceivedAt))
+	ofSubscriber, err := s.eventsByKey(ctx, s.hashing.event(onramp.SubscriberPerson(r.SubscriberKey)), ` AND e.received_at >= $2`, mostEvents, micros(r.ReceivedAt))
 	if err != nil {
 		return nil, err
 	}
@@ -348,7 +401,7 @@ func (s *Store) eventsOf(ctx context.Context, r *onramp.Registration) ([]onramp.
 		if j.size >= timelineBytes {
 			break
 		}
-		engaged, err := s.eventsByKey(ctx, onramp.SendKey(send), "", mostEvents)
+		engaged, err := s.eventsByKey(ctx, s.hashing.event(onramp.SendKey(send)), "", mostEvents)
 		if err != nil {
 			return nil, err
 		}

@@ -408,7 +408,7 @@ func TestRuling(t *testing.T) {
 		}
 		last := fresh[3]
 		got := []any{last.RegistrationID, last.SubscriberKey, string(last.Values), last.OrderingKey, last.Event.Seq, last.Form}
-		want := []any{r.ID, "ana", `{"OptInStatus":false}`, onramp.OrderingKey("ana"), events[0].Seq, "both"}
+		want := []any{r.ID, "ana", `{"OptInStatus":false}`, w.s.Order("ana"), events[0].Seq, "both"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

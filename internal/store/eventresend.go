@@ -88,6 +88,7 @@ func (s *Store) ResendEvents(ctx context.Context, run *resend.Run, f resend.Even
 		if events, err = s.listEvents(ctx, `WHERE e.seq IN (`+numberList(seqs)+`) ORDER BY e.seq`); err != nil {
 			return true, readerErr("list events", err)
 		}
+		events = slices.DeleteFunc(events, func(e onramp.Event) bool { return string(e.Body) == noValues }) // whose person was erased
 	}
 	destination, _ := s.destinationOf(sink)
 	return false, s.stepRun(ctx, run, to, 2*len(events), func(t *tx) (int64, map[string]int64, error) {
@@ -110,7 +111,7 @@ func (t *tx) resendEvents(run int64, destination int, events []onramp.Event) (wa
 		case waits:
 			waiting++
 		default:
-			row := t.eventDelivery(destination, 0, sinkKey(e), e.Seq, sql.NullString{}, woken)
+			row := t.eventDelivery(destination, 0, t.store.hashing.sinkKey(e), e.Seq, nil, woken)
 			values = append(values, append(row, run, micros(t.now))...)
 		}
 	}
@@ -132,7 +133,7 @@ type resendable struct {
 	waits bool // it is on its way to the sink
 }
 
-var listResendable = `SELECT e.seq, e.at, e.hash, e.callback_id, e.received_at, CASE WHEN $7 = 1 THEN e.body ELSE '' END, e.type, EXISTS (SELECT 1 FROM delivery d
+var listResendable = `SELECT e.seq, e.at, e.hash, e.callback_id, e.received_at, e.type, CASE WHEN $7 = 1 THEN e.body ELSE NULL END, EXISTS (SELECT 1 FROM delivery d
 		WHERE d.event_seq = e.seq AND d.destination_id = $6 AND ` + isToBeMade + `)
 	FROM event e WHERE e.seq > $1 AND e.seq <= $2 AND e.received_at >= $3 AND e.received_at < $4 AND ($5 = 0 OR e.callback_id = $5)
 	ORDER BY e.seq LIMIT $8`
@@ -158,12 +159,11 @@ func (s *Store) listResendable(ctx context.Context, f resend.EventFilter, sink *
 	rows, err := s.readers.QueryContext(ctx, listResendable, after, to, micros(f.Since), until, callback, destination, bodies, n)
 	page, more, err := collectPage(rows, err, func(rows *sql.Rows) (r resendable, err error) {
 		var row eventRow
-		var eventType string
-		if err := rows.Scan(append(row.into(), &eventType, &r.waits)...); err != nil {
+		if err := rows.Scan(append(row.into(), &r.waits)...); err != nil {
 			return r, err
 		}
-		r.Event = row.event(&s.names)
-		r.Type = eventType
+		r.Event = row.event(s)
+		r.Type = row.eventType.String
 		return r, nil
 	}, func(r *resendable) int { return eventSize(&r.Event) })
 	if err != nil {
@@ -213,17 +213,17 @@ func (s *Store) subjectsOf(ctx context.Context, person string) (map[string]bool,
 		return nil, err
 	}
 	rows, err := s.readers.QueryContext(ctx, `SELECT r.id FROM person p JOIN registration r ON r.seq = p.registration_seq
-		WHERE p.hash = $1 ORDER BY p.registration_seq DESC LIMIT $2`, onramp.OrderingKey(person), mostOf)
+		WHERE p.hash = $1 ORDER BY p.registration_seq DESC LIMIT $2`, s.hashing.orderingKey(person), mostOf)
 	hashes, err := collect(rows, err, func(rows *sql.Rows) (hash int64, err error) {
 		var id string
 		err = rows.Scan(&id)
-		return onramp.MessagePerson(id), err
+		return s.hashing.event(onramp.MessagePerson(id)), err
 	})
 	if err != nil {
 		return nil, readerErr("list registrations of subscriber", err)
 	}
 	subjects := map[string]bool{}
-	for _, hash := range append(hashes, onramp.SubscriberPerson(person)) {
+	for _, hash := range append(hashes, s.hashing.event(onramp.SubscriberPerson(person))) {
 		events, err := s.eventsByKey(ctx, hash, "", mostEvents)
 		if err != nil {
 			return nil, readerErr("list events of subscriber", err)

@@ -123,12 +123,18 @@ func (t *tx) blankDiscarded(registration int64) error {
 // blank removes the personal data of a registration: what it holds and held, its key, and
 // what was sent and answered. Its deliveries stay as they are.
 func (t *tx) blank(registration int64) error {
-	var key string
-	var first, steps int64
-	found, err := t.find(`SELECT subscriber_key, delivery_seq, steps FROM registration WHERE seq = $1`, []any{registration}, &key, &first, &steps)
+	var row registrationRow
+	found, err := t.find(`SELECT `+registrationColumns+` FROM registration r WHERE r.seq = $1`, []any{registration}, row.into()...)
 	if err != nil || !found {
 		return err
 	}
+	row.open(t.store)
+	for _, hash := range t.store.hashing.lookUpHashes(row.subscriberKey, valuesOf(row.data, row.byField)) {
+		if err := t.exec(`DELETE FROM look_up WHERE hash = $1 AND registration_seq = $2`, hash, registration); err != nil {
+			return err
+		}
+	}
+	first, steps := row.deliverySeq, int64(row.steps)
 	const all = `((seq >= $1 AND seq < $2) OR (steps IS NOT NULL AND registration_seq = $3))`
 	for _, statement := range []struct {
 		text string
@@ -136,7 +142,7 @@ func (t *tx) blank(registration int64) error {
 	}{
 		{`UPDATE registration SET data = '{}', subscriber_key = '', by_field = 1 WHERE seq = $1`, []any{registration}},
 		{`DELETE FROM edit WHERE registration_seq = $1`, []any{registration}},
-		{`DELETE FROM person WHERE hash = $1 AND registration_seq = $2`, []any{onramp.OrderingKey(key), registration}},
+		{`DELETE FROM person WHERE hash = $1 AND registration_seq = $2`, []any{t.store.hashing.orderingKey(row.subscriberKey), registration}},
 		{`UPDATE attempt SET request = '', answer = '' WHERE delivery_seq IN (SELECT seq FROM delivery WHERE ` + all + `)`, []any{first, first + steps, registration}},
 		{`UPDATE delivery SET ordering_key = 0 WHERE due_at IS NULL AND ` + all, []any{first, first + steps, registration}},
 	} {
@@ -167,7 +173,7 @@ func (s *Store) ListReminders(ctx context.Context, forms []string, n int) ([]onr
 		var language string
 		var until sql.NullInt64
 		err := rows.Scan(append([]any{&language, &until}, row.into()...)...)
-		r := row.registration(&s.names)
+		r := row.registration(s)
 		r.Hold.Until, r.Visitor.Languages = fromNull(until), language
 		return r, err
 	})

@@ -264,3 +264,17 @@ func (s *Store) OperatorQueries() []Query {
 	}
 	return queries
 }
+
+// Reason reads what is stored as the reason of a delivery.
+func (s *Store) Reason(seq int64, stored []byte) string {
+	return s.revealOrDrop(stored, placeOfDelivery(seq, "reason"))
+}
+
+// Order is the ordering key of a subscriber in this database.
+func (s *Store) Order(subscriberKey string) int64 { return s.hashing.orderingKey(subscriberKey) }
+
+// LeafOf is where the present key of a person is.
+func (s *Store) LeafOf(person string) uint64 { return uint64(s.leafOf(person)) }
+
+// IndexLookUps brings the index of registrations up to date.
+func (s *Store) IndexLookUps(ctx context.Context) error { return s.indexLookUps(ctx) }

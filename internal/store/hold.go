@@ -20,19 +20,22 @@ var hold = []string{
 const insertHold = `INSERT INTO hold (registration_seq, reason, detail, held_at, until_at)`
 
 // holdRow is how the hold of a registration is stored.
-func (t *tx) holdRow(r *onramp.Registration) []any {
-	return []any{r.Seq, int64(r.Hold.Reason), storable(r.Hold.Detail), micros(t.now), nullTime(r.Hold.Until)}
+func (t *tx) holdRow(r *onramp.Registration) ([]any, error) {
+	detail, err := t.store.protectOrDrop(t.store.leafOf(r.SubscriberKey), storable(r.Hold.Detail), placeOfHold(r.Seq))
+	return []any{r.Seq, int64(r.Hold.Reason), detail, micros(t.now), nullTime(r.Hold.Until)}, err
 }
 
 // findHold reads why a registration is held.
 func (s *Store) findHold(ctx context.Context, seq int64) (h onramp.Hold, err error) {
 	var since int64
+	var detail []byte
 	var until sql.NullInt64
 	err = s.readers.QueryRowContext(ctx, `SELECT reason, detail, held_at, until_at FROM hold WHERE registration_seq = $1`, seq).
-		Scan(&h.Reason, &h.Detail, &since, &until)
+		Scan(&h.Reason, &detail, &since, &until)
 	if errors.Is(err, sql.ErrNoRows) {
 		return onramp.Hold{}, nil
 	}
+	h.Detail = s.revealOrDrop(detail, placeOfHold(seq))
 	h.Since, h.Until = fromMicros(since), fromNull(until)
 	return h, err
 }
@@ -65,7 +68,7 @@ func (s *Store) ReleaseRegistration(ctx context.Context, id string, values json.
 			return &onramp.Error{Kind: onramp.Conflict, Message: superseded}
 		}
 		if values != nil {
-			if err := t.exec(`UPDATE registration SET data = $1, by_field = 1 WHERE seq = $2`, string(values), r.Seq); err != nil {
+			if err := t.saveValues(r.Seq, r.ID, r.SubscriberKey, values); err != nil {
 				return err
 			}
 		}
@@ -77,6 +80,23 @@ func (s *Store) ReleaseRegistration(ctx context.Context, id string, values json.
 		return nil
 	}})
 	return wrapUnlessKnown("release registration", err)
+}
+
+// saveValues gives a registration other values, and perhaps another subscriber key.
+func (t *tx) saveValues(seq int64, id, subscriberKey string, values json.RawMessage) error {
+	key, data, err := t.store.protectValues(t.store.leafOf(subscriberKey), subscriberKey, string(values), placeOfRegistration(id))
+	if err != nil {
+		return err
+	}
+	if err := t.exec(`UPDATE registration SET subscriber_key = $1, data = $2, by_field = 1 WHERE seq = $3`, key, data, seq); err != nil {
+		return err
+	}
+	for _, hash := range t.store.hashing.lookUpHashes(subscriberKey, values) {
+		if err := t.exec(`INSERT INTO look_up (hash, registration_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash, seq); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DiscardHeld gives a held registration up for good, with all of its route. The error is of
@@ -98,7 +118,7 @@ func (s *Store) DiscardHeld(ctx context.Context, id, reason string) error {
 
 // discardHeld gives up a registration whose first step is held.
 func (t *tx) discardHeld(d *onramp.Delivery, reason string) error {
-	if err := t.moveHeld(d, onramp.DeliveryDiscarded, storable(reason)); err != nil {
+	if err := t.moveHeld(d, onramp.DeliveryDiscarded, reason); err != nil {
 		return err
 	}
 	t.moveRegistrationOf(d, onramp.RegistrationHeld, onramp.RegistrationFailed)
@@ -108,9 +128,15 @@ func (t *tx) discardHeld(d *onramp.Delivery, reason string) error {
 // moveHeld settles all steps of a held registration in one state, and ends the hold.
 func (t *tx) moveHeld(d *onramp.Delivery, to onramp.DeliveryState, reason string) error {
 	for seq := d.Seq; seq < d.Seq+int64(d.Steps); seq++ {
+		step := *d
+		step.Seq = seq
+		stored, err := t.protectReason(&step, reason)
+		if err != nil {
+			return err
+		}
 		var destination int
 		found, err := t.find(`UPDATE delivery SET state = $1, settled_at = $2, reason = $3 WHERE seq = $4 AND state = $5 RETURNING destination_id`,
-			[]any{uint8(to), micros(t.now), reason, seq, uint8(onramp.DeliveryHeld)}, &destination)
+			[]any{uint8(to), micros(t.now), stored, seq, uint8(onramp.DeliveryHeld)}, &destination)
 		if err != nil {
 			return err
 		}

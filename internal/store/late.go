@@ -407,7 +407,7 @@ func (t *tx) settleResend(s *onramp.Settlement, woken map[int]wakeUp) error {
 	if err != nil {
 		return err
 	}
-	return t.saveAttempt(d.Seq, number, s.Attempt)
+	return t.saveAttempt(d, number, s.Attempt)
 }
 
 // loadResends counts what is to be sent once more, by key.

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -23,7 +21,7 @@ func (t *tx) inTime(c *onramp.RowChange) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	person := personDigest(c.SubscriberKey)
+	person := t.store.hashing.digest(c.SubscriberKey)
 	set, err := columnsSet(t.each, c.Destination, person)
 	if err != nil {
 		return nil, err
@@ -39,12 +37,6 @@ func (t *tx) inTime(c *onramp.RowChange) (json.RawMessage, error) {
 	return values, t.setColumns(c, person, values)
 }
 
-// personDigest stands for a person in any case: a key of 256 bits needs no comparing.
-func personDigest(subscriberKey string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(subscriberKey)))
-	return hex.EncodeToString(sum[:])
-}
-
 // lastRegistered is when the person of a change last registered with one of its
 // forms; zero when never. A registration whose step to the destination was skipped has
 // decided nothing about the row. Those that person does not hold yet are few: it was brought
@@ -55,21 +47,21 @@ func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 		return time.Time{}, nil
 	}
 	compare := func(scan func(...any) error) error {
-		var key string
-		var at int64
-		if err := scan(&key, &at); err != nil {
+		var row registrationRow
+		if err := scan(row.into()...); err != nil {
 			return err
 		}
-		if received := fromMicros(at); onramp.SamePerson(key, c.SubscriberKey) && received.After(last) {
+		row.open(t.store)
+		if received := fromMicros(row.receivedAt); onramp.SamePerson(row.subscriberKey, c.SubscriberKey) && received.After(last) {
 			last = received
 		}
 		return nil
 	}
 	isFor := numbered(`NOT EXISTS (SELECT 1 FROM delivery n WHERE n.seq >= r.delivery_seq AND n.seq < r.delivery_seq + r.steps
 		AND n.destination_id = $2 AND n.state = {{skipped}})`)
-	err = t.each(`SELECT r.subscriber_key, r.received_at FROM person p JOIN registration r ON r.seq = p.registration_seq
+	err = t.each(`SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
 		WHERE p.hash = $1 AND r.form_id IN (`+forms+`) AND `+isFor+` ORDER BY p.registration_seq DESC LIMIT 20`,
-		[]any{onramp.OrderingKey(c.SubscriberKey), c.Destination}, compare)
+		[]any{t.store.hashing.orderingKey(c.SubscriberKey), c.Destination}, compare)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -78,7 +70,7 @@ func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 		return time.Time{}, err
 	}
 	indexed, _ := strconv.ParseInt(value, 10, 64) // never written: 0
-	err = t.each(`SELECT r.subscriber_key, r.received_at FROM registration r WHERE r.seq > $1 AND r.form_id IN (`+forms+`) AND `+isFor, []any{indexed, c.Destination}, compare)
+	err = t.each(`SELECT `+registrationColumns+` FROM registration r WHERE r.seq > $1 AND r.form_id IN (`+forms+`) AND `+isFor, []any{indexed, c.Destination}, compare)
 	return last, err
 }
 

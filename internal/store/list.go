@@ -32,12 +32,6 @@ func before(f onramp.Filter) (int64, error) {
 	return seq, nil
 }
 
-// likeAnywhere is the pattern for a text in any place and case.
-func likeAnywhere(text string) string {
-	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-	return "%" + escape.Replace(strings.ToLower(storable(text))) + "%"
-}
-
 // ListRegistrations returns registrations with their states, newest first, and
 // the cursor of the next page, empty at the end. A page may hold less than the
 // limit though more follow, when they are large, or when much had to be looked
@@ -54,7 +48,11 @@ func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []
 		return nil, "", looked, err
 	}
 	l.portion = func(ctx context.Context, below int64, most int) ([]onramp.Registration, int64, error) {
-		return s.newestRegistrations(ctx, where, below, most)
+		return s.newestRegistrations(ctx, where, f.Query, below, most)
+	}
+	whole, err := s.isWhole(ctx, f.Query)
+	if err != nil {
+		return nil, "", looked, err
 	}
 	if f.State != "" {
 		state, known := onramp.ParseRegistrationState(f.State)
@@ -65,7 +63,12 @@ func (s *Store) ListRegistrations(ctx context.Context, f onramp.Filter) (page []
 			return nil, "", looked, nil
 		}
 		l.portion = func(ctx context.Context, below int64, _ int) ([]onramp.Registration, int64, error) {
-			return s.registrationsIn(ctx, state, where, below)
+			return s.registrationsIn(ctx, state, where, f.Query, below)
+		}
+	}
+	if whole {
+		l.portion = func(ctx context.Context, below int64, _ int) ([]onramp.Registration, int64, error) {
+			return s.registrationsOf(ctx, f, where, below)
 		}
 	}
 	end, below, err := s.period(ctx, "registration", f.Since, f.Until)
@@ -89,20 +92,26 @@ func (s *Store) chosenRegistrations(f onramp.Filter) (where chosen, err error) {
 		where.and(`EXISTS (SELECT 1 FROM delivery d WHERE d.seq >= r.delivery_seq AND d.seq < r.delivery_seq + r.steps AND d.destination_id = ?)`, destination)
 	}
 	where.within("r.received_at", f.Since, f.Until)
-	where.contains(f.Query, "r.subscriber_key", "r.data")
 	return where, nil
 }
 
 // newestRegistrations are the portion of a list without a state.
-func (s *Store) newestRegistrations(ctx context.Context, where chosen, below int64, most int) ([]onramp.Registration, int64, error) {
+func (s *Store) newestRegistrations(ctx context.Context, where chosen, query string, below int64, most int) ([]onramp.Registration, int64, error) {
 	from, err := s.portionFrom(ctx, "registration", below, s.looking.joined)
 	if err != nil {
 		return nil, 0, err
 	}
 	where = where.portion("r.seq", from, below)
-	found, more, err := s.pageRegistrations(ctx, where.text+` ORDER BY r.seq DESC LIMIT `+strconv.Itoa(most), where.args)
-	if more || len(found) == most {
+	limit := most
+	if query != "" {
+		limit = s.looking.joined // what contains the text is only known when it is read
+	}
+	found, more, err := s.pageRegistrations(ctx, where.text+` ORDER BY r.seq DESC LIMIT `+strconv.Itoa(limit), where.args)
+	if more || len(found) == limit {
 		from = found[len(found)-1].seq
+	}
+	if found = matching(found, query); len(found) > most {
+		found, from = found[:most], found[most-1].seq
 	}
 	if err != nil {
 		return nil, 0, err
@@ -116,8 +125,29 @@ func (s *Store) pageRegistrations(ctx context.Context, where string, args []any)
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r WHERE `+where, args...)
 	return collectPage(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
 		err = rows.Scan(row.into()...)
+		row.open(s)
 		return row, err
 	}, func(row *registrationRow) int { return len(row.data) })
+}
+
+// matching are those of some registrations that contain a text.
+func matching(found []registrationRow, query string) []registrationRow {
+	if query == "" {
+		return found
+	}
+	return slices.DeleteFunc(found, func(r registrationRow) bool {
+		return r.lost != nil || !matches(query, r.subscriberKey, string(r.data))
+	})
+}
+
+// registrationsOf are the portion of a list of the registrations of one person.
+func (s *Store) registrationsOf(ctx context.Context, f onramp.Filter, where chosen, below int64) ([]onramp.Registration, int64, error) {
+	found, reached, err := s.findOf(ctx, f.Query, where, below, lookUpTogether)
+	if err != nil {
+		return nil, 0, err
+	}
+	registrations, err := s.withStates(ctx, found)
+	return slices.DeleteFunc(registrations, func(r onramp.Registration) bool { return f.State != "" && r.State.String() != f.State }), reached, err
 }
 
 // standsAt is the condition for the delivery that gives a registration its state; others of
@@ -134,7 +164,7 @@ var standsAt = map[onramp.RegistrationState]string{
 
 // registrationsIn are the portion of a list of those in a state: they are found by their
 // deliveries, since most registrations are in another one.
-func (s *Store) registrationsIn(ctx context.Context, state onramp.RegistrationState, where chosen, below int64) ([]onramp.Registration, int64, error) {
+func (s *Store) registrationsIn(ctx context.Context, state onramp.RegistrationState, where chosen, query string, below int64) ([]onramp.Registration, int64, error) {
 	var seqs []int64
 	var reached int64
 	var err error
@@ -154,7 +184,7 @@ func (s *Store) registrationsIn(ctx context.Context, state onramp.RegistrationSt
 	if more {
 		reached = found[len(found)-1].seq
 	}
-	registrations, err := s.withStates(ctx, found)
+	registrations, err := s.withStates(ctx, matching(found, query))
 	return slices.DeleteFunc(registrations, func(r onramp.Registration) bool { return r.State != state }), reached, err
 }
 
@@ -242,8 +272,10 @@ func (s *Store) withStates(ctx context.Context, found []registrationRow) ([]onra
 	}
 	registrations := make([]onramp.Registration, len(found))
 	for i := range found {
-		registrations[i] = found[i].registration(&s.names)
-		registrations[i].State = stateOf(of[found[i].seq])
+		registrations[i] = found[i].registration(s)
+		if !found[i].isErased() {
+			registrations[i].State = stateOf(of[found[i].seq])
+		}
 	}
 	return registrations, nil
 }

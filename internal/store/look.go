@@ -90,18 +90,6 @@ func (c *chosen) within(receivedAt string, since, until time.Time) {
 	}
 }
 
-// contains adds that one of several columns contains a text, in any case.
-func (c *chosen) contains(text string, columns ...string) {
-	if text == "" {
-		return
-	}
-	args := make([]any, len(columns))
-	for i, column := range columns {
-		columns[i], args[i] = `COALESCE(lower(`+column+`), '') LIKE ? ESCAPE '\'`, likeAnywhere(text)
-	}
-	c.and("("+strings.Join(columns, " OR ")+")", args...)
-}
-
 // portion is the condition with the range of a portion in front.
 func (c *chosen) portion(seq string, from, below int64) chosen {
 	with := chosen{c.text, c.args[:len(c.args):len(c.args)]}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,7 +51,7 @@ func TestNewerDatabase(t *testing.T) {
 		if _, err := w.db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
 			t.Fatal(err)
 		}
-		wantOpenError(t, w.url, "the database has version 999, and this onramp supports versions up to 9: use a newer onramp")
+		wantOpenError(t, w.url, fmt.Sprintf("the database has version 999, and this onramp supports versions up to %d: use a newer onramp", store.NewestVersion()))
 		if _, err := w.db.Exec(`DELETE FROM goose_db_version WHERE version_id = 999`); err != nil {
 			t.Fatal(err)
 		}

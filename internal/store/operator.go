@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/store/personal"
 )
 
 // RetryDelivery makes a dead, unknown or parked delivery due at once, whatever the
@@ -133,8 +134,12 @@ func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
 // discard takes along the later steps of the route, which would wait for ever, and returns how
 // many those are.
 func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) (taken int64, err error) {
+	stored, err := t.protectReason(d, reason)
+	if err != nil {
+		return 0, err
+	}
 	err = t.exec(`UPDATE delivery SET state = $1, due_at = NULL, settled_at = $2, reason = $3, cause = NULL WHERE seq = $4`,
-		uint8(onramp.DeliveryDiscarded), micros(t.now), storable(reason), d.Seq)
+		uint8(onramp.DeliveryDiscarded), micros(t.now), stored, d.Seq)
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +151,12 @@ func (t *tx) discard(d *onramp.Delivery, reason string, woken map[int]wakeUp) (t
 			return 0, err
 		}
 		for _, l := range later {
-			if err := t.exec(`UPDATE delivery SET settled_at = $1, reason = $2 WHERE seq = $3`, micros(t.now), storable(reason), l.Seq); err != nil {
+			l.PersonKey, l.RegistrationID, l.SubscriberKey = d.PersonKey, d.RegistrationID, d.SubscriberKey
+			stored, err := t.protectReason(&l, reason)
+			if err != nil {
+				return 0, err
+			}
+			if err := t.exec(`UPDATE delivery SET settled_at = $1, reason = $2 WHERE seq = $3`, micros(t.now), stored, l.Seq); err != nil {
 				return 0, err
 			}
 		}
@@ -265,7 +275,7 @@ func (s *Store) listFailed(ctx context.Context, f onramp.Filter) ([]int64, error
 const listFailed = `SELECT d.seq FROM delivery d WHERE `
 
 const (
-	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, newest.reason, first.id, oldest.step, oldest.run_id, firstof.at, firstof.hash,
+	listCauses = `SELECT g.destination_id, g.cause, g.state, g.n, g.newest, newest.reason, first.id, oldest.step, oldest.run_id, firstof.at, firstof.hash,
 			last.id, newest.step, newest.run_id, lastof.at, lastof.hash
 		FROM (SELECT d.destination_id, COALESCE(d.cause, '') AS cause, d.state, COUNT(*) AS n, MIN(d.seq) AS oldest, MAX(d.seq) AS newest
 			FROM delivery d WHERE `
@@ -294,10 +304,11 @@ func (s *Store) queryCauses(ctx context.Context, query string, arguments []any) 
 	return collect(rows, err, func(rows *sql.Rows) (g onramp.CauseGroup, err error) {
 		var destination int
 		var oldest, newest deliveryName
-		var reason sql.NullString
-		err = rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &reason, &oldest.registration, &oldest.step, &oldest.run, &oldest.at, &oldest.hash,
+		var seq int64
+		var reason []byte
+		err = rows.Scan(&destination, &g.Cause, &g.State, &g.Count, &seq, &reason, &oldest.registration, &oldest.step, &oldest.run, &oldest.at, &oldest.hash,
 			&newest.registration, &newest.step, &newest.run, &newest.at, &newest.hash)
-		g.Destination, g.Reason = s.names.destinationName(destination), reason.String
+		g.Destination, g.Reason = s.names.destinationName(destination), s.revealOrDrop(reason, placeOfDelivery(seq, "reason"))
 		g.Oldest, g.Newest = oldest.id(destination), newest.id(destination)
 		return g, err
 	})
@@ -343,36 +354,31 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 	if d.Event != nil {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "what an event brought can't be edited; retry the delivery, or discard it"}
 	}
-	var key, data string
-	var byField int
-	found, err := t.find(`SELECT subscriber_key, data, by_field FROM registration WHERE seq = $1`, []any{d.RegistrationSeq}, &key, &data, &byField)
+	var row registrationRow
+	found, err := t.find(`SELECT `+registrationColumns+` FROM registration r WHERE r.seq = $1`, []any{d.RegistrationSeq}, row.into()...)
 	if err != nil {
 		return err
 	}
-	values := string(valuesOf(data, byField))
+	row.open(t.store)
+	if row.lost != nil {
+		return &onramp.Error{Kind: onramp.Conflict, Message: withheld(row.lost)}
+	}
+	key, values := row.subscriberKey, string(valuesOf(row.data, row.byField))
 	if key == r.SubscriberKey && values == string(r.Values) {
 		return nil // also when an earlier call, whose answer was lost, has changed it
 	}
 	if !found || key != edit.SubscriberKey || values != string(edit.Values) {
 		return &onramp.Error{Kind: onramp.Conflict, Message: "the registration has changed since it was read: read it again"}
 	}
-	fields, err := json.Marshal(edit.Fields)
-	if err != nil {
+	if err := t.saveEdit(&row, edit.Fields, values); err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO edit (registration_seq, number, edited_at, fields, subscriber_key, data)
-		VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM edit WHERE registration_seq = $1), $2, $3, $4, $5)`,
-		d.RegistrationSeq, micros(t.now), string(fields), key, values)
-	if err != nil {
-		return err
-	}
-	err = t.exec(`UPDATE registration SET subscriber_key = $1, data = $2, by_field = 1 WHERE seq = $3`, r.SubscriberKey, string(r.Values), d.RegistrationSeq)
-	if err != nil || key == r.SubscriberKey {
+	if err := t.saveValues(row.seq, row.id, r.SubscriberKey, r.Values); err != nil || key == r.SubscriberKey {
 		return err
 	}
 	// neither it nor a later step is in the retry set, nor in the pump's memory:
 	// nobody waits for it under the old key, and under the new one a retry finds its place
-	order := onramp.OrderingKey(r.SubscriberKey)
+	order := t.store.hashing.orderingKey(r.SubscriberKey)
 	if err := t.exec(`INSERT INTO person (hash, registration_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, order, d.RegistrationSeq); err != nil {
 		return err
 	}
@@ -380,26 +386,50 @@ func (t *tx) edit(id string, edit *onramp.Edit, r *onramp.Registration) error {
 		order, uint64(order)%partitions, d.Seq, d.Seq+int64(d.Steps-d.Step))
 }
 
+// saveEdit keeps what a registration holds before an edit.
+func (t *tx) saveEdit(r *registrationRow, fields []string, values string) error {
+	names, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	var number int
+	if _, err := t.find(`SELECT COALESCE(MAX(number), 0) + 1 FROM edit WHERE registration_seq = $1`, []any{r.seq}, &number); err != nil {
+		return err
+	}
+	key, data, err := t.store.protectValues(t.store.leafOf(r.subscriberKey), r.subscriberKey, values, placeOfEdit(r.seq, number))
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO edit (registration_seq, number, edited_at, fields, subscriber_key, data) VALUES ($1, $2, $3, $4, $5, $6)`,
+		r.seq, number, micros(t.now), string(names), key, data)
+}
+
 // listEdits reads what a registration held before its edits, oldest first.
 func (s *Store) listEdits(ctx context.Context, registration int64) ([]onramp.Edit, error) {
 	rows, err := s.readers.QueryContext(ctx, listEdits, registration)
 	return collect(rows, err, func(rows *sql.Rows) (e onramp.Edit, err error) {
 		var at int64
-		var fields []byte
-		if err := rows.Scan(&at, &fields, &e.SubscriberKey, (*[]byte)(&e.Values)); err != nil {
+		var number int
+		var key string
+		var fields, data []byte
+		if err := rows.Scan(&number, &at, &fields, &key, &data); err != nil {
 			return e, err
 		}
 		e.At = fromMicros(at)
+		if e.SubscriberKey, e.Values, _, err = s.revealValues(key, data, placeOfEdit(registration, number)); err != nil {
+			e.Values = []byte(noValues)
+		}
 		return e, json.Unmarshal(fields, &e.Fields)
 	})
 }
 
-const listEdits = `SELECT edited_at, fields, subscriber_key, data FROM edit WHERE registration_seq = $1 ORDER BY number`
+const listEdits = `SELECT number, edited_at, fields, subscriber_key, data FROM edit WHERE registration_seq = $1 ORDER BY number`
 
-// change is what a change by an operator's hand needs to know of a delivery, as
+// change, whose last column is the beginning of what is encrypted, is what a change by an operator's hand needs to know of a delivery, as
 // it is now.
 const change = `SELECT COALESCE(r.id, ''), d.registration_seq, d.step, d.seq, COALESCE(d.steps, r.steps, 1), d.destination_id, d.state, d.tries,
-	d.ordering_key, d.due_at, COALESCE(d.reason, ''), d.event_seq, COALESCE(d.run_id, 0) FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
+	d.ordering_key, d.due_at, d.reason, d.event_seq, COALESCE(d.run_id, 0),
+	COALESCE(SUBSTR(r.data, 1, 48), (SELECT SUBSTR(e.body, 1, 48) FROM event e WHERE e.seq = d.event_seq)) FROM delivery d LEFT JOIN registration r ON r.seq = d.registration_seq `
 
 func (t *tx) findDelivery(id string) (onramp.Delivery, error) {
 	where, arguments, ok := byDeliveryID(id)
@@ -421,8 +451,10 @@ func (t *tx) findFailed(seq int64, f onramp.Filter) (d onramp.Delivery, still bo
 
 func (t *tx) findChange(where string, arguments ...any) (d onramp.Delivery, found bool, err error) {
 	var due, event sql.NullInt64
+	var reason, head []byte
 	found, err = t.find(change+where, arguments,
-		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &d.Reason, &event, &d.Run)
+		&d.RegistrationID, &d.RegistrationSeq, &d.Step, &d.Seq, &d.Steps, &d.DestinationID, &d.State, &d.Tries, &d.OrderingKey, &due, &reason, &event, &d.Run, &head)
+	d.Reason, d.PersonKey = t.store.revealOrDrop(reason, placeOfDelivery(d.Seq, "reason")), uint64(personal.LeafOf(head))
 	if d.DueAt = fromNull(due); event.Valid {
 		d.Event, d.Step, d.Steps = &onramp.Event{Seq: event.Int64}, 1, 1
 	}

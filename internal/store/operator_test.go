@@ -412,13 +412,13 @@ func TestEditDelivery(t *testing.T) {
 			{At: at.Add(time.Minute), Fields: []string{"email", "a\nb"}, SubscriberKey: "bob", Values: []byte(`{"EmailAddress":"bob@example.org","Note":"é"}`)},
 		}
 		want := before
-		want.SubscriberKey, want.OrderingKey, want.Values = "Bob", onramp.OrderingKey("bob"), []byte(`{"EmailAddress":"Bob@example.org","Note":"é"}`)
-		want.Edits = edits
+		want.SubscriberKey, want.OrderingKey, want.Values = "Bob", w.s.Order("bob"), []byte(`{"EmailAddress":"Bob@example.org","Note":"é"}`)
+		want.Edits, want.PersonKey = edits, w.s.LeafOf("Bob")
 		got := w.find("ana.2")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the delivery (-want +got):\n%s", diff)
 		}
-		if got := w.find("ana.1"); got.OrderingKey != onramp.OrderingKey("ana") || len(got.Edits) != 2 {
+		if got := w.find("ana.1"); got.OrderingKey != w.s.Order("ana") || len(got.Edits) != 2 {
 			t.Errorf("what was delivered has the ordering key %d and %d edits", got.OrderingKey, len(got.Edits))
 		}
 		r, err := w.s.FindRegistration(t.Context(), w.ids["ana"])
@@ -468,7 +468,7 @@ func TestEditDeliveryRefused(t *testing.T) {
 		"later data":  {func(w *world) { w.settle("ana.1", dead, 0); w.exec(`UPDATE registration SET data = '{}'`) }, "has changed since it was read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, w *world) {
+			onBothClear(t, func(t *testing.T, w *world) {
 				w.save("both", "ana")
 				edit, r := w.edited("ana.1", "bob")
 				c.before(w)
@@ -531,7 +531,7 @@ func TestEditLaterStep(t *testing.T) {
 		}
 		w.settle("ana.1", delivered, 0)
 		found, _, err := w.s.ListDue(t.Context(), w.destination("y"), 2, w.clock.now(), 10)
-		if err != nil || len(found) != 1 || found[0].SubscriberKey != "bob" || found[0].OrderingKey != onramp.OrderingKey("bob") {
+		if err != nil || len(found) != 1 || found[0].SubscriberKey != "bob" || found[0].OrderingKey != w.s.Order("bob") {
 			t.Errorf("the later step is read as %+v, %v", found, err)
 		}
 	})

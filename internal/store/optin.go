@@ -61,6 +61,9 @@ func (t *tx) saveOptIn(a *acceptance, woken map[int]wakeUp) error {
 	} else {
 		r.Values = r.OptIn.Values(consent.ConfirmedAt)
 	}
+	if err := a.protect(t.store); err != nil {
+		return err
+	}
 	var limit onramp.Limit
 	if asks {
 		if limit, err = t.countConfirmation(r.Form, r.OptIn); err != nil {
@@ -114,7 +117,7 @@ func (t *tx) addConfirmation(r *onramp.Registration, number int64, woken map[int
 	if err != nil {
 		return err
 	}
-	key := onramp.OrderingKey(r.SubscriberKey)
+	key := t.store.hashing.orderingKey(r.SubscriberKey)
 	t.deliverySeq++
 	err = t.insert(t.store.writer.confirmations, []any{
 		t.deliverySeq, r.Seq, int64(0), int64(to), int64(uint64(key) % partitions), key, int64(onramp.DeliveryPending), int64(0),

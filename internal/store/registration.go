@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"onramp/internal/onramp"
+	"onramp/internal/personkey"
+	"onramp/internal/store/personal"
 )
 
 // acceptance is a registration on its way into the database.
@@ -15,6 +17,12 @@ type acceptance struct {
 	registration *onramp.Registration
 	key          onramp.IdempotencyKey
 	watch        bool
+
+	// what is stored of it, as it was made with the keys of persons
+	subscriberKey string
+	data          any
+	keys          *personkey.State
+	lookUps       []int64 // hashes
 
 	earlierSeq int64 // of the registration that the key belongs to already
 	earlier    *onramp.Registration
@@ -40,7 +48,10 @@ const insertDelivery = `INSERT INTO delivery
 // kind Unavailable, and its message says whether the registration may be stored
 // all the same: only when its commit had begun.
 func (s *Store) SaveRegistration(ctx context.Context, r *onramp.Registration, key onramp.IdempotencyKey, watch bool) (onramp.Accepted, error) {
-	a := &acceptance{registration: r, key: key, watch: watch}
+	a := &acceptance{registration: r, key: s.hashing.idempotency(key), watch: watch}
+	if err := a.protect(s); err != nil {
+		return onramp.Accepted{}, err
+	}
 	if err := s.writer.write(ctx, &op{acceptance: a}); errors.Is(err, errUncertain) {
 		return onramp.Accepted{}, mayBeStored(err, key)
 	} else if err != nil {
@@ -53,6 +64,27 @@ func (s *Store) SaveRegistration(ctx context.Context, r *onramp.Registration, ke
 		return onramp.Accepted{Registration: *a.earlier, Repeated: true, Outcome: a.outcome}, nil
 	}
 	return onramp.Accepted{Registration: *r, Outcome: a.outcome}, nil
+}
+
+// protect encrypts what is stored of a registration. It is done before the registration
+// queues, on the processor of whoever brings it.
+func (a *acceptance) protect(s *Store) (err error) {
+	r := a.registration
+	if s.vault != nil {
+		a.keys = s.vault.State()
+	}
+	a.lookUps = s.hashing.lookUpHashes(r.SubscriberKey, r.Values)
+	a.subscriberKey, a.data, err = s.protectValues(s.leafOf(r.SubscriberKey), r.SubscriberKey, string(r.Values), placeOfRegistration(r.ID))
+	return err
+}
+
+// protectAnew does so once more if the keys have changed since: the person may have been
+// erased. They don't change while the writer is at work.
+func (a *acceptance) protectAnew(s *Store) error {
+	if s.vault == nil || a.keys == s.vault.State() {
+		return nil
+	}
+	return a.protect(s)
 }
 
 // saveRegistrations inserts all registrations of a group.
@@ -88,6 +120,7 @@ func (t *tx) saveRegistrations(group []*op) error {
 	}
 	t.watchAll(fresh)
 	t.wakeAfter(woken)
+	t.noteLookUps(fresh)
 	return nil
 }
 
@@ -111,10 +144,10 @@ func (t *tx) accept(a *acceptance, rows *acceptedRows, woken map[int]wakeUp) err
 	if !ok {
 		return fmt.Errorf("form %q was not registered", r.Form)
 	}
-	key := onramp.OrderingKey(r.SubscriberKey)
+	key := t.store.hashing.orderingKey(r.SubscriberKey)
 	keyHash, bodyHash := hashesOf(&a.key)
 	rows.registrations = append(rows.registrations,
-		r.Seq, r.ID, int64(form), r.SubscriberKey, micros(r.ReceivedAt), string(r.Values), t.deliverySeq+1, int64(len(r.Route)), int64(1),
+		r.Seq, r.ID, int64(form), a.subscriberKey, micros(r.ReceivedAt), a.data, t.deliverySeq+1, int64(len(r.Route)), int64(1),
 		keyHash, bodyHash, nullTrace(r.Trace))
 	for i, d := range r.Route {
 		state := stateAtFirst(r, i)
@@ -130,10 +163,29 @@ func (t *tx) accept(a *acceptance, rows *acceptedRows, woken map[int]wakeUp) err
 	r.State = onramp.RegistrationQueued
 	if r.Hold.Reason != 0 {
 		r.State = onramp.RegistrationHeld
-		rows.holds = append(rows.holds, t.holdRow(r)...)
+		hold, err := t.holdRow(r)
+		if err != nil {
+			return err
+		}
+		rows.holds = append(rows.holds, hold...)
 	}
 	t.moveRegistration(0, r.State)
 	return nil
+}
+
+// noteLookUps has accepted registrations found before they are in the index.
+func (t *tx) noteLookUps(fresh []*acceptance) {
+	if len(fresh) == 0 {
+		return
+	}
+	keys := make([]lookUpKey, 0, len(fresh))
+	for _, a := range fresh {
+		for _, hash := range a.lookUps {
+			keys = append(keys, lookUpKey{hash, a.registration.Seq})
+		}
+	}
+	newest := t.registrationSeq
+	t.after = append(t.after, func() { t.store.registrationsCame(keys, newest) })
 }
 
 // stateAtFirst is that of a step of a registration that has just been accepted.
@@ -189,6 +241,9 @@ func (t *tx) sortOut(group []*op) (fresh, repeats []*acceptance, noted map[int64
 				continue
 			}
 		}
+		if err := a.protectAnew(t.store); err != nil {
+			return nil, nil, nil, err
+		}
 		t.registrationSeq++
 		a.registration.Seq = t.registrationSeq
 		fresh = append(fresh, a)
@@ -218,7 +273,7 @@ func (t *tx) findEarlier(a *acceptance) error {
 		a.refusal = errOtherContent
 		return nil
 	}
-	earlier := row.registration(&t.store.names)
+	earlier := row.registration(t.store)
 	if held {
 		earlier.State = onramp.RegistrationHeld
 	}
@@ -234,28 +289,54 @@ const registrationColumns = `r.seq, r.id, r.form_id, r.subscriber_key, r.receive
 // registrationRow receives registrationColumns.
 type registrationRow struct {
 	seq, receivedAt, deliverySeq int64
-	id, subscriberKey, data      string
+	id, subscriberKey            string
+	data                         []byte
 	form, steps, byField         int
+
+	opened bool
+	leaf   personkey.Leaf
+	lost   error // why subscriberKey and data can't be read; nil: they can
 }
 
 func (r *registrationRow) into() []any {
 	return []any{&r.seq, &r.id, &r.form, &r.subscriberKey, &r.receivedAt, &r.data, &r.deliverySeq, &r.steps, &r.byField}
 }
 
-func (r *registrationRow) registration(n *names) onramp.Registration {
-	return onramp.Registration{
-		Seq: r.seq, ID: r.id, Form: n.formName(r.form), SubscriberKey: r.subscriberKey,
-		ReceivedAt: fromMicros(r.receivedAt), Values: valuesOf(r.data, r.byField),
+// open decrypts a row, once.
+func (r *registrationRow) open(s *Store) {
+	if r.opened {
+		return
+	}
+	r.opened = true
+	r.subscriberKey, r.data, r.leaf, r.lost = s.revealValues(r.subscriberKey, r.data, placeOfRegistration(r.id))
+	if r.lost != nil {
+		r.data, r.byField = []byte(noValues), 1
+		s.noteUnreadable(r.lost)
 	}
 }
 
+// registration is what a row holds. Of a person who was erased it has no values.
+func (r *registrationRow) registration(s *Store) onramp.Registration {
+	r.open(s)
+	found := onramp.Registration{
+		Seq: r.seq, ID: r.id, Form: s.names.formName(r.form), SubscriberKey: r.subscriberKey,
+		ReceivedAt: fromMicros(r.receivedAt), Values: valuesOf(r.data, r.byField),
+	}
+	if r.isErased() {
+		found.State = onramp.RegistrationErased
+	}
+	return found
+}
+
+func (r *registrationRow) isErased() bool { return errors.Is(r.lost, personal.ErrErased) }
+
 // valuesOf gives a registration's values by field; what an older version has stored is
 // by column.
-func valuesOf(data string, byField int) json.RawMessage {
+func valuesOf(data []byte, byField int) json.RawMessage {
 	if byField == 0 {
-		return onramp.ValuesOfColumns([]byte(data))
+		return onramp.ValuesOfColumns(data)
 	}
-	return []byte(data)
+	return data
 }
 
 var errNoRegistration = &onramp.Error{Kind: onramp.NotFound, Message: "there is no such registration"}
@@ -274,10 +355,12 @@ func (s *Store) FindRegistration(ctx context.Context, id string) (onramp.Registr
 	if err != nil {
 		return onramp.Registration{}, readerErr("find registration", err)
 	}
-	r := row.registration(&s.names)
+	r := row.registration(s)
 	r.Deliveries, err = s.listDeliveries(ctx,
 		`WHERE d.seq >= $1 AND d.seq < $2 ORDER BY d.seq`, row.deliverySeq, row.deliverySeq+int64(row.steps))
-	r.State = stateOf(r.Deliveries)
+	if !row.isErased() {
+		r.State = stateOf(r.Deliveries)
+	}
 	if err == nil {
 		var again []onramp.Delivery
 		again, err = s.listDeliveries(ctx, `WHERE d.steps IS NOT NULL AND d.registration_seq = $1 ORDER BY d.seq`, r.Seq)

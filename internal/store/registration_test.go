@@ -34,7 +34,7 @@ func TestSaveRegistration(t *testing.T) {
 		}
 		delivery := onramp.Delivery{
 			Seq: 2, Age: 2, RegistrationSeq: 2, RegistrationID: r.ID, Form: "both", Step: 1, Steps: 2,
-			DestinationID: 1, Destination: "data_extension:x", State: pending, OrderingKey: onramp.OrderingKey("ana"),
+			DestinationID: 1, Destination: "data_extension:x", State: pending, OrderingKey: w.s.Order("ana"), PersonKey: w.s.LeafOf("ana"),
 			SubscriberKey: "Ana", ReceivedAt: begin, Values: given.Values,
 		}
 		second := delivery
@@ -473,7 +473,7 @@ func TestDeliveryRow(t *testing.T) {
 		if err := w.db.QueryRow(`SELECT partition_id, ordering_key, due_at FROM delivery`).Scan(&partition, &key, &due); err != nil {
 			t.Fatal(err)
 		}
-		if want := onramp.OrderingKey("ANA"); key != want || partition != int64(uint64(want)%store.Partitions) || due.Valid {
+		if want := w.s.Order("ANA"); key != want || partition != int64(uint64(want)%store.Partitions) || due.Valid {
 			t.Errorf("partition %d, key %d, due %v", partition, key, due)
 		}
 	})

@@ -131,7 +131,7 @@ func (t *tx) resendRegistrations(run int64, f *resend.RegistrationFilter, all []
 				}
 			}
 		}
-		key := onramp.OrderingKey(a.subscriberKey)
+		key := t.store.hashing.orderingKey(a.subscriberKey)
 		first := t.deliverySeq + 1
 		state := onramp.DeliveryPending
 		for i, step := range a.sends {
@@ -253,6 +253,7 @@ func (l *lookAgain) portion(query each, after, last int64) (found []*again, to i
 		func(scan func(...any) error) error {
 			a := &again{}
 			err := scan(a.into()...)
+			a.open(l.s)
 			if size < pageBytes {
 				all = append(all, a)
 			}
@@ -392,7 +393,7 @@ func (l *lookAgain) judge(query each, a *again, newer map[orderingKey]int64) err
 		a.leftOut = resend.NoStep
 		return nil
 	}
-	r := a.registration(&l.s.names)
+	r := a.registration(l.s)
 	for i, to := range form.Route {
 		if l.f.Step != 0 && l.f.Step != i+1 {
 			continue
@@ -424,6 +425,9 @@ func (l *lookAgain) judge(query each, a *again, newer map[orderingKey]int64) err
 // notNow says why a registration can't be sent again at all, "" when it can, and
 // collects its dead letters.
 func (a *again) notNow() (leftOut string) {
+	if a.lost != nil {
+		return resend.Erased
+	}
 	for _, p := range a.past {
 		switch p.state {
 		case onramp.DeliveryErased:
@@ -458,10 +462,10 @@ func (l *lookAgain) isOvertaken(query each, a *again, form *onramp.Form, to onra
 	if l.f.OverwriteNewer || !to.Upserts() {
 		return false, nil
 	}
-	if newer[orderingKey{to.ID, onramp.OrderingKey(a.subscriberKey)}] > a.seq {
+	if newer[orderingKey{to.ID, l.s.hashing.orderingKey(a.subscriberKey)}] > a.seq {
 		return true, nil
 	}
-	set, err := columnsSet(query, to.ID, personDigest(a.subscriberKey))
+	set, err := columnsSet(query, to.ID, l.s.hashing.digest(a.subscriberKey))
 	for name, at := range set {
 		sent := slices.ContainsFunc(form.Fields, func(f onramp.Field) bool { return strings.EqualFold(f.Column, name) })
 		if sent && at.After(a.received) {

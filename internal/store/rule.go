@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"strconv"
 
@@ -57,15 +58,19 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 				return err
 			}
 			if inTime != nil {
-				values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, onramp.OrderingKey(c.SubscriberKey), c.Event,
-					sql.NullString{String: string(inTime), Valid: true}, woken)...)
+				data, err := t.protectChange(c, inTime)
+				if err != nil {
+					return err
+				}
+				values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, t.store.hashing.orderingKey(c.SubscriberKey), c.Event,
+					data, woken)...)
 			}
 		}
 		if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
 			return err
 		}
 		for _, e := range unjoined {
-			if err := t.exec(`INSERT INTO unjoined (send, event_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, onramp.SendKey(e.Send), e.Seq); err != nil {
+			if err := t.exec(`INSERT INTO unjoined (send, event_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`, t.store.hashing.event(onramp.SendKey(e.Send)), e.Seq); err != nil {
 				return err
 			}
 		}
@@ -77,6 +82,11 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 		t.wakeAfter(woken)
 		return t.exec(saveMeta, ruledTo, strconv.FormatInt(r.To, 10))
 	}})
+}
+
+// protectChange is what is stored of what an event changes, as the next delivery.
+func (t *tx) protectChange(c *onramp.RowChange, values json.RawMessage) (any, error) {
+	return t.store.protect(t.store.leafOf(c.SubscriberKey), string(values), placeOfDelivery(t.deliverySeq+1, "data"))
 }
 
 // ListEventsAfter returns at most n events after a seq, oldest first: fewer when they
@@ -100,9 +110,9 @@ func (s *Store) ListUnjoined(ctx context.Context) ([]onramp.Event, error) {
 // signature if there is, or false if none has come yet.
 func (s *Store) FindSend(ctx context.Context, send string) (onramp.Event, bool, error) {
 	const isNamed = ` AND e.person IS NOT NULL`
-	events, err := s.eventsByKey(ctx, onramp.SendKey(send), isNamed+` AND NOT EXISTS (SELECT 1 FROM unproven u WHERE u.at = e.at AND u.hash = e.hash)`, 20)
+	events, err := s.eventsByKey(ctx, s.hashing.event(onramp.SendKey(send)), isNamed+` AND NOT EXISTS (SELECT 1 FROM unproven u WHERE u.at = e.at AND u.hash = e.hash)`, 20)
 	if err == nil && len(events) == 0 {
-		events, err = s.eventsByKey(ctx, onramp.SendKey(send), isNamed, 20)
+		events, err = s.eventsByKey(ctx, s.hashing.event(onramp.SendKey(send)), isNamed, 20)
 	}
 	if err != nil {
 		return onramp.Event{}, false, readerErr("find send", err)
@@ -131,9 +141,10 @@ func (s *Store) FindRegistrationOf(
 	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
 		WHERE p.hash = $1 AND r.form_id = $2 AND r.received_at <= $3
 		AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.registration_seq = r.seq) ORDER BY p.registration_seq DESC LIMIT 20`,
-		onramp.OrderingKey(subscriberKey), id, micros(e.ReceivedAt))
+		s.hashing.orderingKey(subscriberKey), id, micros(e.ReceivedAt))
 	found, err := collect(rows, err, func(rows *sql.Rows) (row registrationRow, err error) {
 		err = rows.Scan(row.into()...)
+		row.open(s)
 		return row, err
 	})
 	for i := range found {
@@ -141,7 +152,7 @@ func (s *Store) FindRegistrationOf(
 		if !onramp.SamePerson(found[i].subscriberKey, subscriberKey) {
 			continue
 		}
-		if r := found[i].registration(&s.names); counts == nil || counts(&r) {
+		if r := found[i].registration(s); counts == nil || counts(&r) {
 			return r, true, nil
 		}
 	}
@@ -185,12 +196,12 @@ func (s *Store) indexPersons(ctx context.Context) error {
 type subscriber struct{ hash, registration int64 }
 
 func (s *Store) listSubscribers(ctx context.Context, after int64) (found []subscriber, to int64, err error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT seq, subscriber_key FROM registration WHERE seq > $1 ORDER BY seq LIMIT $2`, after, personsTogether)
-	found, err = collect(rows, err, func(rows *sql.Rows) (s subscriber, err error) {
-		var key string
-		err = rows.Scan(&s.registration, &key)
-		s.hash = onramp.OrderingKey(key)
-		return s, err
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+registrationColumns+` FROM registration r WHERE seq > $1 ORDER BY seq LIMIT $2`, after, personsTogether)
+	found, err = collect(rows, err, func(rows *sql.Rows) (found subscriber, err error) {
+		var row registrationRow
+		err = rows.Scan(row.into()...)
+		row.open(s)
+		return subscriber{s.hashing.orderingKey(row.subscriberKey), row.seq}, err
 	})
 	if err != nil || len(found) == 0 {
 		return nil, after, err

@@ -39,6 +39,11 @@ func (s *Store) seal(ctx context.Context) error {
 	before := maps.Clone(meta)
 	if meta[clearSecret] == "" && meta[snapshot.KeySecret] == "" {
 		meta[clearSecret] = rand.Text()
+		if s.cipher != nil && !s.clear {
+			if meta[hashSecret], err = s.cipher.Encrypt(newHashSecret(), hashSecretAs); err != nil {
+				return fmt.Errorf("encrypt the secret of hashes: %w", err)
+			}
+		}
 	}
 	if secret := meta[clearSecret]; secret != "" && s.cipher != nil {
 		if meta[snapshot.KeySecret], err = s.cipher.Encrypt([]byte(secret), snapshot.KeySecretAs); err != nil {

@@ -74,7 +74,7 @@ func (t *tx) settle(s *onramp.Settlement, woken map[int]wakeUp) ([]onramp.Delive
 		return t.listLaterSteps(s.Delivery)
 	}
 	if s.Attempt != nil {
-		if err := t.saveAttempt(d.Seq, attempts+1, s.Attempt); err != nil {
+		if err := t.saveAttempt(&d, attempts+1, s.Attempt); err != nil {
 			return nil, err
 		}
 	}
@@ -117,14 +117,17 @@ func (t *tx) findUnsettled(s *onramp.Settlement) (d onramp.Delivery, attempts in
 // lease: a node that has lost its lease changes nothing.
 func (t *tx) settleDelivery(s *onramp.Settlement) (changed bool, err error) {
 	settledAt := s.At
-	var reason, cause sql.NullString
+	var reason any
+	var cause sql.NullString
 	switch {
 	case s.State == onramp.DeliveryPending:
 		settledAt = s.Delivery.SettledAt
 	case s.State == onramp.DeliverySkipped:
-		reason = sql.NullString{String: storable(s.Reason), Valid: true}
+		reason = storable(s.Reason)
 	case s.State != onramp.DeliveryDelivered && s.Attempt != nil:
-		reason = sql.NullString{String: storable(s.Attempt.Reason()), Valid: true}
+		if reason, err = t.protectReason(s.Delivery, s.Attempt.Reason()); err != nil {
+			return false, err
+		}
 		cause = sql.NullString{String: s.Attempt.Cause(), Valid: true}
 	}
 	n, err := t.update(`UPDATE delivery SET state = $1, tries = $2, settled_at = $3, reason = $4, cause = $5, due_at = CASE
@@ -140,11 +143,32 @@ func underLease(epoch string) string {
 	return `EXISTS (SELECT 1 FROM lease WHERE lease.partition_id = delivery.partition_id AND epoch = ` + epoch + `)`
 }
 
-func (t *tx) saveAttempt(delivery int64, number int, a *onramp.Attempt) error {
+// protectReason is what is stored of a reason that may quote what someone typed.
+func (t *tx) protectReason(d *onramp.Delivery, reason string) (any, error) {
+	return t.store.protectOrDrop(t.store.leafOfDelivery(d), storable(reason), placeOfDelivery(d.Seq, "reason"))
+}
+
+func (t *tx) saveAttempt(d *onramp.Delivery, number int, a *onramp.Attempt) error {
+	leaf := t.store.leafOfDelivery(d)
+	protect := func(text, column string) (any, error) {
+		return t.store.protectOrDrop(leaf, storable(text), placeOfAttempt(d.Seq, number, column))
+	}
+	detail, err := protect(a.Detail, "detail")
+	if err != nil {
+		return err
+	}
+	request, err := protect(a.Request, "request")
+	if err != nil {
+		return err
+	}
+	answer, err := protect(a.Answer, "answer")
+	if err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO attempt (delivery_seq, number, started_at, took, verdict, status, code, detail, hint, request, answer, not_sent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		delivery, number, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
-		storable(a.Detail), storable(a.Hint), storable(a.Request), storable(a.Answer), a.NotSent)
+		d.Seq, number, micros(a.StartedAt), a.Took.Microseconds(), uint8(a.Verdict), a.Status, a.Code,
+		detail, storable(a.Hint), request, answer, a.NotSent)
 }
 
 // storable replaces what PostgreSQL refuses in a text: an answer can hold anything.

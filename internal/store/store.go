@@ -21,6 +21,7 @@ import (
 	"onramp/internal/onramp"
 	"onramp/internal/store/dbfile"
 	"onramp/internal/store/eventtail"
+	"onramp/internal/store/personal"
 	"onramp/internal/store/prepared"
 )
 
@@ -48,6 +49,11 @@ type Config struct {
 	Committed func(writes int, took time.Duration)
 
 	Log *slog.Logger // default: nowhere
+	// Clear has personal data stored in clear text from now on, though there is a cipher. What
+	// is encrypted stays so, and is read.
+	Clear bool
+	// Keyless opens a database whose keys are lost: what they have encrypted is not read.
+	Keyless bool
 	// OpenCipher gets the cipher once it is known whether the database has secrets
 	// that were encrypted with it; nil: it is Cipher.
 	OpenCipher func(hasSecrets bool) (Cipher, error)
@@ -71,6 +77,12 @@ type Store struct {
 	commit    func(func() error) error // carries out a COMMIT
 	committed func(writes int, took time.Duration)
 	getCipher func(hasSecrets bool) (Cipher, error)
+
+	vault          *personal.Vault // nil: nothing personal is encrypted, and never was
+	clear          bool            // nothing personal is encrypted from now on
+	keyless        bool
+	toldUnreadable atomic.Bool
+	hashing        hashing
 
 	readers *sql.DB
 	queries *prepared.Queries
@@ -110,23 +122,27 @@ type Store struct {
 	watchers    watchers
 	idempotency *idempotency
 	tail        eventtail.Tail // the events that are not in the index yet
+	lookUps     eventtail.Tail // the same of registrations
 
-	mu        sync.Mutex
-	wake      map[int]wakeChannels // by destination
-	lastSeq   int64                // of the newest committed delivery
-	lastEvent int64                // seq of the newest committed event
-	events    chan struct{}        // yields a value when there may be new ones
-	unindexed chan struct{}        // the same, for the index
-	unsure    chan struct{}        // yields a value when it is not known whether a commit is on disk
-	closeOnce sync.Once
+	mu         sync.Mutex
+	wake       map[int]wakeChannels // by destination
+	lastSeq    int64                // of the newest committed delivery
+	lastEvent  int64                // seq of the newest committed event
+	events     chan struct{}        // yields a value when there may be new ones
+	unindexed  chan struct{}        // the same, for the index
+	remembered []lookUpKey
+	lastLookUp int64         // seq of the newest committed registration
+	unlooked   chan struct{} // yields a value when there may be new ones
+	unsure     chan struct{} // yields a value when it is not known whether a commit is on disk
+	closeOnce  sync.Once
 }
 
 // Open opens or creates the database, brings its tables up to date and takes
 // the lease over all partitions. Its errors say what an operator can do.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
-		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, getCipher: cfg.OpenCipher, isRestored: cfg.Restored, commit: cfg.Commit, committed: cfg.Committed, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
-		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), lease: newLease(),
+		now: cfg.Now, owner: cfg.Owner, cipher: cfg.Cipher, getCipher: cfg.OpenCipher, isRestored: cfg.Restored, clear: cfg.Clear, keyless: cfg.Keyless, commit: cfg.Commit, committed: cfg.Committed, log: cfg.Log, alone: cfg.alone, freeze: cfg.freeze.withDefaults(),
+		wake: map[int]wakeChannels{}, events: make(chan struct{}, 1), unindexed: make(chan struct{}, 1), unlooked: make(chan struct{}, 1), lease: newLease(),
 		unsure:       make(chan struct{}, 1),
 		largestCheck: cmp.Or(cfg.largestCheck, largestCheck), acceptWithin: cmp.Or(cfg.acceptWithin, acceptWithin), damaged: make(chan error, 1),
 		longestCall: cmp.Or(cfg.LongestCall, longestCall), lateTold: map[int]int64{}, candidates: candidates{},
@@ -180,6 +196,9 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 	if err := s.seal(ctx); err != nil {
 		return err
 	}
+	if err := s.openPersons(ctx); err != nil {
+		return err
+	}
 	if err := s.loadRestored(ctx); err != nil {
 		return err
 	}
@@ -207,11 +226,13 @@ func (s *Store) startBackground() {
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { s.indexWhenIdle(ctx) })
+	work.Go(func() { s.indexLookUpsWhenIdle(ctx) })
 	work.Go(func() { s.checkInBackground(ctx) })
 	work.Go(func() { s.keepMoving(ctx) })
 	work.Go(func() { s.probe(ctx) })
 	if s.own != nil {
 		work.Go(func() { s.own.Watch(ctx) })
+		work.Go(func() { s.rescuePersonsWhenGone(ctx) })
 	}
 	s.stopWork = func() {
 		stop()

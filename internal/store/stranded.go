@@ -65,6 +65,9 @@ func (w *writer) reload(ctx context.Context, conn *sql.Conn) error {
 	if err := w.store.load(ctx, conn); err != nil {
 		return err
 	}
+	if err := w.store.reloadPersons(ctx, conn); err != nil {
+		return err
+	}
 	if err := w.store.watchers.reload(ctx, conn); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func TestToken(t *testing.T) {
 
 // Without a key a token is not kept, rather than kept in clear text.
 func TestTokenWithoutCipher(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	onBothClear(t, func(t *testing.T, w *world) {
 		w.saveToken(`{"token":1}`)
 		w.wantToken("")
 		w.wantNoClearToken()

@@ -11,6 +11,7 @@ import (
 
 	"onramp/internal/budget"
 	"onramp/internal/onramp"
+	"onramp/internal/store/personal"
 )
 
 // write is one of the store's methods that write, on a world that was prepared for
@@ -289,7 +290,7 @@ func (w *world) everything() []string {
 		`SELECT 'events', callback_id, stored FROM event_tally ORDER BY callback_id`, // what came twice was repeated
 		`SELECT 'unjoined', send, event_seq FROM unjoined ORDER BY event_seq`,
 		`SELECT 'kept', kind, name FROM kept ORDER BY kind, name`,
-		`SELECT 'meta', name, value FROM meta WHERE name NOT LIKE 'key_secret%' AND name NOT LIKE 'run%' AND name NOT IN ('lease_clock', 'probe') ORDER BY name`,
+		`SELECT 'meta', name, value FROM meta WHERE name NOT LIKE 'key_secret%' AND name NOT LIKE 'run%' AND name NOT IN ('lease_clock', 'probe', 'persons', 'hash_secret_encrypted') ORDER BY name`,
 		`SELECT 'resend', destination_id, seq FROM resend ORDER BY destination_id, seq`,
 		`SELECT 'call_count', day, kind, n FROM call_count ORDER BY day, kind`,
 		`SELECT 'job', request_id, seqs FROM job ORDER BY request_id`,
@@ -321,6 +322,11 @@ func (w *world) texts(query string) []string {
 		}
 		if err := rows.Scan(into...); err != nil {
 			w.t.Fatal(err)
+		}
+		for i, value := range values {
+			if text := []byte(fmt.Sprintf("%s", value)); personal.IsSealed(text) {
+				values[i] = "encrypted"
+			}
 		}
 		all = append(all, fmt.Sprint(values...))
 	}

@@ -30,12 +30,16 @@ var losses = map[string]string{
 	keptCertificate: "nothing: another certificate is asked for",
 
 	keptConsent: "who has confirmed and the links that were sent: they are asked again when they register",
+	keptPersons: "what registrations, attempts and events hold of persons; what of them was still to be sent can't be, and becomes dead letters",
 
 	keptSecret: "what subscriber_key: uuid is made from: people who register again get another subscriber key",
 }
 
 // keptSecret stands for the secret behind subscriber keys, which is no row of kept.
 const keptSecret = "key secret"
+
+// keptPersons stands for the keys of persons, which are no rows of kept either.
+const keptPersons = "keys of persons"
 
 // ResetKept lists what can't be decrypted: all of it, or, with callbacks, what is
 // theirs, and what is made again by itself. With remove it removes that, and nothing
@@ -60,6 +64,13 @@ func (s *Store) ResetKept(ctx context.Context, callbacks []string, remove bool) 
 		if len(callbacks) == 0 || !others {
 			found = append(found, u)
 		}
+	}
+	lost, err := s.personsLost(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if lost && len(callbacks) == 0 {
+		found = append(found, Unreadable{Kind: keptPersons, Lost: losses[keptPersons]})
 	}
 	if !remove || len(found) == 0 {
 		return found, nil
@@ -95,6 +106,12 @@ func (k encrypted) unreadable() Unreadable {
 
 func (t *tx) removeUnreadable(found []Unreadable) error {
 	for _, u := range found {
+		if u.Kind == keptPersons {
+			if err := t.forgetPersons(); err != nil {
+				return err
+			}
+			continue
+		}
 		remove, of := `DELETE FROM kept WHERE kind = $1 AND name = $2`, []any{u.Kind, u.Name}
 		if u.Kind == keptSecret {
 			remove, of = `DELETE FROM meta WHERE name = $1`, []any{snapshot.KeySecret} // the next start makes a new one

@@ -33,13 +33,27 @@ type engine struct {
 var (
 	sqliteEngine = engine{"sqlite", "sqlite", func(t testing.TB) string { return filepath.Join(t.TempDir(), "onramp.db") }, nil}
 	pgEngine     = engine{"postgres", "pgx", pgtest.URL, nil}
+
+	// with a key, and so encrypted
+	sealedEngines = []engine{{"sqlite", "sqlite", sqliteEngine.newURL, reversing{}}, {"postgres", "pgx", pgtest.URL, reversing{}}}
 )
 
-// onBoth runs a test on both databases.
+// onBoth runs a test on both databases, in which personal data are encrypted.
 func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
+	onEach(t, sealedEngines, test)
+}
+
+// onBothClear does so where nothing is.
+func onBothClear(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	onEach(t, []engine{sqliteEngine, pgEngine}, test)
+}
+
+func onEach(t *testing.T, engines []engine, test func(t *testing.T, w *world)) {
+	t.Helper()
 	t.Parallel()
-	for _, e := range []engine{sqliteEngine, pgEngine} {
+	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			test(t, newWorld(t, e))
@@ -71,26 +85,28 @@ func (c *clock) advance(d time.Duration) {
 // world is a store with two forms: "both" goes to the data extension x and then
 // the journey y, "one" to y only.
 type world struct {
-	t      testing.TB
-	e      engine
-	url    string
-	clock  *clock
-	cipher store.Cipher
-	keys   int           // that are moved to their table together; 0: the default
-	life   time.Duration // of the lease; 0: the default
-	backup bool          // an operator says that the database is one
-	within time.Duration // that a registration may wait; 0: the default
-	s      *store.Store
-	forms  map[string]*onramp.Form
-	db     *sql.DB   // for looking at the tables
-	began  time.Time // when the last attempt did: each one has a time of its own
-	faults faults    // of commits
-	log    *slog.Logger
-	alone  bool              // nothing goes on in the background
-	left   []onramp.Left     // by the last change of the routes
-	first  string            // the key of the data extension of "both"; "": x
-	ids    map[string]string // of registrations, by the test's name for them
-	names  map[string]string // and back
+	t        testing.TB
+	e        engine
+	url      string
+	clock    *clock
+	cipher   store.Cipher
+	keys     int           // that are moved to their table together; 0: the default
+	life     time.Duration // of the lease; 0: the default
+	backup   bool          // an operator says that the database is one
+	within   time.Duration // that a registration may wait; 0: the default
+	s        *store.Store
+	forms    map[string]*onramp.Form
+	db       *sql.DB   // for looking at the tables
+	began    time.Time // when the last attempt did: each one has a time of its own
+	faults   faults    // of commits
+	log      *slog.Logger
+	clear    bool              // personal data are stored in clear text though there is a cipher
+	destroys bool              // the keys of persons: registrations are erased that are not counted as such yet
+	alone    bool              // nothing goes on in the background
+	left     []onramp.Left     // by the last change of the routes
+	first    string            // the key of the data extension of "both"; "": x
+	ids      map[string]string // of registrations, by the test's name for them
+	names    map[string]string // and back
 }
 
 func newWorld(t testing.TB, e engine) *world {
@@ -122,7 +138,7 @@ func forms() []onramp.Form {
 
 func (w *world) open() {
 	w.t.Helper()
-	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher, Commit: w.faults.commit, Log: w.log, Restored: w.backup}
+	cfg := store.Config{URL: w.url, Now: w.clock.now, Cipher: w.cipher, Commit: w.faults.commit, Log: w.log, Restored: w.backup, Clear: w.clear}
 	if w.alone {
 		cfg = store.Alone(cfg)
 	}
@@ -156,7 +172,7 @@ func (w *world) reopen() {
 
 // end checks what must be true of every database, whatever was done to it.
 func (w *world) end() {
-	if !w.t.Failed() {
+	if !w.t.Failed() && !w.destroys {
 		w.checkCounts()
 	}
 	if w.s == nil { // the test has said why
@@ -325,7 +341,7 @@ func (w *world) due(at time.Time) string {
 // rows tells how all deliveries stand in the table.
 func (w *world) rows() []string {
 	w.t.Helper()
-	rows, err := w.db.Query(`SELECT r.id, d.step, d.state, d.tries, d.due_at, d.settled_at, d.reason
+	rows, err := w.db.Query(`SELECT r.id, d.step, d.state, d.tries, d.due_at, d.settled_at, d.reason, d.seq
 		FROM delivery d JOIN registration r ON r.seq = d.registration_seq ORDER BY d.seq`)
 	if err != nil {
 		w.t.Fatal(err)
@@ -337,8 +353,9 @@ func (w *world) rows() []string {
 		var step, tries int
 		var state onramp.DeliveryState
 		var due, settled sql.NullInt64
-		var reason sql.NullString
-		if err := rows.Scan(&id, &step, &state, &tries, &due, &settled, &reason); err != nil {
+		var seq int64
+		var reason []byte
+		if err := rows.Scan(&id, &step, &state, &tries, &due, &settled, &reason, &seq); err != nil {
 			w.t.Fatal(err)
 		}
 		text := fmt.Sprintf("%s.%d %s", w.names[id], step, storedState(state))
@@ -351,8 +368,8 @@ func (w *world) rows() []string {
 		if settled.Valid {
 			text += " settled " + time.UnixMicro(settled.Int64).Sub(w.clock.now()).String()
 		}
-		if reason.Valid {
-			text += " reason " + reason.String
+		if reason != nil {
+			text += " reason " + w.s.Reason(seq, reason)
 		}
 		texts = append(texts, text)
 	}

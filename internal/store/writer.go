@@ -58,12 +58,11 @@ type writer struct {
 	patience patience // of registrations
 
 	registrations, deliveries, holds insertion
-	confirmations                    insertion
+	confirmations, lookUps, unproven insertion
 	events, eventDeliveries          insertion
 	resentDeliveries                 insertion
-	resentRegistrations              insertion
 	eventKeys, persons               insertion
-	unproven                         insertion
+	resentRegistrations              insertion
 	settlements                      settlements
 	movable                          together
 }
@@ -86,6 +85,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		resentRegistrations: newInsertion(s.dialect, insertResentRegistration, 11, ""),
 		unproven:            newInsertion(s.dialect, `INSERT INTO unproven (at, hash, event_seq)`, 3, "ON CONFLICT DO NOTHING"),
 		eventKeys:           newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
+		lookUps:             newLookUpInsertion(s.dialect),
 		persons:             newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
 	}
 }
@@ -102,6 +102,7 @@ func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 		w.callSeq, w.eventSeq = max(w.callSeq, call), max(w.eventSeq, event)
 		w.store.advanceTo(w.deliverySeq)
 		w.store.tail.Begin(w.eventSeq + 1)
+		w.store.beginLookUps(w.registrationSeq)
 		w.store.eventsCame(w.eventSeq)
 	}
 	return err

@@ -14,13 +14,14 @@ type AcceptSettings struct {
 	Duration        time.Duration // of one measurement
 	Connections     int
 	IdempotencyKeys bool   // each request has a fresh Idempotency-Key
+	Clear           bool   // personal data is stored in clear text
 	Data            string // folder for the database; "": a temporary one
 }
 
 // Accept measures how many registrations a second the gateway accepts, each on disk
 // before its answer, in turns with a bare handler that keeps nothing.
 func (r *Rig) Accept(ctx context.Context, s AcceptSettings) (*bench.Report, error) {
-	gateway, err := r.newGateway(s.Data, gatewaySettings{NoPump: true})
+	gateway, err := r.newGateway(s.Data, gatewaySettings{NoPump: true, Clear: s.Clear})
 	if err != nil {
 		return nil, err
 	}
@@ -42,5 +43,7 @@ func (r *Rig) Accept(ctx context.Context, s AcceptSettings) (*bench.Report, erro
 	if err != nil {
 		return nil, err
 	}
-	return bench.NewReport(rounds, gateway.ready, s.IdempotencyKeys), nil
+	report := bench.NewReport(rounds, gateway.ready, s.IdempotencyKeys)
+	report.ClearText = s.Clear
+	return report, nil
 }

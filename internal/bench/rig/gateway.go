@@ -31,6 +31,7 @@ type gatewaySettings struct {
 	Steps    int    // the route's first ones only; 0: all
 	NoRules  bool   // the form has no on_event rules
 	NoPump   bool   // deliveries are written but not sent
+	Clear    bool   // personal data is stored in clear text
 	Profile  string // file for its CPU profile; "": none
 	Listen   string // public address; "": any port
 	Hook     string // URL of a webhook that events go on to; "": they stay
@@ -51,6 +52,7 @@ func (s *gatewaySettings) config() (*config.Config, error) {
 		return nil, err
 	}
 	cfg.Database = cmp.Or(s.Database, s.file())
+	cfg.Privacy.Encrypt = !s.Clear
 	cfg.Public.Listen, cfg.Admin.Listen = cmp.Or(s.Listen, anyPort), anyPort
 	cfg.MarketingCloud.AuthURL = cmp.Or(s.Account, nowhere)
 	cfg.OAuth.Clients, cfg.OAuth.Users = nil, nil

@@ -15,6 +15,7 @@ import (
 func (c *measurements) accept() *cobra.Command {
 	s := rig.AcceptSettings{}
 	var keys string
+	encrypt := true
 	cmd := &cobra.Command{
 		Use:   "accept",
 		Short: "Measure how fast registrations are accepted, against a bare HTTP handler",
@@ -31,14 +32,18 @@ Prints the requests per second, the latency (p50, p99) and the CPU time per requ
 both, and the fsyncs, the memory and the start-up time of Onramp. Exits with 1 if a
 figure misses its limit. Compare the ratio of the two servers: absolute figures vary with
 the machine and from hour to hour.`,
-		Example: "  onramp bench accept\n  onramp bench accept --rounds 9 --duration 10s --output json",
+		Example: "  onramp bench accept\n  onramp bench accept --rounds 9 --duration 10s --output json\n  onramp bench accept --encrypt=false",
 		Args:    cobra.NoArgs,
-		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runAccept(ctx, s, keys) }),
+		RunE: frame.Run(func(ctx context.Context, _ []string) error {
+			s.Clear = !encrypt
+			return c.runAccept(ctx, s, keys)
+		}),
 	}
 	cmd.Flags().IntVar(&s.Rounds, "rounds", 5, "number of rounds; each measures both servers")
 	cmd.Flags().DurationVar(&s.Duration, "duration", 4*time.Second, "length of one measurement")
 	cmd.Flags().IntVar(&s.Connections, "connections", 64, "number of keep-alive connections")
 	cmd.Flags().StringVar(&keys, "idempotency-keys", "both", "send a new Idempotency-Key with each request: with, without, or both for one run of each")
+	cmd.Flags().BoolVar(&encrypt, "encrypt", true, "encrypt personal data in the database, as it is by default; =false measures without")
 	dataFlag(cmd, &s.Data)
 	frame.OutputFlag(cmd, &c.output)
 	return cmd

@@ -24,6 +24,15 @@ const (
 	KeySecretAs = "meta/key_secret" // associated data
 )
 
+// Persons names, in the table meta, the state of the keys that personal data are encrypted
+// with; see package personkey. The state itself is a file beside the database, which no backup
+// of the database contains: whoever was erased since must not be readable in it.
+const (
+	Persons       = "persons"
+	PersonsEnding = ".persons"    // of the file, after the name of the database
+	PersonsCopy   = "persons.key" // the newest copy, one for all backups of a folder
+)
+
 // ErrDamaged is in the chain of an error about a file whose pages do not fit together.
 var ErrDamaged = errors.New("the database file is damaged")
 
@@ -96,6 +105,7 @@ type Summary struct {
 	Version       int       // of its tables
 	Made          string    // see [dbfile.MetaBackup]; "": it is not marked
 	KeySecret     string    // encrypted; "": it isn't, or there is none
+	Persons       string    // the id of the keys of persons that it needs; "": it needs none
 }
 
 // Read checks the pages of a copy that nobody has open, and says what is in it.
@@ -122,8 +132,9 @@ func Read(ctx context.Context, path string) (_ Summary, err error) {
 		(SELECT COALESCE(SUM(n), 0) FROM tally WHERE destination_id = 0 AND state = 255) + (SELECT COALESCE(MAX(seq), 0) FROM registration),
 		(SELECT received_at FROM registration ORDER BY seq DESC LIMIT 1),
 		(SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version),
-		COALESCE((SELECT value FROM meta WHERE name = $1), ''), COALESCE((SELECT value FROM meta WHERE name = $2), '')`,
-		dbfile.MetaBackup, KeySecret).Scan(&s.Registrations, &s.Commits, &newest, &s.Version, &s.Made, &s.KeySecret)
+		COALESCE((SELECT value FROM meta WHERE name = $1), ''), COALESCE((SELECT value FROM meta WHERE name = $2), ''),
+		COALESCE((SELECT value FROM meta WHERE name = $3), '')`,
+		dbfile.MetaBackup, KeySecret, Persons).Scan(&s.Registrations, &s.Commits, &newest, &s.Version, &s.Made, &s.KeySecret, &s.Persons)
 	if newest.Valid {
 		s.Newest = time.UnixMicro(newest.Int64).UTC()
 	}
