@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
 	"onramp/internal/spelling"
+	"onramp/internal/vault"
 )
 
 // reader walks the YAML nodes and collects every problem. It walks them itself,
@@ -30,6 +32,8 @@ type reader struct {
 	formNames     []string            // of all forms in the file
 	publicURL     string
 	readsFiles    bool              // those that tls names
+	vault         *vault.Client     // nil: nothing refers to it yet
+	vaultUntil    time.Time         // when all of its secrets must have been read
 	languages     []string          // of the page of the form that is being read; nil: English
 	literals      map[string]string // paths of the values that stand in the file themselves, by their text
 }

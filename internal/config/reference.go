@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,10 +9,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
+
+	"onramp/internal/vault"
 )
 
-// resolve replaces a value that is a reference, ${env:NAME} or ${file:/path},
-// by what it refers to. A reference is the whole value or none.
+// resolve replaces a value that is a reference, ${env:NAME}, ${file:/path} or
+// ${vault:path#key}, by what it refers to. A reference is the whole value or none.
 func (r *reader) resolve(s scalar) (scalar, bool) {
 	if name, ok := r.misspelt(s.text); ok {
 		r.report(s.position, "is not a reference as it is written: use ${env:%s}. If it is the value itself, "+
@@ -19,34 +23,55 @@ func (r *reader) resolve(s scalar) (scalar, bool) {
 		return scalar{}, false
 	}
 	if !strings.HasPrefix(s.text, "${") || !strings.HasSuffix(s.text, "}") {
-		if strings.Contains(s.text, "${env:") || strings.Contains(s.text, "${file:") {
-			r.report(s.position, "a reference must be the whole value: move the rest of the text into the variable or file")
+		if strings.Contains(s.text, "${env:") || strings.Contains(s.text, "${file:") || strings.Contains(s.text, "${vault:") {
+			r.report(s.position, "a reference must be the whole value: move the rest of the text into the variable, file or secret")
 			return scalar{}, false
 		}
 		return s, true
 	}
-	kind, name, _ := strings.Cut(s.text[len("${"):len(s.text)-len("}")], ":")
-	resolved := scalar{position: s.position, ref: s.text}
+	text, err := r.referred(s.text[len("${") : len(s.text)-len("}")])
+	if err != nil {
+		r.report(s.position, "%v", err)
+		return scalar{}, false
+	}
+	return scalar{position: s.position, text: text, ref: s.text}, true
+}
+
+// referred gives what a reference refers to, as it stands between its braces.
+func (r *reader) referred(reference string) (string, error) {
+	kind, name, _ := strings.Cut(reference, ":")
 	switch {
 	case kind == "env" && name != "":
 		text, ok := r.environ[name]
 		if !ok {
-			r.report(s.position, "the environment variable %s is not set", name)
-			return scalar{}, false
+			return "", fmt.Errorf("the environment variable %s is not set", name)
 		}
-		resolved.text = text
+		return text, nil
 	case kind == "file" && name != "":
-		text, err := readReference(name)
-		if err != nil {
-			r.report(s.position, "%v", err)
-			return scalar{}, false
-		}
-		resolved.text = text
-	default:
-		r.report(s.position, "is not a valid reference: use ${env:NAME} or ${file:/path}")
-		return scalar{}, false
+		return readReference(name)
+	case kind == "vault" && name != "":
+		return r.readVault(name)
 	}
-	return resolved, true
+	return "", errors.New("is not a valid reference: use ${env:NAME}, ${file:/path} or ${vault:secret/data/path#key}")
+}
+
+// vaultWithin is how long all secrets of a configuration may take.
+const vaultWithin = 30 * time.Second
+
+// readVault reads the secret of a reference, path#key.
+func (r *reader) readVault(name string) (string, error) {
+	path, key, ok := strings.Cut(name, "#")
+	if !ok || path == "" || key == "" || strings.Contains(path, "..") || strings.ContainsAny(path, "?%\\ ") {
+		return "", errors.New("is not a valid reference to Vault: use ${vault:secret/data/path#key}")
+	}
+	if r.vault == nil {
+		r.vault = vault.New(func(name string) string { return r.environ[name] })
+		r.vaultUntil = time.Now().Add(vaultWithin)
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), r.vaultUntil)
+	defer cancel()
+	secret, err := r.vault.Read(ctx, strings.Trim(path, "/"), key)
+	return secret.Reveal(), err
 }
 
 var (

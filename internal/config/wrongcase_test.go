@@ -144,7 +144,7 @@ const (
 	sameAddress  = "can't listen where public.listen does: set another port"
 	noSetting    = "is not the variable of a setting; docs/reference/configuration.md says which settings have one"
 	sampleHint   = "must be a number above 0 and up to 1, without quotes: the share of traces that are recorded"
-	notReference = "is not a valid reference: use ${env:NAME} or ${file:/path}"
+	notReference = "is not a valid reference: use ${env:NAME}, ${file:/path} or ${vault:secret/data/path#key}"
 )
 
 // Mistakes that look like values.
@@ -363,9 +363,9 @@ admin: { token: "${file:/}" }`, []string{"EMPTY=", "PROXY=p"}, []config.Problem{
 			{3, "marketing_cloud.client_id", "is empty: set a value or remove the key"},
 			{4, "marketing_cloud.client_secret", `the file "/does/not/exist" can't be read: no such file or directory`},
 			{5, "marketing_cloud.account_id", `the path of a ${file:…} reference must be absolute, not "relative"`},
-			{6, "database", "a reference must be the whole value: move the rest of the text into the variable or file"},
-			{8, "public.url", "is not a valid reference: use ${env:NAME} or ${file:/path}"},
-			{9, "public.trusted_proxies[0]", "is not a valid reference: use ${env:NAME} or ${file:/path}"},
+			{6, "database", "a reference must be the whole value: move the rest of the text into the variable, file or secret"},
+			{8, "public.url", "is not a valid reference to Vault: use ${vault:secret/data/path#key}"},
+			{9, "public.trusted_proxies[0]", "is not a valid reference: use ${env:NAME}, ${file:/path} or ${vault:secret/data/path#key}"},
 			{9, "public.trusted_proxies[1]", "the value of ${env:PROXY} must be an IP address or a CIDR prefix, such as 10.0.0.0/8"},
 			{10, "admin.token", `the file "/" can't be read: it is not a regular file`},
 		}},
