@@ -61,6 +61,8 @@ func (a *Admin) routes() []Route {
 		answerOne("GET /api/registrations/{id}/timeline", "All that happened to one registration, oldest first.", desk.Timeline),
 		taking[operator.Again](answering[operator.Resent]("POST /api/registrations/{id}/resend", "Sends one registration again, to where the route of its form leads now.", a.resendRegistration), `{"step":1,"dry_run":true}`),
 
+		answerOne("POST /api/registrations/{id}/remind", "Asks the person of a held registration once more to confirm it, within the limits of its form.", desk.RemindRegistration),
+
 		answering[operator.Page[operator.Delivery]]("GET /api/deliveries", "Lists deliveries, the newest first.", a.listDeliveries, paged("state", "form", "destination", "q", "cause")...),
 		answerOne("GET /api/deliveries/{id}", "One delivery with each attempt: what was sent and what was answered.", desk.FindDelivery),
 		answering[operator.Causes]("GET /api/causes", "Groups dead and unknown deliveries by what they have in common.", a.listCauses, period("state", "form", "destination")...),

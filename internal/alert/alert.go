@@ -30,6 +30,7 @@ type Config struct {
 	FreePercent float64         // alert when less of the disk is free; 5, unless FreeBytes is set
 	FreeBytes   uint64          // alert when fewer bytes than this are free; 0: see FreePercent
 	Events      time.Duration   // alert when messages went out and no event has come for so long; 0: never
+	Returned    float64         // alert when such a share of the confirmations of a form comes back, in percent; 0: never
 	Callbacks   []string        // names of those that events come to; none: Events has no effect
 }
 

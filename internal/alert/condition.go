@@ -71,6 +71,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	found = append(found, used(all.Health.Calls)...)
 	found = append(found, certified(all.Health.Certificates)...)
 	found = append(found, unarrived(all.Watch)...)
+	found = append(found, w.confirmations(all.Confirmations)...)
 	if w.from.Trouble == nil {
 		return found
 	}

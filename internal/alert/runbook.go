@@ -27,6 +27,8 @@ const (
 	RunbookSample    Runbook = "rows-differ"
 	RunbookQuiet     Runbook = "form-quiet"
 	RunbookCalls     Runbook = "calls-used"
+	RunbookKeptBack  Runbook = "confirmations-kept-back"
+	RunbookReturned  Runbook = "confirmations-returned"
 
 	RunbookCertificate Runbook = "certificate"
 )

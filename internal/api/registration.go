@@ -158,10 +158,7 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	page := web.WantsPage(r)
-	wait := preferredWait(r)
-	if page || form.DoubleOptIn != nil {
-		wait = 0 // the answer is the same whatever the outcome, or waits for a person
-	}
+	wait := preferredWait(r, page, form)
 	if wait > 0 {
 		defer p.Waiters.Add(-1)
 		if p.Waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
@@ -173,14 +170,28 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	web.Annotate(w, web.Note{Form: form.Name, Registration: accepted.Registration.ID})
-	if page {
+	return p.tell(w, r, accepted, told{form, page, wait, form.Suggest(inputs)})
+}
+
+// told is what an answer goes by, beside what was accepted.
+type told struct {
+	form  *onramp.Form
+	page  bool
+	wait  time.Duration
+	meant []onramp.Suggestion
+}
+
+// tell sends a browser on, or answers.
+func (p *Public) tell(w http.ResponseWriter, r *http.Request, accepted onramp.Accepted, t told) error {
+	form := t.form
+	if t.page {
 		http.Redirect(w, r, successURL(form, r), http.StatusSeeOther)
 		return nil
 	}
 	if form.DoubleOptIn != nil { // nobody is to learn who has confirmed before
 		accepted.Registration.State = onramp.RegistrationHeld
 	}
-	return p.answer(w, r, accepted, wait, form.Suggest(inputs))
+	return p.answer(w, r, accepted, t.wait, t.meant)
 }
 
 // save stores a registration, unless its sender, or all of them, have stored too much. What
@@ -293,7 +304,12 @@ const (
 
 // preferredWait reads "wait" of the Prefer header (RFC 7240, 4.3), in seconds;
 // 0 when it is absent or makes no sense.
-func preferredWait(r *http.Request) time.Duration {
+//
+// It is 0 where the answer is the same whatever the outcome, and where that waits for a person.
+func preferredWait(r *http.Request, page bool, form *onramp.Form) time.Duration {
+	if page || form.DoubleOptIn != nil {
+		return 0
+	}
 	for _, header := range r.Header.Values("Prefer") {
 		for preference := range strings.SplitSeq(header, ",") {
 			preference, _, _ = strings.Cut(preference, ";")

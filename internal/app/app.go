@@ -149,7 +149,7 @@ func (r *running) alerts() alert.Config {
 	watch := r.cfg.Watch
 	return alert.Config{
 		Receivers: r.cfg.Alerts, Oldest: watch.Oldest, FreePercent: watch.DiskFree.Percent, FreeBytes: watch.DiskFree.Bytes,
-		Events: watch.Events, Callbacks: r.callbackNames(),
+		Events: watch.Events, Callbacks: r.callbackNames(), Returned: watch.Confirmations,
 	}
 }
 

@@ -21,7 +21,7 @@ func (a *App) buildConsent(ctx context.Context, r *running) error {
 		return err
 	}
 	r.consent = consent.New(consent.Config{
-		Store: a.store, Secret: secret, Forms: r.byName, PublicURL: r.cfg.Public.URL, Log: a.options.Log.With("part", "consent"),
+		Store: a.store, Events: a.store, Secret: secret, Forms: r.byName, PublicURL: r.cfg.Public.URL, Log: a.options.Log.With("part", "consent"),
 	})
 	if !slices.ContainsFunc(r.forms, func(f *onramp.Form) bool { return asks(f) && f.DoubleOptIn.Confirmation.Kind == onramp.SMTP }) {
 		return nil

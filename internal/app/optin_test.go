@@ -216,11 +216,12 @@ func TestListBombing(t *testing.T) {
 		t.Error(count)
 	}
 	var list struct {
-		Items []struct{ Held struct{ Reason, Detail string } }
+		Items []struct {
+			Held struct{ Reason, Detail string }
+		}
 	}
 	w.getJSON(w.gateway.AdminURL()+"/api/registrations?state=held&limit=1", &list)
 	if len(list.Items) != 1 {
 		t.Error("nothing is held")
 	}
 }
-

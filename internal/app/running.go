@@ -114,6 +114,9 @@ func (a *App) newDesk(r *running) *operator.Desk {
 		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status, Tracing: a.tracingStatus,
 		Sources: a.bundleSources(r), Log: a.options.Log.With("part", "admin"),
 	}
+	if r.consent != nil {
+		desk.Confirmations = r.consent
+	}
 	desk.Resends = resend.New(a.store, map[string]resend.Kind{
 		resend.Events:        resend.EventKind{Sinks: r.cfg.Sinks, Events: a.store},
 		resend.Registrations: resend.RegistrationKind{Forms: r.byName, Store: a.store},

@@ -92,7 +92,7 @@ func (c *command) registrations() *cobra.Command {
 		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return frame.Group("registrations", "List, show and resend registrations", list, show, c.registrationsResend())
+	return frame.Group("registrations", "List, show, resend and remind registrations", list, show, c.registrationsResend(), c.registrationsRemind())
 }
 
 func (c *command) listRegistrations(ctx context.Context, query url.Values) error {

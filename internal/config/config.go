@@ -147,13 +147,14 @@ type Tracing struct {
 // Watch is when operators are alerted, in addition to the conditions that always
 // alert.
 type Watch struct {
-	Oldest   time.Duration // oldest: the age of an undelivered registration; 15m
-	DiskFree Space         // disk_free: the free space on the database's disk; 5%
-	Events   time.Duration // events: how long no event comes while messages go out; 1h, or 0 with "off"
-	Canary   Canary
-	Sample   time.Duration // sample: how often some of what was delivered is read back and compared; 24h, or 0 with "off"
-	Schema   time.Duration // schema: how often the columns of the data extensions are read; 1h, or 0 with "off"
-	Usual    bool          // usual: whether a form is held against its own usual rate; true
+	Oldest        time.Duration // oldest: the age of an undelivered registration; 15m
+	DiskFree      Space         // disk_free: the free space on the database's disk; 5%
+	Events        time.Duration // events: how long no event comes while messages go out; 1h, or 0 with "off"
+	Canary        Canary
+	Sample        time.Duration // sample: how often some of what was delivered is read back and compared; 24h, or 0 with "off"
+	Schema        time.Duration // schema: how often the columns of the data extensions are read; 1h, or 0 with "off"
+	Confirmations float64       // confirmations: which share of those of a form may come back, in percent; 10, or 0 with "off"
+	Usual         bool          // usual: whether a form is held against its own usual rate; true
 }
 
 // Canary is the registration that Onramp submits to its own forms, to see it arrive.
@@ -184,7 +185,7 @@ func Default() *Config {
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
 		Privacy:  Privacy{Encrypt: true},
-		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour, Canary: Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true},
+		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour, Canary: Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true, Confirmations: 10},
 	}
 }
 

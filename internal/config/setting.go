@@ -78,6 +78,7 @@ func settings() []single {
 		{"watch.canary_timeout", func(c *Config, s scalar) error { return setDuration(&c.Watch.Canary.Timeout, s) }},
 		{"watch.sample", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Sample, s) }},
 		{"watch.schema", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Schema, s) }},
+		{"watch.confirmations", setReturned},
 		{"watch.usual", func(c *Config, s scalar) error { return setSwitch(&c.Watch.Usual, s) }},
 	}, tlsSettings()...)
 }
@@ -349,6 +350,22 @@ func setRate(to *int64, s scalar) error {
 		return errors.New("must be a size with a unit, from 100kB, such as 2MB, or off")
 	}
 	*to = int64(bytes)
+	return nil
+}
+
+func setReturned(c *Config, s scalar) error {
+	if s.text == "off" {
+		c.Watch.Confirmations = 0
+		return nil
+	}
+	m := percentage.FindStringSubmatch(s.text)
+	if m == nil {
+		return errors.New("must be a percentage, such as 10%, or off")
+	}
+	c.Watch.Confirmations, _ = strconv.ParseFloat(m[1], 64)
+	if c.Watch.Confirmations == 0 {
+		return errors.New("must be greater than zero, or off")
+	}
 	return nil
 }
 

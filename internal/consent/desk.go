@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"onramp/internal/email"
@@ -20,15 +22,17 @@ type Store interface {
 	// SendConfirmation asks once more, unless a limit keeps it back.
 	SendConfirmation(ctx context.Context, id string, o *onramp.OptIn, reminder bool) (onramp.Limit, error)
 	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
-	FindLanguage(ctx context.Context, id string) (string, error)
 	ListReminders(ctx context.Context, forms []string, n int) ([]onramp.Registration, error)
 	ExpireConfirmations(ctx context.Context) (int, error)
+	// ListConfirmations tells how the confirmations of forms are doing.
+	ListConfirmations(ctx context.Context, forms []string) ([]onramp.ConfirmationStatus, error)
 	Withdraw(ctx context.Context, subscriber, form string, at time.Time) error
 }
 
 // Config is what the desk works with.
 type Config struct {
 	Store     Store
+	Events    Events
 	Secret    onramp.Secret           // behind links and hashes
 	Forms     map[string]*onramp.Form // by name
 	PublicURL string                  // that links begin with
@@ -40,6 +44,8 @@ type Config struct {
 type Desk struct {
 	cfg  Config
 	keys Keys
+
+	status atomic.Pointer[[]onramp.ConfirmationStatus]
 }
 
 // New makes a desk for the forms of a configuration.
@@ -170,19 +176,17 @@ func (d *Desk) Send(ctx context.Context, id, ip string) (onramp.Limit, error) {
 	if form == nil || r.State != onramp.RegistrationHeld {
 		return onramp.Limit{}, &onramp.Error{Kind: onramp.Conflict, Message: "this registration does not wait to be confirmed"}
 	}
-	language, err := d.cfg.Store.FindLanguage(ctx, id)
-	if err != nil {
-		return onramp.Limit{}, err
-	}
+	r.Visitor.IP = ip
+	return d.send(ctx, form, &r, false)
+}
+
+// send asks once more, in the language in which the person was asked before.
+func (d *Desk) send(ctx context.Context, form *onramp.Form, r *onramp.Registration, reminder bool) (onramp.Limit, error) {
+	now, language := d.cfg.Now(), r.Visitor.Languages
 	if language == "" {
 		language = languageOf(form, "")
 	}
-	return d.send(ctx, form, &r, language, ip, false)
-}
-
-func (d *Desk) send(ctx context.Context, form *onramp.Form, r *onramp.Registration, language, ip string, reminder bool) (onramp.Limit, error) {
-	now := d.cfg.Now()
-	r.Visitor = onramp.Visitor{Address: form.FindAddress(r.Values), IP: ip}
+	r.Visitor.Address = form.FindAddress(r.Values)
 	until := r.Hold.Until
 	if until.IsZero() {
 		until = now.Add(form.DoubleOptIn.ExpireAfter)
@@ -190,6 +194,25 @@ func (d *Desk) send(ctx context.Context, form *onramp.Form, r *onramp.Registrati
 	o := d.ask(form, r, language, until, now)
 	o.RemindAt = time.Time{} // whoever was asked twice was reminded
 	return d.cfg.Store.SendConfirmation(ctx, r.ID, o, reminder)
+}
+
+// Status tells how the confirmations of each form are doing, as of a minute ago at most.
+func (d *Desk) Status() []onramp.ConfirmationStatus {
+	if d == nil || d.status.Load() == nil {
+		return nil
+	}
+	return *d.status.Load()
+}
+
+// asking are the names of the forms with double opt-in, sorted.
+func (d *Desk) asking() (names []string) {
+	for name := range d.cfg.Forms {
+		if d.form(name) != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Withdraw notes that a subscriber has withdrawn their consent to a form; "": to all forms.

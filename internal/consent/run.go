@@ -13,8 +13,8 @@ const (
 	remindedTogether = 50
 )
 
-// Run erases what was not confirmed in time, and reminds those who were asked, until ctx
-// ends. Of a desk without forms it returns at once.
+// Run erases what was not confirmed in time, reminds those who were asked, and follows what
+// events tell of them, until ctx ends. Of a desk without forms it returns at once.
 func (d *Desk) Run(ctx context.Context) {
 	if d == nil {
 		return
@@ -42,25 +42,29 @@ func (d *Desk) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.remind(ctx)
+	if err := d.remind(ctx); err != nil {
+		return err
+	}
+	if err := d.follow(ctx); err != nil {
+		return err
+	}
+	status, err := d.cfg.Store.ListConfirmations(ctx, d.asking())
+	if err == nil {
+		d.status.Store(&status)
+	}
+	return err
 }
 
 // remind asks once more whoever is to be reminded by now.
 func (d *Desk) remind(ctx context.Context) error {
-	var names []string // a form that no longer asks reminds nobody
-	for name := range d.cfg.Forms {
-		if d.form(name) != nil {
-			names = append(names, name)
-		}
-	}
-	due, err := d.cfg.Store.ListReminders(ctx, names, remindedTogether)
+	due, err := d.cfg.Store.ListReminders(ctx, d.asking(), remindedTogether) // a form that no longer asks reminds nobody
 	for i := range due {
 		if err != nil {
 			return err
 		}
 		r := &due[i]
 		form := d.form(r.Form)
-		_, err = d.send(ctx, form, r, r.Visitor.Languages, "", true)
+		_, err = d.send(ctx, form, r, true)
 		if e, known := asError(err); known && (e.Kind == onramp.Conflict || e.Kind == onramp.NotFound) {
 			err = nil // it was confirmed meanwhile
 		}

@@ -71,7 +71,7 @@ func (k Keys) Sign(t Token) string {
 
 // Parse reads a token, also one that has expired. The error is ErrForged.
 func (k Keys) Parse(text string) (Token, error) {
-	if len(text) > longestToken {
+	if len(text) > longestToken || strings.ContainsAny(text, "\r\n") { // which the encoding passes over
 		return Token{}, ErrForged
 	}
 	b, err := encoding.DecodeString(text)

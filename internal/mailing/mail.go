@@ -50,9 +50,15 @@ func (m *Mail) encode(from *mail.Address, now time.Time) ([]byte, error) {
 	boundary := "=_" + hex.EncodeToString(sum[:12])
 	var b bytes.Buffer
 	for _, header := range [][2]string{
-		{"From", from.String()}, {"To", (&mail.Address{Address: m.To}).String()}, {"Subject", mime.QEncoding.Encode("utf-8", oneLine(m.Subject))},
-		{"Date", now.UTC().Format(time.RFC1123Z)}, {"Message-ID", m.messageID(from)}, {"Content-Language", oneLine(m.Language)},
-		{"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"}, {"Content-Type", `multipart/alternative; boundary="` + boundary + `"`},
+		{"From", from.String()},
+		{"To", (&mail.Address{Address: m.To}).String()},
+		{"Subject", mime.QEncoding.Encode("utf-8", oneLine(m.Subject))},
+		{"Date", now.UTC().Format(time.RFC1123Z)},
+		{"Message-ID", m.messageID(from)},
+		{"Content-Language", oneLine(m.Language)},
+		{"Auto-Submitted", "auto-generated"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", `multipart/alternative; boundary="` + boundary + `"`},
 	} {
 		fmt.Fprintf(&b, "%s: %s\r\n", header[0], header[1])
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	Compose Compose
 	Timeout time.Duration  // of one mail; default 30 s
 	Roots   *x509.CertPool // default: those of the system
+	// Dial connects to an address; default: by the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Sender sends mails. It is safe for concurrent use.
@@ -42,6 +44,9 @@ func New(cfg Config) (*Sender, error) {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
 	}
 	return &Sender{cfg, from}, nil
 }
@@ -129,7 +134,7 @@ var (
 func (s *Sender) connect(ctx context.Context) (client *smtp.Client, err error) {
 	server := s.cfg.Server
 	config := &tls.Config{ServerName: server.Host, RootCAs: s.cfg.Roots, MinVersion: tls.VersionTLS12}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", server.address())
+	conn, err := s.cfg.Dial(ctx, "tcp", server.address())
 	if err != nil {
 		return nil, &stageError{atConnect, err}
 	}
@@ -228,7 +233,7 @@ func outcomeOf(err error) onramp.Outcome {
 		o = answered(at, answer)
 	}
 	if concernsAll(err) {
-		o.Verdict, o.Detail, o.Hint = onramp.Blocked, "the mail server was refused: "+reasonOf(err), "check smtp.url, and the certificate of the mail server"
+		o.Verdict, o.Detail, o.Hint = onramp.Blocked, "nothing is sent to the mail server: "+reasonOf(err), "check smtp.url, and the certificate of the mail server"
 	}
 	return o
 }

@@ -135,8 +135,6 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 		return Scalar{String, newRandomUUID()}, true, nil
 	case FromForm:
 		return f.filledIn(form)
-	case FromConfirmedAt, FromConfirmedIP: // nobody knows yet
-		return v, false, nil
 	case Submitted:
 	default:
 		return f.filledIn(f.ofPage(s))

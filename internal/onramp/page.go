@@ -52,6 +52,8 @@ func (f *Form) tellsOfPage(name string) (from Source, tells bool) {
 // request names it, else of the page, else of the landing page.
 func (f *Field) ofPage(s *Submission) string {
 	switch f.From {
+	case FromConfirmedAt, FromConfirmedIP: // it is not known yet
+		return ""
 	case FromPageURL:
 		return keepQuery(webAddress(s.PageURL), f.Query)
 	case fromReferrer:

@@ -38,6 +38,7 @@ type Desk struct {
 	Health        health.Sources
 	Watch         func() watch.Status                 // whether what is sent arrives; may be nil
 	Tracing       func() *Tracing                     // how the sending of spans is doing; may be nil, and return nil
+	Confirmations Confirmations                       // double opt-in; nil: no form has it
 	Configuration func() Configuration                // when it was loaded; may be nil
 	Sources       func(BundleRequest) []bundle.Source // what a debug bundle holds beside the status; nil: there are none
 	Log           *slog.Logger
@@ -96,6 +97,15 @@ type Changes interface {
 	// after so long could reach the person twice. The error is of kind Conflict when
 	// the destination is not paused.
 	ResumeDestination(ctx context.Context, name string) (unknown int, err error)
+}
+
+// Confirmations have registrations confirmed by their persons.
+type Confirmations interface {
+	// Send asks the person of a held registration once more, unless a limit keeps it back. The
+	// error is of kind NotFound, or Conflict when the registration doesn't wait for anybody.
+	Send(ctx context.Context, id, ip string) (onramp.Limit, error)
+	// Status tells how the confirmations of each form are doing; it returns at once.
+	Status() []onramp.ConfirmationStatus
 }
 
 // Counts reports how much is stored.

@@ -14,12 +14,13 @@ import (
 
 // Status is how the gateway is doing.
 type Status struct {
-	Accepted      int64               `json:"accepted"`
-	Registrations map[string]int64    `json:"registrations"` // by state; adds up to Accepted
-	Deliveries    map[string]int64    `json:"deliveries"`    // by state
-	Destinations  []DestinationStatus `json:"destinations"`
-	Events        EventCounts         `json:"events"`
-	Forms         []FormStatus        `json:"forms,omitempty"` // those that something came with that is no field of theirs
+	Accepted      int64                       `json:"accepted"`
+	Registrations map[string]int64            `json:"registrations"` // by state; adds up to Accepted
+	Deliveries    map[string]int64            `json:"deliveries"`    // by state
+	Destinations  []DestinationStatus         `json:"destinations"`
+	Events        EventCounts                 `json:"events"`
+	Forms         []FormStatus                `json:"forms,omitempty"`         // those that something came with that is no field of theirs
+	Confirmations []onramp.ConfirmationStatus `json:"confirmations,omitempty"` // of forms with double opt-in
 	health.Status
 	Watch         watch.Status   `json:"watch,omitzero"`
 	Tracing       *Tracing       `json:"tracing,omitempty"` // nil: it is off
@@ -112,11 +113,13 @@ type Overview struct {
 	Notices      []string      // what was unusual about the database at the start
 	Health       health.Status // as far as alerts look at it
 	Watch        watch.Status  // whether what is sent arrives
+
+	Confirmations []onramp.ConfirmationStatus // by form; none without double opt-in
 }
 
 // Overview returns at once.
 func (d *Desk) Overview() Overview {
-	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices, Health: d.Health.Quick()}
+	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices, Health: d.Health.Quick(), Confirmations: d.confirmations()}
 	if d.Watch != nil {
 		o.Watch = d.Watch()
 	}
@@ -152,7 +155,7 @@ func (d *Desk) Oldest(ctx context.Context, destination string) (time.Time, error
 func (d *Desk) Status(ctx context.Context) (Status, error) {
 	o := d.Overview()
 	s := Status{
-		Status: d.Health.Status(), Watch: o.Watch, Forms: d.ignoredFields(),
+		Status: d.Health.Status(), Watch: o.Watch, Forms: d.ignoredFields(), Confirmations: o.Confirmations,
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
 		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: append(slices.Clip(o.Notices), d.leftNotices()...),
 	}

@@ -162,6 +162,7 @@ func Watch() Section {
 		{Name: "canary_timeout", Default: "10m", Meaning: "alert when a canary has not arrived after this long"},
 		{Name: "sample", Default: "24h", Meaning: "how often up to 20 delivered rows of each data extension are read back and compared with what was sent; `off` turns it off"},
 		{Name: "schema", Default: "1h", Meaning: "how often the columns of the data extensions are read, and at each start; one that no longer takes what the forms send stops its destination; `off` turns it off"},
+		{Name: "confirmations", Default: "10%", Meaning: "alert when this share of a form's [confirmations](../double-opt-in.md#what-comes-back) of 24 hours bounces for good, or is unsubscribed from; or `off`"},
 		{Name: "usual", Default: "true", Meaning: "alert when a form has had no registration for much longer than usual"},
 	}}
 }

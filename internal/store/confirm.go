@@ -10,10 +10,11 @@ import (
 	"onramp/internal/onramp"
 )
 
-// findAsked reads whether a person was asked to confirm a registration, and when they did.
+// findAsked reads whether a person was asked to confirm a registration, in which language, and
+// when they did.
 func (s *Store) findAsked(ctx context.Context, r *onramp.Registration) error {
 	var confirmed sql.NullInt64
-	err := s.readers.QueryRowContext(ctx, `SELECT confirmed_at FROM opt_in WHERE registration_seq = $1`, r.Seq).Scan(&confirmed)
+	err := s.readers.QueryRowContext(ctx, `SELECT confirmed_at, language FROM opt_in WHERE registration_seq = $1`, r.Seq).Scan(&confirmed, &r.Visitor.Languages)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -254,11 +255,14 @@ func (s *Store) Withdraw(ctx context.Context, subscriber, form string, at time.T
 	if form != "" && !known {
 		return nil
 	}
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		return t.exec(`UPDATE consent_state SET withdrawn_at = $1 WHERE subscriber = $2 AND ($3 = 0 OR form_id = $3)
-			AND (withdrawn_at IS NULL OR withdrawn_at < $1)`, micros(at), subscriber, id)
-	}})
+	err := s.writer.write(ctx, &op{run: func(t *tx) error { return t.withdraw(subscriber, id, at) }})
 	return wrapUnlessKnown("withdraw consent", err)
+}
+
+// withdraw does so for a form, or for all: 0.
+func (t *tx) withdraw(subscriber string, form int, at time.Time) error {
+	return t.exec(`UPDATE consent_state SET withdrawn_at = $1 WHERE subscriber = $2 AND ($3 = 0 OR form_id = $3)
+		AND (withdrawn_at IS NULL OR withdrawn_at < $1)`, micros(at), subscriber, form)
 }
 
 // SendConfirmation asks the person of a held registration once more, unless a limit keeps it

@@ -179,17 +179,3 @@ func (s *Store) ListReminders(ctx context.Context, forms []string, n int) ([]onr
 	})
 	return found, readerErr("list reminders", err)
 }
-
-// FindLanguage gives the language in which the person of a registration was asked; "" if
-// they were not.
-func (s *Store) FindLanguage(ctx context.Context, id string) (language string, err error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT o.language FROM registration r JOIN opt_in o ON o.registration_seq = r.seq WHERE r.id = $1`, id)
-	all, err := collect(rows, err, func(rows *sql.Rows) (language string, err error) {
-		err = rows.Scan(&language)
-		return language, err
-	})
-	if len(all) > 0 {
-		language = all[0]
-	}
-	return language, readerErr("find language", err)
-}
