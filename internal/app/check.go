@@ -111,6 +111,11 @@ func Check(ctx context.Context, cfg *config.Config, o CheckOptions, names ...str
 			})
 		},
 	}
+	if reach, err := reachMail(cfg); err != nil {
+		return check.Report{}, err
+	} else if reach != nil {
+		c.ReachMail = reach
+	}
 	if o.SendTestAlert {
 		c.SendTestAlert = func(ctx context.Context, i int) error { return alert.SendTest(ctx, i, cfg.Alerts[i]) }
 	}

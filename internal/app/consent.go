@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 
+	"onramp/internal/config"
 	"onramp/internal/consent"
 	"onramp/internal/mailing"
 	"onramp/internal/onramp"
@@ -23,7 +24,7 @@ func (a *App) buildConsent(ctx context.Context, r *running) error {
 	r.consent = consent.New(consent.Config{
 		Store: a.store, Events: a.store, Secret: secret, Forms: r.byName, PublicURL: r.cfg.Public.URL, Log: a.options.Log.With("part", "consent"),
 	})
-	if !slices.ContainsFunc(r.forms, func(f *onramp.Form) bool { return asks(f) && f.DoubleOptIn.Confirmation.Kind == onramp.SMTP }) {
+	if !slices.ContainsFunc(r.forms, bySMTP) {
 		return nil
 	}
 	server, err := mailing.ParseServer(r.cfg.SMTP.URL)
@@ -35,6 +36,27 @@ func (a *App) buildConsent(ctx context.Context, r *running) error {
 		Compose: func(d *onramp.Delivery) (mailing.Mail, bool) { return a.running.Load().compose(d) },
 	})
 	return err
+}
+
+// bySMTP says whether a form sends its confirmations by the mail server.
+func bySMTP(f *onramp.Form) bool {
+	return f.DoubleOptIn != nil && f.DoubleOptIn.Confirmation.Kind == onramp.SMTP
+}
+
+// reachMail tries the mail server; nil when no form uses one.
+func reachMail(cfg *config.Config) (func(context.Context) error, error) {
+	if !slices.ContainsFunc(cfg.Forms, func(f onramp.Form) bool { return bySMTP(&f) }) {
+		return nil, nil
+	}
+	server, err := mailing.ParseServer(cfg.SMTP.URL)
+	if err != nil {
+		return nil, fmt.Errorf("smtp.url: %w", err)
+	}
+	sender, err := mailing.New(mailing.Config{Server: server, From: cfg.SMTP.From, Timeout: cfg.Delivery.Timeout})
+	if err != nil {
+		return nil, err
+	}
+	return sender.Check, nil
 }
 
 // compose makes the mail of a confirmation.

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"slices"
+
 	"onramp/internal/config"
+	"onramp/internal/consent"
 	"onramp/internal/onramp"
 	"onramp/internal/provision"
 	"onramp/internal/sandbox"
@@ -34,15 +37,42 @@ func SandboxAccount(cfg *config.Config) *account.Setting {
 				unit.Journeys[to.Key] = &account.JourneySetting{DataExtension: provision.Desired(form, to).Key, Status: account.Published}
 			case onramp.Message:
 				unit.MessageDefinitions[to.Key] = &account.DefinitionSetting{Status: account.Active}
-			case onramp.DataExtension, onramp.SinkDestination:
+			case onramp.DataExtension, onramp.SinkDestination, onramp.SMTP:
 			}
 		}
+		addConfirmation(unit, form)
 	}
 	s.Packages[sandbox.ClientID] = &account.PackageSetting{Secret: sandbox.ClientSecret, BusinessUnits: mids}
 	if id := cfg.MarketingCloud.ClientID; id != sandbox.ClientID {
 		s.Packages[id] = &account.PackageSetting{Secret: cfg.MarketingCloud.ClientSecret.Reveal(), BusinessUnits: mids[:1]}
 	}
 	return s
+}
+
+// addConfirmation adds what takes the confirmations of a form. Behind the event of a journey is a
+// data extension with what a confirmation has in its data.
+func addConfirmation(unit *account.UnitSetting, form *onramp.Form) {
+	if form.DoubleOptIn == nil {
+		return
+	}
+	switch to := form.DoubleOptIn.Confirmation; to.Kind {
+	case onramp.Message:
+		unit.MessageDefinitions[to.Key] = &account.DefinitionSetting{Status: account.Active}
+	case onramp.Journey:
+		set := &account.ExtensionSetting{Name: to.Key}
+		for _, column := range to.KeyColumns {
+			set.Columns = append(set.Columns, sandbox.Column{Name: column, Type: "Text", Length: 254, PrimaryKey: true})
+		}
+		columns := append([]string{to.ToColumn}, consent.DataNames(form)...)
+		for _, column := range columns {
+			if !slices.Contains(to.KeyColumns, column) {
+				set.Columns = append(set.Columns, sandbox.Column{Name: column, Type: "Text", Length: 500, Nullable: true})
+			}
+		}
+		unit.DataExtensions[to.Key] = set
+		unit.Journeys[to.Key] = &account.JourneySetting{DataExtension: to.Key, Status: account.Published}
+	case onramp.DataExtension, onramp.SinkDestination, onramp.SMTP:
+	}
 }
 
 // extensionSetting is a data extension as the sandbox is told of it.

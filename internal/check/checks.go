@@ -31,6 +31,7 @@ const (
 	DataExtension   = "data-extension"
 	EventDefinition = "event-definition"
 	Message         = "message"
+	SMTP            = "smtp"
 	ENS             = "ens"
 	Certificates    = "certificates"
 	PublicURL       = "public-url"
@@ -42,7 +43,7 @@ const (
 // Names lists the checks in the order in which a report has them.
 func Names() []string {
 	return []string{
-		Configuration, Gateway, Files, Disk, Database, EncryptionKey, Backup, Subdomain, Credentials, Clock, Account, Scopes, DataExtension, EventDefinition, Message,
+		Configuration, Gateway, Files, Disk, Database, EncryptionKey, Backup, Subdomain, Credentials, Clock, Account, Scopes, DataExtension, EventDefinition, Message, SMTP,
 		ENS, Certificates, PublicURL, Quiet, Sinks, Alerts,
 	}
 }
@@ -71,6 +72,9 @@ type Config struct {
 	ENS func(ctx context.Context) (setup.Status, error)
 	// AskGateway asks the gateway that runs with this configuration; nil and no error: none does.
 	AskGateway func(ctx context.Context) (*Running, error)
+	// ReachMail connects to the mail server that takes confirmations, and authenticates; nil:
+	// there is none.
+	ReachMail func(ctx context.Context) error
 	// ReachSink tries whether a sink's system answers.
 	ReachSink func(ctx context.Context, name string) onramp.Outcome
 	// SendTestAlert sends an alert to a receiver, by its place in the configuration.
@@ -180,6 +184,7 @@ func (c *Checks) tasks() []task {
 		c.reads(EventDefinition, without(onramp.Journey), c.events, scopeJourneysRead),
 		c.reads(Message, without(onramp.Message), c.messages, scopeEmailRead),
 	}
+	account = append(account, task{name: SMTP, idle: c.cfg.ReachMail == nil, run: every(c.mailServer)})
 	noCallbacks := len(c.cfg.Callbacks) == 0
 	events := []task{
 		c.reads(ENS, noCallbacks, c.ens, scopeCallbackRead, scopeSubscriptionRead),
@@ -206,11 +211,11 @@ func (c *Checks) reads(name string, idle bool, run func(ctx context.Context) ([]
 	}
 }
 
-// destinations are those of a kind that routes lead to.
+// destinations are those of a kind that routes lead to, or confirmations go to.
 func (c *Checks) destinations(kind onramp.DestinationKind) []onramp.Destination {
 	var all []onramp.Destination
 	for i := range c.cfg.Forms {
-		for _, to := range c.cfg.Forms[i].Route {
+		for _, to := range c.cfg.Forms[i].Destinations() {
 			known := slices.ContainsFunc(all, func(d onramp.Destination) bool { return d.Key == to.Key })
 			if to.Kind == kind && !known {
 				all = append(all, to)

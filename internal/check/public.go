@@ -160,6 +160,14 @@ func (c *Checks) sinks(ctx context.Context) []Finding {
 	return found
 }
 
+// mailServer tries the mail server that takes confirmations.
+func (c *Checks) mailServer(ctx context.Context) []Finding {
+	if err := c.cfg.ReachMail(ctx); err != nil {
+		return []Finding{failure("", oneLine(err.Error())).mend(Operator, "correct smtp.url, or see to the mail server; registrations wait to be confirmed until it takes the confirmations")}
+	}
+	return []Finding{ok("", "the mail server answers, and takes the user and password")}
+}
+
 func (c *Checks) sink(ctx context.Context, name string) Finding {
 	o := c.cfg.ReachSink(ctx, name)
 	if o.Verdict == onramp.Delivered {

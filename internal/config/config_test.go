@@ -133,7 +133,7 @@ func TestExample(t *testing.T) {
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
 		Privacy:  config.Privacy{Encrypt: true},
-		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour, Canary: config.Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true},
+		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour, Canary: config.Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true, Confirmations: 10},
 		Forms:    []onramp.Form{exampleForm()},
 		Callbacks: []onramp.Callback{{
 			Name: "events", MaxBatch: 1000,
@@ -169,7 +169,7 @@ tracing: { endpoint: "https://otlp.example.com/otlp", sample: 0.25, trust_parent
 egress: { private: false, allow: [169.254.10.20, "fd00::/8"] }
 storage: { per_address: 500kB, total: off, exempt: [192.0.2.10], disk_reserve: 2GiB }
 privacy: { encrypt: false }
-watch: { oldest: 1h, disk_free: 500MB, events: off, canary: 2h, canary_form: first, canary_email: Ops@example.com, canary_timeout: 5m, sample: off, schema: 30m, usual: false }
+watch: { oldest: 1h, disk_free: 500MB, events: off, canary: 2h, canary_form: first, canary_email: Ops@example.com, canary_timeout: 5m, sample: off, schema: 30m, confirmations: 2.5%, usual: false }
 oauth:
   token_lifetime: 1m
   clients:
@@ -301,7 +301,7 @@ func TestEveryKey(t *testing.T) {
 			Endpoint: "https://otlp.example.com/otlp", Sample: 0.25, TrustParent: true, Headers: map[string]onramp.Secret{"X-Api-Key": "c1ient-secret"},
 		},
 		Watch: config.Watch{
-			Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}, Schema: 30 * time.Minute,
+			Oldest: time.Hour, DiskFree: config.Space{Bytes: 500e6}, Schema: 30 * time.Minute, Confirmations: 2.5,
 			Canary: config.Canary{Every: 2 * time.Hour, Timeout: 5 * time.Minute, Form: "first", Email: "Ops@example.com"},
 		},
 		OAuth: config.OAuth{
@@ -464,6 +464,7 @@ func TestEnvironment(t *testing.T) {
 		CallsPerYear: 6_000_000, ContractStart: config.MonthDay{Month: time.April, Day: 1},
 	}
 	want.Delivery = config.Delivery{GiveUpAfter: 5 * time.Hour, Senders: 6, Timeout: 7 * time.Second, LongestCall: 3 * time.Second}
+	want.SMTP = config.SMTP{URL: "smtp://127.0.0.1:2525", From: "a@example.com"}
 	want.Drain = 8 * time.Second
 	want.Log = config.Log{Level: "warn", Format: "text"}
 	want.Tracing = config.Tracing{Endpoint: "http://localhost:4318", Sample: 1, TrustParent: true}
@@ -489,7 +490,7 @@ log: { level: error }
 		"ONRAMP_DRAIN_TIMEOUT=8s", "ONRAMP_LOG_LEVEL=warn", "ONRAMP_LOG_FORMAT=text",
 		"ONRAMP_WATCH_OLDEST=9m", "ONRAMP_WATCH_DISK_FREE=2.5 %", "ONRAMP_WATCH_EVENTS=11h",
 		"ONRAMP_WATCH_CANARY=1h", "ONRAMP_WATCH_CANARY_EMAIL=ops@example.com", "ONRAMP_WATCH_CANARY_TIMEOUT=1m", "ONRAMP_WATCH_SAMPLE=2h",
-		"ONRAMP_WATCH_SCHEMA=off", "ONRAMP_WATCH_USUAL=false",
+		"ONRAMP_WATCH_SCHEMA=off", "ONRAMP_WATCH_CONFIRMATIONS=off", "ONRAMP_SMTP_URL=smtp://127.0.0.1:2525", "ONRAMP_SMTP_FROM=a@example.com", "ONRAMP_WATCH_USUAL=false",
 		"ONRAMP_ENCRYPTION_KEY=keys", "ONRAMP_OAUTH_TOKEN_LIFETIME=10m",
 		"ONRAMP_CONFIG=elsewhere.yaml", "=C:=odd", "odd",
 		// those of services called onramp and onramp-admin, of a link of Docker's, of tests, and one without a value

@@ -91,9 +91,9 @@ func (r *reader) confirmationLimits(v value) onramp.ConfirmationLimits {
 	if !ok {
 		return l
 	}
-	for key, into := range map[string]*int{
-		"per_person": &l.PersonForm, "per_person_all_forms": &l.Person, "per_domain": &l.Domain, "per_form": &l.Form,
-	} {
+	all := []*int{&l.PersonForm, &l.Person, &l.Domain, &l.Form}
+	for i, key := range []string{"per_person", "per_person_all_forms", "per_domain", "per_form"} {
+		into := all[i]
 		s, ok := r.scalar(keys[key])
 		if !ok {
 			continue

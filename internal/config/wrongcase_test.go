@@ -232,7 +232,7 @@ public: { max_connections: 15 }`, nil, []config.Problem{
   interval: 1s`, []string{"ONRAMP_WATCH_DISK_FREE="}, []config.Problem{
 			{3, "watch.oldest", durationHint},
 			{4, "watch.disk_free", spaceHint},
-			{5, "watch.interval", "unknown key; use oldest, disk_free, events, canary, canary_form, canary_email, canary_timeout, sample, schema or usual"},
+			{5, "watch.interval", "unknown key; use oldest, disk_free, events, canary, canary_form, canary_email, canary_timeout, sample, schema, confirmations or usual"},
 		}},
 		{"tracing", shortAccount + `tracing:
   endpoint: localhost:4318

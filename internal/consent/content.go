@@ -57,6 +57,15 @@ func included(form *onramp.Form, name, language, value string) Included {
 	return Included{}
 }
 
+// DataNames are the names of all that the confirmations of a form can have in their data.
+func DataNames(form *onramp.Form) []string {
+	names := []string{DataURL, DataLanguage, DataTitle}
+	for _, name := range form.DoubleOptIn.Include {
+		names = append(names, included(form, name, "", "").Column)
+	}
+	return names
+}
+
 // Data are the values of a letter as an object by name.
 func (l *Letter) Data() json.RawMessage {
 	var b bytes.Buffer
