@@ -57,14 +57,12 @@ type writer struct {
 
 	patience patience // of registrations
 
-	registrations, deliveries, holds insertion
-	confirmations, lookUps, unproven insertion
-	events, eventDeliveries          insertion
-	resentDeliveries                 insertion
-	eventKeys, persons               insertion
-	resentRegistrations              insertion
-	settlements                      settlements
-	movable                          together
+	registrations, deliveries, holds                          insertion
+	confirmations, lookUps, unproven                          insertion
+	events, eventDeliveries                                   insertion
+	resentDeliveries, resentRegistrations, eventKeys, persons insertion
+	settlements                                               settlements
+	movable                                                   together
 }
 
 var errClosed = errors.New("the store is closed")
