@@ -70,7 +70,7 @@ func documented(t *testing.T, listener string) []string {
 // framed, sniffed, or kept by caches.
 func TestPublicHeaders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t, func(cfg string) string { return cfg + "    double_opt_in: { message: { definition_key: welcome } }\n" })
 	const nosniff = "\nX-Content-Type-Options: nosniff"
 	const problem, json = "\nCache-Control: no-store\nContent-Type: application/problem+json", "\nContent-Type: application/json"
 	const page = "\nContent-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; form-action *; base-uri 'none'; frame-ancestors 'self'" +
@@ -82,6 +82,10 @@ func TestPublicHeaders(t *testing.T) {
 		"GET /.well-known/oauth-authorization-server": "200" + json + nosniff,
 		"GET /embed/{script}": "200\nAccess-Control-Allow-Origin: *\nCache-Control: public, max-age=300\nContent-Type: text/javascript; charset=utf-8" +
 			"\nCross-Origin-Resource-Policy: cross-origin\nVary: Accept-Encoding, Accept-Language" + nosniff,
+		"GET /confirm/{token}": "410\nCache-Control: no-store\nContent-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" +
+			"\nContent-Type: text/html; charset=utf-8\nReferrer-Policy: no-referrer" + nosniff + "\nX-Robots-Tag: noindex",
+		"POST /confirm/{token}":    "400" + problem + nosniff,
+		"GET /f/confirm.js":        "200\nCache-Control: public, max-age=3600\nContent-Type: text/javascript; charset=utf-8" + nosniff,
 		"GET /f/form.js":           "200\nCache-Control: public, max-age=3600\nContent-Type: text/javascript; charset=utf-8" + nosniff,
 		"GET /f/style.css":         "200\nCache-Control: public, max-age=3600\nContent-Type: text/css; charset=utf-8" + nosniff,
 		"GET /f/{form}":            "200\nCache-Control: private, no-cache" + page,
@@ -93,7 +97,7 @@ func TestPublicHeaders(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, route := range documented(t, "public") {
-		path := strings.NewReplacer("{form}", "registration", "{id}", "x", "{script}", "registration.js", "{callback}", "events").Replace(route)
+		path := strings.NewReplacer("{form}", "registration", "{id}", "x", "{script}", "registration.js", "{callback}", "events", "{token}", "x").Replace(route)
 		got[route] = answered(t, w.gateway.PublicURL(), path)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

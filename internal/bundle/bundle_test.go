@@ -102,8 +102,8 @@ onramp_up 1
 onramp_odd{a="b} zuzana
 zuzana@example.org
 `))
-	want := `# # # # by state.
-# # # #
+	want := `# # onramp_deliveries_total # by state.
+# # onramp_deliveries_total #
 onramp_deliveries_total{destination="sink:#",state="dead"} 3
 onramp_up 1
 # ##

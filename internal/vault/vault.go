@@ -90,7 +90,7 @@ func (c *Client) Read(ctx context.Context, path, key string) (onramp.Secret, err
 func (c *Client) start(ctx context.Context) (err error) {
 	address := c.environ(variableAddress)
 	if address == "" {
-		return errors.New("Vault is not known: set " + variableAddress)
+		return errors.New("the address of Vault is not known: set " + variableAddress)
 	}
 	c.base, err = url.Parse(strings.TrimRight(address, "/"))
 	if err != nil || c.base.Host == "" || c.base.Scheme != "https" && c.base.Scheme != "http" || c.base.User != nil {
@@ -212,7 +212,7 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, int
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		c.err = fmt.Errorf("Vault at %s can't be reached: %w", c.base.Host, cause(err))
+		c.err = fmt.Errorf("no connection to Vault at %s: %w", c.base.Host, cause(err))
 		return c.err
 	}
 	defer response.Body.Close()
