@@ -278,3 +278,9 @@ func (s *Store) LeafOf(person string) uint64 { return uint64(s.leafOf(person)) }
 
 // IndexLookUps brings the index of registrations up to date.
 func (s *Store) IndexLookUps(ctx context.Context) error { return s.indexLookUps(ctx) }
+
+// Addresses are those that registrations with such values are found by.
+func Addresses(values []byte) []string { return slices.Collect(addressesIn(values)) }
+
+// IsAddress says whether registrations are found by a text in their values.
+func IsAddress(text string) bool { return isAddress(text) }

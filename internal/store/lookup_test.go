@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -168,4 +169,23 @@ func BenchmarkAccept(b *testing.B) {
 			})
 		})
 	}
+}
+
+// The addresses that are found in JSON are those that encoding/json finds in it.
+func FuzzAddresses(f *testing.F) {
+	for _, text := range []string{`{"a":"b@c.de"}`, `{"a@b":["\"@x","\u0061@b","a\\@b"],"n":1}`, `"`, `{"a":"\`, `[]`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		found := store.Addresses([]byte(text))
+		var one map[string]string
+		if json.Unmarshal([]byte(text), &one) != nil {
+			return
+		}
+		for _, value := range one {
+			if want := store.IsAddress(value); want != slices.Contains(found, value) && want {
+				t.Errorf("%q is not found in %q: %q", value, text, found)
+			}
+		}
+	})
 }

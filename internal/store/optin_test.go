@@ -282,7 +282,7 @@ func TestConfirmations(t *testing.T) {
 
 // A restart and another node agree on the key of the links; without a cipher there is none.
 func TestConsentKey(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
+	onBothClear(t, func(t *testing.T, w *world) {
 		if _, err := w.s.ConsentKey(t.Context(), true); err == nil {
 			t.Error("a key without a cipher")
 		}
