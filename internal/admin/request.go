@@ -87,15 +87,33 @@ func (a *Admin) resendRegistration(w http.ResponseWriter, r *http.Request) error
 
 // retryDelivery takes overwrite_newer=true in the query.
 func (a *Admin) retryDelivery(w http.ResponseWriter, r *http.Request) error {
-	overwrite := false
-	if text := r.URL.Query().Get("overwrite_newer"); text != "" {
-		var err error
-		if overwrite, err = strconv.ParseBool(text); err != nil {
-			return &onramp.Error{Kind: onramp.Malformed, Message: "overwrite_newer must be true or false"}
-		}
+	overwrite, err := readOverwrite(r)
+	if err != nil {
+		return err
 	}
 	d, err := a.Desk.RetryDelivery(r.Context(), r.PathValue("id"), overwrite)
 	return write(w, d, err)
+}
+
+// releaseRegistration takes overwrite_newer=true in the query.
+func (a *Admin) releaseRegistration(w http.ResponseWriter, r *http.Request) error {
+	overwrite, err := readOverwrite(r)
+	if err != nil {
+		return err
+	}
+	released, err := a.Desk.ReleaseSuspect(r.Context(), r.PathValue("id"), overwrite)
+	return write(w, released, err)
+}
+
+func readOverwrite(r *http.Request) (overwrite bool, err error) {
+	text := r.URL.Query().Get("overwrite_newer")
+	if text == "" {
+		return false, nil
+	}
+	if overwrite, err = strconv.ParseBool(text); err != nil {
+		return false, &onramp.Error{Kind: onramp.Malformed, Message: "overwrite_newer must be true or false"}
+	}
+	return overwrite, nil
 }
 
 func (a *Admin) discardDelivery(w http.ResponseWriter, r *http.Request) error {

@@ -60,6 +60,10 @@ func (a *Admin) routes() []Route {
 		answerOne("GET /api/registrations/{id}", "One registration with its values and deliveries.", desk.FindRegistration),
 		answerOne("GET /api/registrations/{id}/timeline", "All that happened to one registration, oldest first.", desk.Timeline),
 		taking[operator.Again](answering[operator.Resent]("POST /api/registrations/{id}/resend", "Sends one registration again, to where the route of its form leads now.", a.resendRegistration), `{"step":1,"dry_run":true}`),
+		answering[operator.Registration]("POST /api/registrations/{id}/release", "Has a registration sent that is held under suspicion.", a.releaseRegistration, "overwrite_newer"),
+		answerOne("POST /api/registrations/{id}/discard", "Gives a registration up that is held under suspicion.", desk.DiscardSuspect),
+		answerTo("POST /api/registrations/release", "Has all sent that match and are held under suspicion. What a newer row has overtaken is left alone and counted.", desk.ReleaseSuspects, `{"form":"registration","reason":"form_limit","dry_run":true}`),
+		answerTo("POST /api/registrations/discard", "Gives all up that match and are held under suspicion.", desk.DiscardSuspects, `{"form":"registration","reason":"honeypot","since":"24h"}`),
 
 		answerOne("POST /api/registrations/{id}/remind", "Asks the person of a held registration once more to confirm it, within the limits of its form.", desk.RemindRegistration),
 

@@ -72,6 +72,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	found = append(found, certified(all.Health.Certificates)...)
 	found = append(found, unarrived(all.Watch)...)
 	found = append(found, w.confirmations(all.Confirmations)...)
+	found = append(found, surging(&all)...)
 	if w.from.Trouble == nil {
 		return found
 	}

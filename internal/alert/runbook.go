@@ -26,6 +26,7 @@ const (
 	RunbookCanary    Runbook = "canary"
 	RunbookSample    Runbook = "rows-differ"
 	RunbookQuiet     Runbook = "form-quiet"
+	RunbookSurge     Runbook = "form-surge"
 	RunbookCalls     Runbook = "calls-used"
 	RunbookKeptBack  Runbook = "confirmations-kept-back"
 	RunbookReturned  Runbook = "confirmations-returned"

@@ -62,7 +62,7 @@ func readParts(body []byte, boundary string) ([]part, error) {
 		case err != nil:
 			return nil, errNotMultipart
 		case len(parts) == maxInputs:
-			return nil, errTooMany
+			return nil, errLimited
 		}
 		read, err := readPart(next)
 		if err != nil {

@@ -92,7 +92,7 @@ func parseJSON(body []byte, charset media.Charset) ([]onramp.Input, error) {
 	inputs := make([]onramp.Input, 0, 8)
 	for s.next() {
 		if len(inputs) == maxInputs {
-			return nil, errTooMany
+			return nil, errLimited
 		}
 		name, err := s.text()
 		if err != nil {
@@ -105,7 +105,7 @@ func parseJSON(body []byte, charset media.Charset) ([]onramp.Input, error) {
 	return inputs, nil
 }
 
-var errTooMany = web.Malformed("the body has more than " + strconv.Itoa(maxInputs) + " fields")
+var errLimited = web.Malformed("the body has more than " + strconv.Itoa(maxInputs) + " fields")
 
 // scanner walks over JSON that is known to be valid.
 type scanner struct {
@@ -252,7 +252,7 @@ func hexRune(digits string) rune {
 func parseForm(body string, charset media.Charset) (inputs []onramp.Input, err error) {
 	err = media.ParseForm(body, charset, func(name, value string) error {
 		if len(inputs) == maxInputs {
-			return errTooMany
+			return errLimited
 		}
 		inputs = append(inputs, onramp.Input{Name: name, Value: onramp.Scalar{Kind: onramp.Posted, Text: value}})
 		return nil

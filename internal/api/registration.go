@@ -20,6 +20,7 @@ import (
 	"onramp/internal/ignored"
 	"onramp/internal/onramp"
 	"onramp/internal/quota"
+	"onramp/internal/screen"
 	"onramp/internal/web"
 	"onramp/internal/web/media"
 )
@@ -54,6 +55,8 @@ type Public struct {
 	// Waiters counts them. Those that share it, such as this API with another
 	// configuration, share MaxWaiters; nil: it has one of its own.
 	Waiters *atomic.Int64
+	// Screen finds what is under suspicion of abuse; nil: nothing is looked at.
+	Screen *screen.Gate
 	// Ignored counts the names of inputs that a form has no field for and ignores; nil:
 	// nobody counts them.
 	Ignored *ignored.Names
@@ -92,6 +95,7 @@ func (p *Public) Routes(mux *http.ServeMux) error {
 		}
 		return schema.serve(w, r)
 	})))
+	mux.Handle("GET /v1/forms/{form}/challenge", allow(p.Server.Handle(p.challenge)))
 	mux.Handle("OPTIONS /v1/forms/", allow(p.Server.Handle(web.NotFound)))
 	mux.Handle("GET /v1/registrations/{id}", p.Server.Handle(func(w http.ResponseWriter, r *http.Request) error { return p.status(pages, w, r) }))
 	mux.Handle("OPTIONS /v1/registrations/{id}", pages.all.Handler(p.Server.Handle(web.NotFound)))
@@ -128,11 +132,66 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 		body.Reset()
 		buffers.Put(body)
 	}()
-	if err := p.checkOrigin(form, r); err != nil {
+	s, err := p.read(form, r, body)
+	if err != nil {
 		return err
 	}
-	if err := web.ReadBody(r, body, maxBody); err != nil {
+	registration, err := form.Accept(onramp.Submission{
+		Inputs: s.inputs, ReceivedAt: p.Now().UTC().Truncate(time.Microsecond),
+		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: r.Referer(), Languages: languages(r),
+	})
+	if err != nil {
+		web.Annotate(w, web.Note{Form: form.Name, Fields: refusedFields(form, err)})
 		return err
+	}
+	if err := s.screen(r, &registration); err != nil {
+		return err
+	}
+	page, wait := web.WantsPage(r), s.wait(form, r)
+	if wait > 0 {
+		defer p.Waiters.Add(-1)
+		if p.Waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
+			wait = 0
+		}
+	}
+	accepted, err := p.save(r.Context(), &registration, form.IdempotencyKey(s.key, s.inputs, &registration), wait > 0)
+	if err != nil {
+		return err
+	}
+	web.Annotate(w, web.Note{Form: form.Name, Registration: accepted.Registration.ID, Held: onramp.SuspicionOf(registration.Hold.Detail)})
+	if page {
+		http.Redirect(w, r, successURL(form, r), http.StatusSeeOther)
+		return nil
+	}
+	if form.DoubleOptIn != nil { // nobody is to learn who has confirmed before, or is under suspicion
+		accepted.Registration.State, accepted.Registration.Hold = onramp.RegistrationHeld, onramp.Hold{}
+	}
+	return p.answer(w, r, accepted, wait, form.Suggest(s.inputs))
+}
+
+// submission is what a request says, before the form has looked at it.
+type submission struct {
+	inputs   []onramp.Input
+	key      onramp.GivenKey
+	guard    *screen.Guard
+	controls screen.Controls
+	trusted  bool // it is not screened
+}
+
+// read reads a request, if it is admitted.
+func (p *Public) read(form *onramp.Form, r *http.Request, body *bytes.Buffer) (s submission, err error) {
+	s.guard = p.Screen.Guard(form.Name)
+	if s.trusted, err = s.guard.Admit(r, web.IP(r.Context())); err != nil {
+		if web.WantsPage(r) {
+			_ = web.ReadBody(r, body, maxBody) // so that the page has what was typed; the error is that of Admit
+		}
+		return s, err
+	}
+	if err := p.checkOrigin(form, r); err != nil {
+		return s, err
+	}
+	if err := web.ReadBody(r, body, maxBody); err != nil {
+		return s, err
 	}
 	declared := media.ParseType(r.Header.Get("Content-Type"))
 	meant := meantType(declared, body.Bytes())
@@ -141,57 +200,45 @@ func (p *Public) register(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	inputs, err := readInputs(meant, body.Bytes())
 	if err != nil {
-		return err
+		return s, err
 	}
-	key, inputs, err := takeKey(r, form, withoutCharset(form, inputs))
-	if err != nil {
-		return err
+	s.controls, inputs = s.guard.Take(withoutCharset(form, inputs))
+	if s.key, inputs, err = takeKey(r, form, inputs); err != nil {
+		return s, err
 	}
-	inputs, dropped := form.DropUnknown(inputs, meant.IsForm())
+	var dropped []string
+	s.inputs, dropped = form.DropUnknown(inputs, meant.IsForm())
 	p.Ignored.Count(form.Name, dropped)
-	registration, err := form.Accept(onramp.Submission{
-		Inputs: inputs, ReceivedAt: p.Now().UTC().Truncate(time.Microsecond),
-		IP: web.IP(r.Context()), UserAgent: r.UserAgent(), PageURL: r.Referer(), Languages: languages(r),
-	})
-	if err != nil {
-		web.Annotate(w, web.Note{Form: form.Name, Fields: refusedFields(form, err)})
-		return err
-	}
-	page := web.WantsPage(r)
-	wait := preferredWait(r, page, form)
-	if wait > 0 {
-		defer p.Waiters.Add(-1)
-		if p.Waiters.Add(1) > int64(p.MaxWaiters) && p.MaxWaiters > 0 {
-			wait = 0
-		}
-	}
-	accepted, err := p.save(r.Context(), &registration, form.IdempotencyKey(key, inputs, &registration), wait > 0)
-	if err != nil {
-		return err
-	}
-	web.Annotate(w, web.Note{Form: form.Name, Registration: accepted.Registration.ID})
-	return p.tell(w, r, accepted, told{form, page, wait, form.Suggest(inputs)})
+	return s, nil
 }
 
-// told is what an answer goes by, beside what was accepted.
-type told struct {
-	form  *onramp.Form
-	page  bool
-	wait  time.Duration
-	meant []onramp.Suggestion
-}
-
-// tell sends a browser on, or answers.
-func (p *Public) tell(w http.ResponseWriter, r *http.Request, accepted onramp.Accepted, t told) error {
-	form := t.form
-	if t.page {
-		http.Redirect(w, r, successURL(form, r), http.StatusSeeOther)
+// screen has a registration held that is under suspicion. The error refuses it.
+func (s *submission) screen(r *http.Request, registration *onramp.Registration) error {
+	if s.trusted || !s.guard.Holds() {
 		return nil
 	}
-	if form.DoubleOptIn != nil { // nobody is to learn who has confirmed before
-		accepted.Registration.State = onramp.RegistrationHeld
+	return s.guard.Screen(r.Context(), &screen.Submission{
+		Registration: registration, Controls: s.controls, IP: web.IP(r.Context()), UserAgent: r.UserAgent(), Key: s.key.Text, At: registration.ReceivedAt,
+	})
+}
+
+// wait is how long the client may wait for the outcome: not at all for a page, whose answer
+// is always the same, nor where the outcome waits for a person, or would tell somebody that
+// they are under suspicion.
+func (s *submission) wait(form *onramp.Form, r *http.Request) time.Duration {
+	if web.WantsPage(r) || form.DoubleOptIn != nil || s.guard.Holds() && !s.trusted {
+		return 0
 	}
-	return p.answer(w, r, accepted, t.wait, t.meant)
+	return preferredWait(r)
+}
+
+// publicState is the state of a registration as strangers learn it: one that is held under
+// suspicion looks like one that is on its way.
+func publicState(state onramp.RegistrationState, hold onramp.Hold) onramp.RegistrationState {
+	if state == onramp.RegistrationHeld && hold.Reason == onramp.HoldSuspicion {
+		return onramp.RegistrationQueued
+	}
+	return state
 }
 
 // save stores a registration, unless its sender, or all of them, have stored too much. What
@@ -254,7 +301,7 @@ func refusedFields(form *onramp.Form, err error) string {
 // a wait, also how it went.
 func (p *Public) answer(w http.ResponseWriter, r *http.Request, a onramp.Accepted, wait time.Duration, meant []onramp.Suggestion) error {
 	stored := a.Registration
-	state := cmp.Or(stored.State, onramp.RegistrationQueued)
+	state := publicState(cmp.Or(stored.State, onramp.RegistrationQueued), stored.Hold)
 	if wait > 0 {
 		w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
 		state = p.await(r.Context(), a, wait)
@@ -290,7 +337,7 @@ func (p *Public) await(ctx context.Context, a onramp.Accepted, wait time.Duratio
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLook)
 	defer cancel()
 	if r, err := p.Store.FindRegistration(ctx, a.Registration.ID); err == nil {
-		return r.State
+		return publicState(r.State, r.Hold)
 	}
 	return onramp.RegistrationQueued // it is stored: that much is certain
 }
@@ -304,12 +351,7 @@ const (
 
 // preferredWait reads "wait" of the Prefer header (RFC 7240, 4.3), in seconds;
 // 0 when it is absent or makes no sense.
-//
-// It is 0 where the answer is the same whatever the outcome, and where that waits for a person.
-func preferredWait(r *http.Request, page bool, form *onramp.Form) time.Duration {
-	if page || form.DoubleOptIn != nil {
-		return 0
-	}
+func preferredWait(r *http.Request) time.Duration {
 	for _, header := range r.Header.Values("Prefer") {
 		for preference := range strings.SplitSeq(header, ",") {
 			preference, _, _ = strings.Cut(preference, ";")

@@ -88,6 +88,7 @@ func (p *Public) openAPI() *huma.OpenAPI {
 	for name, form := range p.Forms {
 		schemas["Form_"+name] = formSchema(form)
 		doc.Paths["/v1/forms/"+name+"/registrations"] = &huma.PathItem{Post: registerOperation(form)}
+		doc.Paths["/v1/forms/"+name+"/challenge"] = &huma.PathItem{Get: challengeOperation(name)}
 		doc.Paths["/v1/forms/"+name] = &huma.PathItem{Get: &huma.Operation{
 			OperationID: "form-" + name, Summary: "The fields of the form " + name + " as JSON Schema",
 			Responses: map[string]*huma.Response{"200": {
@@ -140,6 +141,19 @@ func statusOperation() *huma.Operation {
 	}
 }
 
+func challengeOperation(form string) *huma.Operation {
+	return &huma.Operation{
+		OperationID: "challenge-" + form, Summary: "A proof of work for a visitor of the form " + form + ", as the ALTCHA widget reads it, and the time for _time",
+		Responses: map[string]*huma.Response{
+			"200": {
+				Description: "A challenge. required says whether its solution is needed now",
+				Content:     map[string]*huma.MediaType{media.JSON: {Schema: &huma.Schema{Type: huma.TypeObject}}},
+			},
+			"404": problemResponse("No such form, or it asks for neither a proof of work nor the time"),
+		},
+	}
+}
+
 func problemResponse(description string) *huma.Response {
 	return &huma.Response{
 		Description: description,
@@ -177,6 +191,7 @@ func registerOperation(f *onramp.Form) *huma.Operation {
 		onramp.Malformed: "The body can't be parsed", onramp.Forbidden: "The form does not accept registrations from that page", onramp.NotFound: "No such form", onramp.Conflict: "The first request under this key is still being worked on",
 		onramp.TooLarge: "Body too large", onramp.Unsupported: "Content type, charset or content coding not supported; for the last one Accept-Encoding names those that are", onramp.Invalid: "Invalid fields, or the key was used with other values",
 		onramp.Unavailable: "Could not be stored; see Retry-After", onramp.Limited: "Too much was sent; see Retry-After",
+		onramp.Denied: "The key in the Authorization header is not one of this form's trusted_keys",
 	} {
 		op.Responses[strconv.Itoa(web.Status(kind))] = problemResponse(description)
 	}

@@ -125,11 +125,13 @@ func TestOpenAPI(t *testing.T) {
 			answers[method+" "+path] = slices.Sorted(maps.Keys(operation["responses"].(map[string]any)))
 		}
 	}
-	all := []string{"201", "202", "303", "400", "403", "404", "409", "413", "415", "422", "429", "503"}
+	all := []string{"201", "202", "303", "400", "401", "403", "404", "409", "413", "415", "422", "429", "503"}
+	challenge := []string{"200", "404"}
 	if diff := cmp.Diff(map[string][]string{
 		"get /v1/forms/registration": {"200"}, "post /v1/forms/registration/registrations": all,
 		"get /v1/forms/survey": {"200"}, "post /v1/forms/survey/registrations": all,
 		"get /v1/forms/open": {"200"}, "post /v1/forms/open/registrations": all,
+		"get /v1/forms/registration/challenge": challenge, "get /v1/forms/survey/challenge": challenge, "get /v1/forms/open/challenge": challenge,
 		"get /v1/registrations/{id}": {"200", "404", "503"},
 	}, answers); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)

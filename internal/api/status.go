@@ -28,9 +28,9 @@ func (p *Public) status(pages *pages, w http.ResponseWriter, r *http.Request) er
 		return err
 	}
 	if form := p.Forms[found.Form]; form != nil && form.DoubleOptIn != nil && !found.Asked && found.State != onramp.RegistrationErased {
-		found.State = onramp.RegistrationHeld // as it was answered: nobody is to learn who has confirmed before
+		found.State, found.Hold = onramp.RegistrationHeld, onramp.Hold{} // as it was answered: nobody is to learn who has confirmed before, or is under suspicion
 	}
 	return web.WriteJSON(w, http.StatusOK, struct {
 		Status string `json:"status"`
-	}{found.State.String()})
+	}{publicState(found.State, found.Hold).String()})
 }

@@ -27,6 +27,7 @@ import (
 	"onramp/internal/metrics"
 	"onramp/internal/onramp"
 	"onramp/internal/quota"
+	"onramp/internal/screen"
 	"onramp/internal/store"
 	"onramp/internal/systemd"
 	"onramp/internal/tracing"
@@ -67,6 +68,7 @@ type App struct {
 	metrics *metrics.Metrics
 	alerts  *alert.Watcher
 	watch   *watch.Watch
+	screen  *screen.Memory // what is known of submissions, whatever the configuration
 	public  *web.Listener
 	admin   *web.Listener
 	plain   *web.Listener                 // http, beside certificates that an authority gives; nil: there is none
@@ -120,6 +122,7 @@ func (a *App) start(ctx context.Context, cfg *config.Config) (err error) {
 	if a.watch, err = a.newWatch(ctx); err != nil {
 		return err
 	}
+	a.screen = screen.NewMemory(a.store, a.options.Log.With("part", "screen"), time.Now)
 	if err := a.bind(ctx, cfg); err != nil {
 		return err
 	}
@@ -202,6 +205,7 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 	sites := &api.Public{
 		Forms: r.byName, Store: registrar{a.store, a}, Server: server, Now: time.Now, BaseURL: r.cfg.Public.URL,
 		Version: a.options.Version, Ending: a.ending, MaxWaiters: a.waiters, Waiters: &a.waiting, Ignored: &a.ignored, Quota: a.quota,
+		Screen: r.screen,
 	}
 	if err := sites.Routes(mux); err != nil {
 		return nil, err
@@ -277,6 +281,7 @@ func (a *App) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watching.Go(func() { a.alerts.Run(claim) })
 	watching.Go(func() { a.calls.Run(claim, a.uncounted) })
+	watching.Go(func() { a.screen.Run(claim) })
 	go a.tellGone(claim)
 	failed := make(chan error, len(a.listeners()))
 	for _, l := range a.listeners() {

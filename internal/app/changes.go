@@ -54,6 +54,7 @@ func parts() []part {
 		{"smtp.from", func(c *config.Config) any { return &c.SMTP.From }},
 		{"drain_timeout", func(c *config.Config) any { return &c.Drain }},
 		{"log.level", func(c *config.Config) any { return &c.Log.Level }},
+		{"screen", func(c *config.Config) any { return &c.Screens }},
 		{"watch", func(c *config.Config) any { return &c.Watch }},
 		{"alerts", func(c *config.Config) any { return &c.Alerts }},
 	}

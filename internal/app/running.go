@@ -18,6 +18,7 @@ import (
 	"onramp/internal/outbound"
 	"onramp/internal/pump"
 	"onramp/internal/resend"
+	"onramp/internal/screen"
 	"onramp/internal/store"
 )
 
@@ -33,6 +34,7 @@ type running struct {
 	consent       *consent.Desk   // nil: nothing was ever to be confirmed
 	mail          *mailing.Sender // nil: there is no mail server
 	desk          *operator.Desk
+	screen        *screen.Gate
 	public, admin http.Handler
 }
 
@@ -75,6 +77,9 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 		Account: r.account.Client(), AccountID: r.cfg.MarketingCloud.AccountID, Destinations: r.formDestinations(), Timeout: r.cfg.Delivery.Timeout,
 		Explain: outbound.Explain, Scopes: r.lackingScopes, Saving: a.savesCalls, Log: a.options.Log.With("part", "health"),
 	})
+	if r.screen, err = a.newGate(ctx, r); err != nil {
+		return err
+	}
 	r.desk = a.newDesk(r)
 	if r.public, err = a.publicHandler(r); err != nil {
 		return err
@@ -110,7 +115,7 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 
 func (a *App) newDesk(r *running) *operator.Desk {
 	desk := &operator.Desk{
-		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
+		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Suspects: a.store, Surges: r.surges, Ask: r.ask, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
 		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status, Tracing: a.tracingStatus,
 		Sources: a.bundleSources(r), Log: a.options.Log.With("part", "admin"),
 	}

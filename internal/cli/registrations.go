@@ -92,7 +92,8 @@ func (c *command) registrations() *cobra.Command {
 		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return frame.Group("registrations", "List, show, resend and remind registrations", list, show, c.registrationsResend(), c.registrationsRemind())
+	return frame.Group("registrations", "List, show, resend, remind, release and discard registrations", list, show,
+		c.registrationsResend(), c.registrationsRemind(), c.registrationsRelease(), c.registrationsDiscard())
 }
 
 func (c *command) listRegistrations(ctx context.Context, query url.Values) error {
@@ -122,12 +123,25 @@ func (c *command) showRegistration(ctx context.Context, id string) error {
 	}
 	fmt.Fprintf(c.Stdout, "registration    %s\nform            %s\nstatus          %s\nsubscriber key  %s\nreceived        %s\nfields          %s\n\n",
 		shown.ID, shown.Form, shown.Status, shown.SubscriberKey, moment(shown.ReceivedAt), shown.Fields)
+	c.printHeld(shown.Held)
 	if err := c.printDeliveries(shown.Deliveries); err != nil {
 		return err
 	}
 	c.printEdits(shown.Edits)
 	fmt.Fprintln(c.Stdout)
 	return c.printTimeline(shown.Timeline)
+}
+
+// printHeld says why a registration is held.
+func (c *command) printHeld(h *operator.Held) {
+	if h == nil {
+		return
+	}
+	fmt.Fprintf(c.Stdout, "held since %s: %s", moment(h.Since), h.Reason)
+	if h.Detail != "" {
+		fmt.Fprintf(c.Stdout, ", %s", oneLine(h.Detail))
+	}
+	fmt.Fprint(c.Stdout, "\n\n")
 }
 
 func (a *adminClient) registration(ctx context.Context, id string) (*registrationWithTimeline, error) {

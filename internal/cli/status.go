@@ -29,7 +29,8 @@ clock, whether what the configuration names is there, whether what is sent arriv
 and traces, if they are sent. The calls to Marketing Cloud are
 those of today (UTC) and of the contract's year. Deliveries with the same destination and
 key go one after the other: what waits behind the retry of an earlier one is shown below.
-Ignored are the inputs that came with a form and are no field of it (see unknown_fields).`,
+Ignored are the inputs that came with a form and are no field of it (see unknown_fields).
+Suspicions are why registrations were held; those released were held for nothing.`,
 		Example: "  onramp status\n  onramp status --output json",
 		Args:    cobra.NoArgs,
 		RunE:    frame.Run(func(ctx context.Context, _ []string) error { return c.runStatus(ctx) }),
@@ -83,6 +84,9 @@ func (c *command) runStatus(ctx context.Context) error {
 	if err := c.printIgnored(s.Forms); err != nil {
 		return err
 	}
+	if err := c.printSuspicions(&s); err != nil {
+		return err
+	}
 	c.printBehind(s.Destinations)
 	c.printLate(s.Destinations)
 	fmt.Fprintln(c.Stdout)
@@ -102,6 +106,28 @@ func tracingRows(t *operator.Tracing) [][]string {
 		state, text = "failing", text+"; operator: let this machine reach the collector; "+t.Reason
 	}
 	return [][]string{{"tracing", state, text}}
+}
+
+// printSuspicions prints what registrations were held for, with the share of those that
+// were held for nothing, and the forms that get far more submissions than usual.
+func (c *command) printSuspicions(s *operator.Status) error {
+	for i := range s.Surges {
+		fmt.Fprintf(c.Stdout, "\nWARNING: form %s: %s\n", s.Surges[i].Form, s.Surges[i].Explain())
+	}
+	if len(s.Suspicions) == 0 {
+		return nil
+	}
+	rows := [][]string{{"SUSPICION", "HELD", "RELEASED", "DISCARDED", "WAITING"}}
+	for i := range s.Suspicions {
+		one := &s.Suspicions[i]
+		released := strconv.FormatInt(one.Released, 10)
+		if one.Released > 0 {
+			released += fmt.Sprintf(" (%.0f%%)", 100*float64(one.Released)/float64(one.Held))
+		}
+		rows = append(rows, []string{visible.Escape(one.Reason), strconv.FormatInt(one.Held, 10), released, strconv.FormatInt(one.Discarded, 10), strconv.FormatInt(one.Waiting(), 10)})
+	}
+	fmt.Fprintln(c.Stdout)
+	return c.table(rows)
 }
 
 // printIgnored prints what came with forms and is no field of theirs.

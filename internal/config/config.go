@@ -18,31 +18,34 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 	"onramp/internal/setting"
 )
 
 // Config is the whole configuration. Each field's comment gives its key in the
 // file and what holds when the key is left out.
 type Config struct {
-	Database       string            // database: a file name or a postgres:// URL; "onramp.db"
-	EncryptionKey  onramp.Secret     // encryption_key: a keyset, see package keyset; "" is only possible with a file as the database or without callbacks
-	Public         Public            // public
-	Storage        Storage           // storage
-	Egress         Egress            // egress
-	Admin          Admin             // admin
-	MarketingCloud MarketingCloud    // marketing_cloud
-	OAuth          OAuth             // oauth
-	Delivery       Delivery          // delivery
-	SMTP           SMTP              // smtp
-	Drain          time.Duration     // drain_timeout: how long a stop waits for work in hand; 25s
-	Log            Log               // log
-	Privacy        Privacy           // privacy
-	Tracing        Tracing           // tracing
-	Watch          Watch             // watch
-	Alerts         []onramp.Secret   // alerts: URLs to send alerts to, such as slack://…; secret, since they hold credentials; none
-	Forms          []onramp.Form     // forms, sorted by name; at least one, except from Default
-	Callbacks      []onramp.Callback // ens.callbacks, sorted by name; none
-	Sinks          []onramp.Sink     // sinks, in the order of the file; none
+	Database       string                     // database: a file name or a postgres:// URL; "onramp.db"
+	EncryptionKey  onramp.Secret              // encryption_key: a keyset, see package keyset; "" is only possible with a file as the database or without callbacks
+	Public         Public                     // public
+	Storage        Storage                    // storage
+	Egress         Egress                     // egress
+	Admin          Admin                      // admin
+	MarketingCloud MarketingCloud             // marketing_cloud
+	OAuth          OAuth                      // oauth
+	Delivery       Delivery                   // delivery
+	SMTP           SMTP                       // smtp
+	Drain          time.Duration              // drain_timeout: how long a stop waits for work in hand; 25s
+	Log            Log                        // log
+	Privacy        Privacy                    // privacy
+	Tracing        Tracing                    // tracing
+	Watch          Watch                      // watch
+	Screen         screen.Settings            // screen, for all forms; nothing
+	Alerts         []onramp.Secret            // alerts: URLs to send alerts to, such as slack://…; secret, since they hold credentials; none
+	Forms          []onramp.Form              // forms, sorted by name; at least one, except from Default
+	Screens        map[string]screen.Settings // forms.NAME.screen over screen, by form; forms that are not screened have none
+	Callbacks      []onramp.Callback          // ens.callbacks, sorted by name; none
+	Sinks          []onramp.Sink              // sinks, in the order of the file; none
 }
 
 // Public is the listener for visitors and sites.
@@ -185,6 +188,7 @@ func Default() *Config {
 		Drain:    25 * time.Second,
 		Log:      Log{Level: "info", Format: "json"},
 		Privacy:  Privacy{Encrypt: true},
+		Screen:   screen.Default(),
 		Watch:    Watch{Oldest: 15 * time.Minute, DiskFree: Space{Percent: 5}, Events: time.Hour, Canary: Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true, Confirmations: 10},
 	}
 }
@@ -309,8 +313,10 @@ func (r *reader) config(c *Config, root value) {
 	r.checkTLS(c, sections)
 	c.Alerts = r.alerts(top["alerts"])
 	r.publicURL = c.Public.URL
+	r.screenTop(c, sections)
 	c.Forms = r.forms(top["forms"])
 	r.checkOptIns(c, sections)
+	c.Screens = r.screens(top["forms"], c)
 	r.checkCanary(c)
 	c.OAuth.Clients = r.clients(sections["oauth"]["clients"])
 	c.OAuth.Users = r.users(sections["oauth"]["users"])

@@ -16,6 +16,7 @@ import (
 
 	"onramp/internal/config"
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 )
 
 // compared makes cmp look at what a configuration says.
@@ -133,8 +134,8 @@ func TestExample(t *testing.T) {
 		Drain:    25 * time.Second,
 		Log:      config.Log{Level: "info", Format: "json"},
 		Privacy:  config.Privacy{Encrypt: true},
-		Watch:    config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour, Canary: config.Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true, Confirmations: 10},
-		Forms:    []onramp.Form{exampleForm()},
+		Screen:   screen.Default(), Watch: config.Watch{Oldest: 15 * time.Minute, DiskFree: config.Space{Percent: 5}, Events: time.Hour, Canary: config.Canary{Timeout: 10 * time.Minute}, Sample: 24 * time.Hour, Schema: time.Hour, Usual: true, Confirmations: 10},
+		Forms: []onramp.Form{exampleForm()},
 		Callbacks: []onramp.Callback{{
 			Name: "events", MaxBatch: 1000,
 			Subscriptions: []onramp.Subscription{{
@@ -297,7 +298,7 @@ func TestEveryKey(t *testing.T) {
 		Drain:          5 * time.Second,
 		Log:            config.Log{Level: "debug", Format: "text"},
 		Privacy:        config.Privacy{Encrypt: false},
-		Tracing: config.Tracing{
+		Screen:         screen.Default(), Tracing: config.Tracing{
 			Endpoint: "https://otlp.example.com/otlp", Sample: 0.25, TrustParent: true, Headers: map[string]onramp.Secret{"X-Api-Key": "c1ient-secret"},
 		},
 		Watch: config.Watch{

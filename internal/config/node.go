@@ -342,6 +342,14 @@ func (r *reader) scalar(v value) (scalar, bool) {
 	return scalar{}, false
 }
 
+// single reads a value that may also be a list or a map: ok is false of these, and of none.
+func (r *reader) single(v value) (s scalar, ok bool) {
+	if !v.isSet() || v.target().Kind != yaml.ScalarNode {
+		return s, false
+	}
+	return r.scalar(v)
+}
+
 // text reads a text; "" when there is none.
 func (r *reader) text(v value) string {
 	s, _ := r.scalar(v)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 )
 
 // longestOnce is how long equal submissions are surely remembered.
@@ -49,4 +50,4 @@ func (r *reader) keyField(s scalar, set fieldSet) string {
 var keyless = []onramp.FieldType{onramp.Boolean, onramp.Choice}
 
 // reservedInputs are the inputs that the hosted form, the embed and browsers send along.
-var reservedInputs = []string{onramp.OnceInput, "_page", "_referrer", "_landing_page", "_charset_"}
+var reservedInputs = []string{onramp.OnceInput, "_page", "_referrer", "_landing_page", "_charset_", screen.TimeInput, screen.ProofInput}

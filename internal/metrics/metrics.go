@@ -18,6 +18,7 @@ import (
 
 	"onramp/internal/budget"
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 	"onramp/internal/web"
 )
 
@@ -49,6 +50,8 @@ type Metrics struct {
 	batches  *prometheus.HistogramVec
 	sendTook *prometheus.HistogramVec
 	outcomes *prometheus.CounterVec
+
+	screened *prometheus.CounterVec
 }
 
 // New makes the metrics of a gateway. desk tells how the gateway is; it is asked
@@ -72,6 +75,8 @@ func New(version string, desk Desk) *Metrics {
 		batches:  histograms("batch_deliveries", "Deliveries that went out together, in one call or one batch of events.", sizes, "destination"),
 		sendTook: histograms("send_seconds", "Time that sending a batch took, with the polls for the result of an asynchronous call.", []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}, "destination"),
 		outcomes: counters("outcomes_total", "Attempts to make a delivery, by how they came out.", "destination", "outcome"),
+
+		screened: counters("screened_total", "Submissions that were screened for abuse, by the form, what became of them (passed, held, refused) and why.", "form", "decision", "reason"),
 	}
 	for _, part := range []string{"token", "events"} { // so that the share can be computed before the first is late
 		m.inTime.WithLabelValues(part, "true")
@@ -79,7 +84,7 @@ func New(version string, desk Desk) *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version), &m.state,
-		m.requests, m.requestTook, m.forms, m.refused, m.inTime, m.commitWrites, m.commitTook, m.calls, m.callTook, m.batches, m.sendTook, m.outcomes,
+		m.requests, m.requestTook, m.forms, m.refused, m.inTime, m.commitWrites, m.commitTook, m.calls, m.callTook, m.batches, m.sendTook, m.outcomes, m.screened,
 	)
 	return m
 }
@@ -144,6 +149,11 @@ func (m *Metrics) Sent(destination string, outcomes []onramp.Outcome, took time.
 	for i := range outcomes {
 		m.outcomes.WithLabelValues(destination, outcomes[i].Verdict.String()).Inc()
 	}
+}
+
+// Screened counts a decision about a submission.
+func (m *Metrics) Screened(form string, decision screen.Decision, reason string) {
+	m.screened.WithLabelValues(form, string(decision), reason).Inc()
 }
 
 const namespace = "onramp"

@@ -67,6 +67,8 @@ var (
 	canaries   = describe("canary_state", "1 for the state of a form's canaries, 0 for the others.", "form", "state")
 	canaryAt   = describe("canary_arrived_timestamp_seconds", "When a canary of a form has arrived last.", "form")
 	quiet      = describe("quiet_forms", "Forms that have had no registration for much longer than usual; see onramp status.")
+	surges     = describe("surging_forms", "Forms that get far more submissions than usual; see onramp status.")
+	suspects   = describe("suspects", "Registrations that were held under suspicion, by its reason and what became of them: waiting, released (held for nothing) or discarded.", "reason", "outcome")
 	drifted    = describe("columns_drifted", "1 for a data extension whose columns no longer take what the forms send: nothing is sent to it.", "destination")
 	loadedAt   = describe("configuration_loaded_timestamp_seconds", "When the configuration that runs was loaded.")
 	reloadBad  = describe("configuration_reload_failed", "1 if the last reload was refused; see onramp status.")
@@ -83,7 +85,7 @@ func descriptions() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		up, accepted, registrations, deliveries, inFlight, standing, oldest, failures, stored, repeated,
 		writable, notices, diskFree, diskSize, tokenAge, tokenBad, clockAhead, expires, checks, yearCalls, yearLimit,
-		canaries, canaryAt, quiet, drifted, spans, loadedAt, reloadBad, needsStart,
+		canaries, canaryAt, quiet, surges, suspects, drifted, spans, loadedAt, reloadBad, needsStart,
 	}
 }
 
@@ -254,6 +256,13 @@ func (g gauges) status(s *operator.Status) {
 			age = max(g.now.Sub(*d.Oldest).Seconds(), 0)
 		}
 		g.set(oldest, age, d.Name)
+	}
+	g.set(surges, float64(len(s.Surges)))
+	for i := range s.Suspicions {
+		one := &s.Suspicions[i]
+		for outcome, n := range map[string]int64{"waiting": one.Waiting(), "released": one.Released, "discarded": one.Discarded} {
+			g.set(suspects, float64(n), one.Reason, outcome)
+		}
 	}
 	g.yes(writable, s.Store.State == "ok")
 	g.set(notices, float64(len(s.Notices)))

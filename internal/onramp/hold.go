@@ -1,6 +1,9 @@
 package onramp
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Hold is why a registration is stored and not yet to be sent. The zero value: it is to be
 // sent.
@@ -29,4 +32,14 @@ func (r HoldReason) String() string { return holdReasons[r] }
 func ParseHoldReason(name string) (HoldReason, bool) {
 	i := index(holdReasons, name)
 	return HoldReason(max(i, 0)), i > 0
+}
+
+// SuspicionMore stands between what a registration is suspected of, as it is counted and
+// filtered, and what more is said of it.
+const SuspicionMore = ": "
+
+// SuspicionOf is what a registration is suspected of, without what more is said of it.
+func SuspicionOf(detail string) string {
+	reason, _, _ := strings.Cut(detail, SuspicionMore)
+	return reason
 }

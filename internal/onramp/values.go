@@ -88,6 +88,26 @@ func ColumnsAsStored(values json.RawMessage) (columns json.RawMessage, ok bool) 
 	return closeObject(columns), ok && err == nil
 }
 
+// HasField says whether visitors fill in a field of this name.
+func (f *Form) HasField(name string) bool {
+	_, known := f.byName[name]
+	return known
+}
+
+// TextOf is the text that a registration holds in a field that visitors fill in; "": none.
+func (f *Form) TextOf(r *Registration, field string) (text string) {
+	at, known := f.byName[field]
+	if !known {
+		return ""
+	}
+	_ = eachMember(r.Values, func(name, value []byte) { // it is what Accept has written
+		if string(name) == f.keys[at] {
+			_ = json.Unmarshal(value, &text) // of what is no text, nothing
+		}
+	})
+	return text
+}
+
 // fillIn gives what a field holds for which nothing was kept, as JSON; nil: nothing.
 func (f *Field) fillIn(r *Registration) json.RawMessage {
 	switch f.From {

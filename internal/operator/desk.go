@@ -25,6 +25,9 @@ type Desk struct {
 	Deliveries    Deliveries
 	Changes       Changes
 	Counts        Counts
+	Suspects      Suspects                                   // nil: nothing is held under suspicion
+	Ask           func(ctx context.Context, id string) error // the person of a suspect to confirm it, who was not asked yet; used of forms with double opt-in
+	Surges        func() []Surge                             // forms that get far more submissions than usual; may be nil
 	Pump          Pump
 	Events        Events
 	Rows          Rows                    // nil: nobody reads rows back

@@ -23,8 +23,10 @@ type Status struct {
 	Confirmations []onramp.ConfirmationStatus `json:"confirmations,omitempty"` // of forms with double opt-in
 	health.Status
 	Watch         watch.Status   `json:"watch,omitzero"`
-	Tracing       *Tracing       `json:"tracing,omitempty"` // nil: it is off
-	Notices       []string       `json:"notices,omitempty"` // what is unusual about the database, each with what to do
+	Suspicions    []Suspicion    `json:"suspicions,omitempty"` // what registrations were held for, and what became of them
+	Surges        []Surge        `json:"surges,omitempty"`     // forms that get far more submissions than usual
+	Tracing       *Tracing       `json:"tracing,omitempty"`    // nil: it is off
+	Notices       []string       `json:"notices,omitempty"`    // what is unusual about the database, each with what to do
 	Configuration *Configuration `json:"configuration,omitempty"`
 }
 
@@ -113,6 +115,7 @@ type Overview struct {
 	Notices      []string      // what was unusual about the database at the start
 	Health       health.Status // as far as alerts look at it
 	Watch        watch.Status  // whether what is sent arrives
+	Surges       []Surge       // forms that get far more submissions than usual
 
 	Confirmations []onramp.ConfirmationStatus // by form; none without double opt-in
 }
@@ -122,6 +125,9 @@ func (d *Desk) Overview() Overview {
 	o := Overview{Counts: d.Counts.Count(), Notices: d.Notices, Health: d.Health.Quick(), Confirmations: d.confirmations()}
 	if d.Watch != nil {
 		o.Watch = d.Watch()
+	}
+	if d.Surges != nil {
+		o.Surges = d.Surges()
 	}
 	known := map[string]Destination{}
 	for name := range o.Counts.Deliveries {
@@ -155,7 +161,7 @@ func (d *Desk) Oldest(ctx context.Context, destination string) (time.Time, error
 func (d *Desk) Status(ctx context.Context) (Status, error) {
 	o := d.Overview()
 	s := Status{
-		Status: d.Health.Status(), Watch: o.Watch, Forms: d.ignoredFields(), Confirmations: o.Confirmations,
+		Status: d.Health.Status(), Watch: o.Watch, Surges: o.Surges, Forms: d.ignoredFields(), Confirmations: o.Confirmations,
 		Registrations: map[string]int64{}, Deliveries: map[string]int64{}, Destinations: []DestinationStatus{},
 		Events: EventCounts{Stored: sum(o.Counts.Events), Repeated: sum(o.Counts.Repeated)}, Notices: append(slices.Clip(o.Notices), d.leftNotices()...),
 	}
@@ -170,6 +176,11 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 	if trouble != nil {
 		s.Notices = append(slices.Clip(s.Notices), "the database can't be written: "+trouble.Error())
 	}
+	suspicions, err := d.suspicions(ctx)
+	if err != nil && trouble == nil {
+		return Status{}, err
+	}
+	s.Suspicions = suspicions
 	for _, state := range onramp.RegistrationStates() {
 		n := o.Counts.Registrations[state]
 		s.Registrations[state.String()] = n

@@ -60,6 +60,7 @@ func NeedsRestart(path string) bool {
 func Sections() []Section {
 	return []Section{
 		Top(), Public(), PublicTLS(), ACME(), Storage(), Egress(), Admin(), AdminTLS(), MarketingCloud(), Delivery(), SMTP(), Log(), Tracing(), Privacy(), Watch(),
+		Screen(), ScreenLimits(), ScreenCaptcha(), ScreenIdentical(), ScreenHook(),
 		Form(), DoubleOptIn(), ConfirmationMessage(), ConfirmationJourney(), ConfirmationLimits(), Page(), Colors(), DarkColors(), Field(), Rule(), Step(), DataExtension(), Journey(), Message(), When(),
 		OAuth(), Client(), User(), ENS(), Callback(), Subscription(),
 		Sink(), Webhook(), Kafka(), NATS(), File(),

@@ -17,11 +17,11 @@ const (
 	sampledFrom    = 200_000 // the newest deliveries, of which a sample is taken
 )
 
-// ListArrivals tells when registrations were received after a seq, by form and minute, the
+// ListArrivals tells when registrations were received after a seq, and how many, by form and minute, the
 // oldest first, but for those with the ids of without. It looks at a bounded number of
 // them, and returns how far: to is after when there are no more. After 0 it begins with
 // what was received since a time, or with the newest 200,000.
-func (s *Store) ListArrivals(ctx context.Context, after int64, since time.Time, without []string, each func(form string, first, last time.Time)) (to int64, err error) {
+func (s *Store) ListArrivals(ctx context.Context, after int64, since time.Time, without []string, each func(form string, first, last time.Time, n int)) (to int64, err error) {
 	var newest int64
 	if err := s.readers.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq), 0) FROM registration`).Scan(&newest); err != nil {
 		return after, readerErr("list arrivals", err)
@@ -40,13 +40,13 @@ func (s *Store) ListArrivals(ctx context.Context, after int64, since time.Time, 
 		args = append(args, id)
 		left.WriteString(` AND id <> $` + strconv.Itoa(len(args)))
 	}
-	rows, err := s.readers.QueryContext(ctx, `SELECT form_id, MIN(received_at), MAX(received_at) FROM registration
+	rows, err := s.readers.QueryContext(ctx, `SELECT form_id, MIN(received_at), MAX(received_at), COUNT(*) FROM registration
 		WHERE seq > $1 AND seq <= $2`+left.String()+` GROUP BY form_id, received_at / 60000000 ORDER BY MIN(received_at)`, args...)
 	_, err = collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
-		var form int
+		var form, n int
 		var first, last int64
-		if err = rows.Scan(&form, &first, &last); err == nil {
-			each(s.names.formName(form), fromMicros(first), fromMicros(last))
+		if err = rows.Scan(&form, &first, &last, &n); err == nil {
+			each(s.names.formName(form), fromMicros(first), fromMicros(last), n)
 		}
 		return none, err
 	})

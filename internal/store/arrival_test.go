@@ -19,8 +19,8 @@ func TestListArrivals(t *testing.T) {
 		var after int64
 		look := func(without ...string) string {
 			var all []string
-			to, err := w.s.ListArrivals(t.Context(), after, since, without, func(form string, first, last time.Time) {
-				all = append(all, fmt.Sprintf("%s %v-%v", form, first.Sub(since), last.Sub(since)))
+			to, err := w.s.ListArrivals(t.Context(), after, since, without, func(form string, first, last time.Time, n int) {
+				all = append(all, fmt.Sprintf("%s %v-%v: %d", form, first.Sub(since), last.Sub(since), n))
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -34,14 +34,14 @@ func TestListArrivals(t *testing.T) {
 		w.save("one", "bob1")
 		w.clock.advance(5 * time.Minute)
 		w.save("both", "ana3", "canary1")
-		for _, want := range []string{"both 0s-20s, one 20s-20s, both 5m20s-5m20s", ""} {
+		for _, want := range []string{"both 0s-20s: 2, one 20s-20s: 1, both 5m20s-5m20s: 1", ""} {
 			if diff := cmp.Diff(want, look(w.ids["canary1"])); diff != "" {
 				t.Error(diff)
 			}
 		}
 		w.clock.advance(time.Minute)
 		w.save("one", "canary2", "canary3", "cem1")
-		if diff := cmp.Diff("one 6m20s-6m20s", look(w.ids["canary2"], w.ids["canary3"])); diff != "" {
+		if diff := cmp.Diff("one 6m20s-6m20s: 1", look(w.ids["canary2"], w.ids["canary3"])); diff != "" {
 			t.Error(diff)
 		}
 		w.save("one", "canary4")

@@ -321,6 +321,9 @@ func (t *tx) askAgain(r *onramp.Registration, registration int64, reminder bool)
 // holdForConfirmation has a registration that was held under suspicion wait for its person.
 func (t *tx) holdForConfirmation(r *onramp.Registration) error {
 	consent, err := t.findConsent(r.OptIn.Person)
+	if err == nil && r.Hold.Reason == onramp.HoldSuspicion {
+		err = t.countSuspects(onramp.SuspicionOf(r.Hold.Detail), 0, 1, 0)
+	}
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,20 @@ func (t *tx) moveHeld(d *onramp.Delivery, to onramp.DeliveryState, reason string
 			t.moveDelivery(destination, onramp.DeliveryHeld, to)
 		}
 	}
-	return t.exec(`DELETE FROM hold WHERE registration_seq = $1`, d.RegistrationSeq)
+	return t.endHold(d.RegistrationSeq, false)
+}
+
+// endHold ends a hold, and counts what has become of a suspect.
+func (t *tx) endHold(registration int64, released bool) error {
+	var h onramp.Hold
+	found, err := t.find(`DELETE FROM hold WHERE registration_seq = $1 RETURNING reason, detail`, []any{registration}, &h.Reason, &h.Detail)
+	if err != nil || !found || h.Reason != onramp.HoldSuspicion {
+		return err
+	}
+	if released {
+		return t.countSuspects(onramp.SuspicionOf(h.Detail), 0, 1, 0)
+	}
+	return t.countSuspects(onramp.SuspicionOf(h.Detail), 0, 0, 1)
 }
 
 // findHeld finds a registration that is held.
@@ -165,7 +178,9 @@ func (t *tx) findHeld(seq int64) (onramp.Delivery, error) {
 	return d, err
 }
 
-// release lets the first step of a held registration go, and the later ones after it.
+// release lets the first step of a held registration go, and the later ones after it. It is
+// the one place through which all go that are released, by an operator or by their person: a
+// suspect of a form with double opt-in would begin to wait for its confirmation here.
 func (t *tx) release(d *onramp.Delivery, woken map[int]wakeUp) error {
 	if err := t.makeDue(d, woken); err != nil {
 		return err
@@ -174,5 +189,5 @@ func (t *tx) release(d *onramp.Delivery, woken map[int]wakeUp) error {
 	if err := t.takeLaterAlong(d, onramp.DeliveryHeld, woken); err != nil {
 		return err
 	}
-	return t.exec(`DELETE FROM hold WHERE registration_seq = $1`, d.RegistrationSeq)
+	return t.endHold(d.RegistrationSeq, true)
 }

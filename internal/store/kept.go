@@ -49,6 +49,7 @@ var hints = map[string]string{
 	keptConsent: "remove it with onramp keys reset: another one is made, links that were sent work no longer, and everybody is asked to confirm again",
 
 	keptCertificate: "nothing to do: another one is asked for",
+	keptScreenKey:   "nothing to do: another one is made at the next start",
 }
 
 // keep stores a value under its name, in place of what was there. A name that the
@@ -142,7 +143,7 @@ func (s *Store) keyFits(ctx context.Context) (bool, error) {
 	}
 	return slices.ContainsFunc(kept, func(k keptOfKind) bool {
 		_, err := s.cipher.Decrypt(k.text, keptAs(k.kind, k.name))
-		return err == nil && k.kind != keptToken && k.kind != keptCertificate
+		return err == nil && k.kind != keptToken && k.kind != keptCertificate && k.kind != keptScreenKey
 	}), nil
 }
 
@@ -188,7 +189,7 @@ func (s *Store) tryKept(k keptOfKind) (err error) {
 		_, err = openKept[onramp.TokenClient](s.cipher, k.kind, k.keptRow)
 	case keptConsent:
 		_, err = openKept[onramp.Secret](s.cipher, k.kind, k.keptRow)
-	case keptCertificate:
+	case keptCertificate, keptScreenKey:
 		_, err = openKept[[]byte](s.cipher, k.kind, k.keptRow)
 	}
 	return err

@@ -110,6 +110,9 @@ func (t *tx) saveRegistrations(group []*op) error {
 	if err := t.insertAccepted(&rows); err != nil {
 		return err
 	}
+	if err := t.countHeld(fresh); err != nil {
+		return err
+	}
 	for _, a := range repeats {
 		if err := t.findEarlier(a); err != nil {
 			return err
@@ -259,9 +262,9 @@ var errOtherContent = &onramp.Error{
 // findEarlier reads the registration that a repeated idempotency key stands for.
 func (t *tx) findEarlier(a *acceptance) error {
 	var body sql.NullInt64
-	var held bool
+	var held onramp.HoldReason
 	row := &registrationRow{}
-	found, err := t.find(`SELECT body_hash, EXISTS (SELECT 1 FROM hold h WHERE h.registration_seq = r.seq), `+registrationColumns+
+	found, err := t.find(`SELECT body_hash, COALESCE((SELECT h.reason FROM hold h WHERE h.registration_seq = r.seq), 0), `+registrationColumns+
 		` FROM registration r WHERE r.seq = $1`, []any{a.earlierSeq}, append([]any{&body, &held}, row.into()...)...)
 	if err != nil {
 		return err
@@ -274,8 +277,8 @@ func (t *tx) findEarlier(a *acceptance) error {
 		return nil
 	}
 	earlier := row.registration(t.store)
-	if held {
-		earlier.State = onramp.RegistrationHeld
+	if held != 0 {
+		earlier.State, earlier.Hold.Reason = onramp.RegistrationHeld, held
 	}
 	a.earlier = &earlier
 	if a.watch {

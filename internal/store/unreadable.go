@@ -28,6 +28,7 @@ var losses = map[string]string{
 	keptClient:      "the client's secrets: create the client again with onramp keys new client --save, then run onramp ens setup",
 	keptToken:       "nothing: a new one is requested",
 	keptCertificate: "nothing: another certificate is asked for",
+	keptScreenKey:   "nothing: another key is made, and pages that are open are taken for old ones",
 
 	keptConsent: "who has confirmed and the links that were sent: they are asked again when they register",
 	keptPersons: "what registrations, attempts and events hold of persons; what of them was still to be sent can't be, and becomes dead letters",
@@ -123,15 +124,15 @@ func (t *tx) removeUnreadable(found []Unreadable) error {
 	return nil
 }
 
-// openCipher gets the cipher. Of an access token and certificates alone no key is worth
-// keeping: new ones are requested.
+// openCipher gets the cipher. Of an access token, certificates and the screening key alone
+// no key is worth keeping: new ones are requested.
 func (s *Store) openCipher(ctx context.Context, get func(hasSecrets bool) (Cipher, error)) error {
 	if get == nil {
 		return nil
 	}
 	var n int
-	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind NOT IN ($1, $3)) + (SELECT COUNT(*) FROM meta WHERE name = $2)`,
-		keptToken, snapshot.KeySecret, keptCertificate).Scan(&n); err != nil {
+	if err := s.readers.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM kept WHERE kind NOT IN ($1, $3, $4)) + (SELECT COUNT(*) FROM meta WHERE name = $2)`,
+		keptToken, snapshot.KeySecret, keptCertificate, keptScreenKey).Scan(&n); err != nil {
 		return err
 	}
 	var err error

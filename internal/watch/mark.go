@@ -76,6 +76,16 @@ func (w *Watch) Skips(d *onramp.Delivery) string {
 	return "it is a canary, and nobody's address: set watch.canary_email to have it mailed"
 }
 
+// IsCanary says whether the values of a registration are those of a canary.
+func (w *Watch) IsCanary(values []byte) bool {
+	if !bytes.Contains(values, []byte(markPrefix)) {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return hasMark(w.state.Secret, values)
+}
+
 // isCanary says whether a delivery brings a canary.
 func (w *Watch) isCanary(d *onramp.Delivery) bool {
 	w.mu.Lock()

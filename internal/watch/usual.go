@@ -12,6 +12,7 @@ type rate struct {
 	Away  time.Duration // of the time since then, how long there was no Onramp that it could have come to
 	Hour  int64         // the newest hour that Quiet knows, since 1970
 	Quiet []uint16      // by hour: the longest time without a registration at any moment in it, in minutes and one more; 0: not known
+	Busy  []uint16      // by hour: the most registrations in a minute of it
 	Since time.Time     // when it became unusually quiet; zero: it is not
 	Usual time.Duration // what was usual then
 }
@@ -81,7 +82,7 @@ func (w *Watch) readArrivals(ctx context.Context) bool {
 	}
 }
 
-func (w *Watch) noteArrival(form string, first, last time.Time) {
+func (w *Watch) noteArrival(form string, first, last time.Time, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.state.Rates[form]
@@ -90,6 +91,7 @@ func (w *Watch) noteArrival(form string, first, last time.Time) {
 		w.state.Rates[form] = r
 	}
 	r.note(first, last)
+	r.noteBusy(first, n)
 }
 
 // note takes in registrations that came between two times, not a minute apart.
@@ -104,6 +106,9 @@ func (r *rate) note(first, last time.Time) {
 	from, to := hourOf(r.Last), hourOf(first)
 	for hour := max(r.Hour+1, to-keptHours+1); hour <= to; hour++ {
 		r.Quiet[hour%keptHours] = 0
+		if r.Busy != nil {
+			r.Busy[hour%keptHours] = 0
+		}
 	}
 	r.Hour = max(r.Hour, to)
 	if r.Since.IsZero() { // what was unusual does not become usual
@@ -166,4 +171,55 @@ func (w *Watch) judgeRates(cfg Config, now time.Time) (changed bool) {
 		changed = r.judge(now) || changed
 	}
 	return changed
+}
+
+// noteBusy takes in how many registrations came in a minute. What is unusual does not
+// become usual.
+func (r *rate) noteBusy(at time.Time, n int) {
+	if r.Busy == nil {
+		r.Busy = make([]uint16, keptHours)
+	}
+	hour := hourOf(at)
+	if most, known := r.busiest(at); hour > r.Hour || hour <= r.Hour-keptHours || known && n > unusuallyBusy*max(most, 1) {
+		return
+	}
+	r.Busy[hour%keptHours] = max(r.Busy[hour%keptHours], uint16(min(n, 1<<16-1)))
+}
+
+// unusuallyBusy is how many times the usual is remembered of a minute at most.
+const unusuallyBusy = 5
+
+// busiest is the most registrations that came in a minute at about this hour of the week in
+// the last weeks; known is false when too few are known.
+func (r *rate) busiest(now time.Time) (most int, known bool) {
+	if r.Busy == nil {
+		return 0, false
+	}
+	n := 0
+	for k := int64(1); k <= weeks; k++ {
+		seen := false
+		at := hourOf(now) - k*week
+		for hour := at - usualBefore; hour <= at+usualAfter; hour++ {
+			if hour > r.Hour || hour <= r.Hour-keptHours || hour < 0 || r.Quiet[hour%keptHours] == 0 {
+				continue
+			}
+			seen = true
+			most = max(most, int(r.Busy[hour%keptHours]))
+		}
+		if seen {
+			n++
+		}
+	}
+	return most, n >= fewestWeeks
+}
+
+// MostPerMinute tells how many registrations a form has at most in a minute at about this
+// hour of the week, if that is known.
+func (w *Watch) MostPerMinute(form string) (most int, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.state.Rates[form]; r != nil {
+		return r.busiest(time.Now())
+	}
+	return 0, false
 }

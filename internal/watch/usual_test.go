@@ -46,7 +46,7 @@ func (o *office) isOpen(t time.Time) bool {
 	return t.Weekday() != time.Saturday && t.Weekday() != time.Sunday && t.Hour() >= 8 && t.Hour() < 18 && t.Minute()%30 == 0
 }
 
-func (o *office) ListArrivals(_ context.Context, after int64, since time.Time, _ []string, each func(form string, first, last time.Time)) (int64, error) {
+func (o *office) ListArrivals(_ context.Context, after int64, since time.Time, _ []string, each func(form string, first, last time.Time, n int)) (int64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if after == 0 {
@@ -55,12 +55,12 @@ func (o *office) ListArrivals(_ context.Context, after int64, since time.Time, _
 	now, to := time.Now(), after
 	for ; o.before.Before(now); o.before = o.before.Add(time.Minute) {
 		if !o.shut && o.isOpen(o.before) {
-			each("office", o.before, o.before)
+			each("office", o.before, o.before, 1)
 			to++
 		}
 	}
 	for _, form := range o.extra {
-		each(form, now, now)
+		each(form, now, now, 1)
 		to++
 	}
 	o.extra = nil

@@ -65,9 +65,9 @@ type Keeper interface {
 type Registrations interface {
 	FindRegistration(ctx context.Context, id string) (onramp.Registration, error)
 	Timeline(ctx context.Context, id string) ([]onramp.TimelineItem, error)
-	// ListArrivals tells when registrations were received after a seq, by form, the oldest
+	// ListArrivals tells when registrations were received after a seq, by form and minute, the oldest
 	// first, and how far it has looked; after 0 it begins with a time.
-	ListArrivals(ctx context.Context, after int64, since time.Time, without []string, each func(form string, first, last time.Time)) (to int64, err error)
+	ListArrivals(ctx context.Context, after int64, since time.Time, without []string, each func(form string, first, last time.Time, n int)) (to int64, err error)
 }
 
 // Deliveries reads what was sent.

@@ -208,7 +208,7 @@ func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, er
 		return
 	}
 	// the pattern, not the path: a path may hold what a stranger typed
-	attributes := [9]slog.Attr{
+	attributes := [10]slog.Attr{
 		slog.String("method", methodName(r.Method)), slog.String("route", r.Pattern),
 		slog.Int("status", status), slog.String("took", took.Round(time.Microsecond).String()),
 	}
@@ -222,6 +222,7 @@ func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, er
 	add("form", w.note.Form)
 	add("registration_id", w.note.Registration)
 	add("fields", w.note.Fields)
+	add("held", w.note.Held)
 	if reason != "" {
 		if !s.refusals.allow(refusalKind{status, reason}, func(more int) { s.logMore(level, status, reason, more) }) {
 			return
@@ -261,6 +262,7 @@ type Note struct {
 	Form         string // its name
 	Registration string // id
 	Fields       string // names of those that were refused
+	Held         string // why the registration is under suspicion
 }
 
 // Annotate sets the note of a request. w is what the handler of a Server was given.
