@@ -140,6 +140,9 @@ const (
 // points less as it has of them. That is exact for one, and all of them; in between it is
 // rounded so that what the schema allows always fits.
 func describeText(s *huma.Schema, f *onramp.Field) {
+	if f.NoURLs {
+		s.Description = "without links" // no pattern can say so
+	}
 	limit := f.Max
 	if limit == 0 {
 		limit = maxText

@@ -193,7 +193,7 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 	if a.tracer != nil {
 		server.Tracer = a.tracer
 	}
-	pages, err := hosted.New(r.byName, server)
+	pages, err := hosted.New(r.byName, r.screen, server)
 	if err != nil {
 		return nil, err
 	}

@@ -151,8 +151,11 @@ func (r *reader) textual(f *onramp.Field, keys map[string]value, known bool, cou
 	case f.Type == onramp.Email && f.Max == 0:
 		f.Max = maxEmail
 	}
-	if v := keys["multiline"]; f.Type != onramp.Text && v.isSet() {
-		r.report(v.position, "applies only to type: text, not to %s: remove it", f.Type)
+	f.NoURLs = r.boolean(keys["no_urls"], false)
+	for _, key := range []string{"multiline", "no_urls"} {
+		if v := keys[key]; f.Type != onramp.Text && v.isSet() {
+			r.report(v.position, "applies only to type: text, not to %s: remove it", f.Type)
+		}
 	}
 }
 
@@ -293,7 +296,7 @@ const onlyPages = "applies only to from: page_url, referrer and landing_page"
 
 // filledIn reads a field that Onramp fills in.
 func (r *reader) filledIn(f *onramp.Field, keys map[string]value) {
-	for _, key := range []string{"label", "type", "required", "pattern", "choices", "separator", "default", "multiline", "choice_labels", "input", "prefill"} {
+	for _, key := range []string{"label", "type", "required", "pattern", "choices", "separator", "default", "multiline", "no_urls", "choice_labels", "input", "prefill"} {
 		if keys[key].isSet() {
 			r.report(keys[key].position, "applies only to fields with a name; Onramp fills this one in")
 		}

@@ -41,7 +41,7 @@ func newAsking(t *testing.T) *asking {
 	}})
 	a.store, a.form = kept, byName["newsletter"]
 	server := &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
-	pages, err := hosted.New(byName, server)
+	pages, err := hosted.New(byName, nil, server)
 	if err != nil {
 		t.Fatal(err)
 	}

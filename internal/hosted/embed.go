@@ -15,10 +15,12 @@ import (
 
 	"onramp/internal/hosted/markdown"
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 	"onramp/internal/web"
 )
 
 //go:generate go tool -modfile=../../tools.mod esbuild embed.js --minify --target=es2021 --outfile=embed.min.js --log-level=warning
+//go:generate go tool -modfile=../../tools.mod esbuild guard.js --minify --target=es2021 --outfile=guard.min.js --log-level=warning
 
 // script is what puts one form into any page.
 type script struct {
@@ -36,6 +38,17 @@ type embedded struct {
 	Shared     bool              `json:"shared,omitempty"` // scripts of other sites may read the API's answer
 	Fields     []embeddedField   `json:"fields"`
 	Texts      map[string]string `json:"texts"`
+	Honeypots  []string          `json:"unseen,omitempty"`
+	Timed      bool              `json:"timed,omitempty"` // it says when it was loaded
+	Proves     bool              `json:"proves,omitempty"`
+	Captcha    *embeddedCaptcha  `json:"captcha,omitempty"`
+}
+
+// embeddedCaptcha is the widget of a captcha service.
+type embeddedCaptcha struct {
+	Script     string            `json:"script"`
+	Class      string            `json:"class"`
+	Attributes map[string]string `json:"set"`
 }
 
 // embeddedField is one input, ready to be made. What it is depends on its kind alone, so
@@ -56,6 +69,10 @@ func newScripts(pages map[string]*page) (map[string]map[string]*script, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read script: %w", err)
 	}
+	guard, err := files.ReadFile("guard.min.js")
+	if err != nil {
+		return nil, fmt.Errorf("read script: %w", err)
+	}
 	before, after, _ := bytes.Cut(source, []byte("ONRAMP_FORM"))
 	scripts := make(map[string]map[string]*script, len(pages))
 	for name, page := range pages {
@@ -65,7 +82,11 @@ func newScripts(pages map[string]*page) (map[string]map[string]*script, error) {
 			if err != nil {
 				return nil, fmt.Errorf("describe form %s: %w", name, err)
 			}
-			scripts[name][tag.String()] = newScript(bytes.Join([][]byte{before, described, after}, nil))
+			parts := [][]byte{before, described, after}
+			if page.guard.Brings() {
+				parts = append([][]byte{guard}, parts...)
+			}
+			scripts[name][tag.String()] = newScript(bytes.Join(parts, nil))
 		}
 	}
 	return scripts, nil
@@ -136,6 +157,10 @@ func embeddedOf(v *view) embedded {
 			}
 		}
 	}
+	e.guard(v.page.guard)
+	if e.Honeypots != nil {
+		say("leave_empty")
+	}
 	say("required", "send", "heading_error", "error_required", "error_text", "refused_unavailable", "embed_refused")
 	e.Texts["thanks"] = v.Text(v.ThanksKey())
 	for i := range v.Inputs {
@@ -159,8 +184,24 @@ func embeddedOf(v *view) embedded {
 		if in.field.Pattern != nil {
 			say("error_pattern")
 		}
+		if in.field.NoURLs {
+			say("error_url")
+		}
 	}
 	return e
+}
+
+// guard adds what the form has to bring for the screening.
+func (e *embedded) guard(g *screen.Guard) {
+	e.Honeypots, e.Timed, e.Proves = g.Honeypots(), g.AsksTime(), g.MayAskProof()
+	w := g.Widget()
+	if w == nil {
+		return
+	}
+	e.Captcha = &embeddedCaptcha{w.Script, w.Class, map[string]string{"data-sitekey": w.SiteKey}}
+	if w.Action != "" {
+		e.Captcha.Attributes["data-action"] = w.Action
+	}
 }
 
 func (v *view) embeddedField(in *input) embeddedField {

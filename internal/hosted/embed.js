@@ -83,6 +83,7 @@ const take = host => {
   const own = property => Reflect.get(HTMLFormElement.prototype, property, body);
   const elements = () => [...own("elements")];
   const controls = field => elements().filter(c => c.name == field || c.name == field + "[]");
+  const complete = window.onrampGuard?.(form, body, action); // see guard.js
   const newKey = () => crypto.getRandomValues(new Uint32Array(5)).join("-");
   let key = newKey(), busy = false;
   const marks = {};
@@ -178,6 +179,7 @@ const take = host => {
     busy = true;
     body.setAttribute("aria-busy", "true");
     buttons.forEach(b => b.disabled = true);
+    await complete?.(data);
     const [reason, status, answer] = await post(data);
     busy = false;
     body.removeAttribute("aria-busy");

@@ -11,10 +11,11 @@ import (
 	"net/http"
 
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 	"onramp/internal/web"
 )
 
-//go:embed page.html confirm.html style.css form.js confirm.js embed.min.js
+//go:embed page.html confirm.html style.css form.js confirm.js embed.min.js guard.min.js
 var files embed.FS
 
 // Pages serves the hosted forms.
@@ -32,19 +33,20 @@ type Pages struct {
 	scripts   map[string]map[string]*script // by form and language
 }
 
-// New prepares the pages of forms.
-func New(forms map[string]*onramp.Form, server *web.Server) (*Pages, error) {
+// New prepares the pages of forms. gate says what they have to bring for the screening; nil:
+// nothing.
+func New(forms map[string]*onramp.Form, gate *screen.Gate, server *web.Server) (*Pages, error) {
 	parsed, err := template.ParseFS(files, "page.html", "confirm.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse page: %w", err)
 	}
 	p := &Pages{Server: server, forms: make(map[string]*page, len(forms)), template: parsed}
 	for name, form := range forms {
-		if p.forms[name], err = newPage(form); err != nil {
+		if p.forms[name], err = newPage(form, gate.Guard(name)); err != nil {
 			return nil, fmt.Errorf("page of form %s: %w", name, err)
 		}
 	}
-	p.strangers, err = newPage(&onramp.Form{Page: onramp.Page{Languages: everyLanguage()}})
+	p.strangers, err = newPage(&onramp.Form{Page: onramp.Page{Languages: everyLanguage()}}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("page without a form: %w", err)
 	}

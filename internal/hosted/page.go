@@ -12,19 +12,21 @@ import (
 	"onramp/internal/hosted/palette"
 	"onramp/internal/hosted/texts"
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 )
 
 // page is what all views of a form's page share.
 type page struct {
 	form      *onramp.Form
+	guard     *screen.Guard  // nil: nothing is screened
 	languages []language.Tag // the default first
 	matcher   language.Matcher
 	colors    string // a style sheet; "" when the built-in colours do
 	policy    string // the Content-Security-Policy
 }
 
-func newPage(form *onramp.Form) (*page, error) {
-	p := &page{form: form, colors: styleOf(&form.Page), policy: policyOf(&form.Page)}
+func newPage(form *onramp.Form, guard *screen.Guard) (*page, error) {
+	p := &page{form: form, guard: guard, colors: styleOf(&form.Page), policy: policyOf(&form.Page, guard)}
 	for _, name := range form.Page.Languages {
 		tag, err := language.Parse(name)
 		if err != nil {
@@ -62,7 +64,7 @@ func (p *page) language(r *http.Request) (tag language.Tag, chosen bool) {
 }
 
 // policyOf allows a page its own parts, and what the configuration adds to them.
-func policyOf(p *onramp.Page) string {
+func policyOf(p *onramp.Page, guard *screen.Guard) string {
 	styles, images, fonts := []string{"'self'"}, []string(nil), []string(nil)
 	if origin := originOf(p.StyleSheet); origin != "" {
 		styles, images, fonts = append(styles, origin), append(images, origin), append(fonts, origin)
@@ -74,7 +76,21 @@ func policyOf(p *onramp.Page) string {
 	if p.FrameAncestors == nil || len(p.FrameAncestors) > 0 {
 		ancestors = append([]string{"'self'"}, p.FrameAncestors...)
 	}
-	policy := []string{"default-src 'none'", "script-src 'self'", "style-src " + strings.Join(styles, " ")}
+	scripts := []string{"'self'"}
+	var frames, connections []string
+	if w := guard.Widget(); w != nil {
+		scripts, styles, frames, connections = append(scripts, w.Sources...), append(styles, w.Sources...), w.Sources, w.Sources
+	}
+	if guard.MayAskProof() {
+		connections = append([]string{"'self'"}, connections...)
+	}
+	policy := []string{"default-src 'none'", "script-src " + strings.Join(scripts, " "), "style-src " + strings.Join(styles, " ")}
+	if frames != nil {
+		policy = append(policy, "frame-src "+strings.Join(frames, " "))
+	}
+	if connections != nil {
+		policy = append(policy, "connect-src "+strings.Join(connections, " "))
+	}
 	if images != nil {
 		policy = append(policy, "img-src "+strings.Join(images, " "))
 	}

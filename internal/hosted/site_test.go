@@ -12,6 +12,7 @@ import (
 	"onramp/internal/api"
 	"onramp/internal/hosted"
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 	"onramp/internal/store"
 	"onramp/internal/store/storetest"
 	"onramp/internal/web"
@@ -31,17 +32,31 @@ func newSite(t *testing.T) *site {
 	return newSiteOf(t, forms())
 }
 
-func newSiteOf(t *testing.T, forms []onramp.Form) *site {
+func newSiteOf(t *testing.T, forms []onramp.Form) *site { return newScreenedSite(t, forms, nil) }
+
+// newScreenedSite screens the forms that have settings. The time goes on there.
+func newScreenedSite(t *testing.T, forms []onramp.Form, settings map[string]screen.Settings) *site {
 	t.Helper()
 	kept, byName := storetest.Open(t, forms)
-	server := &web.Server{Log: slog.New(slog.DiscardHandler), Part: "public"}
-	pages, err := hosted.New(byName, server)
+	log := slog.New(slog.DiscardHandler)
+	server := &web.Server{Log: log, Part: "public"}
+	now := func() time.Time { return receivedAt }
+	if settings != nil {
+		now = time.Now
+	}
+	gate, err := screen.New(t.Context(), screen.Config{
+		Memory: screen.NewMemory(kept, log, now), Forms: byName, Settings: settings, Client: func(bool) *http.Client { return http.DefaultClient }, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := hosted.New(byName, gate, server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Failed = pages.Failed
 	mux := http.NewServeMux()
-	sites := &api.Public{Forms: byName, Store: kept, Server: server, Now: func() time.Time { return receivedAt }}
+	sites := &api.Public{Forms: byName, Store: kept, Server: server, Now: now, Screen: gate}
 	if err := sites.Routes(mux); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"onramp/internal/hosted/markdown"
 	"onramp/internal/hosted/texts"
 	"onramp/internal/onramp"
+	"onramp/internal/screen"
 )
 
 // view is what one visitor sees of a page.
@@ -165,6 +166,7 @@ func (v *view) ask(query url.Values, referer string) {
 		return values, known
 	})
 	v.addHidden(url.Values{"_once": {rand.Text()}, "_referrer": {referer}})
+	v.addTime("")
 }
 
 // askAgain makes the view of a form that was refused, with what was typed.
@@ -185,6 +187,32 @@ func (v *view) askAgain(typed url.Values, referer string) {
 	own.Set("_referrer", typed.Get("_referrer"))
 	own.Set("_landing_page", typed.Get("_landing_page"))
 	v.addHidden(own)
+	v.addTime(typed.Get(screen.TimeInput))
+}
+
+// addTime adds when the page was loaded first: who corrects a form has had it for long.
+func (v *view) addTime(before string) {
+	if !v.page.guard.AsksTime() {
+		return
+	}
+	if before == "" || len(before) > maxHidden {
+		before = v.page.guard.Stamp()
+	}
+	v.Hidden = append(v.Hidden, hidden{screen.TimeInput, before})
+}
+
+// Honeypots are the inputs that no visitor must see.
+func (v *view) Honeypots() []string { return v.page.guard.Honeypots() }
+
+// Widget is the captcha of the page; nil: none.
+func (v *view) Widget() *screen.Widget { return v.page.guard.Widget() }
+
+// Challenge is where the page's script finds out what the browser has to compute; "": nothing.
+func (v *view) Challenge() string {
+	if !v.page.guard.MayAskProof() {
+		return ""
+	}
+	return "/v1/forms/" + v.page.form.Name + "/challenge"
 }
 
 // maxHidden bounds what is sent back of an input that nobody types.

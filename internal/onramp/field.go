@@ -21,6 +21,7 @@ type Field struct {
 	ChoiceLabels map[string]Wording // what the visitor reads in place of a choice
 	Input        string             // how the hosted form asks: hidden, radio, select or checkbox; "": as the type does
 	Prefill      string             // the parameter of the hosted form's URL that fills it in; "": none
+	NoURLs       bool               // with Text: a link in it is refused
 	Multiline    bool               // with Text: line breaks stay
 	Default      *Scalar            // used when nothing was submitted; nil: the column is left out
 	Constant     *Scalar            // with FromConstant

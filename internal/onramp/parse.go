@@ -74,6 +74,9 @@ func (f *Field) Parse(v Scalar) (Scalar, error) {
 	if f.Pattern != nil && !f.Pattern.Match(text) {
 		return v, problem("pattern", "does not have the required format")
 	}
+	if f.NoURLs && hasURL(text) {
+		return v, errURL
+	}
 	return Scalar{String, text}, nil
 }
 

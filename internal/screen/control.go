@@ -78,6 +78,11 @@ func (g *Guard) Honeypots() []string {
 // AsksTime says whether a page has to say when it was loaded.
 func (g *Guard) AsksTime() bool { return g != nil && g.settings.MinFillTime > 0 }
 
+// Brings says whether a page has to bring anything beside the form's fields.
+func (g *Guard) Brings() bool {
+	return len(g.Honeypots()) > 0 || g.AsksTime() || g.MayAskProof() || g.Widget() != nil
+}
+
 // Stamp is what the page sends back for that, in TimeInput.
 func (g *Guard) Stamp() string { return g.memory.stamp(g.form.Name, g.memory.now()) }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -146,7 +147,8 @@ func readHookAnswer(body []byte) (a hookAnswer, err error) {
 	default:
 		return hookAnswer{}, errHookAnswer
 	}
-	a.Reason = visible.Trim(strings.Join(strings.Fields(strings.ToValidUTF8(a.Reason, "")), " "))
+	words := strings.FieldsFunc(strings.ToValidUTF8(a.Reason, ""), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+	a.Reason = visible.Trim(strings.Join(words, " "))
 	for len(a.Reason) > maxReason {
 		_, size := utf8.DecodeLastRuneInString(a.Reason)
 		a.Reason = a.Reason[:len(a.Reason)-size]

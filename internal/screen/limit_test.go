@@ -66,7 +66,7 @@ func (c *clock) now() time.Time { return c.at }
 
 // door is a form's guard, with a clock.
 type door struct {
-	t *testing.T
+	t testing.TB
 	*clock
 	kept   *kept
 	memory *screen.Memory
@@ -88,7 +88,7 @@ func (m *meter) Screened(form string, decision screen.Decision, reason string) {
 	m.n[form+" "+string(decision)+" "+reason]++
 }
 
-func newDoor(t *testing.T, edit func(s *screen.Settings)) *door {
+func newDoor(t testing.TB, edit func(s *screen.Settings)) *door {
 	t.Helper()
 	d := &door{t: t, clock: &clock{time.Date(2026, 6, 23, 14, 0, 0, 0, time.UTC)}, kept: &kept{}, met: &meter{n: map[string]int{}}}
 	d.form = onramp.NewForm(onramp.Form{Name: "registration", Fields: []onramp.Field{
@@ -158,6 +158,14 @@ func (d *door) submitFrom(ip, key string, inputs ...string) string {
 		d.t.Errorf("%+v", r.Hold)
 	}
 	return r.Hold.Detail
+}
+
+// exchange has a memory save and merge once, as at a stop.
+func exchange(t *testing.T, m *screen.Memory) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	m.Run(ctx)
 }
 
 func perMinute(n int) screen.Rate { return screen.Rate{Count: n, Per: time.Minute} }
@@ -289,18 +297,13 @@ func TestLimitsShared(t *testing.T) {
 	})
 	other := *d
 	other.open()
-	exchange := func(m *screen.Memory) {
-		ctx, stop := context.WithCancel(t.Context())
-		stop()
-		m.Run(ctx)
-	}
 	for range 2 {
 		d.come("192.0.2.1")
 		d.submit("email", "ana@example.org")
 	}
-	exchange(d.memory)
-	exchange(other.memory)
-	exchange(other.memory)
+	exchange(t, d.memory)
+	exchange(t, other.memory)
+	exchange(t, other.memory)
 	check := func(what string, on *door) {
 		t.Helper()
 		if _, wait := on.come("192.0.2.1"); wait != 30*time.Second {

@@ -32,6 +32,7 @@ var german = map[string]string{
 	"error_locale":          "Bitte geben Sie eine Sprache und eine Region ein, z. B. de-DE.",
 	"error_choice":          "Bitte wählen Sie eine der Möglichkeiten.",
 	"error_pattern":         "Diese Angabe hat nicht das gewünschte Format.",
+	"error_url":             "Bitte lassen Sie Links weg.",
 	"error_text":            "Diese Angabe enthält Zeichen, die nicht verwendet werden können. Bitte entfernen Sie diese.",
 	"error_doubled":         "Bitte geben Sie nur einen Wert ein.",
 	"error_unknown":         "„{field}“ gehört nicht zu diesem Formular.",
@@ -41,6 +42,7 @@ var german = map[string]string{
 	"refused_too_large":     "Ihre Angaben sind zu lang. Bitte kürzen Sie sie und senden Sie sie noch einmal ab.",
 	"refused_unreadable":    "Ihre Angaben konnten nicht gelesen werden. Bitte füllen Sie das Formular noch einmal aus.",
 	"refused_other":         "Es ist ein Fehler aufgetreten. Bitte senden Sie Ihre Angaben gleich noch einmal ab.",
+	"leave_empty":           "Bitte lassen Sie dieses Feld leer",
 	"embed_refused":         "Dieses Formular kann von dieser Seite aus leider nicht gesendet werden.",
 
 	"thanks_confirm":   "Nur noch ein Schritt: Bitte bestätigen Sie Ihre Anmeldung. Wir haben eine E-Mail an die angegebene Adresse gesendet; klicken Sie auf den Link darin.",

@@ -32,6 +32,7 @@ var english = map[string]string{
 	"error_locale":          "Enter a language and a region, such as en-US.",
 	"error_choice":          "Choose one of the options.",
 	"error_pattern":         "This entry does not have the requested format.",
+	"error_url":             "Please leave out links.",
 	"error_text":            "Some characters in this entry can’t be used. Please remove them.",
 	"error_doubled":         "Please enter one value only.",
 	"error_unknown":         "“{field}” is not part of this form.",
@@ -41,6 +42,7 @@ var english = map[string]string{
 	"refused_too_large":     "Your entries are too long. Please shorten them and send them again.",
 	"refused_unreadable":    "Your entries could not be read. Please fill in the form again.",
 	"refused_other":         "Something went wrong. Please send your entries again in a moment.",
+	"leave_empty":           "Please leave this field empty",
 	"embed_refused":         "Sorry, this form can’t be sent from this page.",
 
 	"thanks_confirm":   "One step is left: please confirm your registration. We have sent an e-mail to the address that you gave; click the link in it.",

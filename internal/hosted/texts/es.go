@@ -32,6 +32,7 @@ var spanish = map[string]string{
 	"error_locale":          "Introduzca un idioma y una región, por ejemplo es-ES.",
 	"error_choice":          "Elija una de las opciones.",
 	"error_pattern":         "El formato de este dato no es el solicitado.",
+	"error_url":             "No incluya enlaces.",
 	"error_text":            "Este dato contiene caracteres que no se pueden usar. Elimínelos.",
 	"error_doubled":         "Introduzca un solo valor.",
 	"error_unknown":         "«{field}» no forma parte de este formulario.",
@@ -41,6 +42,7 @@ var spanish = map[string]string{
 	"refused_too_large":     "Sus datos son demasiado largos. Acórtelos y vuelva a enviarlos.",
 	"refused_unreadable":    "No hemos podido leer sus datos. Vuelva a rellenar el formulario.",
 	"refused_other":         "Se ha producido un error. Vuelva a enviar sus datos dentro de unos instantes.",
+	"leave_empty":           "Deje este campo vacío",
 	"embed_refused":         "Lo sentimos, este formulario no se puede enviar desde esta página.",
 
 	"thanks_confirm":   "Solo falta un paso: confirme su inscripción. Hemos enviado un correo electrónico a la dirección indicada; haga clic en el enlace que contiene.",

@@ -32,6 +32,7 @@ var french = map[string]string{
 	"error_locale":          "Saisissez une langue et une région, par exemple fr-FR.",
 	"error_choice":          "Choisissez l’une des options proposées.",
 	"error_pattern":         "Le format de cette saisie n’est pas celui demandé.",
+	"error_url":             "Veuillez supprimer les liens.",
 	"error_text":            "Cette saisie contient des caractères qui ne peuvent pas être utilisés. Veuillez les supprimer.",
 	"error_doubled":         "Veuillez saisir une seule valeur.",
 	"error_unknown":         "«\u00a0{field}\u00a0» ne fait pas partie de ce formulaire.",
@@ -41,6 +42,7 @@ var french = map[string]string{
 	"refused_too_large":     "Votre saisie est trop longue. Veuillez la raccourcir et l’envoyer de nouveau.",
 	"refused_unreadable":    "Votre saisie n’a pas pu être lue. Veuillez remplir de nouveau le formulaire.",
 	"refused_other":         "Une erreur s’est produite. Veuillez renvoyer votre saisie dans quelques instants.",
+	"leave_empty":           "Veuillez laisser ce champ vide",
 	"embed_refused":         "Désolé, ce formulaire ne peut pas être envoyé depuis cette page.",
 
 	"thanks_confirm":   "Plus qu’une étape : veuillez confirmer votre inscription. Nous avons envoyé un e-mail à l’adresse indiquée ; cliquez sur le lien qu’il contient.",

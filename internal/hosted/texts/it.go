@@ -32,6 +32,7 @@ var italian = map[string]string{
 	"error_locale":          "Inserire una lingua e un’area geografica, ad esempio it-IT.",
 	"error_choice":          "Scegliere una delle opzioni.",
 	"error_pattern":         "Il dato non è nel formato richiesto.",
+	"error_url":             "Non inserisca link.",
 	"error_text":            "Il dato contiene caratteri che non si possono usare. Si prega di rimuoverli.",
 	"error_doubled":         "Inserire un solo valore.",
 	"error_unknown":         "«{field}» non fa parte di questo modulo.",
@@ -41,6 +42,7 @@ var italian = map[string]string{
 	"refused_too_large":     "I dati inseriti sono troppo lunghi. Si prega di accorciarli e di inviarli di nuovo.",
 	"refused_unreadable":    "Non è stato possibile leggere i dati. Si prega di compilare di nuovo il modulo.",
 	"refused_other":         "Si è verificato un errore. Si prega di inviare di nuovo i dati tra qualche istante.",
+	"leave_empty":           "Lasci vuoto questo campo",
 	"embed_refused":         "Spiacenti, questo modulo non può essere inviato da questa pagina.",
 
 	"thanks_confirm":   "Manca solo un passaggio: confermi la sua iscrizione. Abbiamo inviato un’e-mail all’indirizzo indicato; faccia clic sul link che contiene.",

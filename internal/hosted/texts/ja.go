@@ -32,6 +32,7 @@ var japanese = map[string]string{
 	"error_locale":          "言語と地域を入力してください（例：ja-JP）。",
 	"error_choice":          "選択肢の中からお選びください。",
 	"error_pattern":         "指定された形式で入力してください。",
+	"error_url":             "リンクは入力しないでください。",
 	"error_text":            "使用できない文字が含まれています。削除してください。",
 	"error_doubled":         "値は1つだけ入力してください。",
 	"error_unknown":         "「{field}」はこのフォームの項目ではありません。",
@@ -41,6 +42,7 @@ var japanese = map[string]string{
 	"refused_too_large":     "入力内容が長すぎます。短くしてからもう一度送信してください。",
 	"refused_unreadable":    "入力内容を読み取れませんでした。お手数ですが、もう一度入力してください。",
 	"refused_other":         "エラーが発生しました。しばらくしてからもう一度送信してください。",
+	"leave_empty":           "この欄は空欄のままにしてください",
 	"embed_refused":         "申し訳ありませんが、このページからはこのフォームを送信できません。",
 
 	"thanks_confirm":   "あと一歩です。ご登録の確認をお願いします。ご入力のアドレスにメールを送信しましたので、メール内のリンクをクリックしてください。",

@@ -32,6 +32,7 @@ var dutch = map[string]string{
 	"error_locale":          "Vul een taal en een regio in, bijvoorbeeld nl-NL.",
 	"error_choice":          "Kies een van de opties.",
 	"error_pattern":         "Deze invoer heeft niet de gevraagde vorm.",
+	"error_url":             "Laat links weg.",
 	"error_text":            "Deze invoer bevat tekens die niet gebruikt kunnen worden. Verwijder ze.",
 	"error_doubled":         "Vul maar één waarde in.",
 	"error_unknown":         "‘{field}’ hoort niet bij dit formulier.",
@@ -41,6 +42,7 @@ var dutch = map[string]string{
 	"refused_too_large":     "Uw gegevens zijn te lang. Maak ze korter en verzend ze opnieuw.",
 	"refused_unreadable":    "Uw gegevens konden niet worden gelezen. Vul het formulier opnieuw in.",
 	"refused_other":         "Er is iets misgegaan. Verzend uw gegevens over een ogenblik opnieuw.",
+	"leave_empty":           "Laat dit veld leeg",
 	"embed_refused":         "Dit formulier kan helaas niet vanaf deze pagina worden verzonden.",
 
 	"thanks_confirm":   "Nog één stap: bevestig uw inschrijving. We hebben een e-mail gestuurd naar het opgegeven adres; klik op de link daarin.",

@@ -32,6 +32,7 @@ var polish = map[string]string{
 	"error_locale":          "Prosimy podać język i region, np. pl-PL.",
 	"error_choice":          "Prosimy wybrać jedną z dostępnych opcji.",
 	"error_pattern":         "Ta wartość nie ma wymaganego formatu.",
+	"error_url":             "Prosimy nie podawać linków.",
 	"error_text":            "Ta wartość zawiera niedozwolone znaki. Prosimy je usunąć.",
 	"error_doubled":         "Prosimy podać tylko jedną wartość.",
 	"error_unknown":         "Pole „{field}” nie należy do tego formularza.",
@@ -41,6 +42,7 @@ var polish = map[string]string{
 	"refused_too_large":     "Wprowadzone dane są zbyt długie. Prosimy je skrócić i wysłać ponownie.",
 	"refused_unreadable":    "Nie udało się odczytać danych. Prosimy wypełnić formularz ponownie.",
 	"refused_other":         "Wystąpił błąd. Prosimy wysłać dane ponownie za chwilę.",
+	"leave_empty":           "Prosimy pozostawić to pole puste",
 	"embed_refused":         "Niestety tego formularza nie można wysłać z tej strony.",
 
 	"thanks_confirm":   "Został jeszcze jeden krok: prosimy potwierdzić rejestrację. Wysłaliśmy wiadomość na podany adres e-mail; prosimy kliknąć zawarty w niej link.",

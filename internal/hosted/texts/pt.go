@@ -32,6 +32,7 @@ var portuguese = map[string]string{
 	"error_locale":          "Informe um idioma e uma região, por exemplo, pt-BR.",
 	"error_choice":          "Escolha uma das opções.",
 	"error_pattern":         "Este dado não está no formato solicitado.",
+	"error_url":             "Não inclua links.",
 	"error_text":            "Este dado contém caracteres que não podem ser usados. Remova-os.",
 	"error_doubled":         "Informe apenas um valor.",
 	"error_unknown":         "“{field}” não faz parte deste formulário.",
@@ -41,6 +42,7 @@ var portuguese = map[string]string{
 	"refused_too_large":     "Os seus dados são longos demais. Encurte-os e envie-os novamente.",
 	"refused_unreadable":    "Não foi possível ler os seus dados. Preencha o formulário novamente.",
 	"refused_other":         "Ocorreu um erro. Envie os seus dados novamente em alguns instantes.",
+	"leave_empty":           "Deixe este campo em branco",
 	"embed_refused":         "Infelizmente, este formulário não pode ser enviado a partir desta página.",
 
 	"thanks_confirm":   "Falta apenas um passo: confirme a sua inscrição. Enviámos um e-mail para o endereço indicado; clique na ligação que ele contém.",
