@@ -73,6 +73,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	found = append(found, unarrived(all.Watch)...)
 	found = append(found, w.confirmations(all.Confirmations)...)
 	found = append(found, surging(&all)...)
+	found = append(found, overdue(all.Retention)...)
 	if w.from.Trouble == nil {
 		return found
 	}

@@ -31,6 +31,8 @@ const (
 	RunbookKeptBack  Runbook = "confirmations-kept-back"
 	RunbookReturned  Runbook = "confirmations-returned"
 
+	RunbookRetention Runbook = "retention"
+
 	RunbookCertificate Runbook = "certificate"
 )
 

@@ -63,6 +63,7 @@ func (a *App) startLanes(claim, work context.Context) *lanes {
 		parts.Go(func() { running.desk.Resends.Run(claim) })
 		parts.Go(func() { running.consent.Run(claim) })
 		parts.Go(func() { running.screen.Run(claim) })
+		parts.Go(func() { running.desk.Retention.Run(claim) })
 		if !a.options.NoPump {
 			parts.Go(func() { running.checks.Run(claim) })
 			parts.Go(func() { running.account.ReadBack(claim) })

@@ -18,6 +18,7 @@ import (
 	"onramp/internal/outbound"
 	"onramp/internal/pump"
 	"onramp/internal/resend"
+	"onramp/internal/retention"
 	"onramp/internal/screen"
 	"onramp/internal/store"
 )
@@ -126,10 +127,20 @@ func (a *App) newDesk(r *running) *operator.Desk {
 		resend.Events:        resend.EventKind{Sinks: r.cfg.Sinks, Events: a.store},
 		resend.Registrations: resend.RegistrationKind{Forms: r.byName, Store: a.store},
 	}, desk.HeldUp, desk.Log)
+	desk.Retention = retention.New(r.cfg.Retention, a.store, func() string { return wrongClock(desk.Health.Status()) }, a.options.Log.With("part", "retention"))
 	if r.setup != nil {
 		desk.Setup, desk.Clients = r.setup, a.clients(r)
 	}
 	return desk
+}
+
+// wrongClock says that this machine's clock is wrong, by which nothing is to be removed; ""
+// when it is right, or nobody knows.
+func wrongClock(s health.Status) string {
+	if s.Clock != nil && s.Clock.Failed() {
+		return "Marketing Cloud's clock is " + s.Clock.Describe() + " this machine's: nothing is removed by a clock that is wrong"
+	}
+	return ""
 }
 
 // use makes a configuration the one that runs, but for the deliveries: its lanes begin

@@ -102,7 +102,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.steps().Command(c.provisioner))
 	root.AddCommand(asking...)
-	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.debug(), measure.Command(c.Stdin, c.terminal, c.Stderr), c.version())
+	root.AddCommand(c.explain(), c.keys(), c.backup(), c.restore(), c.vacuum(), c.debug(), measure.Command(c.Stdin, c.terminal, c.Stderr), c.version())
 	return root
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ func (c *command) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show counts of registrations, deliveries and events, and how the gateway and its destinations are doing",
-		Long: `Shows how many registrations were accepted and what state they are in (the counts add up),
+		Long: `Shows how many registrations were accepted and what state they are in (the counts add up;
+removed are those that retention no longer keeps),
 how many events arrived, and the state of each destination: running, throttled, blocked,
 paused (see onramp destinations), or unconfigured. The lines of the gateway are about its
 database and disk, the certificates of its listeners, the access token, Marketing Cloud's
@@ -55,14 +57,9 @@ func (c *command) runStatus(ctx context.Context) error {
 		fmt.Fprintf(c.Stdout, "NOTICE: %s\n\n", notice)
 	}
 	c.printConfiguration(s.Configuration)
-	rows := [][]string{{"REGISTRATIONS", ""}}
-	for _, state := range onramp.RegistrationStates() {
-		rows = append(rows, []string{state.String(), strconv.FormatInt(s.Registrations[state.String()], 10)})
-	}
+	rows := append([][]string{{"REGISTRATIONS", ""}}, stateRows(onramp.RegistrationStates(), onramp.RegistrationRemoved, s.Registrations)...)
 	rows = append(rows, []string{"accepted", strconv.FormatInt(s.Accepted, 10)}, []string{"", ""}, []string{"DELIVERIES", ""})
-	for _, state := range onramp.DeliveryStates() {
-		rows = append(rows, []string{state.String(), strconv.FormatInt(s.Deliveries[state.String()], 10)})
-	}
+	rows = append(rows, stateRows(onramp.DeliveryStates(), onramp.DeliveryRemoved, s.Deliveries)...)
 	rows = append(rows, []string{"", ""}, []string{"EVENTS", ""},
 		[]string{"stored", strconv.FormatInt(s.Events.Stored, 10)}, []string{"repeated", strconv.FormatInt(s.Events.Repeated, 10)})
 	if err := c.table(rows); err != nil {
@@ -90,10 +87,24 @@ func (c *command) runStatus(ctx context.Context) error {
 	c.printBehind(s.Destinations)
 	c.printLate(s.Destinations)
 	fmt.Fprintln(c.Stdout)
-	if err := c.table(healthRows(&s.Status, append(s.Watch.Rows(), tracingRows(s.Tracing)...))); err != nil {
+	more := slices.Concat(s.Watch.Rows(), tracingRows(s.Tracing), retentionRows(s.Retention))
+	if err := c.table(healthRows(&s.Status, more)); err != nil {
+		return err
+	}
+	if err := c.printKept(s.Retention); err != nil {
 		return err
 	}
 	return c.printCalls(s.Calls)
+}
+
+// stateRows are the counts by state, with those that were removed, if any were.
+func stateRows[S fmt.Stringer](states []S, removed S, counts map[string]int64) (rows [][]string) {
+	for _, state := range append(states, removed) {
+		if n, counted := counts[state.String()]; counted || state.String() != removed.String() {
+			rows = append(rows, []string{state.String(), strconv.FormatInt(n, 10)})
+		}
+	}
+	return rows
 }
 
 // tracingRows is the line of tracing; none while it is off.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"onramp/internal/onramp"
+	"onramp/internal/retention"
 	"onramp/internal/screen"
 	"onramp/internal/setting"
 )
@@ -40,6 +41,7 @@ type Config struct {
 	Privacy        Privacy                    // privacy
 	Tracing        Tracing                    // tracing
 	Watch          Watch                      // watch
+	Retention      retention.Policies         // retention: how long what is stored is kept; for ever
 	Screen         screen.Settings            // screen, for all forms; nothing
 	Alerts         []onramp.Secret            // alerts: URLs to send alerts to, such as slack://…; secret, since they hold credentials; none
 	Forms          []onramp.Form              // forms, sorted by name; at least one, except from Default
@@ -314,7 +316,9 @@ func (r *reader) config(c *Config, root value) {
 	c.Alerts = r.alerts(top["alerts"])
 	r.publicURL = c.Public.URL
 	r.screenTop(c, sections)
+	r.kept = c.Retention
 	c.Forms = r.forms(top["forms"])
+	c.Retention = r.kept
 	r.checkOptIns(c, sections)
 	c.Screens = r.screens(top["forms"], c)
 	r.checkCanary(c)

@@ -16,6 +16,7 @@ import (
 
 	"onramp/internal/config"
 	"onramp/internal/onramp"
+	"onramp/internal/retention"
 	"onramp/internal/screen"
 )
 
@@ -562,6 +563,9 @@ func TestTemplate(t *testing.T) {
 	form.Route = form.Route[:1]
 	form.Origins = []string{"https://www.example.com"}
 	want.Forms = []onramp.Form{form}
+	want.Retention = retention.Policies{
+		Policy: retention.Policy{Delivered: 30 * day, Dead: 90 * day, Unknown: 90 * day, Discarded: 30 * day, Held: 7 * day}, Events: 180 * day, Attempts: 14 * day,
+	}
 	if diff := cmp.Diff(want, got, compared()); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
@@ -573,7 +577,7 @@ func TestTemplate(t *testing.T) {
 		definition_key to encryption_key oauth token_lifetime clients id secret previous_secret users password
 		previous_password ens callbacks auth client user max_batch subscribe filters paused subscriptions types sinks
 		webhook headers kafka brokers topic tls ca_file sasl nats urls subject credentials_file file path events on_event
-		where when once_per idempotency_field country multiline
+		retention delivered dead unknown discarded held attempts where when once_per idempotency_field country multiline
 		page lang texts logo logo_text colors accent background dark stylesheet frame_ancestors input prefill choice_labels`) {
 		if !regexp.MustCompile(`\b` + key + `\b`).Match(config.Template("")) {
 			t.Errorf("the template doesn't explain %s", key)

@@ -63,6 +63,7 @@ func (r *reader) form(v value) onramp.Form {
 	routed := len(r.problems) == before
 	r.once(&f, keys, set)
 	f.DoubleOptIn = r.doubleOptIn(keys["double_opt_in"], set)
+	r.retention(f.Name, keys["retention"])
 	f.OnEvent = r.rules(keys["on_event"], set, f.Route, routed)
 	return f
 }

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"onramp/internal/retention"
 	"onramp/internal/spelling"
 	"onramp/internal/vault"
 )
@@ -31,6 +32,7 @@ type reader struct {
 	asks          bool                // the form that is being read has double opt-in
 	formNames     []string            // of all forms in the file
 	publicURL     string
+	kept          retention.Policies
 	readsFiles    bool              // those that tls names
 	vault         *vault.Client     // nil: nothing refers to it yet
 	vaultUntil    time.Time         // when all of its secrets must have been read

@@ -80,7 +80,7 @@ func settings() []single {
 		{"watch.schema", func(c *Config, s scalar) error { return setDurationOrOff(&c.Watch.Schema, s) }},
 		{"watch.confirmations", setReturned},
 		{"watch.usual", func(c *Config, s scalar) error { return setSwitch(&c.Watch.Usual, s) }},
-	}, slices.Concat(tlsSettings(), topScreenSettings())...)
+	}, slices.Concat(tlsSettings(), topScreenSettings(), retentionSettings())...)
 }
 
 // apply gives a setting its value, if there is one. An empty variable counts

@@ -10,6 +10,7 @@ import (
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
+	"onramp/internal/retention"
 	"onramp/internal/watch"
 )
 
@@ -73,6 +74,10 @@ var (
 	loadedAt   = describe("configuration_loaded_timestamp_seconds", "When the configuration that runs was loaded.")
 	reloadBad  = describe("configuration_reload_failed", "1 if the last reload was refused; see onramp status.")
 	spans      = describe("spans_total", "Spans of distributed traces that were sent, refused by the collector (failed), or too many (dropped).", "result")
+	keptBehind = describe("retention_behind", "1 if what is kept too long has not been removed for more than a day; missing: everything is kept for ever.")
+	keptRun    = describe("retention_run_timestamp_seconds", "When everything had been looked at the last time that is to be removed after its time.")
+	keptGone   = describe("retention_removed_total", "What was removed after its time, ever: registrations by what had become of them, events, and the requests and answers of attempts.", "what")
+	keptOldest = describe("retention_oldest_timestamp_seconds", "When the oldest was received that is stored, by what it is.", "what")
 	needsStart = describe("configuration_needs_restart", "Settings that the file has changed and that hold from the next start on.")
 )
 
@@ -85,7 +90,7 @@ func descriptions() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		up, accepted, registrations, deliveries, inFlight, standing, oldest, failures, stored, repeated,
 		writable, notices, diskFree, diskSize, tokenAge, tokenBad, clockAhead, expires, checks, yearCalls, yearLimit,
-		canaries, canaryAt, quiet, surges, suspects, drifted, spans, loadedAt, reloadBad, needsStart,
+		canaries, canaryAt, quiet, surges, suspects, drifted, spans, loadedAt, reloadBad, keptBehind, keptRun, keptGone, keptOldest, needsStart,
 	}
 }
 
@@ -175,6 +180,9 @@ func (g gauges) overview(o *operator.Overview) {
 		all += n
 		g.set(registrations, float64(n), state.String())
 	}
+	removed := o.Counts.Registrations[onramp.RegistrationRemoved]
+	all += removed
+	g.set(registrations, float64(removed), onramp.RegistrationRemoved.String())
 	g.count(accepted, all)
 	for callback, n := range o.Counts.Events {
 		g.count(stored, n, callback)
@@ -246,6 +254,20 @@ func (g gauges) watched(w *watch.Status) {
 	}
 }
 
+// kept is how the removal of what is kept long enough is doing.
+func (g gauges) kept(s *retention.Status) {
+	if s == nil {
+		return
+	}
+	g.yes(keptBehind, s.State == retention.Behind)
+	g.at(keptRun, s.LastRun)
+	for i := range s.Kept {
+		k := &s.Kept[i]
+		g.count(keptGone, k.Removed, k.What)
+		g.at(keptOldest, k.Oldest, k.What)
+	}
+}
+
 // status is what only the whole status tells.
 func (g gauges) status(s *operator.Status) {
 	for i := range s.Destinations {
@@ -265,6 +287,7 @@ func (g gauges) status(s *operator.Status) {
 		}
 	}
 	g.yes(writable, s.Store.State == "ok")
+	g.kept(s.Retention)
 	g.set(notices, float64(len(s.Notices)))
 	if s.Disk != nil && s.Disk.Total > 0 {
 		g.set(diskFree, float64(s.Disk.Free))

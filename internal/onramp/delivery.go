@@ -124,23 +124,26 @@ const (
 	DeliveryOutOfReach DeliveryState = 10 // waiting, while the step before it is dead, unknown or discarded
 	DeliveryHeld       DeliveryState = 11 // not to be sent yet: its registration waits to be confirmed, or is under suspicion
 	DeliverySkipped    DeliveryState = 12 // not sent: the condition of its step did not hold
+	DeliveryRemoved    DeliveryState = 13 // kept long enough, and no longer stored: it is only counted
 )
 
 var deliveryStates = []string{
-	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "unknown", "waiting", "held", "skipped",
+	"", "waiting", "pending", "sending", "submitted", "delivered", "dead", "discarded", "erased", "unknown", "waiting", "held", "skipped", "removed",
 }
 
 // String gives the state's public name. OutOfReach is "waiting" in public: the
 // step before it may yet be retried.
 func (s DeliveryState) String() string { return deliveryStates[s] }
 
-// ParseDeliveryState finds a state by its public name.
+// ParseDeliveryState finds a state by its public name; one that is only counted is none in
+// which a delivery can be found.
 func ParseDeliveryState(name string) (DeliveryState, bool) {
 	i := index(deliveryStates, name)
-	return DeliveryState(max(i, 0)), i > 0
+	return DeliveryState(max(i, 0)), i > 0 && DeliveryState(i) != DeliveryRemoved
 }
 
-// DeliveryStates lists the public states, in the order of a delivery's life.
+// DeliveryStates lists the public states that a stored delivery can have, in the order of
+// its life.
 func DeliveryStates() []DeliveryState {
 	return []DeliveryState{
 		DeliveryHeld, DeliveryWaiting, DeliveryPending, DeliverySending, DeliverySubmitted,

@@ -46,20 +46,23 @@ const (
 	RegistrationFailed     RegistrationState = 5 // a step is a dead letter or was discarded
 	RegistrationErased     RegistrationState = 6 // its personal data are gone
 	RegistrationUnknown    RegistrationState = 7 // the answer to a step was lost, and a repeat could reach the person twice
+	RegistrationRemoved    RegistrationState = 8 // kept long enough, and no longer stored: it is only counted
 )
 
-var registrationStates = []string{"", "held", "queued", "delivering", "delivered", "failed", "erased", "unknown"}
+var registrationStates = []string{"", "held", "queued", "delivering", "delivered", "failed", "erased", "unknown", "removed"}
 
 // String gives the state's public name.
 func (s RegistrationState) String() string { return registrationStates[s] }
 
-// ParseRegistrationState finds a state by its public name.
+// ParseRegistrationState finds a state by its public name; one that is only counted is
+// none in which a registration can be found.
 func ParseRegistrationState(name string) (RegistrationState, bool) {
 	i := index(registrationStates, name)
-	return RegistrationState(max(i, 0)), i > 0
+	return RegistrationState(max(i, 0)), i > 0 && RegistrationState(i) != RegistrationRemoved
 }
 
-// RegistrationStates lists all states, in the order of a registration's life.
+// RegistrationStates lists all states that a stored registration can have, in the order of
+// its life. With RegistrationRemoved the counts of all add up to what was accepted.
 func RegistrationStates() []RegistrationState {
 	return []RegistrationState{
 		RegistrationHeld, RegistrationQueued, RegistrationDelivering, RegistrationDelivered,

@@ -15,6 +15,7 @@ import (
 	"onramp/internal/ignored"
 	"onramp/internal/onramp"
 	"onramp/internal/resend"
+	"onramp/internal/retention"
 	"onramp/internal/watch"
 )
 
@@ -44,6 +45,7 @@ type Desk struct {
 	Confirmations Confirmations                       // double opt-in; nil: no form has it
 	Configuration func() Configuration                // when it was loaded; may be nil
 	Sources       func(BundleRequest) []bundle.Source // what a debug bundle holds beside the status; nil: there are none
+	Retention     *retention.Runner                   // removes what is kept long enough; nil: nothing is
 	Log           *slog.Logger
 
 	bundling sync.Mutex // held while a debug bundle is made

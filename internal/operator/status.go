@@ -9,6 +9,7 @@ import (
 	"onramp/internal/health"
 	"onramp/internal/onramp"
 	"onramp/internal/resend"
+	"onramp/internal/retention"
 	"onramp/internal/watch"
 )
 
@@ -28,6 +29,8 @@ type Status struct {
 	Tracing       *Tracing       `json:"tracing,omitempty"`    // nil: it is off
 	Notices       []string       `json:"notices,omitempty"`    // what is unusual about the database, each with what to do
 	Configuration *Configuration `json:"configuration,omitempty"`
+
+	Retention *retention.Status `json:"retention,omitempty"` // nil: everything is kept for ever
 }
 
 // Tracing is how the sending of spans to the collector is doing: counts since the start.
@@ -118,6 +121,8 @@ type Overview struct {
 	Surges       []Surge       // forms that get far more submissions than usual
 
 	Confirmations []onramp.ConfirmationStatus // by form; none without double opt-in
+
+	Retention retention.Progress // how the removal of what is kept long enough is doing
 }
 
 // Overview returns at once.
@@ -128,6 +133,9 @@ func (d *Desk) Overview() Overview {
 	}
 	if d.Surges != nil {
 		o.Surges = d.Surges()
+	}
+	if d.Retention != nil {
+		o.Retention = d.Retention.Progress()
 	}
 	known := map[string]Destination{}
 	for name := range o.Counts.Deliveries {
@@ -186,6 +194,10 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 		s.Registrations[state.String()] = n
 		s.Accepted += n
 	}
+	if n := o.Counts.Registrations[onramp.RegistrationRemoved]; n > 0 {
+		s.Registrations[onramp.RegistrationRemoved.String()] = n
+		s.Accepted += n
+	}
 	for _, state := range onramp.DeliveryStates() {
 		s.Deliveries[state.String()] = 0
 	}
@@ -196,6 +208,13 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 		}
 		s.Destinations = append(s.Destinations, one)
 		s.countDeliveries(&o.Destinations[i])
+	}
+	if d.Retention != nil && o.Retention.State != retention.Off {
+		kept, err := d.Retention.Status(ctx)
+		if err != nil && trouble == nil {
+			return Status{}, err
+		}
+		s.Retention = &kept
 	}
 	return s, nil
 }

@@ -20,6 +20,7 @@ func Form() Section {
 		{Name: "double_opt_in", Without: "registrations are sent at once", Meaning: "registrations wait until their persons [confirm](#double_opt_in) them"},
 		{Name: "decimal_comma", Default: "false", Meaning: "`true`: a text such as `12,50` is taken for the number 12.50"},
 		{Name: "time_zone", Without: "such a value is refused", Meaning: "IANA name, such as `Europe/Berlin`, of the zone of a date and time that comes without one"},
+		{Name: "retention", Several: true, Without: "as at the [top](#retention)", Meaning: "how long [registrations of this form](#formsnameretention) are kept"},
 		{Name: "on_event", Meaning: "list of [rules](#a-rule): what events change in the person's row"},
 	}}
 }
@@ -67,6 +68,23 @@ func ConfirmationLimits() Section {
 			{Name: "per_domain", Default: "500", Meaning: "to the addresses of one domain in an hour; ten times as many to those of large providers"},
 			{Name: "per_form", Default: "5000", Meaning: "for this form in an hour. The second half is for visitors who have had none in that hour"},
 		},
+	}
+}
+
+// FormRetention is how long registrations of a form are kept.
+func FormRetention() Section {
+	return Section{Title: "forms.NAME.retention", Path: "forms.NAME.retention", About: "What is left out is as in [retention](#retention).", Keys: policy()}
+}
+
+// policy are the periods of registrations.
+func policy() []Key {
+	const since = " since their last delivery was settled"
+	return []Key{
+		{Name: "delivered", Without: "for ever", Meaning: "registrations that are delivered," + since + ": a number of days such as `30d`, at least `1d`, or `off`"},
+		{Name: "dead", Without: "for ever", Meaning: "those with a dead letter, likewise"},
+		{Name: "unknown", Without: "for ever", Meaning: "those with a delivery whose answer was lost, likewise"},
+		{Name: "discarded", Without: "for ever", Meaning: "those with a delivery that was discarded, likewise"},
+		{Name: "held", Without: "for ever", Meaning: "those that are held under suspicion, since they came"},
 	}
 }
 

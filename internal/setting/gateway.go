@@ -149,6 +149,14 @@ func Privacy() Section {
 	}}
 }
 
+// Retention is how long what is stored is kept.
+func Retention() Section {
+	return Section{Title: "retention", Path: "retention", About: "How long what is stored is kept; see [retention.md](../retention.md).", Keys: append(policy(),
+		Key{Name: "events", Without: "for ever", Meaning: "events, with their deliveries to sinks, since they came: at least `8d`"},
+		Key{Name: "attempts", Without: "as long as their deliveries", Meaning: "the requests and answers of attempts, since they began; what came of them stays"},
+	)}
+}
+
 // Watch is when operators are alerted beside what always alerts.
 func Watch() Section {
 	return Section{Title: "watch", Path: "watch", About: "When to alert, beside what always alerts; see [Proof of arrival](../reliability.md#proof-of-arrival).", Keys: []Key{

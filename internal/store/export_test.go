@@ -284,3 +284,6 @@ func Addresses(values []byte) []string { return slices.Collect(addressesIn(value
 
 // IsAddress says whether registrations are found by a text in their values.
 func IsAddress(text string) bool { return isAddress(text) }
+
+// IndexEvents does at once what is done in the background.
+func (s *Store) IndexEvents(ctx context.Context) error { return s.indexEvents(ctx) }

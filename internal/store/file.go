@@ -45,6 +45,7 @@ func (s *Store) openSQLite(connections int, settings ...string) (*sql.DB, error)
 func sqliteDSN(path string, more ...string) string {
 	settings := append([]string{
 		"_pragma=busy_timeout(10000)",
+		"_pragma=auto_vacuum(incremental)", // of a new file: it must come first
 		"_pragma=journal_mode(wal)",
 		"_pragma=synchronous(full)",
 	}, more...)

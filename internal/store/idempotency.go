@@ -123,7 +123,7 @@ func (t *tx) findIdempotency(group []*op) (known map[int64]int64, err error) {
 			return nil, err
 		}
 	}
-	return known, nil
+	return known, t.forgetRemoved(known)
 }
 
 const (

@@ -165,13 +165,13 @@ func (w *world) reset() {
 	if err := w.s.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally", "late_call", "resend", "job", "unjoined", "resend_run", "form_step", "person"} {
+	for _, table := range []string{"attempt", "call", "delivery", "edit", "event", "event_key", "event_tally", "registration", "tally", "late_call", "resend", "job", "unjoined", "resend_run", "form_step", "person", "retained", "retained_event", "removed"} {
 		if _, err := w.db.Exec("DELETE FROM " + table); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	for _, statement := range []string{
-		"UPDATE destination SET read_to = 0, sent_to = 0, paused_at = NULL, resumed_at = NULL", "DELETE FROM meta WHERE name IN ('events_ruled_to', 'persons_indexed_to')", "DELETE FROM idempotency_even", "DELETE FROM idempotency_odd",
+		"UPDATE destination SET read_to = 0, sent_to = 0, paused_at = NULL, resumed_at = NULL", "DELETE FROM meta WHERE name IN ('events_ruled_to', 'persons_indexed_to') OR name LIKE 'retention%'", "DELETE FROM idempotency_even", "DELETE FROM idempotency_odd",
 	} {
 		if _, err := w.db.Exec(statement); err != nil {
 			w.t.Fatal(err)

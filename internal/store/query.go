@@ -23,6 +23,7 @@ var stateNumbers = strings.NewReplacer(
 	"{{skipped}}", number(onramp.DeliverySkipped),
 	"{{held}}", number(onramp.DeliveryHeld),
 	"{{erased}}", number(onramp.DeliveryErased),
+	"{{suspicion}}", number(onramp.HoldSuspicion),
 	"{{verdict delivered}}", number(onramp.Delivered),
 	"{{verdict retry}}", number(onramp.Retry),
 )

@@ -418,6 +418,13 @@ func (w *world) checkCounts() {
 	}
 	got := w.s.Count()
 	got.Repeated = nil // nothing is left of those
+	delete(got.Registrations, onramp.RegistrationRemoved)
+	for _, counts := range got.Deliveries {
+		delete(counts, onramp.DeliveryRemoved)
+	}
+	for _, n := range w.countBy(`SELECT what, n FROM removed WHERE what = 'events'`) {
+		want.Events["events"] += n // the only callback
+	}
 	maps.DeleteFunc(got.Events, func(_ string, n int64) bool { return n == 0 })
 	maps.DeleteFunc(got.Registrations, func(_ onramp.RegistrationState, n int64) bool { return n == 0 })
 	for name, counts := range got.Deliveries {

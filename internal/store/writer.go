@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +62,8 @@ type writer struct {
 	resentDeliveries, resentRegistrations, eventKeys, persons insertion
 	settlements                                               settlements
 	movable                                                   together
+	retained, retainedEvents                                  insertion
+	retention                                                 retentionTexts
 }
 
 var errClosed = errors.New("the store is closed")
@@ -76,6 +77,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		events:      newInsertion(s.dialect, insertEvent, 10, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements: newSettlements(s.dialect),
 		movable:     newMovable(s.dialect),
+		retention:   newRetentionTexts(s.dialect),
 
 		eventDeliveries:     newInsertion(s.dialect, insertEventDelivery, 10, ""),
 		resentDeliveries:    newInsertion(s.dialect, insertResentDelivery, 12, ""),
@@ -84,6 +86,10 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		eventKeys:           newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
 		lookUps:             newLookUpInsertion(s.dialect),
 		persons:             newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
+		retained: newInsertion(s.dialect, `INSERT INTO retained (registration_seq, ordering_key, look_at)`, 3,
+			"ON CONFLICT (registration_seq, ordering_key) DO UPDATE SET look_at = excluded.look_at"),
+		retainedEvents: newInsertion(s.dialect, `INSERT INTO retained_event (event_seq, look_at)`, 2,
+			"ON CONFLICT (event_seq) DO UPDATE SET look_at = excluded.look_at"),
 	}
 }
 
@@ -421,63 +427,6 @@ func (t *tx) each(query string, args []any, row func(scan func(...any) error) er
 		return t.failed(err)
 	}
 	return nil
-}
-
-// insertion is an INSERT of any number of rows: as many as the dialect likes by
-// one statement, then four, then one, so that three texts are prepared and not
-// as many as there are group sizes.
-type insertion struct {
-	columns int
-	sizes   [3]int // rows of each text
-	texts   [3]string
-}
-
-func newInsertion(d dialect, head string, columns int, tail string) insertion {
-	i := insertion{columns: columns, sizes: [3]int{d.bulk, 4, 1}}
-	for n, rows := range i.sizes {
-		i.texts[n] = insertText(d, head, columns, rows, tail)
-	}
-	return i
-}
-
-// insert adds the rows whose values stand one after the other.
-func (t *tx) insert(i insertion, values []any) error {
-	_, err := t.insertNew(i, values)
-	return err
-}
-
-// insertNew is insert for a statement that leaves rows out which are there
-// already; it returns how many it has added.
-func (t *tx) insertNew(i insertion, values []any) (added int64, err error) {
-	for size, rows := range i.sizes {
-		for n := rows * i.columns; len(values) >= n && n > 0; values = values[n:] {
-			more, err := t.update(i.texts[size], values[:n]...)
-			if err != nil {
-				return 0, err
-			}
-			added += more
-		}
-	}
-	return added, nil
-}
-
-func insertText(d dialect, head string, columns, rows int, tail string) string {
-	var b strings.Builder
-	b.WriteString(head)
-	for i := range rows * columns {
-		switch {
-		case i == 0:
-			b.WriteString(" VALUES (")
-		case i%columns == 0:
-			b.WriteString("), (")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString(d.placeholder(i + 1))
-	}
-	b.WriteString(") ")
-	b.WriteString(tail)
-	return b.String()
 }
 
 // failed notes whether an error is the database's fault, which all writes
