@@ -229,8 +229,13 @@ const maxBody = 64 << 10
 
 // readJSON reads an operator's request; an empty body is an empty object.
 func readJSON(r *http.Request, into any, example string) error {
+	return readLargeJSON(r, into, maxBody, example)
+}
+
+// readLargeJSON does so for a body of at most so many bytes.
+func readLargeJSON(r *http.Request, into any, most int64, example string) error {
 	var body bytes.Buffer
-	if err := web.ReadBody(r, &body, maxBody); err != nil {
+	if err := web.ReadBody(r, &body, most); err != nil {
 		return err
 	}
 	charset, err := media.CharsetOf(r)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 
+	"onramp/internal/importer"
 	"onramp/internal/operator"
 	"onramp/internal/web"
 )
@@ -52,6 +53,7 @@ func paged(more ...string) []string { return append(period(more...), "limit", "c
 
 func (a *Admin) routes() []Route {
 	const resendExample = `{"kind":"events","filter":{"sink":"crm","since":"2026-06-01T00:00:00Z"}}`
+	const importExample = `{"form":"registration","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`
 	desk := a.Desk
 	return []Route{
 		answer("GET /api/status", "Everything at a glance: counts by state, destinations, checks, calls. The registrations' counts add up to `accepted`.", desk.Status),
@@ -89,6 +91,15 @@ func (a *Admin) routes() []Route {
 		answerTo("POST /api/resends/plan", "Says what a resend of events or registrations would do.", desk.Resends.Plan, resendExample),
 		answerTo("POST /api/resends", "Starts a resend, which goes on by itself, over restarts.", desk.Resends.Start, resendExample),
 		answerOne("POST /api/resends/{id}/cancel", "Ends a resend; what is queued is still sent.", desk.Resends.Cancel),
+
+		answer("GET /api/imports", "Lists imports, the newest first.", desk.Imports.List),
+		answerTo("POST /api/imports", "Starts an import of a file, or goes on with the one of the same file in the same way. The rows come by the route below.", desk.Imports.Start, importExample),
+		answerOne("GET /api/imports/{id}", "One import, and how far it is.", desk.Imports.Find),
+		taking[importer.Portion](answering[importer.Run]("POST /api/imports/{id}/rows", "Takes the next rows of an import, 250 at most. With `waits` in the answer it was too early for them: send them again a little later.", a.importRows),
+			`{"position":0,"rows":[{"line":2,"values":{"email":"ana@example.org","received_at":"2024-05-31T12:00:00Z"}}],"end":true}`),
+		answering[importer.Refusals]("GET /api/imports/{id}/refused", "Lists the rows that an import has refused, with the reasons and without the values.", a.listRefused, "cursor"),
+		taking[importer.Trial](answering[importer.Tried]("POST /api/imports/try", "Says what an import would do with some rows, and stores nothing.", a.tryImport),
+			`{"form":"registration","rows":[{"line":2,"values":{"email":"ana@example.org"}}]}`),
 
 		answer("GET /api/ens", "The state of authentication scheme, callbacks and subscriptions in Marketing Cloud.", desk.SetupStatus),
 		answerTo("POST /api/ens/plan", "Says what set-up would do, or, with `remove`, what removing would.", desk.PlanSetup, `{"prune":true}`),

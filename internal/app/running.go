@@ -12,6 +12,7 @@ import (
 	"onramp/internal/config"
 	"onramp/internal/consent"
 	"onramp/internal/health"
+	"onramp/internal/importer"
 	"onramp/internal/mailing"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -127,6 +128,7 @@ func (a *App) newDesk(r *running) *operator.Desk {
 		resend.Events:        resend.EventKind{Sinks: r.cfg.Sinks, Events: a.store},
 		resend.Registrations: resend.RegistrationKind{Forms: r.byName, Store: a.store},
 	}, desk.HeldUp, desk.Log)
+	desk.Imports = &importer.Desk{Store: a.store, Forms: r.byName, Now: time.Now, Log: desk.Log}
 	desk.Retention = retention.New(r.cfg.Retention, a.store, func() string { return wrongClock(desk.Health.Status()) }, a.options.Log.With("part", "retention"))
 	if r.setup != nil {
 		desk.Setup, desk.Clients = r.setup, a.clients(r)

@@ -92,8 +92,8 @@ func (c *command) registrations() *cobra.Command {
 		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return frame.Group("registrations", "List, show, resend, remind, release and discard registrations", list, show,
-		c.registrationsResend(), c.registrationsRemind(), c.registrationsRelease(), c.registrationsDiscard())
+	return frame.Group("registrations", "List, show, resend, remind, release, discard and import registrations", list, show,
+		c.registrationsResend(), c.registrationsRemind(), c.registrationsRelease(), c.registrationsDiscard(), c.registrationsImport())
 }
 
 func (c *command) listRegistrations(ctx context.Context, query url.Values) error {

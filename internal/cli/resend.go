@@ -273,5 +273,10 @@ func (b *progressBar) show(r *resend.Run) {
 	fmt.Fprintf(b.out, "\r\x1b[K[%s%s] %d of %d%s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), r.Sent, r.Planned, heldUp)
 }
 
+// count shows how much is done where nobody knows how much there is.
+func (b *progressBar) count(n int64, things string) {
+	fmt.Fprintf(b.out, "\r\x1b[K%d %s", n, things)
+}
+
 // end clears the line.
 func (b *progressBar) end() { fmt.Fprint(b.out, "\r\x1b[K") }

@@ -13,6 +13,7 @@ import (
 	"onramp/internal/bundle"
 	"onramp/internal/health"
 	"onramp/internal/ignored"
+	"onramp/internal/importer"
 	"onramp/internal/onramp"
 	"onramp/internal/resend"
 	"onramp/internal/retention"
@@ -45,6 +46,7 @@ type Desk struct {
 	Confirmations Confirmations                       // double opt-in; nil: no form has it
 	Configuration func() Configuration                // when it was loaded; may be nil
 	Sources       func(BundleRequest) []bundle.Source // what a debug bundle holds beside the status; nil: there are none
+	Imports       *importer.Desk                      // what is taken over from elsewhere
 	Retention     *retention.Runner                   // removes what is kept long enough; nil: nothing is
 	Log           *slog.Logger
 

@@ -59,7 +59,7 @@ func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 	}
 	isFor := numbered(`NOT EXISTS (SELECT 1 FROM delivery n WHERE n.seq >= r.delivery_seq AND n.seq < r.delivery_seq + r.steps
 		AND n.destination_id = $2 AND n.state = {{skipped}})`)
-	err = t.each(`SELECT `+registrationColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
+	err = t.each(`SELECT `+pastColumns+` FROM person p JOIN registration r ON r.seq = p.registration_seq
 		WHERE p.hash = $1 AND r.form_id IN (`+forms+`) AND `+isFor+` ORDER BY p.registration_seq DESC LIMIT 20`,
 		[]any{t.store.hashing.orderingKey(c.SubscriberKey), c.Destination}, compare)
 	if err != nil {
@@ -70,7 +70,7 @@ func (t *tx) lastRegistered(c *onramp.RowChange) (last time.Time, err error) {
 		return time.Time{}, err
 	}
 	indexed, _ := strconv.ParseInt(value, 10, 64) // never written: 0
-	err = t.each(`SELECT `+registrationColumns+` FROM registration r WHERE r.seq > $1 AND r.form_id IN (`+forms+`) AND `+isFor, []any{indexed, c.Destination}, compare)
+	err = t.each(`SELECT `+pastColumns+` FROM registration r WHERE r.seq > $1 AND r.form_id IN (`+forms+`) AND `+isFor, []any{indexed, c.Destination}, compare)
 	return last, err
 }
 

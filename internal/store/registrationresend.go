@@ -161,6 +161,7 @@ type again struct {
 	dead     []int64     // its dead letters
 	gone     []string    // the fields that its form no longer has, with the form's name
 	past     []pastStep
+	silent   bool // it was imported, and was to trigger no journey and no message
 }
 
 type againStep struct {
@@ -269,6 +270,9 @@ func (l *lookAgain) portion(query each, after, last int64) (found []*again, to i
 	if err := l.readPast(query, all); err != nil {
 		return nil, 0, err
 	}
+	if err := l.readImported(query, all); err != nil {
+		return nil, 0, err
+	}
 	all = slices.DeleteFunc(all, func(a *again) bool { return !l.selects(a) })
 	if len(all) == 0 {
 		return nil, to, nil
@@ -310,6 +314,25 @@ func (l *lookAgain) readPast(query each, all []*again) error {
 		return err
 	}
 	return query(listPastResent, []any{first.seq, last.seq}, take)
+}
+
+// readImported notes which of them were imported without journeys and messages, and when
+// all that were imported happened.
+func (l *lookAgain) readImported(query each, all []*again) error {
+	bySeq := make(map[int64]*again, len(all))
+	for _, a := range all {
+		bySeq[a.seq] = a
+	}
+	return query(`SELECT registration_seq, original_at, silent FROM imported WHERE registration_seq >= $1 AND registration_seq <= $2`,
+		[]any{all[0].seq, all[len(all)-1].seq}, func(scan func(...any) error) error {
+			var seq, at int64
+			var silent bool
+			err := scan(&seq, &at, &silent)
+			if a := bySeq[seq]; a != nil {
+				a.received, a.silent = fromMicros(at), silent
+			}
+			return err
+		})
 }
 
 // selects is what of a filter the query leaves to be looked at.
@@ -449,7 +472,7 @@ func (l *lookAgain) addStep(a *again, number int, to onramp.Destination) {
 			been, got = true, got || p.state == onramp.DeliveryDelivered || p.state == onramp.DeliveryUnknown
 		}
 	}
-	if got && !l.f.RepeatJourneys && (to.Kind == onramp.Journey || to.Kind == onramp.Message) {
+	if (got || a.silent) && !l.f.RepeatJourneys && (to.Kind == onramp.Journey || to.Kind == onramp.Message) {
 		a.got++
 		return
 	}

@@ -44,15 +44,21 @@ func (t *tx) retainRegistrations(seqs []int64, p *retention.Policies) (removed i
 	}
 	var gone []*aged
 	var kept []any
+	now, isGone := micros(t.now), map[int64]bool{}
 	for _, r := range all {
 		r.lookAt = t.keepUntil(r, p.Of(t.store.names.formName(r.form)), late)
+		waits := false // only for one that goes now: it can go by the next write
 		for key := range r.keys() {
-			if o, has := older[key]; has && o.seq < r.seq {
+			switch o, has := older[key]; {
+			case !has || o.seq >= r.seq:
+			case isGone[o.seq]:
+				waits, r.lookAt = true, max(r.lookAt, now)
+			default:
 				r.lookAt = max(r.lookAt, o.again(micros(t.now.Add(retainAgain))))
 			}
 		}
-		if r.lookAt <= micros(t.now) {
-			gone = append(gone, r)
+		if r.lookAt <= now && !waits {
+			gone, isGone[r.seq] = append(gone, r), true
 			continue
 		}
 		for key := range r.keys() {

@@ -28,7 +28,7 @@ func newRetentionTexts(d dialect) retentionTexts {
 		late:          list(`SELECT ordering_key FROM late_call WHERE destination_id = ? AND ordering_key IN (`, `)`),
 		remove: []together{
 			list(`DELETE FROM edit WHERE registration_seq IN (`, `)`), list(`DELETE FROM unchanged WHERE registration_seq IN (`, `)`),
-			list(`DELETE FROM hold WHERE registration_seq IN (`, `)`), list(`DELETE FROM opt_in WHERE registration_seq IN (`, `)`), list(`DELETE FROM retained WHERE registration_seq IN (`, `)`),
+			list(`DELETE FROM hold WHERE registration_seq IN (`, `)`), list(`DELETE FROM opt_in WHERE registration_seq IN (`, `)`), list(`DELETE FROM imported WHERE registration_seq IN (`, `)`), list(`DELETE FROM retained WHERE registration_seq IN (`, `)`),
 			list(`DELETE FROM registration WHERE seq IN (`, `)`),
 		},
 		removeDeliveries: []together{list(`DELETE FROM attempt WHERE delivery_seq IN (`, `)`), list(`DELETE FROM delivery WHERE seq IN (`, `)`)},

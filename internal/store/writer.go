@@ -63,6 +63,7 @@ type writer struct {
 	settlements                                               settlements
 	movable                                                   together
 	retained, retainedEvents                                  insertion
+	imported, importRefusals                                  insertion
 	retention                                                 retentionTexts
 }
 
@@ -86,6 +87,8 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		eventKeys:           newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
 		lookUps:             newLookUpInsertion(s.dialect),
 		persons:             newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
+		imported:            newInsertion(s.dialect, `INSERT INTO imported (registration_seq, import_id, original_at, silent)`, 4, ""),
+		importRefusals:      newInsertion(s.dialect, `INSERT INTO import_refusal (import_id, line, field, reason)`, 4, "ON CONFLICT DO NOTHING"),
 		retained: newInsertion(s.dialect, `INSERT INTO retained (registration_seq, ordering_key, look_at)`, 3,
 			"ON CONFLICT (registration_seq, ordering_key) DO UPDATE SET look_at = excluded.look_at"),
 		retainedEvents: newInsertion(s.dialect, `INSERT INTO retained_event (event_seq, look_at)`, 2,
