@@ -62,7 +62,7 @@ entirely: different
 			{5, "marketing_cloud", "unknown key; is a colon, or the space after it, missing?"},
 			{6, "marketing_cloud.client_id", "is set twice, first on line 3"},
 			{7, "database", "is set twice, first on line 2"},
-			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, storage, egress, admin, marketing_cloud, delivery, smtp, log, tracing, privacy, watch, screen, retention or oauth"},
+			{8, "entirely", "unknown key; use database, encryption_key, drain_timeout, alerts, forms, ens, sinks, public, storage, egress, admin, marketing_cloud, delivery, smtp, log, tracing, privacy, watch, retention, screen or oauth"},
 			{9, "", "a key must be a word, not a list"},
 			{11, "", "merge keys (<<) are not supported: write the keys out"},
 		}},

@@ -184,20 +184,11 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 	if trouble != nil {
 		s.Notices = append(slices.Clip(s.Notices), "the database can't be written: "+trouble.Error())
 	}
-	suspicions, err := d.suspicions(ctx)
-	if err != nil && trouble == nil {
+	var err error
+	if s.Suspicions, err = d.suspicions(ctx); err != nil && trouble == nil {
 		return Status{}, err
 	}
-	s.Suspicions = suspicions
-	for _, state := range onramp.RegistrationStates() {
-		n := o.Counts.Registrations[state]
-		s.Registrations[state.String()] = n
-		s.Accepted += n
-	}
-	if n := o.Counts.Registrations[onramp.RegistrationRemoved]; n > 0 {
-		s.Registrations[onramp.RegistrationRemoved.String()] = n
-		s.Accepted += n
-	}
+	s.countRegistrations(o.Counts.Registrations)
 	for _, state := range onramp.DeliveryStates() {
 		s.Deliveries[state.String()] = 0
 	}
@@ -217,6 +208,19 @@ func (d *Desk) Status(ctx context.Context) (Status, error) {
 		s.Retention = &kept
 	}
 	return s, nil
+}
+
+// countRegistrations counts them by state; those that retention has removed have a line only
+// if there are any.
+func (s *Status) countRegistrations(counts map[onramp.RegistrationState]int64) {
+	for _, state := range onramp.RegistrationStates() {
+		s.Registrations[state.String()] = counts[state]
+		s.Accepted += counts[state]
+	}
+	if n := counts[onramp.RegistrationRemoved]; n > 0 {
+		s.Registrations[onramp.RegistrationRemoved.String()] = n
+		s.Accepted += n
+	}
 }
 
 // trouble is why the database can't be written, or nil.
