@@ -260,3 +260,12 @@ func readLargeJSON(r *http.Request, into any, most int64, example string) error 
 	}
 	return nil
 }
+
+func (a *Admin) closeErasure(w http.ResponseWriter, r *http.Request) error {
+	why, err := readReason(r, "deleted by hand in Contact Builder")
+	if err != nil {
+		return err
+	}
+	run, err := a.Desk.CloseErasure(r.Context(), r.PathValue("id"), why)
+	return write(w, run, err)
+}

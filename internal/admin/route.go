@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"onramp/internal/importer"
+	"onramp/internal/erasure"
 	"onramp/internal/operator"
 	"onramp/internal/web"
 )
@@ -68,6 +69,12 @@ func (a *Admin) routes() []Route {
 		answerTo("POST /api/registrations/discard", "Gives all up that match and are held under suspicion.", desk.DiscardSuspects, `{"form":"registration","reason":"honeypot","since":"24h"}`),
 
 		answerOne("POST /api/registrations/{id}/remind", "Asks the person of a held registration once more to confirm it, within the limits of its form.", desk.RemindRegistration),
+		answerTo("POST /api/registrations/erase", "Erases a person, here and in Marketing Cloud, or says what there is of the person.", desk.ErasePerson, `{"email":"ana@example.org","dry_run":true}`),
+		answerTo("POST /api/registrations/restrict", "Has Marketing Cloud restrict the processing of a person's data.", desk.RestrictPerson, `{"subscriber_key":"u-1001"}`),
+		answerTo("POST /api/registrations/export", "Everything that is stored of a person.", desk.ExportPerson, `{"email":"ana@example.org"}`),
+		answer("GET /api/erasures", "Lists erasures and restrictions, the newest first.", desk.ListErasures),
+		answerOne("GET /api/erasures/{id}", "One of them, part by part.", desk.FindErasure),
+		taking[reason](answering[erasure.Run]("POST /api/erasures/{id}/close", "Ends one whose open parts were done by hand.", a.closeErasure), `{"reason":"deleted by hand in Contact Builder"}`),
 
 		answering[operator.Page[operator.Delivery]]("GET /api/deliveries", "Lists deliveries, the newest first.", a.listDeliveries, paged("state", "form", "destination", "q", "cause")...),
 		answerOne("GET /api/deliveries/{id}", "One delivery with each attempt: what was sent and what was answered.", desk.FindDelivery),

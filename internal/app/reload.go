@@ -61,6 +61,7 @@ func (a *App) startLanes(claim, work context.Context) *lanes {
 		var parts sync.WaitGroup
 		parts.Go(func() { running.run(claim) })
 		parts.Go(func() { running.desk.Resends.Run(claim) })
+		parts.Go(func() { running.erasures.Run(claim) })
 		parts.Go(func() { running.consent.Run(claim) })
 		parts.Go(func() { running.screen.Run(claim) })
 		parts.Go(func() { running.desk.Retention.Run(claim) })

@@ -10,6 +10,7 @@ import (
 
 	"onramp/internal/check"
 	"onramp/internal/config"
+	"onramp/internal/erasure"
 	"onramp/internal/consent"
 	"onramp/internal/health"
 	"onramp/internal/importer"
@@ -36,6 +37,7 @@ type running struct {
 	consent       *consent.Desk   // nil: nothing was ever to be confirmed
 	mail          *mailing.Sender // nil: there is no mail server
 	desk          *operator.Desk
+	erasures      *erasure.Desk
 	screen        *screen.Gate
 	public, admin http.Handler
 }
@@ -82,6 +84,7 @@ func (a *App) buildParts(ctx context.Context, r *running) (err error) {
 	if r.screen, err = a.newGate(ctx, r); err != nil {
 		return err
 	}
+	r.erasures = a.newErasures(r)
 	r.desk = a.newDesk(r)
 	if r.public, err = a.publicHandler(r); err != nil {
 		return err
@@ -130,6 +133,7 @@ func (a *App) newDesk(r *running) *operator.Desk {
 	}, desk.HeldUp, desk.Log)
 	desk.Imports = &importer.Desk{Store: a.store, Forms: r.byName, Now: time.Now, Log: desk.Log}
 	desk.Retention = retention.New(r.cfg.Retention, a.store, func() string { return wrongClock(desk.Health.Status()) }, a.options.Log.With("part", "retention"))
+	desk.Erasures, desk.Persons = r.erasures, a.store
 	if r.setup != nil {
 		desk.Setup, desk.Clients = r.setup, a.clients(r)
 	}

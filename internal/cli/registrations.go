@@ -92,8 +92,9 @@ func (c *command) registrations() *cobra.Command {
 		RunE:    frame.Run(func(ctx context.Context, args []string) error { return c.showRegistration(ctx, args[0]) }),
 	}
 	c.outputFlag(show)
-	return frame.Group("registrations", "List, show, resend, remind, release, discard and import registrations", list, show,
-		c.registrationsResend(), c.registrationsRemind(), c.registrationsRelease(), c.registrationsDiscard(), c.registrationsImport())
+	return frame.Group("registrations", "List, show, resend, release, import, export and erase registrations", list, show,
+		c.registrationsResend(), c.registrationsRemind(), c.registrationsRelease(), c.registrationsDiscard(), c.registrationsImport(),
+		c.registrationsExport(), c.registrationsErase(), c.registrationsRestrict())
 }
 
 func (c *command) listRegistrations(ctx context.Context, query url.Values) error {

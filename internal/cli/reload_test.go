@@ -38,6 +38,12 @@ func TestProvision(t *testing.T) {
 	runWithSandbox(t, "provision")
 }
 
+// TestErase erases a person, here and in a sandbox, $SANDBOX.
+func TestErase(t *testing.T) {
+	t.Parallel()
+	runWithSandbox(t, "erase")
+}
+
 // runWithSandbox runs the scripts in a folder, each with a sandbox of its own.
 func runWithSandbox(t *testing.T, folder string) {
 	t.Helper()
@@ -58,6 +64,7 @@ func runWithSandbox(t *testing.T, folder string) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"gateway": func(ts *testscript.TestScript, _ bool, _ []string) { startServe(t, ts) }, "hangup": hangUp, "post": post, "await": await, "expand": expand,
 			"account": changeAccount, "rows": printRows, "entered": printEntered, "alerts": printAlerts,
+			"advance": advanceClock,
 		},
 	})
 }
@@ -181,6 +188,13 @@ func printAlerts(ts *testscript.TestScript, _ bool, _ []string) {
 			fmt.Fprint(ts.Stdout(), line)
 		}
 	}
+}
+
+// advanceClock is "advance DURATION": so much time passes in the sandbox.
+func advanceClock(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	ts.Value("account").(*sandbox.Sandbox).Advance(d)
 }
 
 // changeAccount is "account JSON": it changes what is in the sandbox's account.

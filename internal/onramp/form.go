@@ -179,6 +179,18 @@ func (f *Form) assign(inputs []Input, s *Submission) ([]*Scalar, []FieldError) {
 	return submitted, problems
 }
 
+// SubscriberKeyOf is the subscriber key that a registration with an email address gets; ""
+// when the address does not tell.
+func (f *Form) SubscriberKeyOf(address string) string {
+	switch f.SubscriberKey.From {
+	case KeyEmail:
+		return address
+	case KeyUUID:
+		return f.uuidOf(address)
+	}
+	return ""
+}
+
 func (f *Form) subscriberKey(field, email string) string {
 	switch f.SubscriberKey.From {
 	case KeyEmail:

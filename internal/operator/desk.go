@@ -32,9 +32,11 @@ type Desk struct {
 	Surges        func() []Surge                             // forms that get far more submissions than usual; may be nil
 	Pump          Pump
 	Events        Events
-	Rows          Rows                    // nil: nobody reads rows back
-	Setup         Setup                   // nil: there is no Event Notification Service to set up
-	Clients       *Clients                // nil: there is no token endpoint
+	Rows          Rows     // nil: nobody reads rows back
+	Setup         Setup    // nil: there is no Event Notification Service to set up
+	Clients       *Clients // nil: there is no token endpoint
+	Erasures      Erasures
+	Persons       Persons
 	Resends       *resend.Desk            // what operators have sent again
 	Forms         map[string]*onramp.Form // by name, as configured
 	Ignored       *ignored.Names          // what came with forms and is no field of theirs; may be nil

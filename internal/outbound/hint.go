@@ -78,6 +78,8 @@ var hints = []hint{
 	// Scopes (vendor page "REST API Permission IDs and Scopes"). A 401 that survives
 	// a fresh token may be one, too.
 	{status: http.StatusForbidden, codes: []int{40002}, advice: "operator: set marketing_cloud.subdomain to that of the account that the client ID belongs to: the token is not valid on this stack"},
+	{ops: forContacts, status: http.StatusForbidden, advice: lackingContacts},
+	{ops: forContacts, status: http.StatusUnauthorized, advice: lackingContacts},
 	{ops: forResults, status: http.StatusForbidden, advice: lackingScope("data_extensions_read")},
 	{ops: forResults, status: http.StatusUnauthorized, advice: refusedToken("data_extensions_read")},
 	{to: onramp.DataExtension, status: http.StatusForbidden, advice: lackingScope("data_extensions_write")},
@@ -176,9 +178,13 @@ var hints = []hint{
 var (
 	forToken   = []string{sfmc.OpToken}
 	forResults = []string{sfmc.OpAsyncStatus, sfmc.OpAsyncResults}
+
+	forContacts = []string{sfmc.OpFindContacts, sfmc.OpDeleteContacts, sfmc.OpRestrictContacts, sfmc.OpFindDeletion, sfmc.OpFindRestriction}
 )
 
 const (
+	lackingContacts = "Marketing Cloud admin: give the installed package the scopes list_and_subscribers_read and list_and_subscribers_write, and the permission to delete contacts (Contact Builder)"
+
 	noDataExtension     = "operator: set data_extension.key to the external key (not the name) of a data extension in the business unit of marketing_cloud.account_id: it has none with the key {key}"
 	noEventDefinition   = "operator: set event_definition_key to the key of the API event that the journey starts with (not the journey's id): the business unit has none with the key {key}"
 	noMessageDefinition = "operator: set the message's definition key to that of an active email definition in the business unit of marketing_cloud.account_id: it has none with the key {key}"
