@@ -292,9 +292,20 @@ func (r *Rules) change(ctx context.Context, m *matched, e *onramp.Event, registr
 				Event: e.Seq, RegistrationSeq: of.Seq, SubscriberKey: of.SubscriberKey, Destination: d.ID, Values: values,
 				At: at, Forms: r.formsTo(d.ID),
 			}
+			if slices.ContainsFunc(m.rules, m.form.Withdraws) {
+				changes[d.ID].Withdraws, changes[d.ID].WithdrawsBy = withdrawn(m.form, e, &of), m.form.ConsentColumn()
+			}
 		}
 	}
 	return nil
+}
+
+// withdrawn is the entry of a consent that an event takes back.
+func withdrawn(f *onramp.Form, e *onramp.Event, of *onramp.Registration) *onramp.ConsentEntry {
+	return &onramp.ConsentEntry{
+		At: e.ReceivedAt, Kind: onramp.ConsentWithdrawn, Form: f.Name, Version: f.Consent.Version, Registration: of.ID, By: "event", Event: e.ID,
+		ConsentPerson: onramp.ConsentPerson{SubscriberKey: of.SubscriberKey},
+	}
 }
 
 // formsTo names the forms that write a destination.

@@ -20,8 +20,9 @@ type Edit struct {
 }
 
 var (
-	errNotYours = errors.New("is filled in by Onramp and can't be set")
-	errNoKey    = errors.New("is the subscriber key and can't be empty")
+	errNotYours   = errors.New("is filled in by Onramp and can't be set")
+	errNotConsent = errors.New("is the person's consent, which nobody else can give or take back; see onramp consent withdraw")
+	errNoKey      = errors.New("is the subscriber key and can't be empty")
 )
 
 // Edit gives fields of a registration other values, checked and normalised as
@@ -41,6 +42,7 @@ func (f *Form) Edit(r Registration, changes map[string]string) (Registration, er
 	}
 	submitted, problems := f.assign(inputs, nil)
 	f.explainFilledIn(problems)
+	problems = f.refuseConsent(submitted, problems)
 	values, rest, err := f.assignValid(r.Values)
 	if err != nil {
 		return Registration{}, fmt.Errorf("read values of registration %s: %w", r.ID, err)
@@ -131,4 +133,13 @@ func (f *Form) joinKept(values []json.RawMessage, rest []member) json.RawMessage
 		object = append(append(append(appendText(object, m.name), ':'), m.value...), ',')
 	}
 	return closeObject(object)
+}
+
+// refuseConsent takes a change of the consent out of what an operator wants.
+func (f *Form) refuseConsent(submitted []*Scalar, problems []FieldError) []FieldError {
+	if f.Consent == nil || submitted[f.Consent.Field] == nil {
+		return problems
+	}
+	submitted[f.Consent.Field] = nil
+	return append(problems, newFieldError(f.Fields[f.Consent.Field].Name, errNotConsent))
 }

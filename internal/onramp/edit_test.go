@@ -2,6 +2,7 @@ package onramp_test
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -238,4 +239,18 @@ func formPost(values map[string]string) onramp.Submission {
 		s.Inputs = append(s.Inputs, onramp.Input{Name: name, Value: posted(values[name])})
 	}
 	return s
+}
+
+// Nobody else gives a person's consent, or takes it back.
+func TestEditConsent(t *testing.T) {
+	t.Parallel()
+	f := onramp.NewForm(onramp.Form{
+		Fields:  []onramp.Field{{Name: "email", Column: "Email", Type: onramp.Email}, {Name: "opt_in", Column: "OptIn", Type: onramp.Boolean}},
+		Consent: &onramp.ConsentTerms{Field: 1, Version: "1", Text: "yes"},
+	}, "secret")
+	_, err := f.Edit(onramp.Registration{Values: []byte(`{"email":"ana@example.org"}`)}, map[string]string{"opt_in": "true"})
+	e, ok := errors.AsType[*onramp.Error](err)
+	if !ok || len(e.Fields) != 1 || e.Fields[0].Field != "opt_in" {
+		t.Error(err)
+	}
 }

@@ -77,15 +77,18 @@ const (
 	FromPageURL
 	FromUUID
 	FromForm
-	FromConfirmedAt // when the person has confirmed the registration
-	FromConfirmedIP // from where
+	FromConfirmedAt    // when the person has confirmed the registration
+	FromConfirmedIP    // from where
+	FromConsentVersion // of the text that was agreed to
+	FromConsentText    // the text itself
+	FromConsentAt      // when
 	fromReferrer
 	fromLandingPage
 	firstParameter // and the others, as in sources
 )
 
 var sources = []string{
-	"", "received_at", "constant", "ip", "user_agent", "page_url", "uuid", "form", "confirmed_at", "confirmed_ip", "referrer", "landing_page",
+	"", "received_at", "constant", "ip", "user_agent", "page_url", "uuid", "form", "confirmed_at", "confirmed_ip", "consent_version", "consent_text", "consent_at", "referrer", "landing_page",
 	"utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
 	"gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "yclid", "rdt_cid", "epik", "sccid",
 }
@@ -138,7 +141,7 @@ func (f *Field) value(submitted *Scalar, s *Submission, form string) (v Scalar, 
 		return f.filledIn(form)
 	case Submitted:
 	default:
-		return f.filledIn(f.ofPage(s))
+		return f.filledIn(f.ofConsentOrPage(s))
 	}
 	if submitted != nil && submitted.Kind == Nested && (f.Type == Choices || f.Type == Boolean) {
 		one, err := f.oneOfSeveral(*submitted)

@@ -1,6 +1,8 @@
 package onramp
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
 	"onramp/internal/email"
@@ -19,6 +21,7 @@ type Form struct {
 	Route         []Destination
 	When          []Condition // by step, for whom it is; nil: every step is for everybody
 	OnEvent       []EventRule
+	Consent       *ConsentTerms // what it asks to agree to; nil: nothing
 	// IdempotencyField is the name of the input that holds a submission's key; empty: none.
 	IdempotencyField string
 	OncePer          time.Duration // equal submissions of a person within it are one; 0: any number
@@ -68,12 +71,17 @@ type Submission struct {
 	// http and https URLs are believed.
 	PageURL, Referrer, LandingPage string
 
-	parameters map[Source]string // of the page, when inputs name them
+	parameters  map[Source]string // of the page, when inputs name them
+	consent     *ConsentEntry     // that was given; nil: none was
+	consentText string
 }
 
 // NewForm makes a form ready to accept. The secret makes subscriber keys of
 // the strategy uuid; it must stay the same for the life of the database.
 func NewForm(f Form, secret Secret) *Form {
+	if f.Consent != nil && !slices.ContainsFunc(f.OnEvent, func(r EventRule) bool { return f.Withdraws(&r) && MatchesType(r.Type, unsubscribed) }) {
+		f.OnEvent = append(slices.Clip(f.OnEvent), EventRule{Type: unsubscribed, Column: f.ConsentColumn(), Value: json.RawMessage("false")})
+	}
 	f.uuidOf = func(address string) string { return keyedUUID(secret, email.Fold(address)) }
 	f.byName, f.byKey = make(map[string]int, len(f.Fields)), make(map[string]int, len(f.Fields))
 	f.keys, f.columnNames = make([]string, len(f.Fields)), make([]string, len(f.Fields))
@@ -101,6 +109,7 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 	submitted, problems := f.assign(s.Inputs, &s)
 	r := Registration{ID: NewID(s.ReceivedAt), Form: f.Name, ReceivedAt: s.ReceivedAt, Route: f.Route}
 	values := append(make([]byte, 0, 512), '{')
+	consent := f.consentOf(submitted, &s)
 	var key, email string
 	for i := range f.Fields {
 		field := &f.Fields[i]
@@ -128,6 +137,10 @@ func (f *Form) Accept(s Submission) (Registration, error) {
 	}
 	r.Values = closeObject(values)
 	r.SubscriberKey = f.subscriberKey(key, email)
+	if consent != nil {
+		consent.Registration, consent.SubscriberKey = r.ID, r.SubscriberKey
+		r.Consent = consent
+	}
 	if f.DoubleOptIn != nil {
 		r.Visitor = Visitor{Address: email, IP: s.IP, Languages: s.Languages}
 	}

@@ -16,6 +16,7 @@ type Registration struct {
 	State         RegistrationState
 	Hold          Hold          // set on acceptance, and when a whole registration is read that is held
 	Route         []Destination // where it goes, step by step; only set on acceptance
+	Consent       *ConsentEntry // that it gives or withdraws; only set on acceptance
 	Visitor       Visitor       // who has submitted it; only set on acceptance, of a form with double opt-in; later the language in which they were asked
 	OptIn         *OptIn        // how it is confirmed; only set on acceptance, nil: it need not be
 	Asked         bool          // its person was asked to confirm it; only set when a whole registration is read

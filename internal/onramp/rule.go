@@ -75,6 +75,8 @@ type RowChange struct {
 	Destination     int             // id; an event changes at most one row of each
 	Values          json.RawMessage // object: column to value
 	At              time.Time       // when the event happened, at the latest when it came; zero: it is never late
+	Withdraws       *ConsentEntry   // that is recorded with it; nil: it takes no consent back
+	WithdrawsBy     string          // column by which it does
 	Forms           []string        // that write the destination, too: what they have registered since is newer
 }
 
@@ -105,6 +107,12 @@ func (c *RowChange) InTime(registered time.Time, set map[string]time.Time) (valu
 	}
 	values, _ = json.Marshal(columns)
 	return values, late
+}
+
+// Sets says whether the values that are left of a change set a column.
+func (c *RowChange) Sets(values json.RawMessage, column string) bool {
+	taken, _ := TakeColumns(values, []string{column})
+	return taken[column] != nil
 }
 
 func second(t time.Time) string { return t.UTC().Format(time.RFC3339) }

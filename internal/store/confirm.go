@@ -115,6 +115,10 @@ func (s *Store) confirm(
 	if err != nil || r.State == onramp.RegistrationErased {
 		return onramp.LinkGone, err
 	}
+	confirmed, err := s.confirmedConsent(ctx, &r, at)
+	if err != nil {
+		return onramp.LinkGone, err
+	}
 	first := r.Deliveries[0].Seq
 	retries, end, err := s.beginRetries(ctx, []int64{first}, true)
 	if err != nil {
@@ -141,6 +145,11 @@ func (s *Store) confirm(
 		result = onramp.LinkConfirmed
 		if err := t.saveValues(r.Seq, r.ID, r.SubscriberKey, values(r.Values)); err != nil {
 			return err
+		}
+		if confirmed != nil {
+			if err := t.insertConsent(confirmed); err != nil {
+				return err
+			}
 		}
 		return t.confirm(&d, row.person, at)
 	}})

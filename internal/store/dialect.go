@@ -31,11 +31,12 @@ type dialect struct {
 	// placeholder is the n-th parameter of an INSERT of many rows. Everywhere
 	// else it is $n, for both.
 	placeholder func(n int) string
-	now         string   // the database's clock; 0 where leases need none
-	fence       string   // begins a transaction by proving the epoch, and keeps it until the end
-	ended       string   // waits until no transaction that began with fence is under way
-	eraseMeta   []string // empties the table meta, and overwrites what it held
-	emptyLog    string   // writes the write-ahead log into the file and empties it
+	now         string             // the database's clock; 0 where leases need none
+	fence       string             // begins a transaction by proving the epoch, and keeps it until the end
+	ended       string             // waits until no transaction that began with fence is under way
+	eraseMeta   []string           // empties the table meta, and overwrites what it held
+	snapshot    sql.IsolationLevel // of a transaction that reads as of one moment
+	emptyLog    string             // writes the write-ahead log into the file and empties it
 }
 
 var sqliteDialect = dialect{
@@ -59,6 +60,7 @@ var postgresDialect = dialect{
 	versioned:   "SELECT COUNT(to_regclass('goose_db_version'))",
 	bulk:        32,
 	placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+	snapshot:    sql.LevelRepeatableRead,
 	now:         "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)", // the same for all rows
 	// a pooler may have handed over another session than the one whose setting this was
 	fence:     "SELECT set_config('synchronous_commit', '{{durability}}', TRUE) FROM lease WHERE partition_id = 0 AND epoch = $1 FOR SHARE",

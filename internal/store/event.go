@@ -158,6 +158,14 @@ func (t *tx) saveEvents(callback int, events []onramp.Event, sealed protectedEve
 	return stored + int(n), err
 }
 
+// noteEvent makes an event known to who waits for events.
+func (t *tx) noteEvent(seq, person int64) {
+	t.after = append(t.after, func() {
+		t.store.tail.Add([]eventtail.Event{{Seq: seq, Person: person}})
+		t.store.eventsCame(seq)
+	})
+}
+
 // forward makes the deliveries of new events to sinks.
 func (t *tx) forward(events []onramp.Event, first int64, isNew func(seq int64) bool) error {
 	var values []any

@@ -50,6 +50,7 @@ var hints = map[string]string{
 
 	keptCertificate: "nothing to do: another one is asked for",
 	keptScreenKey:   "nothing to do: another one is made at the next start",
+	keptChainKey:    "nothing to do: another one is made; what this one has signed of the consent and audit logs can't be checked any more",
 }
 
 // keep stores a value under its name, in place of what was there. A name that the
@@ -134,8 +135,8 @@ func listKept[T any](ctx context.Context, s *Store, kind string) ([]T, error) {
 
 type keptRow struct{ name, text string }
 
-// keyFits says whether the key opens anything that is kept, but for the access token and
-// certificates, which are replaced under any key.
+// keyFits says whether the key opens anything that is kept, but for the access token,
+// certificates and the keys of chains, which are replaced under any key.
 func (s *Store) keyFits(ctx context.Context) (bool, error) {
 	kept, err := s.listAllKept(ctx)
 	if err != nil || s.cipher == nil {
@@ -143,7 +144,7 @@ func (s *Store) keyFits(ctx context.Context) (bool, error) {
 	}
 	return slices.ContainsFunc(kept, func(k keptOfKind) bool {
 		_, err := s.cipher.Decrypt(k.text, keptAs(k.kind, k.name))
-		return err == nil && k.kind != keptToken && k.kind != keptCertificate && k.kind != keptScreenKey
+		return err == nil && !slices.Contains([]string{keptToken, keptCertificate, keptChainKey, keptScreenKey}, k.kind)
 	}), nil
 }
 
@@ -183,7 +184,7 @@ func (s *Store) tryKept(k keptOfKind) (err error) {
 		_, err = openKept[onramp.CallbackRecord](s.cipher, k.kind, k.keptRow)
 	case keptProbe:
 		_, err = openKept[onramp.Probe](s.cipher, k.kind, k.keptRow)
-	case keptKey:
+	case keptKey, keptChainKey:
 		_, err = openKept[onramp.SigningKey](s.cipher, k.kind, k.keptRow)
 	case keptClient:
 		_, err = openKept[onramp.TokenClient](s.cipher, k.kind, k.keptRow)

@@ -334,6 +334,11 @@ func (s *Store) Timeline(ctx context.Context, id string) ([]onramp.TimelineItem,
 		return nil, readerErr("list events of registration", err)
 	}
 	items = append(items, events...)
+	consents, err := s.consentItems(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	items = append(items, consents...)
 	slices.SortStableFunc(items, func(a, b onramp.TimelineItem) int { return a.At.Compare(b.At) })
 	return items, nil
 }
@@ -351,7 +356,9 @@ func (s *Store) eventItems(ctx context.Context, r *onramp.Registration) ([]onram
 	var items []onramp.TimelineItem
 	for i := range events {
 		e := &events[i]
-		items = append(items, onramp.TimelineItem{At: e.HappenedAt(), What: "event", Detail: e.Detail()})
+		if !e.IsWithdrawal() { // of that the consent log tells
+			items = append(items, onramp.TimelineItem{At: e.HappenedAt(), What: "event", Detail: e.Detail()})
+		}
 		items = append(items, late[e.Seq]...)
 		changes, err := s.listDeliveries(ctx, `WHERE d.event_seq = $1 AND d.registration_seq = $2 ORDER BY d.seq`, e.Seq, r.Seq)
 		if err != nil {

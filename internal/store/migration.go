@@ -110,7 +110,7 @@ var migrations = [][]string{{
 	// where what came stands in a distributed trace, see onramp.Trace; null: tracing was off
 	`ALTER TABLE registration ADD COLUMN trace TEXT`,
 	`ALTER TABLE event ADD COLUMN trace TEXT`,
-}, hold, doubleOptIn, persons, screening, retain, imports, erasures}
+}, hold, doubleOptIn, persons, screening, retain, imports, erasures, chains, consents}
 
 // NewestVersion is the version of the tables of a database that Open has opened.
 func NewestVersion() int { return len(migrations) }

@@ -220,6 +220,9 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 			if err := t.exec(`INSERT INTO form (id, name) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM form), $1) ON CONFLICT (name) DO NOTHING`, f.Name); err != nil {
 				return err
 			}
+			if err := t.registerConsent(&f); err != nil {
+				return err
+			}
 			for _, d := range f.Destinations() {
 				if err := t.registerDestination(d); err != nil {
 					return err
@@ -229,7 +232,7 @@ func (s *Store) RegisterForms(ctx context.Context, forms []onramp.Form) ([]*onra
 		return nil
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("register forms: %w", err)
+		return nil, wrapUnlessKnown("register forms", err)
 	}
 	if err := s.names.load(ctx, s.readers); err != nil {
 		return nil, readerErr("load names", err)

@@ -113,6 +113,9 @@ func (t *tx) saveRegistrations(group []*op) error {
 	if err := t.countHeld(fresh); err != nil {
 		return err
 	}
+	if err := t.insertConsents(fresh); err != nil {
+		return err
+	}
 	for _, a := range repeats {
 		if err := t.findEarlier(a); err != nil {
 			return err

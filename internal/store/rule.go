@@ -49,24 +49,8 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 		if to, _ := strconv.ParseInt(ruled, 10, 64); to >= r.To {
 			changes, unjoined = nil, nil
 		}
-		var values []any
 		woken := map[int]wakeUp{}
-		for i := range changes {
-			c := &changes[i]
-			inTime, err := t.inTime(c)
-			if err != nil {
-				return err
-			}
-			if inTime != nil {
-				data, err := t.protectChange(c, inTime)
-				if err != nil {
-					return err
-				}
-				values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, t.store.hashing.orderingKey(c.SubscriberKey), c.Event,
-					data, woken)...)
-			}
-		}
-		if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
+		if err := t.saveChanges(changes, woken); err != nil {
 			return err
 		}
 		for _, e := range unjoined {
@@ -82,6 +66,32 @@ func (s *Store) SaveRuling(ctx context.Context, r onramp.Ruling) error {
 		t.wakeAfter(woken)
 		return t.exec(saveMeta, ruledTo, strconv.FormatInt(r.To, 10))
 	}})
+}
+
+// saveChanges stores the changes that are in time, and the consents that these take back.
+func (t *tx) saveChanges(changes []onramp.RowChange, woken map[int]wakeUp) error {
+	var values []any
+	withdraws := map[int]bool{}
+	for i := range changes {
+		c := &changes[i]
+		inTime, err := t.inTime(c)
+		if err != nil {
+			return err
+		}
+		if inTime == nil {
+			continue
+		}
+		withdraws[i] = c.Withdraws != nil && c.Sets(inTime, c.WithdrawsBy)
+		data, err := t.protectChange(c, inTime)
+		if err != nil {
+			return err
+		}
+		values = append(values, t.eventDelivery(c.Destination, c.RegistrationSeq, t.store.hashing.orderingKey(c.SubscriberKey), c.Event, data, woken)...)
+	}
+	if err := t.insert(t.store.writer.eventDeliveries, values); err != nil {
+		return err
+	}
+	return t.recordWithdrawals(changes, withdraws)
 }
 
 // protectChange is what is stored of what an event changes, as the next delivery.

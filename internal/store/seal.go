@@ -98,7 +98,7 @@ func (s *Store) keySecret(ctx context.Context, forms []onramp.Form) (onramp.Secr
 	if s.cipher != nil {
 		plain, err = s.cipher.Decrypt(sealed, snapshot.KeySecretAs)
 	}
-	if err != nil && slices.ContainsFunc(forms, func(f onramp.Form) bool { return f.SubscriberKey.From == onramp.KeyUUID }) {
+	if err != nil && slices.ContainsFunc(forms, func(f onramp.Form) bool { return f.SubscriberKey.From == onramp.KeyUUID || f.Consent != nil }) {
 		return "", fmt.Errorf("%s: %w", hintSecret, err)
 	}
 	return onramp.Secret(plain), nil

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"onramp/internal/chain"
 	"onramp/internal/onramp"
 	"onramp/internal/store/dbfile"
 	"onramp/internal/store/eventtail"
@@ -121,6 +122,8 @@ type Store struct {
 	tallies     tallies
 	watchers    watchers
 	idempotency *idempotency
+	personKey   onramp.Secret  // behind the hashes of people in the consent log
+	chainKeys   []chain.Key    // that sign where the chains end, the one in use last
 	tail        eventtail.Tail // the events that are not in the index yet
 	lookUps     eventtail.Tail // the same of registrations
 
@@ -197,6 +200,12 @@ func (s *Store) open(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if err := s.openPersons(ctx); err != nil {
+		return err
+	}
+	if err := s.openChainKeys(ctx); err != nil {
+		return err
+	}
+	if s.personKey, err = s.keySecret(ctx, nil); err != nil {
 		return err
 	}
 	if err := s.loadRestored(ctx); err != nil {

@@ -289,7 +289,7 @@ func (w *world) everything() []string {
 		`SELECT 'tally', destination_id, state, n FROM tally WHERE n <> 0 AND state <> 255 ORDER BY destination_id, state`,
 		`SELECT 'events', callback_id, stored FROM event_tally ORDER BY callback_id`, // what came twice was repeated
 		`SELECT 'unjoined', send, event_seq FROM unjoined ORDER BY event_seq`,
-		`SELECT 'kept', kind, name FROM kept ORDER BY kind, name`,
+		`SELECT 'kept', kind, name FROM kept WHERE kind <> 'chain key' ORDER BY kind, name`,
 		`SELECT 'meta', name, value FROM meta WHERE name NOT LIKE 'key_secret%' AND name NOT LIKE 'run%' AND name NOT IN ('lease_clock', 'probe', 'persons', 'hash_secret_encrypted', 'look_up_to') ORDER BY name`,
 		`SELECT 'resend', destination_id, seq FROM resend ORDER BY destination_id, seq`,
 		`SELECT 'call_count', day, kind, n FROM call_count ORDER BY day, kind`,

@@ -27,6 +27,7 @@ var losses = map[string]string{
 	keptKey:         "the validity of access tokens: Marketing Cloud requests new ones",
 	keptClient:      "the client's secrets: create the client again with onramp keys new client --save, then run onramp ens setup",
 	keptToken:       "nothing: a new one is requested",
+	keptChainKey:    "the proof of what it has signed: onramp consent verify and onramp audit verify can't check anchors from before",
 	keptCertificate: "nothing: another certificate is asked for",
 	keptScreenKey:   "nothing: another key is made, and pages that are open are taken for old ones",
 

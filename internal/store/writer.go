@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"onramp/internal/chain"
 )
 
 // maxGroup bounds how many writes share a commit, and so how long one waits.
@@ -65,6 +67,10 @@ type writer struct {
 	retained, retainedEvents                                  insertion
 	imported, importRefusals                                  insertion
 	retention                                                 retentionTexts
+	consentPersons                                            insertion
+
+	heads   [chainLogs]chain.Head // where the chains end, as of the last commit
+	entries [chainLogs]insertion
 }
 
 var errClosed = errors.New("the store is closed")
@@ -84,7 +90,9 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		resentDeliveries:    newInsertion(s.dialect, insertResentDelivery, 12, ""),
 		resentRegistrations: newInsertion(s.dialect, insertResentRegistration, 11, ""),
 		unproven:            newInsertion(s.dialect, `INSERT INTO unproven (at, hash, event_seq)`, 3, "ON CONFLICT DO NOTHING"),
+		entries:             [chainLogs]insertion{insertEntries(s.dialect, consentLog), insertEntries(s.dialect, auditLog)},
 		eventKeys:           newInsertion(s.dialect, `INSERT INTO event_key (hash, event_seq)`, 2, "ON CONFLICT DO NOTHING"),
+		consentPersons:      newInsertion(s.dialect, `INSERT INTO consent_person (hash, entry_seq)`, 2, "ON CONFLICT DO NOTHING"),
 		lookUps:             newLookUpInsertion(s.dialect),
 		persons:             newInsertion(s.dialect, `INSERT INTO person (hash, registration_seq)`, 2, "ON CONFLICT DO NOTHING"),
 		imported:            newInsertion(s.dialect, `INSERT INTO imported (registration_seq, import_id, original_at, silent)`, 4, ""),
@@ -110,6 +118,7 @@ func (w *writer) loadSeqs(ctx context.Context, q queryer) error {
 		w.store.tail.Begin(w.eventSeq + 1)
 		w.store.beginLookUps(w.registrationSeq)
 		w.store.eventsCame(w.eventSeq)
+		err = w.loadHeads(ctx, q)
 	}
 	return err
 }
@@ -231,7 +240,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 	}
 	t = &tx{
 		ctx: ctx, session: w.session, store: w.store, now: w.store.now(),
-		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, callSeq: w.callSeq, eventSeq: w.eventSeq, tally: map[tallyKey]int64{},
+		registrationSeq: w.registrationSeq, deliverySeq: w.deliverySeq, callSeq: w.callSeq, eventSeq: w.eventSeq, heads: w.heads, tally: map[tallyKey]int64{},
 	}
 	if err := t.begin(); err != nil {
 		w.endSession()
@@ -267,6 +276,7 @@ func (w *writer) attempt(group []*op) (t *tx, refused *op, err error) {
 		w.store.own.Committed(w.store.progress(t))
 	}
 	w.registrationSeq, w.deliverySeq, w.callSeq, w.eventSeq = t.registrationSeq, t.deliverySeq, t.callSeq, t.eventSeq
+	w.heads = t.heads
 	return t, nil, nil
 }
 
@@ -328,6 +338,8 @@ type tx struct {
 
 	registrationSeq, deliverySeq, callSeq, eventSeq int64
 
+	heads [chainLogs]chain.Head
+
 	tally map[tallyKey]int64
 	after []func() // run once the commit is on disk
 
@@ -353,6 +365,9 @@ func (t *tx) carryOut(group []*op) (refused *op, err error) {
 		}
 	}
 	t.countCommit()
+	if err := t.saveHeads(); err != nil {
+		return nil, err
+	}
 	return nil, t.saveTallies()
 }
 
