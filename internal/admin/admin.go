@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
@@ -18,20 +19,27 @@ import (
 type Admin struct {
 	Desk   *operator.Desk
 	Server *web.Server
-	Token  onramp.Secret // that requests must bring; "": the API is closed
-	Open   bool          // no token is asked for, but only loopback is answered: for the demo
+	Tokens []Token // of which requests must bring one; none: the API is closed
+	Open   bool    // no token is asked for, but only loopback is answered: for the demo
+	Tries  *Tries  // of tokens; nil: its own
 
 	// Metrics answers GET /metrics. This machine needs no token for it; nil: there are none.
 	Metrics http.Handler
+}
 
-	tries *tries
+// Token is what an operator or a program brings, and what it may do.
+type Token struct {
+	operator.Caller
+	Secret onramp.Secret
 }
 
 // Routes adds the admin routes to a mux.
 func (a *Admin) Routes(mux *http.ServeMux) {
-	a.tries = newTries()
+	if a.Tries == nil {
+		a.Tries = new(Tries)
+	}
 	for _, route := range a.routes() {
-		mux.Handle(route.Pattern, a.Server.Handle(a.authenticated(route.serve)))
+		mux.Handle(route.Pattern, a.Server.Handle(a.authenticated(route.Role, route.serve)))
 	}
 	if a.Metrics != nil {
 		mux.Handle("GET /metrics", a.Server.Handle(a.metrics))
@@ -45,32 +53,70 @@ func write(w http.ResponseWriter, v any, err error) error {
 	return web.WriteJSON(w, http.StatusOK, v)
 }
 
-// authenticated lets only operators through.
-func (a *Admin) authenticated(h web.HandlerFunc) web.HandlerFunc {
-	want := sha256.Sum256([]byte(a.Token.Reveal()))
-	bring := &onramp.Error{Kind: onramp.Denied, Message: "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"}
+// demo is who works at the Desk of the demo, which asks for no token.
+var demo = operator.Caller{Name: "demo", Roles: onramp.Roles()}
+
+var (
+	errBring  = &onramp.Error{Kind: onramp.Denied, Message: "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"}
+	errClosed = &onramp.Error{Kind: onramp.Denied, Message: "the admin API is closed: set admin.token in the configuration"}
+	errAfar   = &onramp.Error{Kind: onramp.Denied, Message: "the demo's admin API is available on loopback only"}
+)
+
+// authenticated lets only those through who have a role.
+func (a *Admin) authenticated(role onramp.Role, h web.HandlerFunc) web.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store") // most answers hold personal data
-		if a.Open {
-			// a page elsewhere that has its name point here is kept out by the Host header
-			if !isLoopback(r.Host) {
-				return &onramp.Error{Kind: onramp.Denied, Message: "the demo's admin API is available on loopback only"}
-			}
-			return h(w, r)
+		caller, answered, err := a.identify(w, r)
+		if err != nil || answered {
+			return err
 		}
-		if a.Token == "" {
-			return &onramp.Error{Kind: onramp.Denied, Message: "the admin API is closed: set admin.token in the configuration"}
+		web.Annotate(w, web.Note{Operator: caller.Name})
+		if err := caller.Require(role); err != nil {
+			return err
 		}
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
-		switch {
-		case !strings.EqualFold(scheme, "Bearer"):
-			return bring
-		case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
-			return a.refuse(w, r, bring)
-		}
-		return h(w, r)
+		return h(w, r.WithContext(operator.WithCaller(r.Context(), caller)))
 	}
+}
+
+// identify finds out who is asking; answered says that the request was refused already.
+func (a *Admin) identify(w http.ResponseWriter, r *http.Request) (caller operator.Caller, answered bool, err error) {
+	switch {
+	case a.Open && !isLoopback(r.Host): // a page elsewhere that has its name point here is kept out by the Host header
+		return caller, false, errAfar
+	case a.Open:
+		return demo, false, nil
+	case len(a.Tokens) == 0:
+		return caller, false, errClosed
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return caller, false, errBring
+	}
+	network := networkOf(r)
+	if a.Tries.locked(network, time.Now()) > 0 {
+		wait, first := a.Tries.count(network, false, time.Now())
+		return caller, true, a.tooMany(w, r, wait, first)
+	}
+	if caller, known := a.find(strings.TrimSpace(token)); known {
+		a.Tries.right(network, time.Now())
+		return caller, false, nil
+	}
+	if wait, first := a.Tries.count(network, true, time.Now()); wait > 0 {
+		return caller, true, a.tooMany(w, r, wait, first)
+	}
+	return caller, false, errBring
+}
+
+// find finds whose a token is. It takes the same time for all of them, whichever it is.
+func (a *Admin) find(token string) (caller operator.Caller, known bool) {
+	got := sha256.Sum256([]byte(token))
+	for _, t := range a.Tokens {
+		want := sha256.Sum256([]byte(t.Secret.Reveal()))
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+			caller, known = t.Caller, true
+		}
+	}
+	return caller, known
 }
 
 // metrics answers this machine, and whoever brings the admin token. A proxy in front, which
@@ -84,7 +130,7 @@ func (a *Admin) metrics(w http.ResponseWriter, r *http.Request) error {
 	if isLoopback(r.RemoteAddr) && isLoopback(r.Host) && forwarded == "" && r.Header.Get("Authorization") == "" {
 		return answer(w, r)
 	}
-	return a.authenticated(answer)(w, r)
+	return a.authenticated(onramp.RoleRead, answer)(w, r)
 }
 
 func isLoopback(host string) bool {

@@ -54,14 +54,22 @@ func do(h http.Handler, method, target, body string, headers ...string) answer {
 func get(h http.Handler, target string) answer        { return do(h, "GET", target, "", bearer) }
 func post(h http.Handler, target, body string) answer { return do(h, "POST", target, body, bearer) }
 
+// tokens are those of an operator who may do everything, and of two who may not.
+var tokens = []admin.Token{
+	{Caller: operator.Caller{Name: "admin", Roles: onramp.Roles()}, Secret: "token-of-the-operator"},
+	{Caller: operator.Caller{Name: "monitoring", Roles: []onramp.Role{onramp.RoleRead}}, Secret: "token-of-the-reader"},
+	{Caller: operator.Caller{Name: "night-shift", Roles: []onramp.Role{onramp.RoleOperate}}, Secret: "token-of-the-night"},
+	{Caller: operator.Caller{Name: "dpo", Roles: []onramp.Role{onramp.RolePrivacy}}, Secret: "token-of-the-officer"},
+}
+
 const bearer = "Authorization: Bearer token-of-the-operator"
 
 func adminHandler(s *store.Store, p *fakePump, change func(*admin.Admin)) http.Handler {
 	a := &admin.Admin{
 		Desk: &operator.Desk{
-			Registrations: s, Deliveries: s, Changes: s, Counts: s, Events: s, Pump: p, Log: slog.New(slog.DiscardHandler),
+			Registrations: s, Deliveries: s, Changes: s, Audit: s, Chains: s, Counts: s, Events: s, Pump: p, Log: slog.New(slog.DiscardHandler),
 		},
-		Token:  "token-of-the-operator",
+		Tokens: tokens,
 		Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"},
 	}
 	if change != nil {
@@ -123,8 +131,8 @@ func TestAdminToken(t *testing.T) {
 	}
 	const bring = "the admin token is missing or wrong: onramp takes it from admin.token or ONRAMP_ADMIN_TOKEN, other clients send Authorization: Bearer TOKEN"
 	welcome := told(`{"items":[],"next":""}` + "\n")
-	noToken := func(a *admin.Admin) { a.Token = "" }
-	open := func(a *admin.Admin) { a.Token, a.Open = "", true }
+	noToken := func(a *admin.Admin) { a.Tokens = nil }
+	open := func(a *admin.Admin) { a.Tokens, a.Open = nil, true }
 	const demo = "the demo's admin API is available on loopback only"
 	for name, row := range map[string]struct {
 		change func(*admin.Admin)

@@ -54,7 +54,7 @@ func (e *fakeEns) Status(context.Context) (setup.Status, error) {
 }
 
 func ensHandler(e operator.Setup) http.Handler {
-	a := &admin.Admin{Desk: &operator.Desk{Setup: e}, Token: "token-of-the-operator", Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"}}
+	a := &admin.Admin{Desk: &operator.Desk{Setup: e}, Tokens: tokens, Server: &web.Server{Log: slog.New(slog.DiscardHandler), Part: "admin"}}
 	mux := http.NewServeMux()
 	a.Routes(mux)
 	a.Server.Unmatched(mux)

@@ -14,7 +14,7 @@ func (a *Admin) importRows(w http.ResponseWriter, r *http.Request) error {
 	if err := readLargeJSON(r, &p, maxRows, `{"position":0,"rows":[{"line":2,"values":{"email":"ana@example.org"}}]}`); err != nil {
 		return err
 	}
-	run, err := a.Desk.Imports.Take(r.Context(), r.PathValue("id"), p)
+	run, err := a.Desk.ImportRows(r.Context(), r.PathValue("id"), p)
 	return write(w, run, err)
 }
 

@@ -44,7 +44,7 @@ func TestMetricsClosed(t *testing.T) {
 			h := adminHandler(g.store, &fakePump{}, func(a *admin.Admin) {
 				a.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
 				if !row.token {
-					a.Token = ""
+					a.Tokens = nil
 				}
 			})
 			r := httptest.NewRequest("GET", "http://"+row.host+"/metrics", nil)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"onramp/internal/chain"
 	"onramp/internal/onramp"
 	"onramp/internal/operator"
 	"onramp/internal/web"
@@ -144,6 +146,30 @@ func (a *Admin) resumeDestination(w http.ResponseWriter, r *http.Request) error 
 	return write(w, d, err)
 }
 
+func (a *Admin) listActions(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	f := onramp.ActionFilter{By: q.Get("by"), What: q.Get("action"), Cursor: q.Get("cursor")}
+	if f.Limit, err = readLimit(q); err != nil {
+		return err
+	}
+	if f.Since, f.Until, err = readPeriod(q); err != nil {
+		return err
+	}
+	page, err := a.Desk.ListActions(r.Context(), f)
+	return write(w, page, err)
+}
+
+// verify verifies a log without anchors of the caller's.
+func (a *Admin) verify(verify func(context.Context, operator.Anchors) (chain.Report, error)) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		report, err := verify(r.Context(), operator.Anchors{})
+		return write(w, report, err)
+	}
+}
+
 // reason is why an operator does something.
 type reason struct {
 	Reason string `json:"reason"`
@@ -224,8 +250,10 @@ func readLimit(q url.Values) (int, error) {
 	return n, nil
 }
 
-// maxBody is the most that an operator's request holds.
-const maxBody = 64 << 10
+const (
+	maxBody  = 64 << 10 // the most that an operator's request holds
+	maxLarge = 8 << 20  // the same with anchors, those of fifty years, or an export
+)
 
 // readJSON reads an operator's request; an empty body is an empty object.
 func readJSON(r *http.Request, into any, example string) error {

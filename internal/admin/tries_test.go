@@ -20,65 +20,133 @@ import (
 	"onramp/internal/web/webtest"
 )
 
-// Wrong admin tokens are limited, for each address and in all; the right one
-// always passes, and a burst is one line in the log.
+// guesser asks with tokens from addresses.
+type guesser struct {
+	t     *testing.T
+	mux   http.Handler
+	tries *admin.Tries
+	log   written
+}
+
+func newGuesser(t *testing.T) *guesser {
+	g := &guesser{t: t, tries: new(admin.Tries)}
+	a := &admin.Admin{Desk: &operator.Desk{Setup: &fakeEns{}}, Tokens: tokens, Tries: g.tries, Server: &web.Server{Log: slog.New(slog.NewTextHandler(&g.log, nil)), Part: "admin"}}
+	mux := http.NewServeMux()
+	a.Routes(mux)
+	g.mux = web.Harden(mux)
+	return g
+}
+
+func (g *guesser) ask(address, token string) answer {
+	r := httptest.NewRequestWithContext(g.t.Context(), "GET", "/api/ens", nil)
+	r.RemoteAddr = address
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	g.mux.ServeHTTP(w, r)
+	return webtest.AnswerOf(w.Result())
+}
+
+func (g *guesser) want(what string, status int, got answer) {
+	g.t.Helper()
+	if got.Status != status {
+		g.t.Errorf("%s: answered %d %s, want %d", what, got.Status, got.Body, status)
+	}
+}
+
+// After ten wrong tokens from a network no token from there is looked at for a while that grows, not even
+// the right one; elsewhere, and where a right one came from before, it always passes. A burst is one line
+// in the log.
 func TestAdminTokenTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log written
-		a := &admin.Admin{Desk: &operator.Desk{Setup: &fakeEns{}}, Token: "token-of-the-operator", Server: &web.Server{Log: slog.New(slog.NewTextHandler(&log, nil)), Part: "admin"}}
-		mux := http.NewServeMux()
-		a.Routes(mux)
-		ask := func(address, authorization string) answer {
-			r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/ens", nil)
-			r.RemoteAddr = address
-			if authorization != "" {
-				r.Header.Set("Authorization", authorization)
-			}
-			w := httptest.NewRecorder()
-			web.Harden(mux).ServeHTTP(w, r)
-			return webtest.AnswerOf(w.Result())
-		}
-		want := func(what string, status int, got answer) {
-			t.Helper()
-			if got.Status != status {
-				t.Errorf("%s: answered %d %s, want %d", what, got.Status, got.Body, status)
-			}
-		}
-		const here, there, right = "192.0.2.1:1000", "192.0.2.2:1000", "Bearer token-of-the-operator"
+		g := newGuesser(t)
+		const here, there, home, right = "192.0.2.1:1000", "192.0.2.2:1000", "192.0.2.3:1000", "token-of-the-operator"
 		for range 20 {
-			want("without a token", 401, ask(here, ""))
+			g.want("without a token", 401, g.ask(here, ""))
 		}
+		g.want("at home", 200, g.ask(home, right))
 		for i := range 10 {
-			want(fmt.Sprintf("wrong token %d", i+1), 401, ask(here, "Bearer guess"))
+			g.want(fmt.Sprintf("wrong token %d", i+1), 401, g.ask(here, "guess"))
 		}
-		limited := ask("192.0.2.1:2000", "Bearer guess")
-		if diff := cmp.Diff(webtest.Problem(429, "too many wrong admin tokens; wait before the next one", "", "Retry-After: 6"), limited); diff != "" {
-			t.Errorf("one too many (-want +got):\n%s", diff)
+		for _, wait := range []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+			limited := g.ask("192.0.2.1:2000", "guess")
+			if diff := cmp.Diff(webtest.Problem(429, "too many wrong admin tokens; wait before the next one", "", fmt.Sprintf("Retry-After: %d", wait)), limited); diff != "" {
+				t.Fatalf("one too many (-want +got):\n%s", diff)
+			}
+			g.want("the right one in its place", 429, g.ask(here, right))
+			<-time.After(time.Duration(wait) * time.Second)
 		}
-		want("the right one", 200, ask(here, right))
-		want("elsewhere", 401, ask(there, "Bearer guess"))
-		for i := range 200 {
-			ask(fmt.Sprintf("198.51.100.%d:1", i), "Bearer guess")
+		g.want("elsewhere", 401, g.ask(there, "guess"))
+		g.want("the right one elsewhere", 200, g.ask("203.0.113.1:1", right))
+		for range 30 {
+			g.ask(home, "guess")
 		}
-		want("in all", 429, ask("203.0.113.1:1", "Bearer guess"))
-		want("the right one, elsewhere", 200, ask("203.0.113.1:1", right))
+		g.want("a wrong one at home", 429, g.ask(home, "guess"))
+		g.want("the right one at home", 200, g.ask(home, right))
+		g.want("the right one when the time is over", 200, g.ask(here, right))
+		if strings.Contains(g.log.String(), "guess") {
+			t.Error("a token is logged")
+		}
+	})
+}
+
+// However fast someone is, few guesses of a network are looked at.
+func TestAdminTokenGuesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuesser(t)
+		looked := 0
+		for range 2000 {
+			if g.ask("192.0.2.1:1", "guess").Status == 401 {
+				looked++
+			}
+			<-time.After(600 * time.Microsecond)
+		}
+		if looked != 10 {
+			t.Errorf("%d of 2000 guesses in 1.2 s were looked at", looked)
+		}
+	})
+}
+
+// A burst is one line in the log, and an alert once it has lasted; the memory for strangers is bounded, and
+// a crowd of them does not make one of them be forgotten who is locked.
+func TestAdminTokenBurst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuesser(t)
+		for range 12 {
+			g.ask("192.0.2.1:1", "guess")
+		}
+		for i := range 5000 {
+			g.ask(fmt.Sprintf("10.1.%d.%d:1", i/250, i%250), "guess")
+		}
+		g.want("still locked", 429, g.ask("192.0.2.1:1", "token-of-the-operator"))
 		const line = "someone is trying admin tokens"
-		if n := strings.Count(log.String(), line); n != 1 {
+		if n := strings.Count(g.log.String(), line); n != 1 {
 			t.Errorf("%d lines for one burst, want 1", n)
 		}
-		<-time.After(7 * time.Second)
-		want("one try has come back", 401, ask(here, "Bearer guess"))
-		want("and no more", 429, ask(here, "Bearer guess"))
-		<-time.After(2 * time.Minute)
-		for range 11 {
-			ask(here, "Bearer guess")
+		if got := g.tries.Guessing(time.Now()); got != (operator.Guessing{}) {
+			t.Errorf("a short burst alerts: %+v", got)
 		}
-		if n := strings.Count(log.String(), line); n != 2 {
+		begun := time.Now()
+		for range 13 {
+			<-time.After(50 * time.Second)
+			g.ask("192.0.2.1:1", "guess")
+		}
+		if got := g.tries.Guessing(time.Now()); !got.Since.Equal(begun) || got.Wrong != 5012+1+13 {
+			t.Errorf("a lasting one does not: %+v", got)
+		}
+		<-time.After(2 * time.Hour)
+		if got := g.tries.Guessing(time.Now()); got != (operator.Guessing{}) {
+			t.Errorf("it does not end: %+v", got)
+		}
+		for range 12 {
+			g.ask("192.0.2.1:1", "guess")
+		}
+		if n := strings.Count(g.log.String(), line); n != 2 {
 			t.Errorf("%d lines for two bursts, want 2", n)
-		}
-		if strings.Contains(log.String(), "guess") {
-			t.Error("a token is logged")
 		}
 	})
 }
@@ -88,7 +156,7 @@ func TestAdminTokenTriesByNetwork(t *testing.T) {
 	t.Parallel()
 	h := adminHandler(newGateway(t).store, nil, nil)
 	status := 0
-	for i := range 12 {
+	for i := range 11 {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/registrations", nil)
 		r.RemoteAddr = fmt.Sprintf("[2001:db8::%x]:1", i+1)
 		r.Header.Set("Authorization", "Bearer guess")
@@ -97,7 +165,7 @@ func TestAdminTokenTriesByNetwork(t *testing.T) {
 		status = w.Code
 	}
 	if status != 429 {
-		t.Errorf("the twelfth of a network is answered %d, want 429", status)
+		t.Errorf("the eleventh of a network is answered %d, want 429", status)
 	}
 }
 

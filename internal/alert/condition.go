@@ -45,6 +45,7 @@ const (
 	lateHint      = "find the destination that is behind with onramp status, and its deliveries with onramp deliveries list --state pending"
 	pausedHint    = "nothing is lost: when you are done, run onramp destinations resume "
 	clockHint     = "operator: let this machine take its time from a time server (NTP): tokens, signatures and the order of events depend on it; see onramp check --only clock"
+	guessingHint  = "operator: find the address in the log of your proxy or firewall, and let only operators reach admin.listen; a program of yours that has an old token does the same"
 	diskHint      = "free space on the database's disk: once it is full, registrations are answered with 503; see onramp check --only disk"
 )
 
@@ -74,6 +75,7 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 	found = append(found, w.confirmations(all.Confirmations)...)
 	found = append(found, surging(&all)...)
 	found = append(found, overdue(all.Retention)...)
+	found = append(found, guessed(all.Guessing)...)
 	if w.from.Trouble == nil {
 		return found
 	}
@@ -81,6 +83,17 @@ func (w *Watcher) quick(ctx context.Context, now time.Time) []Condition {
 		found = append(found, troubled(err, waiting))
 	}
 	return found
+}
+
+// guessed is that someone tries admin tokens, and does not give up.
+func guessed(g operator.Guessing) []Condition {
+	if g.Wrong == 0 {
+		return nil
+	}
+	return []Condition{{
+		Cause: "guessing", Title: "admin tokens are being guessed", Hint: guessingHint, Runbook: RunbookGuessing, Since: g.Since,
+		Detail: fmt.Sprintf("%d wrong tokens, the last at %s", g.Wrong, g.Last.UTC().Format("2006-01-02 15:04:05 UTC")),
+	}}
 }
 
 // unstored is that columns were sent and are not in the data extension.

@@ -33,6 +33,7 @@ const (
 
 	RunbookRetention Runbook = "retention"
 
+	RunbookGuessing    Runbook = "admin-tokens"
 	RunbookCertificate Runbook = "certificate"
 )
 

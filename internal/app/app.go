@@ -26,6 +26,7 @@ import (
 	"onramp/internal/ignored"
 	"onramp/internal/metrics"
 	"onramp/internal/onramp"
+	"onramp/internal/operator"
 	"onramp/internal/quota"
 	"onramp/internal/screen"
 	"onramp/internal/store"
@@ -86,6 +87,7 @@ type App struct {
 	guard     *egress.Guard // of where calls lead, whatever the configuration
 	quota     *quota.Quota  // of what strangers make us store, whatever the configuration
 	ignored   ignored.Names // what came with forms and is no field of theirs, whatever the configuration
+	tries     admin.Tries   // of admin tokens, whatever the configuration
 	settingUp sync.Mutex    // held while the Event Notification Service is set up
 }
 
@@ -224,12 +226,24 @@ func (a *App) publicHandler(r *running) (http.Handler, error) {
 func (a *App) adminHandler(r *running) http.Handler {
 	server := &web.Server{Log: a.options.Log, Part: "admin", Meter: a.metrics}
 	mux := http.NewServeMux()
-	operators := &admin.Admin{Desk: r.desk, Server: server, Token: r.cfg.Admin.Token, Open: a.options.OpenAdmin, Metrics: a.metrics.Handler()}
+	operators := &admin.Admin{Desk: r.desk, Server: server, Tokens: adminTokens(r.cfg), Tries: &a.tries, Open: a.options.OpenAdmin, Metrics: a.metrics.Handler()}
 	operators.Routes(mux)
 	mux.Handle("GET /healthz", server.Handle(live))
 	mux.Handle("GET /readyz", server.Handle(a.readiness))
 	server.Unmatched(mux)
 	return web.Harden(private(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// adminTokens are the tokens that the admin API takes: that of admin.token may do everything.
+func adminTokens(cfg *config.Config) []admin.Token {
+	var all []admin.Token
+	if cfg.Admin.Token != "" {
+		all = append(all, admin.Token{Caller: operator.Caller{Name: "admin", Roles: onramp.Roles()}, Secret: cfg.Admin.Token})
+	}
+	for _, t := range cfg.Admin.Tokens {
+		all = append(all, admin.Token{Caller: operator.Caller{Name: t.Name, Roles: t.Roles}, Secret: t.Token})
+	}
+	return all
 }
 
 func (a *App) isEnding() bool {
@@ -282,6 +296,7 @@ func (a *App) Run(ctx context.Context) error {
 	watching.Go(func() { a.alerts.Run(claim) })
 	watching.Go(func() { a.calls.Run(claim, a.uncounted) })
 	watching.Go(func() { a.screen.Run(claim) })
+	watching.Go(func() { a.anchorChains(claim) })
 	go a.tellGone(claim)
 	failed := make(chan error, len(a.listeners()))
 	for _, l := range a.listeners() {

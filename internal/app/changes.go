@@ -37,6 +37,7 @@ func parts() []part {
 		{"public.trusted_proxies", func(c *config.Config) any { return &c.Public.TrustedProxies }},
 		{"public.client_ip_header", func(c *config.Config) any { return &c.Public.ClientIPHeader }},
 		{"admin.token", func(c *config.Config) any { return &c.Admin.Token }},
+		{"admin.tokens", func(c *config.Config) any { return &c.Admin.Tokens }},
 		{"marketing_cloud.subdomain", func(c *config.Config) any { return &c.MarketingCloud.Subdomain }},
 		{"marketing_cloud.auth_url", func(c *config.Config) any { return &c.MarketingCloud.AuthURL }},
 		{"marketing_cloud.client_id", func(c *config.Config) any { return &c.MarketingCloud.ClientID }},
@@ -55,6 +56,7 @@ func parts() []part {
 		{"drain_timeout", func(c *config.Config) any { return &c.Drain }},
 		{"log.level", func(c *config.Config) any { return &c.Log.Level }},
 		{"screen", func(c *config.Config) any { return &c.Screens }},
+		{"consent", func(c *config.Config) any { return &c.Consent }},
 		{"watch", func(c *config.Config) any { return &c.Watch }},
 		{"alerts", func(c *config.Config) any { return &c.Alerts }},
 	}

@@ -79,11 +79,11 @@ func TestLostKey(t *testing.T) {
 	if err := os.WriteFile(path+".key", []byte(text.Reveal()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const all = "access token callback key secret probe scheme signing key keys of persons"
+	const all = "access token callback chain key key secret probe scheme signing key keys of persons"
 	if lost := strings.Join(reset(nil, false), " "); lost != all {
 		t.Errorf("all that is lost is %q, want %q", lost, all)
 	}
-	if lost := strings.Join(reset([]string{"other"}, true), " "); lost != "access token scheme signing key" {
+	if lost := strings.Join(reset([]string{"other"}, true), " "); lost != "access token chain key scheme signing key" {
 		t.Errorf("removed for another callback: %q", lost)
 	}
 	if lost := strings.Join(reset(nil, false), " "); lost != "callback key secret probe keys of persons" {

@@ -10,8 +10,8 @@ import (
 
 	"onramp/internal/check"
 	"onramp/internal/config"
-	"onramp/internal/erasure"
 	"onramp/internal/consent"
+	"onramp/internal/erasure"
 	"onramp/internal/health"
 	"onramp/internal/importer"
 	"onramp/internal/mailing"
@@ -120,8 +120,8 @@ func (a *App) newAccount(cfg *config.Config) (*outbound.Sender, error) {
 
 func (a *App) newDesk(r *running) *operator.Desk {
 	desk := &operator.Desk{
-		Registrations: a.store, Deliveries: a.store, Changes: a.store, Counts: a.store, Events: a.store, Suspects: a.store, Surges: r.surges, Ask: r.ask, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
-		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status, Tracing: a.tracingStatus,
+		Registrations: a.store, Deliveries: a.store, Changes: a.store, Audit: a.store, Consents: a.store, Chains: a.store, Counts: a.store, Events: a.store, Suspects: a.store, Surges: r.surges, Ask: r.ask, Pump: &a.pump, Rows: r.account, Forms: r.byName, Ignored: &a.ignored,
+		Notices: a.store.Notices(), Left: a.listLeft, Configuration: a.loads.view, Health: a.newHealth(r), Watch: a.watch.Status, Tracing: a.tracingStatus, Guessing: func() operator.Guessing { return a.tries.Guessing(time.Now()) },
 		Sources: a.bundleSources(r), Log: a.options.Log.With("part", "admin"),
 	}
 	if r.consent != nil {

@@ -98,7 +98,7 @@ Start with "onramp demo": it needs no account and no configuration.`,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", `configuration file (default "onramp.yaml", or $`+configEnv+`)`)
-	asking := []*cobra.Command{c.status(), c.readyz(), c.registrations(), c.deliveries(), c.destinations(), c.events(), c.ens(), c.check()}
+	asking := []*cobra.Command{c.status(), c.readyz(), c.registrations(), c.deliveries(), c.destinations(), c.events(), c.ens(), c.consent(), c.audit(), c.check()}
 	c.adminFlag(asking...)
 	root.AddCommand(c.demo(), c.try(), c.serve(), c.sandbox(), c.initialize(), c.steps().Command(c.provisioner))
 	root.AddCommand(asking...)

@@ -53,7 +53,7 @@ func TestOperator(t *testing.T) {
 			return err
 		}
 		desk := &operator.Desk{
-			Registrations: kept, Deliveries: kept, Changes: kept, Counts: kept, Pump: idle(forms[0].Route),
+			Registrations: kept, Deliveries: kept, Changes: kept, Audit: kept, Chains: kept, Counts: kept, Pump: idle(forms[0].Route),
 			Forms: map[string]*words.Form{"registration": forms[0]}, Ignored: new(ignored.Names),
 		}
 		for range 3 {

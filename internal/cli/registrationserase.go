@@ -22,7 +22,7 @@ import (
 // eraseFlags are those of the commands that erase a person, or have the processing of the
 // person's data restricted.
 type eraseFlags struct {
-	operator.Person
+	operator.Named
 	yes, noWait, list     bool
 	follow, close, reason string
 }
@@ -109,7 +109,7 @@ func erasurePath(id string) string { return "/api/erasures/" + url.PathEscape(id
 
 func (c *command) beginErasure(ctx context.Context, admin *adminClient, verb string, f *eraseFlags) error {
 	admin.http.Timeout = 0 // it may look through everything that is stored
-	person := f.Person
+	person := f.Named
 	person.DryRun = !f.yes
 	var begun operator.Erasure
 	if err := admin.call(ctx, http.MethodPost, "/api/registrations/"+verb, person, &begun); err != nil {

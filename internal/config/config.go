@@ -38,6 +38,7 @@ type Config struct {
 	SMTP           SMTP                       // smtp
 	Drain          time.Duration              // drain_timeout: how long a stop waits for work in hand; 25s
 	Log            Log                        // log
+	Consent        Consent                    // consent
 	Privacy        Privacy                    // privacy
 	Tracing        Tracing                    // tracing
 	Watch          Watch                      // watch
@@ -83,8 +84,16 @@ type Privacy struct {
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string        // listen: host:port; "127.0.0.1:8081"
-	Token  onramp.Secret // token: what callers must send; "", only possible on a loopback address
+	Token  onramp.Secret // token: what callers must send, who may do everything then; "": only tokens count
+	Tokens []AdminToken  // tokens: others, with names and roles; with no token at all Listen is a loopback address
 	TLS    TLS           // tls: cert and key; none
+}
+
+// AdminToken is an admin token with what it may do.
+type AdminToken struct {
+	Name  string        // name: what the audit log calls it
+	Token onramp.Secret // token: as that of Admin
+	Roles []onramp.Role // roles: one or more
 }
 
 // MarketingCloud is the account and the installed package. Exactly one of
@@ -138,6 +147,11 @@ type SMTP struct {
 type Log struct {
 	Level  string // level: debug, info, warn or error; "info"
 	Format string // format: json or text; "json"
+}
+
+// Consent is how the consent log and the audit log are kept.
+type Consent struct {
+	AnchorFile string // anchor_file: where the signed heads of both are appended, one a day; "": only the database has them
 }
 
 // Tracing is where distributed traces are sent, by OTLP over HTTP. What is left out the
@@ -310,6 +324,7 @@ func (r *reader) config(c *Config, root value) {
 	c.Egress.Allow = r.networks(sections["egress"]["allow"])
 	c.Storage.Exempt = r.networks(sections["storage"]["exempt"])
 	r.checkMarketingCloud(c, top["marketing_cloud"])
+	c.Admin.Tokens = r.adminTokens(c, sections["admin"]["tokens"])
 	r.checkAdmin(c)
 	r.checkListeners(c)
 	r.checkTLS(c, sections)

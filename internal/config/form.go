@@ -62,6 +62,8 @@ func (r *reader) form(v value) onramp.Form {
 	f.Route, f.When = r.route(keys, set, f.SubscriberKey)
 	routed := len(r.problems) == before
 	r.once(&f, keys, set)
+	f.Consent = r.consent(keys["consent"], set)
+	r.checkConsentSources(set, f.Consent)
 	f.DoubleOptIn = r.doubleOptIn(keys["double_opt_in"], set)
 	r.retention(f.Name, keys["retention"])
 	f.OnEvent = r.rules(keys["on_event"], set, f.Route, routed)

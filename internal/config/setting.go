@@ -65,6 +65,7 @@ func settings() []single {
 		{"drain_timeout", func(c *Config, s scalar) error { return setDuration(&c.Drain, s) }},
 		{"log.level", func(c *Config, s scalar) error { return setWord(&c.Log.Level, s, "debug", "info", "warn", "error") }},
 		{"log.format", func(c *Config, s scalar) error { return setWord(&c.Log.Format, s, "json", "text") }},
+		{"consent.anchor_file", func(c *Config, s scalar) error { return setText(&c.Consent.AnchorFile, s) }},
 		{"tracing.endpoint", setCollector},
 		{"tracing.sample", setSample},
 		{"tracing.trust_parent", func(c *Config, s scalar) error { return setSwitch(&c.Tracing.TrustParent, s) }},
@@ -405,7 +406,8 @@ const placeholder = "mc0123456789abcdefghijklmnop"
 
 // checkAdmin refuses an admin API that strangers could reach without a token.
 func (r *reader) checkAdmin(c *Config) {
-	if _, hasToken := r.given["admin.token"]; !hasToken && !listen.IsLoopback(c.Admin.Listen) {
+	_, hasToken := r.given["admin.token"]
+	if !hasToken && len(c.Admin.Tokens) == 0 && !r.blamed("admin.tokens") && !listen.IsLoopback(c.Admin.Listen) {
 		// only a given address can be other than loopback
 		r.report(r.given["admin.listen"], "is reachable from other machines: set admin.token, or listen on 127.0.0.1")
 	}

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -164,7 +165,7 @@ func TestAdminTLS(t *testing.T) {
 	cert, _ := certtest.New(t).Issue(certtest.Day, "a.example.com").Write(t, folder)
 	want := config.Admin{Listen: "127.0.0.1:8081", TLS: config.TLS{Cert: cert, Key: folder + "/none"}}
 	got, err := config.LoadAdmin(filepath.Join(folder, "none"), true, []string{"ONRAMP_ADMIN_TLS_CERT=" + cert, "ONRAMP_ADMIN_TLS_KEY=" + folder + "/none"})
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -158,7 +159,7 @@ func TestLoadAdmin(t *testing.T) {
 		})
 	}
 	if got, err := config.LoadAdmin(filepath.Join(folder, "none"), true, []string{"ONRAMP_ADMIN_TOKEN=token-of-the-operator"}); err != nil ||
-		got != (config.Admin{Listen: "127.0.0.1:8081", Token: "token-of-the-operator"}) {
+		!reflect.DeepEqual(got, config.Admin{Listen: "127.0.0.1:8081", Token: "token-of-the-operator"}) {
 		t.Errorf("without a file that may be missing: %+v, %v", got, err)
 	}
 	if _, err := config.LoadAdmin(filepath.Join(folder, "none"), false, nil); !errors.Is(err, fs.ErrNotExist) {

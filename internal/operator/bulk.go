@@ -31,6 +31,21 @@ func (b Bulk) Narrowed() bool {
 	return b.Cause != "" || b.Form != "" || b.Destination != "" || b.Since != "" || b.Until != ""
 }
 
+// object is the bulk in the audit log: by names and times, which are nobody's.
+func (b Bulk) object() string {
+	state := b.State
+	if state == "" {
+		state = onramp.DeliveryDead.String()
+	}
+	parts := []string{state}
+	for _, part := range []string{b.Cause, b.Form, b.Destination, b.Since, b.Until} {
+		if part = plainName(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "...")
+}
+
 // Count is how many deliveries were changed.
 type Count struct {
 	Count      int64            `json:"count"`
@@ -40,12 +55,24 @@ type Count struct {
 	LaterSteps int64            `json:"later_steps,omitempty"` // discarded in addition, since they waited for one of these
 }
 
+// changed is the count in the audit log.
+func (c Count) changed() int64 { return c.Count + c.LaterSteps }
+
 var errNoReason = invalidField("reason", "is required", "a discarded delivery needs a reason")
 
 // RetryDeliveries makes deliveries due at once, or says what it would do. The error is of kind Invalid when
 // the bulk needs All: unknown deliveries may arrive twice, and one that is not
 // narrowed means everything.
 func (d *Desk) RetryDeliveries(ctx context.Context, b Bulk) (Count, error) {
+	if b.DryRun {
+		return d.retryDeliveries(ctx, b)
+	}
+	return audited(ctx, d, change{what: "deliveries.retry_all", role: onramp.RoleOperate, object: b.object()}, func(ctx context.Context) (Count, error) {
+		return d.retryDeliveries(ctx, b)
+	})
+}
+
+func (d *Desk) retryDeliveries(ctx context.Context, b Bulk) (Count, error) {
 	filter, err := b.filter()
 	switch {
 	case err != nil:
@@ -68,6 +95,12 @@ func (d *Desk) RetryDeliveries(ctx context.Context, b Bulk) (Count, error) {
 // registration, which wait for it. The error is of kind Invalid
 // without a reason, or without All. The pump need not know: see EditDelivery.
 func (d *Desk) DiscardDeliveries(ctx context.Context, b Bulk) (Count, error) {
+	return audited(ctx, d, change{what: "deliveries.discard_all", role: onramp.RoleOperate, object: b.object(), reason: b.Reason}, func(ctx context.Context) (Count, error) {
+		return d.discardDeliveries(ctx, b)
+	})
+}
+
+func (d *Desk) discardDeliveries(ctx context.Context, b Bulk) (Count, error) {
 	filter, err := b.filter()
 	switch {
 	case err != nil:

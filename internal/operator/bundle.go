@@ -24,6 +24,12 @@ type Bundle struct {
 // minutes; one is made at a time, and the error is of kind Conflict while another one is. See package bundle for
 // what is masked.
 func (d *Desk) Bundle(ctx context.Context, r BundleRequest) (Bundle, error) {
+	return audited(ctx, d, change{what: "debug.bundle", role: onramp.RoleOperate}, func(ctx context.Context) (Bundle, error) {
+		return d.makeBundle(ctx, r)
+	})
+}
+
+func (d *Desk) makeBundle(ctx context.Context, r BundleRequest) (Bundle, error) {
 	if d.Sources == nil {
 		return Bundle{}, &onramp.Error{Kind: onramp.Unavailable, Message: "this gateway makes no debug bundles"}
 	}

@@ -97,12 +97,20 @@ func (d *Desk) ListClients(ctx context.Context) (Page[Client], error) {
 // of kind Invalid when the id can't be taken, or Conflict when the client stands
 // in the configuration.
 func (d *Desk) MakeClient(ctx context.Context, id string) (made NewClient, rotated bool, err error) {
+	if id == "" && d.Clients != nil {
+		id = d.Clients.NewClientID()
+	}
+	made, err = audited(ctx, d, change{what: "clients.make", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (made NewClient, err error) {
+		made, rotated, err = d.makeClient(ctx, id)
+		return made, err
+	})
+	return made, rotated, err
+}
+
+func (d *Desk) makeClient(ctx context.Context, id string) (made NewClient, rotated bool, err error) {
 	c, err := d.clients()
 	if err != nil {
 		return NewClient{}, false, err
-	}
-	if id == "" {
-		id = c.NewClientID()
 	}
 	client, rotated, err := c.make(ctx, id)
 	if err != nil {
@@ -116,7 +124,7 @@ func (d *Desk) MakeClient(ctx context.Context, id string) (made NewClient, rotat
 // client. The error is of kind NotFound, or Conflict when it has only one secret
 // or stands in the configuration.
 func (d *Desk) RetireSecret(ctx context.Context, id string) (Client, error) {
-	return d.changeClient(ctx, id, (*Clients).retire)
+	return d.changeClient(ctx, "clients.retire", id, (*Clients).retire)
 }
 
 // RemoveClient removes a client that is kept, and with it its access tokens, and
@@ -124,20 +132,22 @@ func (d *Desk) RetireSecret(ctx context.Context, id string) (Client, error) {
 // made again, or replaced. The error is of kind NotFound, or Conflict when the client
 // stands in the configuration only.
 func (d *Desk) RemoveClient(ctx context.Context, id string) (Client, error) {
-	return d.changeClient(ctx, id, (*Clients).remove)
+	return d.changeClient(ctx, "clients.remove", id, (*Clients).remove)
 }
 
-func (d *Desk) changeClient(ctx context.Context, id string, change func(*Clients, context.Context, string) (onramp.TokenClient, error)) (Client, error) {
-	c, err := d.clients()
-	if err != nil {
-		return Client{}, err
-	}
-	client, err := change(c, ctx, id)
-	if err != nil {
-		return Client{}, err
-	}
-	d.clientsChanged(ctx)
-	return c.view(client, fromDatabase), nil
+func (d *Desk) changeClient(ctx context.Context, what, id string, by func(*Clients, context.Context, string) (onramp.TokenClient, error)) (Client, error) {
+	return audited(ctx, d, change{what: what, role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Client, error) {
+		c, err := d.clients()
+		if err != nil {
+			return Client{}, err
+		}
+		client, err := by(c, ctx, id)
+		if err != nil {
+			return Client{}, err
+		}
+		d.clientsChanged(ctx)
+		return c.view(client, fromDatabase), nil
+	})
 }
 
 // clientsChanged is no reason to fail: what was changed is kept, the answer may

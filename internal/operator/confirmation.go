@@ -16,6 +16,12 @@ type Reminder struct {
 // limits of its form. One that was held under suspicion waits for its person from then on. The
 // error is of kind NotFound, or Conflict when it doesn't wait to be confirmed.
 func (d *Desk) RemindRegistration(ctx context.Context, id string) (Reminder, error) {
+	return audited(ctx, d, change{what: "registrations.remind", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Reminder, error) {
+		return d.remindRegistration(ctx, id)
+	})
+}
+
+func (d *Desk) remindRegistration(ctx context.Context, id string) (Reminder, error) {
 	if d.Confirmations == nil {
 		return Reminder{}, &onramp.Error{Kind: onramp.Conflict, Message: "no form has double_opt_in: registrations need not be confirmed"}
 	}

@@ -78,6 +78,14 @@ const fillFor = 400 * time.Millisecond
 // ListDeliveries lists deliveries, the newest first. What is in flight is stored as pending, and
 // only here it is known which is which: it goes on to read until the page is full.
 func (d *Desk) ListDeliveries(ctx context.Context, f onramp.Filter) (Page[Delivery], error) {
+	if err := maySearch(ctx, f.Query); err != nil {
+		return Page[Delivery]{}, err
+	}
+	page, err := d.listDeliveries(ctx, f)
+	return shownPage(ctx, d, reveal{what: "deliveries.reveal"}, page, err)
+}
+
+func (d *Desk) listDeliveries(ctx context.Context, f onramp.Filter) (Page[Delivery], error) {
 	var page Page[Delivery]
 	limit := cmp.Or(max(f.Limit, 0), 50)
 	for begun := time.Now(); ; {
@@ -118,6 +126,11 @@ func (d *Desk) ListCauses(ctx context.Context, f onramp.Filter) (Causes, error) 
 // FindDelivery returns a delivery with its values, edits and attempts, or an error
 // of kind NotFound.
 func (d *Desk) FindDelivery(ctx context.Context, id string) (Delivery, error) {
+	v, err := d.viewDelivery(ctx, id)
+	return shown(ctx, d, reveal{"deliveries.reveal", v.ID}, v, err)
+}
+
+func (d *Desk) viewDelivery(ctx context.Context, id string) (Delivery, error) {
 	found, err := d.Deliveries.FindDelivery(ctx, id)
 	if err != nil {
 		return Delivery{}, err
@@ -204,6 +217,12 @@ func (d *Desk) stopped(one *onramp.Delivery) (stopped bool, how string) {
 // NotFound, or Conflict when its state forbids it, or when it would overwrite a
 // newer row of the same person and overwrite is not set.
 func (d *Desk) RetryDelivery(ctx context.Context, id string, overwrite bool) (Delivery, error) {
+	return audited(ctx, d, change{what: "deliveries.retry", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Delivery, error) {
+		return d.retryDelivery(ctx, id, overwrite)
+	})
+}
+
+func (d *Desk) retryDelivery(ctx context.Context, id string, overwrite bool) (Delivery, error) {
 	found, err := d.findIdle(ctx, id)
 	if err == nil {
 		err = d.refuseUnsendable(&found)
@@ -214,7 +233,8 @@ func (d *Desk) RetryDelivery(ctx context.Context, id string, overwrite bool) (De
 	if err := d.Changes.RetryDelivery(ctx, id, overwrite); err != nil {
 		return Delivery{}, err
 	}
-	return d.FindDelivery(ctx, id)
+	v, err := d.viewDelivery(ctx, id)
+	return shownAgain(ctx, v, err)
 }
 
 // Correction is new values for a delivery's registration.
@@ -239,6 +259,12 @@ var (
 // The pump need not know: what is dead or unknown is not in its memory, and
 // neither are the later steps of the route.
 func (d *Desk) EditDelivery(ctx context.Context, id string, c Correction) (Delivery, error) {
+	return audited(ctx, d, change{what: "deliveries.edit", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Delivery, error) {
+		return d.editDelivery(ctx, id, c)
+	})
+}
+
+func (d *Desk) editDelivery(ctx context.Context, id string, c Correction) (Delivery, error) {
 	found, err := d.Deliveries.FindDelivery(ctx, id)
 	if err != nil {
 		return Delivery{}, err
@@ -263,13 +289,20 @@ func (d *Desk) EditDelivery(ctx context.Context, id string, c Correction) (Deliv
 			return Delivery{}, err
 		}
 	}
-	return d.FindDelivery(ctx, id)
+	v, err := d.viewDelivery(ctx, id)
+	return shownAgain(ctx, v, err)
 }
 
 // DiscardDelivery gives a delivery up for good, with the later steps of the same
 // registration, and returns it. It needs a reason.
 // The error is of kind Invalid, NotFound, or Conflict when its state forbids it.
 func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery, error) {
+	return audited(ctx, d, change{what: "deliveries.discard", role: onramp.RoleOperate, object: id, reason: reason}, func(ctx context.Context) (Delivery, error) {
+		return d.discardDelivery(ctx, id, reason)
+	})
+}
+
+func (d *Desk) discardDelivery(ctx context.Context, id, reason string) (Delivery, error) {
 	if strings.TrimSpace(reason) == "" {
 		return Delivery{}, errNoReason
 	}
@@ -281,7 +314,8 @@ func (d *Desk) DiscardDelivery(ctx context.Context, id, reason string) (Delivery
 		return Delivery{}, err
 	}
 	d.Pump.Forget(found.Seq)
-	return d.FindDelivery(ctx, id)
+	v, err := d.viewDelivery(ctx, id)
+	return shownAgain(ctx, v, err)
 }
 
 // discard tries twice: the first one may be on disk though its answer was lost, and

@@ -26,6 +26,9 @@ type Desk struct {
 	Registrations Registrations
 	Deliveries    Deliveries
 	Changes       Changes
+	Audit         AuditLog    // nil: what is done is not recorded
+	Consents      Consents    // nil: no consents are kept
+	Chains        LogVerifier // nil: there are no logs to verify
 	Counts        Counts
 	Suspects      Suspects                                   // nil: nothing is held under suspicion
 	Ask           func(ctx context.Context, id string) error // the person of a suspect to confirm it, who was not asked yet; used of forms with double opt-in
@@ -44,6 +47,7 @@ type Desk struct {
 	Left          func() []onramp.Left    // what no route leads to any more; may be nil
 	Health        health.Sources
 	Watch         func() watch.Status                 // whether what is sent arrives; may be nil
+	Guessing      func() Guessing                     // whether someone guesses admin tokens; may be nil
 	Tracing       func() *Tracing                     // how the sending of spans is doing; may be nil, and return nil
 	Confirmations Confirmations                       // double opt-in; nil: no form has it
 	Configuration func() Configuration                // when it was loaded; may be nil
@@ -53,6 +57,7 @@ type Desk struct {
 	Log           *slog.Logger
 
 	bundling sync.Mutex // held while a debug bundle is made
+	revealed reveals
 }
 
 // Registrations reads registrations.

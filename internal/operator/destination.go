@@ -17,6 +17,12 @@ const longestReason = 500
 // paused already gets the new one. The error is of kind Invalid, or NotFound with the
 // names that there are.
 func (d *Desk) PauseDestination(ctx context.Context, name, reason string) (DestinationStatus, error) {
+	return audited(ctx, d, change{what: "destinations.pause", role: onramp.RoleOperate, object: name, reason: reason}, func(ctx context.Context) (DestinationStatus, error) {
+		return d.pauseDestination(ctx, name, reason)
+	})
+}
+
+func (d *Desk) pauseDestination(ctx context.Context, name, reason string) (DestinationStatus, error) {
 	reason = strings.Join(strings.Fields(reason), " ")
 	switch {
 	case reason == "":
@@ -37,6 +43,12 @@ func (d *Desk) PauseDestination(ctx context.Context, name, reason string) (Desti
 // ResumeDestination ends a pause and returns the destination. The error is of kind
 // Conflict when it is not paused, or NotFound with the names that there are.
 func (d *Desk) ResumeDestination(ctx context.Context, name string) (DestinationStatus, error) {
+	return audited(ctx, d, change{what: "destinations.resume", role: onramp.RoleOperate, object: name}, func(ctx context.Context) (DestinationStatus, error) {
+		return d.resumeDestination(ctx, name)
+	})
+}
+
+func (d *Desk) resumeDestination(ctx context.Context, name string) (DestinationStatus, error) {
 	if err := d.checkDestination(name); err != nil {
 		return DestinationStatus{}, err
 	}

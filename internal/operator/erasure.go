@@ -21,12 +21,10 @@ type Erasures interface {
 	Close(ctx context.Context, id, reason string) (erasure.Run, error)
 }
 
-// Person names the person whose data is to be erased, restricted or exported: by one of the
-// two.
-type Person struct {
-	Email         string `json:"email,omitempty"`
-	SubscriberKey string `json:"subscriber_key,omitempty"`
-	DryRun        bool   `json:"dry_run,omitempty"` // only say what it would do
+// Named is the person whose data is to be erased or restricted.
+type Named struct {
+	Person
+	DryRun bool `json:"dry_run,omitempty"` // only say what it would do
 }
 
 func (p Person) subject() erasure.Subject {
@@ -41,17 +39,29 @@ type Erasure struct {
 
 // ErasePerson removes a person, here and in Marketing Cloud. The error is of kind Invalid
 // when nobody is named.
-func (d *Desk) ErasePerson(ctx context.Context, p Person) (Erasure, error) {
+func (d *Desk) ErasePerson(ctx context.Context, p Named) (Erasure, error) {
+	return audited(ctx, d, change{what: "registrations.erase", role: onramp.RolePrivacy}, func(ctx context.Context) (Erasure, error) {
+		return d.erasePerson(ctx, p)
+	})
+}
+
+func (d *Desk) erasePerson(ctx context.Context, p Named) (Erasure, error) {
 	return d.beginErasure(ctx, erasure.Erase, p)
 }
 
 // RestrictPerson has Marketing Cloud restrict the processing of a person's data (GDPR,
 // article 18). The error is of kind Invalid when nobody is named.
-func (d *Desk) RestrictPerson(ctx context.Context, p Person) (Erasure, error) {
+func (d *Desk) RestrictPerson(ctx context.Context, p Named) (Erasure, error) {
+	return audited(ctx, d, change{what: "registrations.restrict", role: onramp.RolePrivacy}, func(ctx context.Context) (Erasure, error) {
+		return d.restrictPerson(ctx, p)
+	})
+}
+
+func (d *Desk) restrictPerson(ctx context.Context, p Named) (Erasure, error) {
 	return d.beginErasure(ctx, erasure.Restrict, p)
 }
 
-func (d *Desk) beginErasure(ctx context.Context, kind erasure.Kind, p Person) (Erasure, error) {
+func (d *Desk) beginErasure(ctx context.Context, kind erasure.Kind, p Named) (Erasure, error) {
 	if p.DryRun {
 		plan, err := d.Erasures.Plan(ctx, p.subject())
 		return Erasure{Plan: &plan}, err
@@ -77,5 +87,11 @@ func (d *Desk) FindErasure(ctx context.Context, id string) (erasure.Run, error) 
 // CloseErasure ends one whose open parts were done by hand. The error is of kind NotFound,
 // Invalid without a reason, or Conflict.
 func (d *Desk) CloseErasure(ctx context.Context, id, reason string) (erasure.Run, error) {
+	return audited(ctx, d, change{what: "erasures.close", role: onramp.RolePrivacy, object: id, reason: reason}, func(ctx context.Context) (erasure.Run, error) {
+		return d.closeErasure(ctx, id, reason)
+	})
+}
+
+func (d *Desk) closeErasure(ctx context.Context, id, reason string) (erasure.Run, error) {
 	return d.Erasures.Close(ctx, id, reason)
 }

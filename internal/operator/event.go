@@ -41,8 +41,11 @@ func (d *Desk) ListEvents(ctx context.Context, f onramp.EventFilter) (Page[Event
 	if len(f.Type) > longestType {
 		return Page[Event]{}, &onramp.Error{Kind: onramp.Malformed, Message: "type can have at most 1000 characters"}
 	}
+	if err := maySearch(ctx, f.Query); err != nil {
+		return Page[Event]{}, err
+	}
 	found, next, looked, err := d.Events.ListEvents(ctx, f)
-	return newPage(found, next, looked, d.event), err
+	return shownPage(ctx, d, reveal{what: "events.reveal"}, newPage(found, next, looked, d.event), err)
 }
 
 // FindEvent returns an event with its deliveries, or an error of kind NotFound.
@@ -51,7 +54,7 @@ func (d *Desk) FindEvent(ctx context.Context, id string) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	return d.event(&found), nil
+	return shown(ctx, d, reveal{"events.reveal", found.ID}, d.event(&found), nil)
 }
 
 func (d *Desk) event(e *onramp.Event) Event {

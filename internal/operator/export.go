@@ -35,6 +35,12 @@ const mostExported = 10_000
 // ExportPerson returns what is stored of a person. The error is of kind Invalid when nobody is
 // named, or Conflict when there is more than an answer can hold.
 func (d *Desk) ExportPerson(ctx context.Context, p Person) (Export, error) {
+	return audited(ctx, d, change{what: "registrations.export", role: onramp.RolePrivacy}, func(ctx context.Context) (Export, error) {
+		return d.exportPerson(ctx, p)
+	})
+}
+
+func (d *Desk) exportPerson(ctx context.Context, p Person) (Export, error) {
 	subject, err := p.subject().Checked()
 	if err != nil {
 		return Export{}, err

@@ -20,6 +20,15 @@ type Move struct {
 // and returns how much. The error is of kind Invalid when a name is not that of such
 // a destination.
 func (d *Desk) MoveDeliveries(ctx context.Context, m Move) (Count, error) {
+	if m.Dry {
+		return d.moveDeliveries(ctx, m)
+	}
+	return audited(ctx, d, change{what: "deliveries.move", role: onramp.RoleOperate, object: m.From + "..." + m.To}, func(ctx context.Context) (Count, error) {
+		return d.moveDeliveries(ctx, m)
+	})
+}
+
+func (d *Desk) moveDeliveries(ctx context.Context, m Move) (Count, error) {
 	var served, left []string
 	for _, o := range d.Overview().Destinations {
 		if o.Configured {

@@ -46,8 +46,11 @@ type Timeline struct {
 
 // ListRegistrations lists registrations, the newest first.
 func (d *Desk) ListRegistrations(ctx context.Context, f onramp.Filter) (Page[Registration], error) {
+	if err := maySearch(ctx, f.Query); err != nil {
+		return Page[Registration]{}, err
+	}
 	found, next, looked, err := d.Registrations.ListRegistrations(ctx, f)
-	return newPage(found, next, looked, d.registration), err
+	return shownPage(ctx, d, reveal{what: "registrations.reveal"}, newPage(found, next, looked, d.registration), err)
 }
 
 // FindRegistration returns a registration with its edits and deliveries, or an
@@ -57,7 +60,7 @@ func (d *Desk) FindRegistration(ctx context.Context, id string) (Registration, e
 	if err != nil {
 		return Registration{}, err
 	}
-	return d.registration(&found), nil
+	return shown(ctx, d, reveal{"registrations.reveal", found.ID}, d.registration(&found), nil)
 }
 
 // Timeline returns what happened to a registration, or an error of kind NotFound.
@@ -123,6 +126,15 @@ type Resent struct {
 // is of kind NotFound, Invalid, or Conflict when it is left out, was sent again before, or
 // another resend is under way.
 func (d *Desk) ResendRegistration(ctx context.Context, id string, a Again) (Resent, error) {
+	if a.DryRun {
+		return d.resendRegistration(ctx, id, a)
+	}
+	return audited(ctx, d, change{what: "registrations.resend", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Resent, error) {
+		return d.resendRegistration(ctx, id, a)
+	})
+}
+
+func (d *Desk) resendRegistration(ctx context.Context, id string, a Again) (Resent, error) {
 	filter, err := json.Marshal(resend.RegistrationFilter{ID: id, Step: a.Step, RepeatJourneys: a.RepeatJourneys, OverwriteNewer: a.OverwriteNewer})
 	if err != nil {
 		return Resent{}, err

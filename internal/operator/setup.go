@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"onramp/internal/onramp"
 	"onramp/internal/setup"
@@ -72,6 +73,12 @@ func (d *Desk) PlanSetup(ctx context.Context, r SetupRequest) (SetupSteps, error
 // ApplySetup makes Marketing Cloud match the configuration, and returns the steps
 // that it took. A step that failed is no error but stands in what is returned.
 func (d *Desk) ApplySetup(ctx context.Context, r SetupRequest) (SetupSteps, error) {
+	return audited(ctx, d, change{what: "ens.setup", role: onramp.RoleOperate}, func(ctx context.Context) (SetupSteps, error) {
+		return d.applySetup(ctx, r)
+	})
+}
+
+func (d *Desk) applySetup(ctx context.Context, r SetupRequest) (SetupSteps, error) {
 	switch {
 	case d.Setup == nil:
 		return SetupSteps{}, errNoCallbacks
@@ -86,6 +93,12 @@ func (d *Desk) ApplySetup(ctx context.Context, r SetupRequest) (SetupSteps, erro
 // RemoveSetup removes what ApplySetup has made, of some callbacks or of all, and
 // returns the steps that it took. A step that failed stands in what is returned.
 func (d *Desk) RemoveSetup(ctx context.Context, r SetupRequest) (SetupSteps, error) {
+	return audited(ctx, d, change{what: "ens.remove", role: onramp.RoleOperate, object: strings.Join(r.Callbacks, "...")}, func(ctx context.Context) (SetupSteps, error) {
+		return d.removeSetup(ctx, r)
+	})
+}
+
+func (d *Desk) removeSetup(ctx context.Context, r SetupRequest) (SetupSteps, error) {
 	switch {
 	case d.Setup == nil:
 		return SetupSteps{}, errNoCallbacks

@@ -118,11 +118,18 @@ type Overview struct {
 	Notices      []string      // what was unusual about the database at the start
 	Health       health.Status // as far as alerts look at it
 	Watch        watch.Status  // whether what is sent arrives
+	Guessing     Guessing      // of admin tokens
 	Surges       []Surge       // forms that get far more submissions than usual
 
 	Confirmations []onramp.ConfirmationStatus // by form; none without double opt-in
 
 	Retention retention.Progress // how the removal of what is kept long enough is doing
+}
+
+// Guessing is a lasting burst of wrong admin tokens. The zero value: there is none.
+type Guessing struct {
+	Since, Last time.Time
+	Wrong       int64 // tokens
 }
 
 // Overview returns at once.
@@ -136,6 +143,9 @@ func (d *Desk) Overview() Overview {
 	}
 	if d.Retention != nil {
 		o.Retention = d.Retention.Progress()
+	}
+	if d.Guessing != nil {
+		o.Guessing = d.Guessing()
 	}
 	known := map[string]Destination{}
 	for name := range o.Counts.Deliveries {

@@ -57,6 +57,12 @@ func (s Suspected) filter() (onramp.SuspectFilter, error) {
 // newer rows of their person have overtaken. Those of a form with double opt-in are not sent:
 // their persons are asked.
 func (d *Desk) ReleaseSuspects(ctx context.Context, s Suspected) (Count, error) {
+	return audited(ctx, d, change{what: "registrations.release_all", role: onramp.RoleOperate, object: s.Form}, func(ctx context.Context) (Count, error) {
+		return d.releaseSuspects(ctx, s)
+	})
+}
+
+func (d *Desk) releaseSuspects(ctx context.Context, s Suspected) (Count, error) {
 	filter, err := s.filter()
 	if err != nil {
 		return Count{}, err
@@ -126,6 +132,12 @@ const whyDiscarded = "the registration was under suspicion, and an operator has 
 
 // DiscardSuspects gives suspects up for good, or says how many it would.
 func (d *Desk) DiscardSuspects(ctx context.Context, s Suspected) (Count, error) {
+	return audited(ctx, d, change{what: "registrations.discard_all", role: onramp.RoleOperate, object: s.Form}, func(ctx context.Context) (Count, error) {
+		return d.discardSuspects(ctx, s)
+	})
+}
+
+func (d *Desk) discardSuspects(ctx context.Context, s Suspected) (Count, error) {
 	filter, err := s.filter()
 	if err != nil {
 		return Count{}, err
@@ -141,6 +153,12 @@ func (d *Desk) DiscardSuspects(ctx context.Context, s Suspected) (Count, error) 
 // ReleaseSuspect has one registration sent that is held under suspicion. overwrite sends it
 // even if a newer row of the same person has been delivered.
 func (d *Desk) ReleaseSuspect(ctx context.Context, id string, overwrite bool) (Registration, error) {
+	return audited(ctx, d, change{what: "registrations.release", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Registration, error) {
+		return d.releaseSuspect(ctx, id, overwrite)
+	})
+}
+
+func (d *Desk) releaseSuspect(ctx context.Context, id string, overwrite bool) (Registration, error) {
 	if err := d.findSuspect(ctx, id); err != nil {
 		return Registration{}, err
 	}
@@ -161,6 +179,12 @@ func (d *Desk) ReleaseSuspect(ctx context.Context, id string, overwrite bool) (R
 
 // DiscardSuspect gives one up for good.
 func (d *Desk) DiscardSuspect(ctx context.Context, id string) (Registration, error) {
+	return audited(ctx, d, change{what: "registrations.discard", role: onramp.RoleOperate, object: id}, func(ctx context.Context) (Registration, error) {
+		return d.discardSuspect(ctx, id)
+	})
+}
+
+func (d *Desk) discardSuspect(ctx context.Context, id string) (Registration, error) {
 	if err := d.findSuspect(ctx, id); err != nil {
 		return Registration{}, err
 	}

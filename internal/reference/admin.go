@@ -19,7 +19,7 @@ func writeAdmin(b *strings.Builder, root string) error {
 	parameters := admin.Parameters()
 	used := map[string]bool{}
 	for _, r := range admin.Routes() {
-		fmt.Fprintf(b, "\n### %s\n\n%s\n", code(r.Pattern), r.Does)
+		fmt.Fprintf(b, "\n### %s\n\n%s Role: `%s`.\n", code(r.Pattern), r.Does, r.Role)
 		var list []string
 		for _, name := range r.Query {
 			used[name] = true

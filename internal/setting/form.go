@@ -21,7 +21,7 @@ func Form() Section {
 		{Name: "decimal_comma", Default: "false", Meaning: "`true`: a text such as `12,50` is taken for the number 12.50"},
 		{Name: "time_zone", Without: "such a value is refused", Meaning: "IANA name, such as `Europe/Berlin`, of the zone of a date and time that comes without one"},
 		{Name: "retention", Several: true, Without: "as at the [top](#retention)", Meaning: "how long [registrations of this form](#formsnameretention) are kept"},
-		{Name: "on_event", Meaning: "list of [rules](#a-rule): what events change in the person's row"},
+		{Name: "consent", Meaning: "the [consent](#a-forms-consent) that the form asks for, which is kept in the [consent log](../consent.md)"}, {Name: "on_event", Meaning: "list of [rules](#a-rule): what events change in the person's row"},
 	}}
 }
 
@@ -137,7 +137,7 @@ func Field() Section {
 			{Name: "choices", Meaning: "for `choice` and `choices`: the permitted values"},
 			{Name: "separator", Default: `", "`, Meaning: "for `choices`: what stands between them in the column, 1 to 8 characters. No choice may contain it, and the column needs room for all of them at once"},
 			{Name: "default", Meaning: "the value sent if the visitor leaves the field empty"},
-			{Name: "from", Meaning: "`received_at`, `constant`, `ip` (the [visitor's address](../forms.md#the-visitors-address)), `user_agent`, `page_url`, `uuid`, `form`, `confirmed_at` and `confirmed_ip` (of the [confirmation](../double-opt-in.md)), or where the visitor came from: " +
+			{Name: "from", Meaning: "`received_at`, `constant`, `ip` (the [visitor's address](../forms.md#the-visitors-address)), `user_agent`, `page_url`, `uuid`, `form`, `consent_version`, `consent_text` or `consent_at` (of the [consent](../consent.md#a-forms-consent) that was given), `confirmed_at` and `confirmed_ip` (of the [confirmation](../double-opt-in.md)), or where the visitor came from: " +
 				"`referrer`, `landing_page`, `utm_source`, `gclid` and [others](../forms.md#where-a-visitor-came-from)"},
 			{Name: "value", Meaning: "for `from: constant`: the value"},
 			{Name: "query", Without: "campaign parameters only", Meaning: "for `from: page_url`: the query parameters to keep, `*` at the end for any text, such as `[utm_*, ref]`; `[\"*\"]` keeps all, `[]` none. " +
@@ -149,6 +149,15 @@ func Field() Section {
 			{Name: "prefill", Default: "false", Meaning: "`true` or a name: this parameter of the page's URL fills the field in"},
 		},
 	}
+}
+
+// FormConsent is the consent that a form asks for.
+func FormConsent() Section {
+	return Section{Title: "A form's consent", Path: "forms.NAME.consent", About: "See [Consent](../consent.md#a-forms-consent).", Keys: []Key{
+		{Name: "field", Meaning: "name of the `boolean` field by which a person agrees; it can have no `default`; required"},
+		{Name: "text", Meaning: "what the person agrees to, as the form shows it: a text, or one for each language; required"},
+		{Name: "version", Meaning: "version of the text, such as `2026-06`; another text needs another version; required"},
+	}}
 }
 
 // Rule is what an event changes.

@@ -83,10 +83,27 @@ func AdminTLS() Section {
 // Admin is the listener for operators.
 func Admin() Section {
 	return Section{Title: "admin", Path: "admin", About: "The listener for operators: the admin API, which the commands use, `/healthz` and `/readyz`.", Keys: []Key{
-		{Name: "listen", Default: "127.0.0.1:8081", Restart: true, Meaning: "its address; anything but loopback needs `token`"},
+		{Name: "listen", Default: "127.0.0.1:8081", Restart: true, Meaning: "its address; anything but loopback needs `token` or `tokens`"},
 		{Name: "tls", Several: true, Restart: true, Without: "http", Meaning: "the [certificate](#admintls) with which the listener speaks https"},
 		{Name: "token", Without: "the admin API is closed", Meaning: "bearer token of the admin API, at least 16 characters; `onramp init` and `onramp keys new admin` create one. " +
-			"After ten wrong tokens from an address, or a hundred in all, further wrong ones are answered with 429; the right one always works"},
+			"It may do everything. See [Admin tokens](../configuration.md#admin-tokens), also for what happens to wrong ones"},
+		{Name: "tokens", Several: true, Meaning: "list of further [tokens](#an-admin-token) with names and roles"},
+	}}
+}
+
+// AdminToken is one admin token with a name and roles.
+func AdminToken() Section {
+	return Section{Title: "An admin token", Path: "admin.tokens[]", About: "See [Admin tokens](../configuration.md#admin-tokens).", Keys: []Key{
+		{Name: "name", Meaning: "who has it: lower-case letters, digits, _ and -; stands in the log and the audit log; required"},
+		{Name: "token", Meaning: "the token, at least 16 characters; `onramp keys new admin` creates one; required"},
+		{Name: "roles", Meaning: "list of what it may do: `read`, `operate`, `privacy`; required"},
+	}}
+}
+
+// Consent is how the consent log and the audit log are kept.
+func Consent() Section {
+	return Section{Title: "consent", Path: "consent", About: "The consent log and the audit log; see [consent.md](../consent.md).", Keys: []Key{
+		{Name: "anchor_file", Without: "only the database and the log of the program have them", Meaning: "a file to which the signed heads of both logs are appended, one line a day for each: on another disk, or where a backup takes it away, it shows that the database was rewritten or cut"},
 	}}
 }
 

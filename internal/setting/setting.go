@@ -59,9 +59,9 @@ func NeedsRestart(path string) bool {
 // Sections are all keys, in the order of the reference.
 func Sections() []Section {
 	return []Section{
-		Top(), Public(), PublicTLS(), ACME(), Storage(), Egress(), Admin(), AdminTLS(), MarketingCloud(), Delivery(), SMTP(), Log(), Tracing(), Privacy(), Watch(), Retention(),
+		Top(), Public(), PublicTLS(), ACME(), Storage(), Egress(), Admin(), AdminToken(), AdminTLS(), MarketingCloud(), Delivery(), SMTP(), Log(), Consent(), Tracing(), Privacy(), Watch(), Retention(),
 		Screen(), ScreenLimits(), ScreenCaptcha(), ScreenIdentical(), ScreenHook(),
-		Form(), FormRetention(), DoubleOptIn(), ConfirmationMessage(), ConfirmationJourney(), ConfirmationLimits(), Page(), Colors(), DarkColors(), Field(), Rule(), Step(), DataExtension(), Journey(), Message(), When(),
+		Form(), FormRetention(), DoubleOptIn(), ConfirmationMessage(), ConfirmationJourney(), ConfirmationLimits(), Page(), Colors(), DarkColors(), Field(), FormConsent(), Rule(), Step(), DataExtension(), Journey(), Message(), When(),
 		OAuth(), Client(), User(), ENS(), Callback(), Subscription(),
 		Sink(), Webhook(), Kafka(), NATS(), File(),
 	}

@@ -223,6 +223,7 @@ func (s *Server) logRequest(r *http.Request, w *recorder, took time.Duration, er
 	add("registration_id", w.note.Registration)
 	add("fields", w.note.Fields)
 	add("held", w.note.Held)
+	add("operator", w.note.Operator)
 	if reason != "" {
 		if !s.refusals.allow(refusalKind{status, reason}, func(more int) { s.logMore(level, status, reason, more) }) {
 			return
@@ -263,6 +264,7 @@ type Note struct {
 	Registration string // id
 	Fields       string // names of those that were refused
 	Held         string // why the registration is under suspicion
+	Operator     string // name of the admin token
 }
 
 // Annotate sets the note of a request. w is what the handler of a Server was given.
