@@ -65,14 +65,20 @@ func TestContacts(t *testing.T) {
 		"restricted":         {restrict, reply{status: 200, body: begun}, contactOutcome{Got: int64(123), Seen: restrictAna}},
 
 		"first phase only": {deletion, reply{status: 200, body: `{"operation":{"status":"Completed"},"backgroundOperationsSummary":[],"numberofRestorableDays":14}`}, contactOutcome{Got: at("Processing", 14), Seen: get("delete")}},
-		"last phase": {deletion, reply{status: 200, body: `{"operation":{"status":"Completed"},"backgroundOperationsSummary":[{"backgroundOperationStatusID":"Aborted"},{"backgroundOperationStatusID":"Completed"}],"numberofRestorableDays":-1}`},
-			contactOutcome{Got: at("Completed", -1), Seen: get("delete")}},
+		"last phase": {
+			deletion,
+			reply{status: 200, body: `{"operation":{"status":"Completed"},"backgroundOperationsSummary":[{"backgroundOperationStatusID":"Aborted"},{"backgroundOperationStatusID":"Completed"}],"numberofRestorableDays":-1}`},
+			contactOutcome{Got: at("Completed", -1), Seen: get("delete")},
+		},
 		"says nothing": {deletion, reply{status: 200, body: `{"x":1}`}, contactOutcome{Got: at("", -1), Foreign: true, Status: 200, Seen: get("delete")}},
 		"unknown":      {deletion, reply{status: 404, body: `{"message":"no"}`}, contactOutcome{Got: at("", -1), Status: 404, Seen: get("delete")}},
 		"one phase":    {restriction, reply{status: 200, body: `{"operation":{"status":"Completed"},"backgroundOperationsSummary":[]}`}, contactOutcome{Got: at("Completed", -1), Seen: get("restrict")}},
 
-		"found": {search("ana@example.org"), reply{status: 200, body: `{"channelAddressResponseEntities":[{"channelAddress":"ana@example.org","contactKeyDetails":[{"contactKey":"u-1"},{"contactKey":"u-2"}]}]}`},
-			contactOutcome{Got: []string{"u-1", "u-2"}, Seen: searchAna}},
+		"found": {
+			search("ana@example.org"),
+			reply{status: 200, body: `{"channelAddressResponseEntities":[{"channelAddress":"ana@example.org","contactKeyDetails":[{"contactKey":"u-1"},{"contactKey":"u-2"}]}]}`},
+			contactOutcome{Got: []string{"u-1", "u-2"}, Seen: searchAna},
+		},
 		"none":        {search("ana@example.org"), reply{status: 200, body: `{"channelAddressResponseEntities":[]}`}, contactOutcome{Got: []string(nil), Seen: searchAna}},
 		"no entities": {search("ana@example.org"), reply{status: 200, body: `{"a":1}`}, contactOutcome{Got: []string(nil), Foreign: true, Status: 200, Seen: searchAna}},
 		"no address":  {search(""), reply{}, contactOutcome{Got: []string(nil), Invalid: true}},

@@ -59,9 +59,11 @@ func period(more ...string) []string { return append(more, "since", "until") }
 func paged(more ...string) []string { return append(period(more...), "limit", "cursor") }
 
 func (a *Admin) routes() []Route {
-	const kept = `{"anchors":[]}`
-	const resendExample = `{"kind":"events","filter":{"sink":"crm","since":"2026-06-01T00:00:00Z"}}`
-	const importExample = `{"form":"registration","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`
+	return append(a.routesOfRecords(), a.routesOfGateway()...)
+}
+
+// routesOfRecords are those of what is stored: registrations, deliveries, events.
+func (a *Admin) routesOfRecords() []Route {
 	desk := a.Desk
 	return []Route{
 		answer("GET /api/status", "Everything at a glance: counts by state, destinations, checks, calls. The registrations' counts add up to `accepted`.", desk.Status),
@@ -99,7 +101,16 @@ func (a *Admin) routes() []Route {
 
 		answering[operator.Page[operator.Event]]("GET /api/events", "Lists events, the newest first.", a.listEvents, paged("type", "callback", "destination", "q")...),
 		answerOne("GET /api/events/{id}", "One event, as it came.", desk.FindEvent),
+	}
+}
 
+// routesOfGateway are those of runs, set-up, clients and logs.
+func (a *Admin) routesOfGateway() []Route {
+	const kept = `{"anchors":[]}`
+	const resendExample = `{"kind":"events","filter":{"sink":"crm","since":"2026-06-01T00:00:00Z"}}`
+	const importExample = `{"form":"registration","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`
+	desk := a.Desk
+	return []Route{
 		answer("GET /api/resends", "Lists resends, the newest first.", desk.Resends.List),
 		answerOne("GET /api/resends/{id}", "One resend, and how far it is.", desk.Resends.Find),
 		reading(answerTo("POST /api/resends/plan", "Says what a resend of events or registrations would do.", desk.Resends.Plan, resendExample)),

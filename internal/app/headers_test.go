@@ -77,6 +77,7 @@ func TestPublicHeaders(t *testing.T) {
 		"\nContent-Type: text/html; charset=utf-8\nReferrer-Policy: same-origin" + nosniff
 	want := map[string]string{
 		"GET /v1/forms/{form}":                        "200\nCache-Control: no-cache\nContent-Type: application/schema+json\nVary: Origin" + nosniff,
+		"GET /v1/forms/{form}/challenge":              "404" + problem + "\nVary: Origin" + nosniff,
 		"POST /v1/forms/{form}/registrations":         "415" + problem + "\nVary: Origin" + nosniff,
 		"GET /v1/registrations/{id}":                  "404" + problem + "\nVary: Origin" + nosniff,
 		"GET /.well-known/oauth-authorization-server": "200" + json + nosniff,

@@ -211,7 +211,7 @@ not checked: credentials, clock, account, scopes, data-extension, event-definiti
 		{"a whole URL as the subdomain", config(`auth_url: "CLOUD"`, `subdomain: "https://mc0123.rest.marketingcloudapis.com"`), `
 failure configuration : DIR/onramp.yaml:5: marketing_cloud.subdomain: must be only the tenant subdomain: mc0123… of mc0123….rest.marketingcloudapis.com
 	operator: correct this line; onramp init writes a configuration with examples
-not checked: gateway, files, disk, database, encryption-key, backup, subdomain, credentials, clock, account, scopes, data-extension, event-definition, message, ens, certificates, public-url, quiet, sinks, alerts
+not checked: gateway, files, disk, database, encryption-key, backup, subdomain, credentials, clock, account, scopes, data-extension, event-definition, message, smtp, ens, certificates, public-url, quiet, sinks, alerts
 `},
 		{"Marketing Cloud is away", func(w *checked) { w.control("PUT faults", `[{"status":503}]`) }, `
 failure credentials : no access token: 503 50300: Service Unavailable

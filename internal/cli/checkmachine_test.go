@@ -223,7 +223,7 @@ func TestCheckWrongUse(t *testing.T) {
 	mistaken := filepath.Join(w.dir, "mistaken.yaml")
 	w.do(os.WriteFile(mistaken, []byte("forms: [\n"), 0o600))
 	const names = `onramp: there is no check "scope"; the checks are configuration, gateway, files, disk, database, encryption-key, backup, ` +
-		"subdomain, credentials, clock, account, scopes, data-extension, event-definition, message, ens, certificates, public-url, quiet, sinks, alerts\n"
+		"subdomain, credentials, clock, account, scopes, data-extension, event-definition, message, smtp, ens, certificates, public-url, quiet, sinks, alerts\n"
 	const see = "See onramp --help, or onramp COMMAND --help.\n"
 	const nowhere = "onramp: there is no configuration at /nowhere.yaml: file does not exist; to write one, run onramp init --config /nowhere.yaml\n"
 	folder := "onramp: read configuration: read " + w.dir + ": is a directory\n"

@@ -31,9 +31,9 @@ func TestReadableFiles(t *testing.T) {
 		want   []string
 	}{
 		"for all": {"sandbox-secret", 0o644, []string{
-			"onramp.db 0644", "onramp.db.key 0644", "onramp.yaml 0644 [admin.token marketing_cloud.client_secret]",
+			"onramp.db 0644", "onramp.db.key 0644", "onramp.db.persons 0644", "onramp.yaml 0644 [admin.token marketing_cloud.client_secret]",
 		}},
-		"for the group, and references": {"${env:SECRET}", 0o640, []string{"onramp.db 0640", "onramp.db.key 0640"}},
+		"for the group, and references": {"${env:SECRET}", 0o640, []string{"onramp.db 0640", "onramp.db.key 0640", "onramp.db.persons 0640"}},
 		"for the owner":                 {"sandbox-secret", 0o600, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,8 @@ func Form() Section {
 		{Name: "decimal_comma", Default: "false", Meaning: "`true`: a text such as `12,50` is taken for the number 12.50"},
 		{Name: "time_zone", Without: "such a value is refused", Meaning: "IANA name, such as `Europe/Berlin`, of the zone of a date and time that comes without one"},
 		{Name: "retention", Several: true, Without: "as at the [top](#retention)", Meaning: "how long [registrations of this form](#formsnameretention) are kept"},
-		{Name: "consent", Meaning: "the [consent](#a-forms-consent) that the form asks for, which is kept in the [consent log](../consent.md)"}, {Name: "on_event", Meaning: "list of [rules](#a-rule): what events change in the person's row"},
+		{Name: "consent", Meaning: "the [consent](#a-forms-consent) that the form asks for, which is kept in the [consent log](../consent.md)"},
+		{Name: "on_event", Meaning: "list of [rules](#a-rule): what events change in the person's row"},
 	}}
 }
 
