@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onramp/internal/erasure"
+	"onramp/internal/importer"
 	"onramp/internal/onramp"
 	"onramp/internal/outbound"
 	"onramp/internal/sink"
@@ -45,4 +46,13 @@ func (f erasureFiles) Files() []string {
 // RemoveLines takes a person's events out of a sink's file.
 func (f erasureFiles) RemoveLines(ctx context.Context, name string, who erasure.About) (int64, error) {
 	return f.sinks.RemoveLines(ctx, name, sink.About(who))
+}
+
+// mayImport keeps an import from bringing back who was erased since.
+func (a *App) mayImport(ctx context.Context, subscriberKey string, at time.Time) (reason string, err error) {
+	erased, err := a.store.ErasedAt(ctx, subscriberKey)
+	if err != nil || !erased.After(at) {
+		return "", err
+	}
+	return importer.Erased, nil
 }

@@ -131,7 +131,7 @@ func (a *App) newDesk(r *running) *operator.Desk {
 		resend.Events:        resend.EventKind{Sinks: r.cfg.Sinks, Events: a.store},
 		resend.Registrations: resend.RegistrationKind{Forms: r.byName, Store: a.store},
 	}, desk.HeldUp, desk.Log)
-	desk.Imports = &importer.Desk{Store: a.store, Forms: r.byName, Now: time.Now, Log: desk.Log}
+	desk.Imports = &importer.Desk{Store: a.store, Forms: r.byName, MayImport: a.mayImport, Now: time.Now, Log: desk.Log}
 	desk.Retention = retention.New(r.cfg.Retention, a.store, func() string { return wrongClock(desk.Health.Status()) }, a.options.Log.With("part", "retention"))
 	desk.Erasures, desk.Persons = r.erasures, a.store
 	if r.setup != nil {

@@ -17,8 +17,7 @@ func (c *command) vacuum() *cobra.Command {
 		Use:   "vacuum",
 		Short: "Give the free space of the SQLite file of a stopped gateway back to its disk",
 		Long: `Writes the SQLite file anew, without what holds nothing any more. The gateway must not be
-running. It needs the file's size once more on the same disk, and about ten seconds for
-each gigabyte.
+running. It needs the file's size once more on the same disk.
 
 Once is enough, for a file that an Onramp without retention has made: from then on a running
 gateway gives space back by itself, after what it has removed. onramp status says when this

@@ -60,6 +60,7 @@ const MostRows = 250
 const (
 	Superseded = "a newer registration of the person is stored"
 	Left       = "the person has left since"
+	Erased     = "the person was erased since"
 	NotRead    = "the line can't be read"
 )
 

@@ -41,6 +41,9 @@ func (s *Store) SaveEvents(ctx context.Context, callback string, events []onramp
 	if deadline, limited := ctx.Deadline(); limited && s.writer.expectedWait() > time.Until(deadline) {
 		return 0, unavailable(errOverloaded)
 	}
+	if events, err = s.withoutErased(ctx, events); err != nil {
+		return 0, err
+	}
 	var ops []*op
 	defer func() {
 		for _, o := range ops {

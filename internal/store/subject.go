@@ -114,7 +114,8 @@ func (s *Store) addEvents(ctx context.Context, h *holdings, keys []string) error
 		}
 	}
 	for send := range maps.Clone(h.sends) {
-		if err := s.addEventsBy(ctx, h, onramp.SendKey(send), func(e *onramp.Event) bool { return e.Send == send }); err != nil {
+		engaged := func(e *onramp.Event) bool { return e.Send == send && (e.SubscriberKey == "" || isOf(e)) }
+		if err := s.addEventsBy(ctx, h, onramp.SendKey(send), engaged); err != nil {
 			return err
 		}
 	}
