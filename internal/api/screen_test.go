@@ -1,12 +1,18 @@
 package api_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +32,21 @@ type screened struct {
 	http.Handler
 	store *store.Store
 	gate  *screen.Gate
-	at    atomic.Int64 // since receivedAt
+	quiet *screen.Guard // with the same key, and nobody comes to it: its challenges are easy
+	at    atomic.Int64  // since receivedAt
+}
+
+// oneKey keeps the key in memory, for several gates: the store of a test encrypts nothing.
+type oneKey struct {
+	*store.Store
+	key []byte
+}
+
+func (k *oneKey) LoadScreenKey(context.Context) ([]byte, error) { return k.key, nil }
+
+func (k *oneKey) SaveScreenKey(_ context.Context, key []byte) ([]byte, error) {
+	k.key = key
+	return key, nil
 }
 
 func (s *screened) now() time.Time { return receivedAt.Add(time.Duration(s.at.Load())) }
@@ -41,14 +61,18 @@ func newScreened(t *testing.T, edit func(s *screen.Settings)) *screened {
 	settings := screen.Default()
 	edit(&settings)
 	log := slog.New(slog.DiscardHandler)
-	var err error
-	s.gate, err = screen.New(t.Context(), screen.Config{
-		Memory: screen.NewMemory(kept, log, s.now), Forms: byName, Settings: map[string]screen.Settings{"registration": settings},
-		Client: func(bool) *http.Client { return http.DefaultClient }, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
+	key := &oneKey{Store: kept}
+	gate := func() *screen.Gate {
+		g, err := screen.New(t.Context(), screen.Config{
+			Memory: screen.NewMemory(key, log, s.now), Forms: byName, Settings: map[string]screen.Settings{"registration": settings},
+			Client: func(bool) *http.Client { return http.DefaultClient }, Log: log,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
 	}
+	s.gate, s.quiet = gate(), gate().Guard("registration")
 	p := &api.Public{Forms: byName, Store: kept, Server: &web.Server{Log: log, Part: "public"}, Now: s.now, Screen: s.gate}
 	mux := http.NewServeMux()
 	if err := p.Routes(mux); err != nil {
@@ -185,3 +209,81 @@ func TestFloodIsRefused(t *testing.T) {
 }
 
 func answerTo(w *httptest.ResponseRecorder) answer { return webtest.AnswerOf(w.Result()) }
+
+// List bombing: 10,000 posts with data as people have it, from 500 addresses within some
+// minutes. What gets through is bounded by the limits, most is refused or held; the people
+// who register in between with a browser get through; and there is one surge to tell of.
+func TestListBombing(t *testing.T) {
+	t.Parallel()
+	const bots, posts, formLimit, addressLimit = 500, 20, 100, 5
+	s := newScreened(t, func(s *screen.Settings) {
+		s.ProofOfWork = screen.ProofAuto
+		s.Limits = screen.Limits{Address: screen.Rate{Count: addressLimit, Per: time.Hour}, Form: screen.Rate{Count: formLimit, Per: time.Hour}}
+	})
+	names := []string{"Ana", "Bob", "Cem", "Dan", "Eva", "Fay", "Gus"}
+	var refused, taken atomic.Int64
+	person := func(i int) {
+		w := s.post(fmt.Sprintf("203.0.113.%d", i), fmt.Sprintf(`{"email":"person%d@example.com","first_name":"Ida","altcha":%q}`, i, s.solve(t)))
+		if w.Code != 202 {
+			t.Errorf("person %d is answered with %d", i, w.Code)
+		}
+	}
+	for round := range posts {
+		var all sync.WaitGroup
+		for part := range 10 {
+			all.Go(func() {
+				for bot := part; bot < bots; bot += 10 {
+					body := fmt.Sprintf(`{"email":"%s.%d.%d@example.org","first_name":%q}`, names[bot%7], bot, round, names[(bot+round)%7])
+					switch w := s.post(fmt.Sprintf("198.51.%d.%d", bot/250, bot%250), body); w.Code {
+					case 202:
+						taken.Add(1)
+					case 429:
+						refused.Add(1)
+					default:
+						t.Errorf("answered %d", w.Code)
+					}
+				}
+			})
+		}
+		all.Wait()
+		person(round)
+		s.advance(10 * time.Second)
+	}
+	if taken.Load() != bots*addressLimit || refused.Load() != bots*(posts-addressLimit) {
+		t.Errorf("%d are taken, %d refused", taken.Load(), refused.Load())
+	}
+	counts := s.store.Count().Registrations
+	if through := counts[onramp.RegistrationQueued] - posts; through < 0 || through > formLimit {
+		t.Errorf("%d of the attack got through: %v", through, counts)
+	}
+	for i := range posts {
+		found, _, _, err := s.store.ListRegistrations(t.Context(), onramp.Filter{Query: fmt.Sprintf("person%d@example.com", i)})
+		if err != nil || len(found) != 1 || found[0].State != onramp.RegistrationQueued {
+			t.Errorf("person %d: %+v, %v", i, found, err)
+		}
+	}
+	if surges := s.gate.Surges(); len(surges) != 1 || surges[0].Form != "registration" {
+		t.Errorf("%+v", surges)
+	}
+}
+
+// solve solves a challenge that is as easy as in quiet times: a surge's would take a test
+// too long.
+func (s *screened) solve(t *testing.T) string {
+	t.Helper()
+	c, err := s.quiet.Challenge()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number := range c.MaxNumber + 1 {
+		if sum := sha256.Sum256(fmt.Appendf(nil, "%s%d", c.Salt, number)); hex.EncodeToString(sum[:]) == c.Challenge {
+			text, err := json.Marshal(map[string]any{"algorithm": c.Algorithm, "challenge": c.Challenge, "number": number, "salt": c.Salt, "signature": c.Signature})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return base64.StdEncoding.EncodeToString(text)
+		}
+	}
+	t.Fatal("there is no solution")
+	return ""
+}
