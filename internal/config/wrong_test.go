@@ -39,7 +39,7 @@ func (w wrong) run(t *testing.T, data string) {
 // Mistakes outside the forms. Each file goes on with a form that is right.
 func TestWrongSettings(t *testing.T) {
 	t.Parallel()
-	for _, list := range [][]wrong{wrongSettings(), wrongLookalikes(), wrongValues(), wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks()} {
+	for _, list := range [][]wrong{wrongSettings(), wrongLookalikes(), wrongValues(), wrongOAuth(), wrongCallbacks(), wrongTypesOfEvents(), wrongSinks(), wrongScreens()} {
 		for _, w := range list {
 			w.run(t, w.file+"\n"+shortForms)
 		}
@@ -49,7 +49,7 @@ func TestWrongSettings(t *testing.T) {
 // Mistakes in forms. Line 1 is an account that is right.
 func TestWrongForms(t *testing.T) {
 	t.Parallel()
-	for _, list := range [][]wrong{wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(), wrongRules(), wrongOnce()} {
+	for _, list := range [][]wrong{wrongForms(), wrongFields(), wrongTypes(), wrongRoutes(), wrongRules(), wrongOnce(), wrongFormScreens()} {
 		for _, w := range list {
 			w.run(t, shortAccount+w.file)
 		}

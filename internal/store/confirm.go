@@ -336,7 +336,7 @@ func (t *tx) holdForConfirmation(r *onramp.Registration) error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`UPDATE hold SET reason = $1, detail = '', until_at = $2 WHERE registration_seq = $3`,
+	err = t.exec(`UPDATE hold SET reason = $1, detail = '', suspicion = NULL, until_at = $2 WHERE registration_seq = $3`,
 		uint8(onramp.HoldConfirmation), nullTime(r.OptIn.Until), r.Seq)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"slices"
-	"strings"
 
 	"onramp/internal/onramp"
 )
@@ -164,9 +163,7 @@ func (s *Store) chosenSuspects(f onramp.SuspectFilter) (where chosen, err error)
 		}
 	}
 	if f.Reason != "" {
-		reason := storable(f.Reason)
-		more := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(reason + onramp.SuspicionMore)
-		where.and(`(h.detail = ? OR h.detail LIKE ? ESCAPE '\')`, reason, more+"%")
+		where.and(`h.suspicion = ?`, storable(f.Reason))
 	}
 	where.within("r.received_at", f.Since, f.Until)
 	return where, nil

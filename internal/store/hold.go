@@ -17,12 +17,20 @@ var hold = []string{
 	`CREATE INDEX hold_until ON hold (until_at) WHERE until_at IS NOT NULL`,
 }
 
-const insertHold = `INSERT INTO hold (registration_seq, reason, detail, held_at, until_at)`
+const insertHold = `INSERT INTO hold (registration_seq, reason, detail, held_at, until_at, suspicion)`
 
 // holdRow is how the hold of a registration is stored.
 func (t *tx) holdRow(r *onramp.Registration) ([]any, error) {
 	detail, err := t.store.protectOrDrop(t.store.leafOf(r.SubscriberKey), storable(r.Hold.Detail), placeOfHold(r.Seq))
-	return []any{r.Seq, int64(r.Hold.Reason), detail, micros(t.now), nullTime(r.Hold.Until)}, err
+	return []any{r.Seq, int64(r.Hold.Reason), detail, micros(t.now), nullTime(r.Hold.Until), suspicionOf(&r.Hold)}, err
+}
+
+// suspicionOf is what a registration is suspected of, as it is counted and found.
+func suspicionOf(h *onramp.Hold) any {
+	if h.Reason != onramp.HoldSuspicion {
+		return nil
+	}
+	return storable(onramp.SuspicionOf(h.Detail))
 }
 
 // findHold reads why a registration is held.
@@ -149,15 +157,15 @@ func (t *tx) moveHeld(d *onramp.Delivery, to onramp.DeliveryState, reason string
 
 // endHold ends a hold, and counts what has become of a suspect.
 func (t *tx) endHold(registration int64, released bool) error {
-	var h onramp.Hold
-	found, err := t.find(`DELETE FROM hold WHERE registration_seq = $1 RETURNING reason, detail`, []any{registration}, &h.Reason, &h.Detail)
-	if err != nil || !found || h.Reason != onramp.HoldSuspicion {
+	var suspicion sql.NullString
+	found, err := t.find(`DELETE FROM hold WHERE registration_seq = $1 RETURNING suspicion`, []any{registration}, &suspicion)
+	if err != nil || !found || !suspicion.Valid {
 		return err
 	}
 	if released {
-		return t.countSuspects(onramp.SuspicionOf(h.Detail), 0, 1, 0)
+		return t.countSuspects(suspicion.String, 0, 1, 0)
 	}
-	return t.countSuspects(onramp.SuspicionOf(h.Detail), 0, 0, 1)
+	return t.countSuspects(suspicion.String, 0, 0, 1)
 }
 
 // findHeld finds a registration that is held.
@@ -179,8 +187,8 @@ func (t *tx) findHeld(seq int64) (onramp.Delivery, error) {
 }
 
 // release lets the first step of a held registration go, and the later ones after it. It is
-// the one place through which all go that are released, by an operator or by their person: a
-// suspect of a form with double opt-in would begin to wait for its confirmation here.
+// the one place through which all go that are released, by an operator or by their person;
+// a suspect of a form with double opt-in waits for its person instead, see holdForConfirmation.
 func (t *tx) release(d *onramp.Delivery, woken map[int]wakeUp) error {
 	if err := t.makeDue(d, woken); err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 var screening = []string{
 	// one row for what one node saved at once; uses is JSON, see screenUse
 	`CREATE TABLE screen_use (seq {{integer key}}, node TEXT NOT NULL, until_at BIGINT NOT NULL, uses TEXT NOT NULL)`,
+	// what a registration is suspected of, as it is counted: it tells nothing of its person, and so is not encrypted; null: of nothing
+	`ALTER TABLE hold ADD COLUMN suspicion TEXT`,
 	// how many were held under each suspicion, and what became of them
 	`CREATE TABLE suspicion (reason TEXT PRIMARY KEY, held BIGINT NOT NULL, released BIGINT NOT NULL, discarded BIGINT NOT NULL)`,
 }

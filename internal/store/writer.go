@@ -80,7 +80,7 @@ func newWriter(db *sql.DB, s *Store) *writer {
 		store: s, db: db, queue: make(chan *op, 4*maxGroup), done: make(chan struct{}), heartbeat: heartbeat{started: time.Now()}, patience: patience{within: s.acceptWithin},
 		registrations: newInsertion(s.dialect, insertRegistration, 12, ""),
 		deliveries:    newInsertion(s.dialect, insertDelivery, 8, ""),
-		holds:         newInsertion(s.dialect, insertHold, 5, ""), confirmations: newInsertion(s.dialect, insertConfirmation, 12, ""),
+		holds:         newInsertion(s.dialect, insertHold, 6, ""), confirmations: newInsertion(s.dialect, insertConfirmation, 12, ""),
 		events:      newInsertion(s.dialect, insertEvent, 10, "ON CONFLICT (at, hash) DO NOTHING"),
 		settlements: newSettlements(s.dialect),
 		movable:     newMovable(s.dialect),
