@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"onramp/internal/onramp"
 	"onramp/internal/screen"
 	"onramp/internal/tooltest"
 )
@@ -20,13 +22,18 @@ import (
 // solve finds the solution of a challenge, as a browser does, and makes the payload.
 func solve(t testing.TB, c screen.Challenge) string {
 	t.Helper()
+	return payload(t, c, solution(t, c))
+}
+
+func solution(t testing.TB, c screen.Challenge) int64 {
+	t.Helper()
 	for number := range c.MaxNumber + 1 {
 		if sum := sha256.Sum256(fmt.Appendf(nil, "%s%d", c.Salt, number)); hex.EncodeToString(sum[:]) == c.Challenge {
-			return payload(t, c, number)
+			return number
 		}
 	}
 	t.Fatal("there is no solution")
-	return ""
+	return 0
 }
 
 func payload(t testing.TB, c screen.Challenge, number int64) string {
@@ -81,13 +88,25 @@ func TestProofOfWork(t *testing.T) {
 	late := solve(t, d.challenge())
 	wrong := d.challenge()
 	check("a wrong number", "", payload(t, wrong, -1), no)
-	moved := d.challenge()
-	moved.Salt = strings.Replace(moved.Salt, "form=registration", "form=other", 1)
-	check("another form", "", payload(t, moved, 0), no)
-	// a digit of the number, moved to the salt, would make another expiry of it
+	elsewhere := d.quiet()
+	elsewhere.form = onramp.NewForm(onramp.Form{Name: "other", Fields: d.form.Fields}, "secret")
+	elsewhere.cfg.Forms = map[string]*onramp.Form{"registration": elsewhere.form}
+	elsewhere.open()
+	check("of another form", "", solve(t, elsewhere.challenge()), no)
+	// the first digit of the number, moved to the end of the salt, gives the same digest
 	spliced := d.challenge()
-	spliced.Salt = strings.TrimSuffix(spliced.Salt, "&")
-	check("a salt without its end", "", payload(t, spliced, 0), no)
+	number := solution(t, spliced)
+	for number < 10 || strconv.Itoa(int(number))[1] == '0' { // which would be lost at the beginning of the rest
+		spliced = d.challenge()
+		number = solution(t, spliced)
+	}
+	digits := strconv.Itoa(int(number))
+	rest, err := strconv.ParseInt(digits[1:], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spliced.Salt += digits[:1]
+	check("spliced", "", payload(t, spliced, rest), no)
 	other := newDoor(t, func(s *screen.Settings) { s.ProofOfWork = screen.ProofAlways })
 	check("of another gateway", "", solve(t, other.challenge()), no)
 	for _, text := range []string{"x", "e30=", base64.StdEncoding.EncodeToString([]byte(`null`)), strings.Repeat("A", 5000)} {

@@ -41,12 +41,12 @@ type Rate struct {
 // interval is the time in which one more is allowed.
 func (r Rate) interval() time.Duration { return r.Per / time.Duration(max(r.Count, 1)) }
 
-// perMinute is how many come evenly within a minute.
+// perMinute is how many may come within a minute, the first of them at once.
 func (r Rate) perMinute() int {
-	if r.Count == 0 {
-		return 0
+	if r.Count == 0 || r.Per >= time.Minute {
+		return r.Count
 	}
-	return max(int(float64(r.Count)*float64(time.Minute)/float64(r.Per)), 1)
+	return int(float64(r.Count) * float64(time.Minute) / float64(r.Per))
 }
 
 // Proof says when a submission must bring a proof of work.
