@@ -226,7 +226,7 @@ func TestEviction(t *testing.T) {
 	for range 3 {
 		d.come("192.0.2.1")
 	}
-	for i := range 200_000 { // six times as many as there is room for
+	for i := range 80_000 { // more than twice as many as there is room for
 		d.come(fmt.Sprintf("%d.%d.%d.7", 1+i>>16, i>>8&255, i&255))
 	}
 	if _, wait := d.come("192.0.2.1"); wait == 0 {
