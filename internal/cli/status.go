@@ -135,7 +135,7 @@ func (c *command) printSuspicions(s *operator.Status) error {
 		if one.Released > 0 {
 			released += fmt.Sprintf(" (%.0f%%)", 100*float64(one.Released)/float64(one.Held))
 		}
-		rows = append(rows, []string{visible.Escape(one.Reason), strconv.FormatInt(one.Held, 10), released, strconv.FormatInt(one.Discarded, 10), strconv.FormatInt(one.Waiting(), 10)})
+		rows = append(rows, []string{visible.Escape(one.Reason), strconv.FormatInt(one.Held, 10), released, strconv.FormatInt(one.Discarded, 10), strconv.FormatInt(one.Waiting, 10)})
 	}
 	fmt.Fprintln(c.Stdout)
 	return c.table(rows)

@@ -282,7 +282,7 @@ func (g gauges) status(s *operator.Status) {
 	g.set(surges, float64(len(s.Surges)))
 	for i := range s.Suspicions {
 		one := &s.Suspicions[i]
-		for outcome, n := range map[string]int64{"waiting": one.Waiting(), "released": one.Released, "discarded": one.Discarded} {
+		for outcome, n := range map[string]int64{"waiting": one.Waiting, "released": one.Released, "discarded": one.Discarded} {
 			g.set(suspects, float64(n), one.Reason, outcome)
 		}
 	}

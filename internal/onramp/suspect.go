@@ -18,6 +18,7 @@ type Suspicion struct {
 	Held      int64 // ever
 	Released  int64
 	Discarded int64
+	Waiting   int64 // held now; what was erased or has expired is none of the three
 }
 
 // Use is something that was used up, by the keyed hash of what used it: without the key it

@@ -216,10 +216,8 @@ type Suspicion struct {
 	Held      int64  `json:"held"`
 	Released  int64  `json:"released"` // held for nothing
 	Discarded int64  `json:"discarded"`
+	Waiting   int64  `json:"waiting"` // held now
 }
-
-// Waiting is how many nobody has decided about yet.
-func (s *Suspicion) Waiting() int64 { return s.Held - s.Released - s.Discarded }
 
 func (d *Desk) suspicions(ctx context.Context) ([]Suspicion, error) {
 	if d.Suspects == nil {

@@ -66,6 +66,10 @@ func TestSuspects(t *testing.T) {
 			t.Errorf("a plan has changed something: %d are held", got)
 		}
 
+		before, err := w.s.ListSuspicions(ctx)
+		if len(before) != 3 || before[0] != (onramp.Suspicion{Reason: "honeypot", Held: 4, Waiting: 4}) || err != nil {
+			t.Error(before, err)
+		}
 		released, err := w.s.ReleaseSuspects(ctx, onramp.SuspectFilter{Reason: "honeypot"})
 		if err != nil || released.Count != 3 || released.Superseded != 1 {
 			t.Fatal(released, err)

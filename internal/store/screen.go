@@ -160,9 +160,11 @@ func (t *tx) countHeld(fresh []*acceptance) error {
 // ListSuspicions tells how many registrations were held under each suspicion, ever, and
 // what became of them; the most frequent first.
 func (s *Store) ListSuspicions(ctx context.Context) ([]onramp.Suspicion, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT reason, held, released, discarded FROM suspicion ORDER BY held DESC, reason`)
+	rows, err := s.readers.QueryContext(ctx, `SELECT s.reason, s.held, s.released, s.discarded, COALESCE(h.n, 0) FROM suspicion s
+		LEFT JOIN (SELECT suspicion, COUNT(*) AS n FROM hold WHERE suspicion IS NOT NULL GROUP BY suspicion) h ON h.suspicion = s.reason
+		ORDER BY s.held DESC, s.reason`)
 	all, err := collect(rows, err, func(rows *sql.Rows) (c onramp.Suspicion, err error) {
-		err = rows.Scan(&c.Reason, &c.Held, &c.Released, &c.Discarded)
+		err = rows.Scan(&c.Reason, &c.Held, &c.Released, &c.Discarded, &c.Waiting)
 		return c, err
 	})
 	return all, readerErr("list suspicions", err)
