@@ -32,7 +32,7 @@ func (a *App) buildConsent(ctx context.Context, r *running) error {
 		return fmt.Errorf("smtp.url: %w", err)
 	}
 	r.mail, err = mailing.New(mailing.Config{
-		Server: server, From: r.cfg.SMTP.From, Timeout: r.cfg.Delivery.Timeout,
+		Server: server, From: r.cfg.SMTP.From, Timeout: r.cfg.Delivery.Timeout, Dial: a.guard.DialContext,
 		Compose: func(d *onramp.Delivery) (mailing.Mail, bool) { return a.running.Load().compose(d) },
 	})
 	return err
@@ -52,7 +52,7 @@ func reachMail(cfg *config.Config) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("smtp.url: %w", err)
 	}
-	sender, err := mailing.New(mailing.Config{Server: server, From: cfg.SMTP.From, Timeout: cfg.Delivery.Timeout})
+	sender, err := mailing.New(mailing.Config{Server: server, From: cfg.SMTP.From, Timeout: cfg.Delivery.Timeout, Dial: NewGuard(cfg).DialContext})
 	if err != nil {
 		return nil, err
 	}

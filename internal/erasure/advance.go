@@ -196,7 +196,7 @@ func (d *Desk) checkRows(ctx context.Context, p *Part, mine rows) {
 			p.fail(err, d.cfg.Now())
 			return
 		case has:
-			p.fail(errors.New("Marketing Cloud has taken the deletion, and the row is still there"), d.cfg.Now())
+			p.fail(errors.New("the row is still there, though Marketing Cloud has taken the deletion"), d.cfg.Now())
 			return
 		}
 	}
