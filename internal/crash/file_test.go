@@ -44,6 +44,9 @@ func cutLog(t *testing.T) []tally {
 		copied := t.TempDir()
 		writeFile(t, filepath.Join(copied, "onramp.db"), database)
 		writeFile(t, filepath.Join(copied, "onramp.db-wal"), log[:end])
+		for _, keys := range []string{"onramp.db.key", "onramp.db.persons"} {
+			writeFile(t, filepath.Join(copied, keys), readFile(t, filepath.Join(folder, keys)))
+		}
 		g := start(t, w.configure(copied))
 		defer g.kill()
 		return w.tally(g, row, 1)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ const day = 24 * time.Hour
 
 // fakeStore has so many slices to do, and notes what it is asked for.
 type fakeStore struct {
+	mu     sync.Mutex
 	slices int
 	space  int
 	err    error
@@ -27,6 +29,8 @@ type fakeStore struct {
 }
 
 func (s *fakeStore) RetainSlice(_ context.Context, k retention.Kind, _ *retention.Policies) (retention.Slice, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err != nil {
 		return retention.Slice{}, s.err
 	}
@@ -39,32 +43,53 @@ func (s *fakeStore) RetainSlice(_ context.Context, k retention.Kind, _ *retentio
 }
 
 func (s *fakeStore) ReleaseSpace(context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.asked = append(s.asked, "space")
 	s.space--
 	return s.space > 0, nil
 }
 
 func (s *fakeStore) EmptyLog(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.asked = append(s.asked, "log")
 	return nil
 }
 
 func (s *fakeStore) MarkRetained(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.asked, s.doneAt = append(s.asked, "mark"), time.Now()
 	return nil
 }
 
-func (s *fakeStore) RetainedAt(context.Context) (time.Time, error) { return s.doneAt, nil }
+func (s *fakeStore) RetainedAt(context.Context) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doneAt, nil
+}
 
 func (s *fakeStore) ListRemoved(context.Context) (map[string]retention.Removed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return map[string]retention.Removed{"dead": {Count: 3, LastAt: s.doneAt}}, nil
 }
 
 func (s *fakeStore) OldestKept(context.Context) (map[string]time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return map[string]time.Time{"events": s.doneAt}, nil
 }
 
 func (s *fakeStore) FreeSpace(context.Context) (int64, bool, error) { return 5, false, nil }
+
+// set changes the store while it is used.
+func (s *fakeStore) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
 
 func policies() retention.Policies {
 	return retention.Policies{
@@ -95,7 +120,7 @@ func TestRun(t *testing.T) {
 		if p := r.Progress(); p.State != retention.OK || p.Working || !p.LastRun.Equal(s.doneAt) {
 			t.Error(p)
 		}
-		s.asked = nil
+		s.set(func() { s.asked = nil })
 		<-time.After(10 * time.Minute)
 		synctest.Wait()
 		if diff := cmp.Diff("registrations events attempts calls space mark", strings.Join(s.asked, " ")); diff != "" {
@@ -113,7 +138,7 @@ func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &fakeStore{doneAt: time.Now().Add(-20 * time.Hour)}
 		clock := "the clock is wrong"
-		r := retention.New(policies(), s, func() string { return clock }, slog.New(slog.DiscardHandler))
+		r := retention.New(policies(), s, func() string { s.mu.Lock(); defer s.mu.Unlock(); return clock }, slog.New(slog.DiscardHandler))
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { r.Run(ctx); close(ended) }()
@@ -125,12 +150,12 @@ func TestBehind(t *testing.T) {
 		if p := r.Progress(); p.State != retention.Behind {
 			t.Error(p)
 		}
-		clock, s.err = "", errors.New("no disk")
+		s.set(func() { clock, s.err = "", errors.New("no disk") })
 		<-time.After(time.Hour)
 		if p := r.Progress(); p.State != retention.Behind || p.Reason != "no disk" {
 			t.Error(p)
 		}
-		s.err = nil
+		s.set(func() { s.err = nil })
 		<-time.After(time.Hour)
 		if p := r.Progress(); p.State != retention.OK || p.Reason != "" {
 			t.Error(p)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"onramp/internal/onramp"
 )
@@ -30,7 +31,10 @@ func suspicionOf(h *onramp.Hold) any {
 	if h.Reason != onramp.HoldSuspicion {
 		return nil
 	}
-	return storable(onramp.SuspicionOf(h.Detail))
+	if code := onramp.SuspicionOf(h.Detail); isCode(code) {
+		return code
+	}
+	return otherSuspicion // what is not one may be personal, and this is stored in clear
 }
 
 // findHold reads why a registration is held.
@@ -198,4 +202,11 @@ func (t *tx) release(d *onramp.Delivery, woken map[int]wakeUp) error {
 		return err
 	}
 	return t.endHold(d.RegistrationSeq, true)
+}
+
+const otherSuspicion = "other"
+
+// isCode says whether a text is a name of our own, and not what somebody has typed.
+func isCode(text string) bool {
+	return text != "" && strings.IndexFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' }) < 0
 }

@@ -72,6 +72,9 @@ func TestFewAmongMany(t *testing.T) {
 	const n, joined, alone = 6000, 1000, 5000 // rows, and of a portion
 	onBoth(t, func(t *testing.T, w *world) {
 		w.crowd(n)
+		if err := w.s.IndexLookUps(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		w.s.LookThrough(joined, alone)
 		registrations := func(f onramp.Filter) func(string, int) ([]onramp.Registration, string, time.Time, error) {
 			return func(cursor string, limit int) ([]onramp.Registration, string, time.Time, error) {

@@ -23,7 +23,7 @@ var marked = []string{"mark.address@example.org", "Marknameson", "mark answered"
 func (w *world) live(person, name string) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	for i, hold := range []onramp.Hold{{}, {Reason: onramp.HoldSuspicion, Detail: "mark-held " + name}} {
+	for i, hold := range []onramp.Hold{{}, {Reason: onramp.HoldSuspicion, Detail: "limit: mark-held " + name}} {
 		r := w.registration("both", person)
 		r.Values, r.Hold = []byte(`{"email":"`+person+`","last":"`+name+`"}`), hold
 		if _, err := w.s.SaveRegistration(ctx, &r, onramp.NewIdempotencyKey("both", r.ID, r.Values), false); err != nil {
@@ -112,7 +112,7 @@ func TestNothingInClear(t *testing.T) {
 		t.Errorf("it is read as %+v", d)
 	}
 	held, err := w.s.FindRegistration(t.Context(), w.ids["Marknameson2"])
-	if err != nil || held.Hold.Detail != "mark-held Marknameson" {
+	if err != nil || held.Hold.Detail != "limit: mark-held Marknameson" {
 		t.Errorf("why it is held is read as %q, %v", held.Hold.Detail, err)
 	}
 	fresh, _, _, err := w.s.ListFresh(t.Context(), w.destination("x"), 0, 10)
