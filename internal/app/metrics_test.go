@@ -355,7 +355,8 @@ func TestPrometheus(t *testing.T) {
 // prometheus is a server that runs.
 type prometheus struct{ url string }
 
-// startPrometheus has a Prometheus scrape two gateways four times a second.
+// startPrometheus has a Prometheus scrape two gateways every two seconds: within that time a
+// gateway answers also on a machine that does much else.
 func startPrometheus(t *testing.T, w, other *world, rules string) prometheus {
 	t.Helper()
 	document, err := os.ReadFile("../../docs/metrics.md")
@@ -371,7 +372,7 @@ func startPrometheus(t *testing.T, w, other *world, rules string) prometheus {
 	token := filepath.Join(folder, "token")
 	configuration = strings.NewReplacer(
 		"127.0.0.1:8081", strings.TrimPrefix(w.gateway.AdminURL(), "http://")+`", "`+strings.TrimPrefix(other.gateway.AdminURL(), "http://"), "/etc/prometheus/onramp.rules.yaml", rules,
-		"/etc/prometheus/onramp.admin-token", token, "15s", "250ms",
+		"/etc/prometheus/onramp.admin-token", token, "15s", "2s",
 	).Replace(configuration)
 	for path, content := range map[string]string{filepath.Join(folder, "prometheus.yml"): configuration, token: "none is asked for"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
